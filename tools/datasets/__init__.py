@@ -1,0 +1,1 @@
+"""Labelled image data sets: where they are, how they are split, and their decode-once cache."""

@@ -1,0 +1,20 @@
+"""The one family of errors that is written for the person at the terminal."""
+
+
+class AugurError(Exception):
+    """Something the user can act on: says what happened, where, and what to do next.
+
+    `exit_code` is what the command line ends with: 1 failed, 2 wrong usage or configuration.
+    """
+
+    exit_code = 1
+
+
+class ConfigurationError(AugurError):
+    """A setting is unknown, out of range, or contradicts another."""
+
+    exit_code = 2
+
+
+class DataError(AugurError):
+    """The data set is missing, malformed, corrupt, or leaks between its splits."""

@@ -1,0 +1,1 @@
+"""Running trials in worker processes that can be killed."""

@@ -1,0 +1,1 @@
+"""Augmentation policies: the table of operations, and what is made from it."""

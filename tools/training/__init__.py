@@ -1,0 +1,1 @@
+"""Training one classifier under one policy, exactly repeatable and resumable."""

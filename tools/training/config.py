@@ -1,0 +1,89 @@
+"""Settings of the classifier and of its training recipe. Light: imports no torch."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_FROZEN = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class ModelConfig(BaseModel):
+    """Which classifier is trained, and from what weights."""
+
+    model_config = _FROZEN
+
+    name: str = Field("resnet18", description="a classification model of torchvision.models")
+    weights: str | None = Field(
+        None,
+        description="none: from scratch; 'torchvision': its default ImageNet weights; else a local file (.safetensors, .pth)",
+    )
+    stem: Literal["auto", "imagenet", "small", "small-pool"] = Field(
+        "auto", description="first layers; 'auto' takes a small-image stem where the image is at most 64 px"
+    )
+
+
+class TrainingConfig(BaseModel):
+    """The recipe, constant over all trials of a study; unset fields take the recipe's value."""
+
+    model_config = _FROZEN
+
+    recipe: Literal["modern", "aga"] = Field("modern", description="'aga' is Table 4 of the AGA paper")
+    epochs: int | None = Field(None, ge=1, le=10_000)
+    batch_size: int | None = Field(None, ge=2, le=65_536)
+    learning_rate: float | None = Field(None, gt=0, le=100)
+    weight_decay: float | None = Field(None, ge=0, le=10)
+    label_smoothing: float | None = Field(None, ge=0, lt=1)
+    selection: Literal["last", "best"] = Field(
+        "last", description="which epoch a trial is judged by: the last, or the best on validation"
+    )
+    loader_workers: int = Field(0, ge=0, le=64, description="processes that augment, for each trial")
+    amp: Literal["auto", "off", "bf16", "fp16"] = Field(
+        "auto", description="mixed precision; 'auto' uses it on CUDA only"
+    )
+
+
+class Recipe(BaseModel):
+    """A resolved recipe: every number that decides how a trial is trained. Part of the trial's key."""
+
+    model_config = _FROZEN
+
+    name: str
+    epochs: int
+    batch_size: int
+    optimizer: Literal["sgd", "adamw"]
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+    schedule: Literal["step", "cosine"]
+    step_size: int
+    """Epochs between decays (schedule 'step')."""
+    gamma: float
+    warmup_fraction: float
+    """Share of all steps with a linear warm-up (schedule 'cosine')."""
+    label_smoothing: float
+    gradient_clip: float | None
+    selection: Literal["last", "best"]
+    amp: Literal["auto", "off", "bf16", "fp16"]
+
+
+class TrialSpec(BaseModel):
+    """Everything that a worker needs to train one classifier, and nothing that it does not."""
+
+    model_config = _FROZEN
+
+    key: str
+    """SHA-256 that names the trial (see `tools.training.store.trial_key`)."""
+    policy: str
+    """Canonical JSON of a `tools.policy.policy.Policy`."""
+    cache: Path
+    """Folder of the decoded data set (`tools.datasets.cache.open_cache`)."""
+    image_size: int
+    classes: int
+    ordinal: bool
+    model: ModelConfig
+    recipe: Recipe
+    seed: int
+    directory: Path
+    """The trial's own folder: epochs.jsonl, checkpoint, weights, result.json."""
+    loader_workers: int = 0

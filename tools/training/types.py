@@ -1,0 +1,85 @@
+"""What a trial reports while it runs and when it ends. Light: imports no torch."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One epoch of one trial; a line of epochs.jsonl. Losses are mean cross-entropy in nats; scores are 0..1."""
+
+    epoch: int
+    """Counted from 1."""
+    epochs: int
+    train_loss: float
+    validation_loss: float
+    validation_accuracy: float
+    validation_macro_f1: float
+    learning_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A classifier's scores on one split. All 0..1 but the loss (nats) and kappa (-1..1)."""
+
+    loss: float
+    accuracy: float
+    macro_f1: float
+    balanced_accuracy: float
+    quadratic_kappa: float | None
+    """Only where the labels are ordinal."""
+    per_class_recall: tuple[float | None, ...]
+    """None for a class without images."""
+    confusion: tuple[tuple[int, ...], ...]
+    """Rows: true class; columns: predicted."""
+
+
+FailureKind = Literal["out_of_memory", "non_finite_loss", "timeout", "worker_died", "error"]
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """How a trial ended. `scores` is None exactly where it failed."""
+
+    key: str
+    seed: int
+    status: Literal["finished", "failed"]
+    scores: Scores | None = None
+    epochs: tuple[EpochReport, ...] = ()
+    seconds: float = 0.0
+    """Training time, without waiting; over all sittings where the trial was resumed."""
+    failure: FailureKind | None = None
+    reason: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+    """torch and torchvision versions, device, threads: what bit-identity depends on besides the key."""
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON-able dict; `from_json` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "TrialResult":
+        """Inverse of `as_json`."""
+        scores = data.get("scores")
+        if scores is not None:
+            scores = Scores(
+                **{
+                    **scores,
+                    "per_class_recall": tuple(scores["per_class_recall"]),
+                    "confusion": tuple(tuple(row) for row in scores["confusion"]),
+                }
+            )
+        epochs = tuple(EpochReport(**epoch) for epoch in data.get("epochs", ()))
+        return cls(**{**data, "scores": scores, "epochs": epochs})
+
+
+@dataclass(frozen=True)
+class TrialEvent:
+    """Something the terminal shows while trials run."""
+
+    key: str
+    kind: Literal["started", "epoch", "ended"]
+    device: str = ""
+    epoch: EpochReport | None = None
+    result: TrialResult | None = None
