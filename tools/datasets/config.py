@@ -11,7 +11,9 @@ class DataConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    dataset: str | None = Field(None, description="name of a registered data set; 'demo' where no path is given")
+    dataset: str | None = Field(
+        None, description="name of a registered data set; 'demo' where no path is given"
+    )
     path: Path | None = Field(None, description="folder that holds the images")
     image_size: int | None = Field(
         None, ge=8, le=1024, description="side in pixels; the data set's own default where unset"
@@ -25,7 +27,9 @@ class DataConfig(BaseModel):
     max_pixels: int = Field(
         178_956_970, ge=1, description="an image with more pixels is treated as corrupt (decompression bomb)"
     )
-    validation_fraction: float = Field(0.15, gt=0, lt=1, description="carved where no validation split is given")
+    validation_fraction: float = Field(
+        0.15, gt=0, lt=1, description="carved where no validation split is given"
+    )
     test_fraction: float = Field(0.15, gt=0, lt=1, description="carved where no test split is given")
     split_seed: int = Field(0, ge=0, description="seed of the splits that are made here")
     decode_workers: int | None = Field(None, ge=1, description="processes that decode; all cores where unset")

@@ -7,7 +7,17 @@ Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 Modality = Literal[
-    "fundus", "dermoscopy", "mri", "ct", "xray", "ultrasound", "endoscopy", "microscopy", "digits", "natural", "unknown"
+    "fundus",
+    "dermoscopy",
+    "mri",
+    "ct",
+    "xray",
+    "ultrasound",
+    "endoscopy",
+    "microscopy",
+    "digits",
+    "natural",
+    "unknown",
 ]
 
 

@@ -10,9 +10,18 @@ class ExecutionConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="'auto': CUDA, else MPS, else CPU")
-    workers: int | None = Field(
-        None, ge=1, le=256, description="trials at a time; one per accelerator, on CPU by its cores, where unset"
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="'auto': CUDA, else MPS, else CPU"
     )
-    threads: int | None = Field(None, ge=1, le=256, description="CPU threads of each trial; by its cores where unset")
-    trial_timeout: float | None = Field(None, gt=0, description="seconds after which a trial is killed and FAILED")
+    workers: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="trials at a time; one per accelerator, on CPU by its cores, where unset",
+    )
+    threads: int | None = Field(
+        None, ge=1, le=256, description="CPU threads of each trial; by its cores where unset"
+    )
+    trial_timeout: float | None = Field(
+        None, gt=0, description="seconds after which a trial is killed and FAILED"
+    )

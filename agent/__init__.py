@@ -1,0 +1,1 @@
+"""Who decides: configuration, the loop, the arms that propose, and what is remembered."""

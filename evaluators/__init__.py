@@ -1,0 +1,1 @@
+"""What a result means: statistics and the report. Imports nothing from `agent`."""
