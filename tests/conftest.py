@@ -1,0 +1,16 @@
+"""Fixtures that every test may use."""
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real images for tests; the test is skipped where it is missing."""
+    folder = REPOSITORY.parent / "shared" / "data"
+    if not (folder / "README.md").is_file():
+        pytest.skip(f"the real test images are not on this machine (looked in {folder})")
+    return folder
