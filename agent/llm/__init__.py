@@ -1,0 +1,26 @@
+"""The language model behind the arms: how it is reached, what a call costs, what goes wrong.
+
+`connect` makes the client, `Meter` makes the calls: every attempt, failed or not, is reported as it happens,
+so that a ledger that writes each one down is right even after the process is killed. Light to import.
+"""
+
+from agent.llm.connect import DEFAULT_MODELS, configured_model, connect, provider_of
+from agent.llm.faults import ContentFault, TransportError
+from agent.llm.meter import CallRecord, Meter, Usage, total
+from agent.llm.prices import price_of
+from agent.llm.secrets import redact
+
+__all__ = [
+    "DEFAULT_MODELS",
+    "CallRecord",
+    "ContentFault",
+    "Meter",
+    "TransportError",
+    "Usage",
+    "configured_model",
+    "connect",
+    "price_of",
+    "provider_of",
+    "redact",
+    "total",
+]

@@ -1,0 +1,182 @@
+"""What goes wrong between us and a model: worth another try, hopeless, or a fault of the content."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from json import JSONDecodeError
+from typing import Any, Literal
+
+from agent.llm.secrets import redact
+from tools.errors import AugurError
+
+FaultKind = Literal[
+    "rate_limit",
+    "quota",
+    "server",
+    "timeout",
+    "connection",
+    "authentication",
+    "model_not_found",
+    "refused_request",
+    "protocol",
+]
+_TRANSIENT: frozenset[FaultKind] = frozenset({"rate_limit", "server", "timeout", "connection", "protocol"})
+LONGEST_WAIT = 300.0
+"""Seconds. A server that asks for more is not waited for."""
+
+_PREFIX = re.compile(r"^(Error code: \d{3} - |\d{3} POST \S+: )")
+"""What the clients put before the provider's words: the status, which is told apart, and the address."""
+
+_WHAT_TO_DO: dict[FaultKind, str] = {
+    "rate_limit": "The provider limits the rate: wait, lower llm.requests_per_minute, or raise llm.retries.",
+    "quota": "The account has no credit or quota left: top it up, or use another model.",
+    "server": "The provider has a fault on its side: wait, and look at its status page.",
+    "timeout": "No answer within llm.timeout ({timeout:g} s): raise it, or use a faster model.",
+    "connection": "The connection failed or broke: check the network, the proxy and llm.base_url{where}.",
+    "authentication": "The key is wrong or may not use this model: check it in the environment.",
+    "model_not_found": "There is no model {model} (or no such path{where}): check llm.model and llm.base_url.",
+    "refused_request": "The request itself was refused: check llm.mode, llm.temperature and llm.max_tokens.",
+    "protocol": "The answer is not in the provider's protocol: check llm.base_url{where} and the prefix.",
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One failed attempt."""
+
+    kind: FaultKind
+    status: int | None
+    """HTTP status, where there was an answer."""
+    text: str
+    """The provider's words, without secrets, shortened."""
+    retry_after: float | None
+    """Seconds that the server asked to wait."""
+
+    @property
+    def transient(self) -> bool:
+        """Whether another try may succeed soon enough to wait for it."""
+        return self.kind in _TRANSIENT and (self.retry_after or 0) <= LONGEST_WAIT
+
+    @property
+    def line(self) -> str:
+        """For a log or a ledger."""
+        status = f" {self.status}" if self.status else ""
+        return f"{self.kind}{status}: {self.text}"
+
+
+class TransportError(AugurError):
+    """The model cannot be reached, after all retries. The study ends cleanly and can be resumed."""
+
+    def __init__(self, fault: Fault, model: str, tries: int, timeout: float, base_url: str | None) -> None:
+        self.fault = fault
+        where = f" ({redact(base_url)})" if base_url else ""
+        wait = (
+            f" It asks to wait {fault.retry_after:.0f} s." if (fault.retry_after or 0) > LONGEST_WAIT else ""
+        )
+        remedy = _WHAT_TO_DO[fault.kind].format(model=model, timeout=timeout, where=where)
+        count = "1 try" if tries == 1 else f"{tries} tries"
+        super().__init__(
+            f"The model {model} gave no answer after {count}: {fault.line}.{wait} {remedy} "
+            "Nothing is lost: `agent resume STUDY` goes on from here."
+        )
+
+
+class ContentFault(Exception):
+    """The model answered, and its client found the answer unusable; the call still counts and costs."""
+
+    def __init__(self, answer: str, reason: str, input_tokens: int = 0, output_tokens: int = 0) -> None:
+        super().__init__(reason)
+        self.answer = answer
+        self.reason = reason
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _status(chain: list[BaseException]) -> int | None:
+    for error in chain:
+        for name in ("status_code", "code"):
+            value = getattr(error, name, None)
+            if isinstance(value, int) and 100 <= int(value) < 600:
+                return int(value)
+    return None
+
+
+def _class_names(chain: list[BaseException]) -> str:
+    return " ".join(parent.__name__ for error in chain for parent in type(error).__mro__)
+
+
+def _retry_after(chain: list[BaseException]) -> float | None:
+    for error in chain:
+        headers: Any = getattr(getattr(error, "response", None), "headers", None) or {}
+        if (value := headers.get("retry-after")) is not None:
+            return _seconds(value)
+        for detail in getattr(error, "details", None) or ():  # google.rpc.RetryInfo, in the body
+            delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+            if delay is not None:
+                return _seconds(str(delay).removesuffix("s"))
+    return None
+
+
+def _seconds(value: str) -> float | None:
+    """Retry-After as seconds or as an HTTP date (RFC 9110, 10.2.3); None where it is neither."""
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _kind(chain: list[BaseException], status: int | None, text: str) -> FaultKind | None:
+    if status == 429:
+        return "quota" if "insufficient_quota" in text else "rate_limit"
+    if status in (401, 403) or (status == 400 and "api key not valid" in text.lower()):
+        return "authentication"
+    if status == 404:
+        return "model_not_found"
+    if status in (408, 504):
+        return "timeout"
+    if status is not None and status >= 500:
+        return "server"
+    if status in (409, 425):
+        return "server"
+    if status is not None and status >= 400:
+        return "refused_request"
+    names = _class_names(chain)
+    if "Timeout" in names:
+        return "timeout"
+    if any(part in names for part in ("Connect", "ProtocolError", "TransportError", "OSError")):
+        return "connection"
+    unreadable = any(isinstance(error, JSONDecodeError) for error in chain)
+    if unreadable or isinstance(chain[0], ValueError | KeyError | TypeError | AttributeError):
+        return "protocol"
+    return None
+
+
+def fault_of(error: Exception) -> Fault | None:
+    """What `error`, raised by a provider's client, means; None where it is no fault of the transport.
+
+    Told by HTTP status and by the names of the classes in the chain of causes, so that the clients of all
+    providers are understood without importing them.
+    """
+    chain = list(_causes(error))
+    status = _status(chain)
+    text = _PREFIX.sub("", redact(" ".join(str(error).split())))
+    kind = _kind(chain, status, text)
+    if kind is None:
+        return None
+    shown = text if len(text) <= 400 else text[:400] + "…"
+    return Fault(kind, status, shown or type(error).__name__, _retry_after(chain))

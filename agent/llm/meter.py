@@ -1,0 +1,245 @@
+"""Makes the calls and tells of each one: attempts, tokens, dollars, seconds, and the words exchanged.
+
+It keeps no totals: whoever gets the records (the ledger) adds them up, with `total` if it likes.
+"""
+
+import hashlib
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agent.config import LLMConfig
+from agent.llm.faults import ContentFault, Fault, TransportError, fault_of
+from agent.llm.prices import cost, price_of
+from agent.llm.secrets import redact
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AIMessage, BaseMessage
+    from langchain_core.runnables import Runnable
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CallRecord:
+    """One attempt to get an answer, successful or not. JSON-able with `dataclasses.asdict`."""
+
+    id: str
+    model: str
+    """As configured, 'provider:model'."""
+    kind: str
+    """What it was for: 'propose', 'caption', …"""
+    input_tokens: int
+    output_tokens: int
+    """With the hidden thoughts of reasoning models, which are billed alike."""
+    tokens_estimated: bool
+    """The server told no counts; these come from the length of the text."""
+    dollars: float | None
+    """None where the price is unknown, or where an attempt failed in a way that may have been billed."""
+    seconds: float
+    request: list[dict[str, Any]]
+    """The messages; a picture is replaced by its size and hash."""
+    answer: dict[str, Any] | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Sum over calls. `calls` counts failed attempts too."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    dollars: float = 0.0
+    dollars_complete: bool = True
+    """False: the price of some call is unknown, and `dollars` is a lower bound."""
+
+
+def total(records: Iterable[CallRecord]) -> Usage:
+    """The sum of `records`."""
+    usage = Usage()
+    for record in records:
+        usage = Usage(
+            usage.calls + 1,
+            usage.input_tokens + record.input_tokens,
+            usage.output_tokens + record.output_tokens,
+            usage.dollars + (record.dollars or 0.0),
+            usage.dollars_complete and record.dollars is not None,
+        )
+    return usage
+
+
+class _Attempt(Exception):
+    """A failed attempt; retried where its fault is transient."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+
+
+class Meter:
+    """Calls a model with retries: exponential backoff with jitter, never earlier than Retry-After says."""
+
+    def __init__(
+        self, config: LLMConfig, on_call: Callable[[CallRecord], None], first_wait: float = 1.0
+    ) -> None:
+        """`on_call` gets each attempt right after it; `first_wait` is the backoff's first step in seconds."""
+        self._config = config
+        self._model = config.model or "unnamed"
+        self._price = price_of(config)
+        self._on_call = on_call
+        self._first_wait = first_wait
+
+    def call(
+        self, runnable: "Runnable[Any, Any]", messages: "Sequence[BaseMessage]", kind: str
+    ) -> "AIMessage":
+        """The model's answer. `runnable` is a chat model, or one with tools or a schema bound to it.
+
+        Raises:
+            TransportError: no answer after all retries, or none to be had.
+            ContentFault: an answer that the client itself refuses (cut off, filtered).
+        """
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt
+
+        retrying = Retrying(
+            stop=stop_after_attempt(self._config.retries + 1),
+            retry=retry_if_exception(lambda error: isinstance(error, _Attempt) and error.fault.transient),
+            wait=self._wait,
+            before_sleep=lambda state: _LOG.info("trying %s again: %s", self._model, _line(state)),
+            reraise=True,
+        )
+        try:
+            return retrying(self._attempt, runnable, messages, kind)
+        except _Attempt as failed:
+            tries = int(retrying.statistics.get("attempt_number", 1))
+            raise TransportError(
+                failed.fault, self._model, tries, self._config.timeout, self._config.base_url
+            ) from None
+
+    def _wait(self, state: Any) -> float:
+        from tenacity import wait_exponential_jitter
+
+        backoff = wait_exponential_jitter(self._first_wait, max=60.0, jitter=self._first_wait)(state)
+        asked = state.outcome.exception().fault.retry_after
+        return backoff if asked is None else max(asked, min(backoff, self._first_wait))
+
+    def _attempt(
+        self, runnable: "Runnable[Any, Any]", messages: "Sequence[BaseMessage]", kind: str
+    ) -> "AIMessage":
+        started = time.monotonic()
+        try:
+            result = runnable.invoke(list(messages))
+        except Exception as error:
+            self._failed(error, messages, kind, time.monotonic() - started)
+            raise
+        # with_structured_output(include_raw=True) wraps the message: we read the raw one ourselves
+        answer = result["raw"] if isinstance(result, dict) else result
+        tokens, estimated = _tokens(answer, messages)
+        self._record(messages, kind, time.monotonic() - started, tokens, estimated, _answer_json(answer))
+        return answer
+
+    def _failed(self, error: Exception, messages: "Sequence[BaseMessage]", kind: str, seconds: float) -> None:
+        """Records the attempt and raises what it means; returns where `error` is none of our business."""
+        content = _content_fault(error)
+        if content is not None:
+            tokens = (content.input_tokens, content.output_tokens)
+            answer = {"content": redact(content.answer)}
+            self._record(messages, kind, seconds, tokens, False, answer, content.reason)
+            raise content from None
+        fault = fault_of(error)
+        if fault is None:
+            return
+        # A refused call is not billed; one that was cut off on its way may be.
+        free = fault.status is not None
+        self._record(messages, kind, seconds, (0, 0), False, None, fault.line, dollars=0.0 if free else None)
+        raise _Attempt(fault) from error
+
+    def _record(
+        self,
+        messages: "Sequence[BaseMessage]",
+        kind: str,
+        seconds: float,
+        tokens: tuple[int, int],
+        estimated: bool,
+        answer: dict[str, Any] | None,
+        error: str | None = None,
+        dollars: float | None = None,
+    ) -> None:
+        if answer is not None:
+            dollars = cost(self._price, *tokens)
+        self._on_call(
+            CallRecord(
+                id=uuid.uuid4().hex,
+                model=self._model,
+                kind=kind,
+                input_tokens=tokens[0],
+                output_tokens=tokens[1],
+                tokens_estimated=estimated,
+                dollars=dollars,
+                seconds=seconds,
+                request=_request_json(messages),
+                answer=answer,
+                error=error,
+            )
+        )
+
+
+def _line(state: Any) -> str:
+    return state.outcome.exception().fault.line
+
+
+def _content_fault(error: Exception) -> ContentFault | None:
+    """OpenAI's client raises where an answer under a schema was cut off or filtered; others return it."""
+    name = type(error).__name__
+    if name == "LengthFinishReasonError":
+        completion: Any = getattr(error, "completion", None)
+        usage = getattr(completion, "usage", None)
+        text = completion.choices[0].message.content if completion is not None else ""
+        return ContentFault(
+            text or "",
+            "the answer was cut off at llm.max_tokens",
+            getattr(usage, "prompt_tokens", 0) or 0,
+            getattr(usage, "completion_tokens", 0) or 0,
+        )
+    if name == "ContentFilterFinishReasonError":
+        return ContentFault("", "the provider's content filter withheld the answer")
+    return None
+
+
+def _tokens(answer: "AIMessage", messages: "Sequence[BaseMessage]") -> tuple[tuple[int, int], bool]:
+    usage = answer.usage_metadata
+    if usage is not None:
+        return (usage["input_tokens"], usage["output_tokens"]), False
+    from langchain_core.messages.utils import count_tokens_approximately
+
+    return (count_tokens_approximately(messages), count_tokens_approximately([answer])), True
+
+
+def _request_json(messages: "Sequence[BaseMessage]") -> list[dict[str, Any]]:
+    from langchain_core.messages import convert_to_openai_messages
+
+    converted = convert_to_openai_messages(list(messages))
+    return [_without_pictures(message) for message in converted]  # type: ignore[arg-type]
+
+
+def _without_pictures(value: Any) -> Any:
+    """Megabytes of base64 in every call are of no use in a trace; the hash tells pictures apart."""
+    if isinstance(value, dict):
+        return {key: _without_pictures(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_pictures(item) for item in value]
+    if isinstance(value, str):
+        if value.startswith("data:image/"):
+            digest = hashlib.sha256(value.encode()).hexdigest()[:16]
+            return f"[{value[5 : value.index(';')]}, {len(value)} characters of base64, sha256 {digest}]"
+        return redact(value)
+    return value
+
+
+def _answer_json(answer: "AIMessage") -> dict[str, Any]:
+    converted = _request_json([answer])[0]
+    metadata = answer.response_metadata
+    kept = {key: metadata[key] for key in ("finish_reason", "model_name") if key in metadata}
+    return {**converted, **kept}
