@@ -24,6 +24,11 @@ class DataConfig(BaseModel):
     on_corrupt: Literal["stop", "skip"] = Field(
         "stop", description="what an unreadable image does: stop the run, or be skipped and counted"
     )
+    on_leak: Literal["stop", "drop"] = Field(
+        "stop",
+        description="what the same image in two splits does: stop the run, or be kept in one of them only "
+        "(test before validation before train)",
+    )
     max_pixels: int = Field(
         178_956_970, ge=1, description="an image with more pixels is treated as corrupt (decompression bomb)"
     )

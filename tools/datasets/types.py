@@ -43,7 +43,7 @@ class Card:
     """Caveats to be printed with every number (no patient ids, …)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One labelled image. `file` names it towards its source and in every message."""
 
@@ -75,3 +75,6 @@ class Dataset:
     source: Source
     notes: tuple[str, ...] = field(default=())
     """What was found and done while opening it (empty rows skipped, splits carved), for the user to see."""
+    known_leaks: bool = False
+    """The published splits are known to share images: shared ones are dropped (as by `on_leak: drop`) and counted,
+    since the user did not make them and cannot mend them."""

@@ -1,0 +1,111 @@
+"""Carve the splits that a data set does not bring along: stratified, group-safe, seeded."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from tools.datasets.types import Split
+from tools.errors import DataError
+
+
+def carve_splits(
+    labels: Sequence[int],
+    groups: Sequence[str],
+    validation_fraction: float,
+    test_fraction: float,
+    seed: int,
+    class_names: Sequence[str] | None = None,
+) -> list[Split]:
+    """A split for each image, such that no group crosses splits and every class is in each split.
+
+    Within each class (a group's class is that of most of its images), groups are drawn at random until the split
+    holds its fraction of the class's images, at least one group and as near to the fraction as whole groups allow.
+    scikit-learn's `StratifiedGroupKFold` is not used: its folds are 1/k of the data, so 15% is out of its reach,
+    and it does not promise that a rare class is found in every fold.
+
+    Args:
+        labels: class index of each image.
+        groups: group of each image; give each image its own where there are none.
+        validation_fraction: share of each class for validation, 0 (no such split) to 1, exclusive.
+        test_fraction: the same for test.
+        seed: the same seed gives the same splits.
+        class_names: for messages, by label.
+
+    Raises:
+        DataError: a class has fewer groups than there are splits, or the groups cannot be divided so that every
+            class is in each split.
+    """
+    fractions: dict[Split, float] = {"test": test_fraction, "validation": validation_fraction}
+    wanted: dict[Split, float] = {split: fraction for split, fraction in fractions.items() if fraction > 0}
+    if not 0 <= sum(wanted.values()) < 1:
+        raise DataError(
+            f"validation_fraction {validation_fraction} and test_fraction {test_fraction} leave nothing to train "
+            "on: their sum must be below 1"
+        )
+
+    images: dict[str, list[int]] = {}
+    for label, group in zip(labels, groups, strict=True):
+        images.setdefault(group, []).append(label)
+    strata: dict[int, list[str]] = {}
+    for group, its_labels in images.items():
+        strata.setdefault(_majority(its_labels), []).append(group)
+
+    chosen: dict[str, Split] = dict.fromkeys(images, "train")
+    for label in sorted(strata):
+        generator = np.random.default_rng([seed, label])
+        _carve_class(strata[label], images, wanted, generator, chosen, _name(label, class_names))
+
+    splits: list[Split] = [chosen[group] for group in groups]
+    present = set(zip(labels, splits, strict=True))
+    for label in sorted(set(labels)):
+        for split in ("train", *wanted):
+            if (label, split) not in present:
+                raise DataError(
+                    f"{_name(label, class_names)} would have no image in the {split} split: its images share groups "
+                    "with other classes. Try another data.split_seed, or give the splits yourself (manifest.csv)."
+                )
+    return splits
+
+
+def _majority(labels: Sequence[int]) -> int:
+    counts = Counter(labels)
+    return min(counts, key=lambda label: (-counts[label], label))
+
+
+def _name(label: int, class_names: Sequence[str] | None) -> str:
+    return f"class {class_names[label]!r}" if class_names else f"class {label}"
+
+
+def _carve_class(
+    groups: list[str],
+    images: dict[str, list[int]],
+    wanted: dict[Split, float],
+    generator: np.random.Generator,
+    chosen: dict[str, Split],
+    name: str,
+) -> None:
+    if len(groups) <= len(wanted):
+        raise DataError(
+            f"{name} has {sum(len(images[group]) for group in groups)} images in {len(groups)} groups; to be in "
+            f"train and {' and '.join(wanted)} it needs at least {len(wanted) + 1} groups. Add images, leave the "
+            "class out, or give the splits yourself (manifest.csv)."
+        )
+    # Sorted first, so that the order in which the images were listed does not matter.
+    remaining = [sorted(groups)[position] for position in generator.permutation(len(groups))]
+    total = sum(len(images[group]) for group in groups)
+    others = len(wanted)
+    for split, fraction in wanted.items():
+        target = fraction * total
+        held = 0
+        taken = []
+        for group in remaining:
+            size = len(images[group])
+            if len(remaining) - len(taken) > others and abs(held + size - target) < abs(held - target):
+                taken.append(group)
+                held += size
+        # Every group is so large that leaving it out comes nearer: the split still needs one.
+        taken = taken or [min(remaining, key=lambda group: len(images[group]))]
+        chosen.update(dict.fromkeys(taken, split))
+        remaining = [group for group in remaining if chosen[group] != split]
+        others -= 1
