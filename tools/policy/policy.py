@@ -1,4 +1,4 @@
-"""The shape of a policy, as an LLM writes it and as it is stored. Meaning is checked elsewhere (`validate.py`)."""
+"""The shape of a policy, as an LLM writes it and as it is stored; its meaning is checked by `validate.py`."""
 
 from pydantic import BaseModel, ConfigDict, Field
 

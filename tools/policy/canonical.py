@@ -1,0 +1,123 @@
+"""The one written form of a policy, by which trials are named and repeats are found, and its line of text.
+
+Numbers are rounded to `SIGNIFICANT_DIGITS`: two policies that differ only beyond them are the same policy,
+and what is trained is built from the rounded form.
+"""
+
+import ast
+import json
+import math
+
+from tools.errors import ConfigurationError
+from tools.policy.catalogue import CATALOGUE
+from tools.policy.policy import Operation, Parameter, Policy
+
+SIGNIFICANT_DIGITS = 4
+NO_AUGMENTATION = "no augmentation"
+
+
+def canonical_policy(policy: Policy) -> Policy:
+    """The policy with parameters sorted by name, numbers rounded, and operations on the batch last.
+
+    The order of the other operations is kept: to rotate and then erase is not to erase and then rotate.
+
+    Raises:
+        ConfigurationError: a number is not finite.
+    """
+    ordered = sorted(policy.operations, key=_is_on_batch)
+    return Policy(operations=[_canonical_operation(operation) for operation in ordered])
+
+
+def canonical_json(policy: Policy) -> str:
+    """The canonical form as JSON without blanks, the same on every platform; also valid JSON of a `Policy`.
+
+    Raises:
+        ConfigurationError: a number is not finite.
+    """
+    data = canonical_policy(policy).model_dump()
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def from_canonical(text: str) -> Policy:
+    """Inverse of `canonical_json`.
+
+    Raises:
+        ConfigurationError: `text` is not JSON of a policy.
+    """
+    try:
+        return Policy.model_validate_json(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{text[:200]!r} is not JSON of a policy: {error}") from error
+
+
+def one_line(policy: Policy) -> str:
+    """The canonical form as people write it: `rotate(p=0.5, degrees=15) > brightness(p=0.3, strength=0.2)`.
+
+    Raises:
+        ConfigurationError: a number is not finite.
+    """
+    operations = canonical_policy(policy).operations
+    return " > ".join(_one_operation(operation) for operation in operations) or NO_AUGMENTATION
+
+
+def parse_one_line(text: str) -> Policy:
+    """Inverse of `one_line`. The line is a Python expression of calls and `>`, and is read as one, never run.
+
+    Raises:
+        ConfigurationError: `text` is not such a line. What the operations mean is checked by `check_policy`.
+    """
+    if text.strip() in ("", NO_AUGMENTATION):
+        return Policy(operations=[])
+    try:
+        body = ast.parse(text.strip(), mode="eval").body
+        calls = [body.left, *body.comparators] if isinstance(body, ast.Compare) else [body]
+        if isinstance(body, ast.Compare) and not all(isinstance(operator, ast.Gt) for operator in body.ops):
+            raise ValueError("operations are joined by '>'")
+        return Policy(operations=[_parse_call(call) for call in calls])
+    except (SyntaxError, ValueError) as error:
+        raise ConfigurationError(
+            f"{text!r} is no policy ({error}): write it as rotate(p=0.5, degrees=15) > horizontal_flip(p=0.5)"
+        ) from error
+
+
+def _is_on_batch(operation: Operation) -> bool:
+    spec = CATALOGUE.get(operation.name)
+    return spec is not None and spec.stage == "batch"
+
+
+def _canonical_operation(operation: Operation) -> Operation:
+    parameters = sorted(operation.parameters, key=lambda parameter: parameter.name)
+    return Operation(
+        name=operation.name,
+        probability=_round(operation.probability, operation.name, "probability"),
+        parameters=[
+            Parameter(name=item.name, value=_round(item.value, operation.name, item.name))
+            for item in parameters
+        ],
+    )
+
+
+def _round(value: float, operation: str, parameter: str) -> float:
+    if not math.isfinite(value):
+        raise ConfigurationError(f"{operation}: {parameter} is {value}: a policy holds finite numbers only")
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0  # adding zero turns -0.0 into 0.0
+
+
+def _one_operation(operation: Operation) -> str:
+    numbers = [("p", operation.probability), *((item.name, item.value) for item in operation.parameters)]
+    arguments = ", ".join(f"{name}={value:.{SIGNIFICANT_DIGITS}g}" for name, value in numbers)
+    return f"{operation.name}({arguments})"
+
+
+def _parse_call(node: ast.expr) -> Operation:
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args):
+        raise ValueError(f"{ast.unparse(node)} is not name(p=…, parameter=…)")
+    numbers = [(keyword.arg or "**", float(ast.literal_eval(keyword.value))) for keyword in node.keywords]
+    probabilities = [value for name, value in numbers if name == "p"]
+    if len(probabilities) != 1:
+        raise ValueError(f"{node.func.id} needs its probability once, as p=0.5")
+    return Operation(
+        name=node.func.id,
+        probability=probabilities[0],
+        parameters=[Parameter(name=name, value=value) for name, value in numbers if name != "p"],
+    )

@@ -1,0 +1,220 @@
+"""Transforms that torchvision lacks, or has in a form too slow or too coarse for training on one core.
+
+Each draws from torch's global generator only, and each is self-contained but for the functions at the top:
+`export.py` copies the source of those that a policy uses. Tensors are uint8 (3, H, W) with any strides, RGB.
+"""
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+import PIL.Image
+import PIL.ImageEnhance
+import torch
+from torchvision.transforms import v2
+
+
+def uniform(low: float, high: float) -> float:
+    """A number drawn from [low, high)."""
+    return low + (high - low) * torch.rand(1).item()
+
+
+def as_array(image: torch.Tensor) -> np.ndarray:
+    """Tensor (3, H, W) to contiguous array (H, W, 3); shares memory where the strides allow."""
+    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+
+
+def as_tensor(image: np.ndarray) -> torch.Tensor:
+    """Array (H, W, 3) to tensor (3, H, W) that shares its memory."""
+    return torch.from_numpy(image).permute(2, 0, 1)
+
+
+def border_colour(image: np.ndarray) -> list[float]:
+    """Median colour of the outermost pixels: black around a fundus, skin around a lesion.
+
+    Black corners on skin would be a shape that the classifier can learn, and dermoscopy has them by nature.
+    """
+    border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    return np.median(border, axis=0).tolist()
+
+
+def warp(image: torch.Tensor, matrix: np.ndarray, inverse: bool) -> torch.Tensor:
+    """Bilinear warp by a 3 x 3 matrix on (column, row), or by its inverse.
+
+    Uncovered areas take the colour of the border.     OpenCV needs a third of the time of PIL and torch.
+    """
+    array = as_array(image)
+    size = (array.shape[1], array.shape[0])
+    flags = cv2.INTER_LINEAR | (cv2.WARP_INVERSE_MAP if inverse else 0)
+    return as_tensor(cv2.warpPerspective(array, matrix, size, flags=flags, borderValue=border_colour(array)))
+
+
+def mean_colour(image: torch.Tensor) -> torch.Tensor:
+    """Mean colour of the image, uint8 (3, 1, 1)."""
+    return torch.tensor(cv2.mean(as_array(image))[:3]).round().to(torch.uint8)[:, None, None]
+
+
+class Affine(v2.RandomAffine):
+    """torchvision's RandomAffine, bilinear, with uncovered areas in the colour of the border."""
+
+    def transform(self, inpt: torch.Tensor, params: dict[str, Any]) -> torch.Tensor:
+        """Shears, scales, rotates and shifts about the centre, as torchvision defines these."""
+        angle = math.radians(params["angle"])
+        shear_x, shear_y = (math.tan(math.radians(shear)) for shear in params["shear"])
+        rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+        shears = np.array([[1, 0], [-shear_y, 1]]) @ np.array([[1, -shear_x], [0, 1]])
+        centre = np.array([(inpt.shape[-1] - 1) / 2, (inpt.shape[-2] - 1) / 2])
+        matrix = np.eye(3)
+        matrix[:2, :2] = params["scale"] * rotation @ shears
+        matrix[:2, 2] = centre - matrix[:2, :2] @ centre + params["translate"]
+        return warp(inpt, matrix, inverse=False)
+
+
+class Perspective(v2.RandomPerspective):
+    """torchvision's RandomPerspective, bilinear, with uncovered areas in the colour of the border."""
+
+    def transform(self, inpt: torch.Tensor, params: dict[str, Any]) -> torch.Tensor:
+        """Warps by the eight coefficients, which map the output to the input."""
+        return warp(inpt, np.array([*params["coefficients"], 1.0]).reshape(3, 3), inverse=True)
+
+
+class Elastic(v2.Transform):
+    """Random displacements on a coarse grid, interpolated by cubic splines (Ronneberger et al. 2015).
+
+    torchvision's ElasticTransform blurs noise with one large two-dimensional kernel: 30 ms at 224 px.
+    What comes in from outside is mirrored at the border.
+    """
+
+    def __init__(self, displacement: float, cells: int) -> None:
+        super().__init__()
+        self.displacement = displacement
+        self.cells = cells
+
+    def transform(self, inpt: torch.Tensor, params: dict[str, Any]) -> torch.Tensor:
+        """Warps the image."""
+        height, width = inpt.shape[-2:]
+        coarse = (torch.randn(2, self.cells, self.cells) * (self.displacement * width)).numpy()
+        columns, rows = (
+            cv2.resize(plane, (width, height), interpolation=cv2.INTER_CUBIC) for plane in coarse
+        )
+        columns += np.arange(width, dtype=np.float32)
+        rows += np.arange(height, dtype=np.float32)[:, None]
+        border = cv2.BORDER_REFLECT_101
+        return as_tensor(cv2.remap(as_array(inpt), columns, rows, cv2.INTER_LINEAR, borderMode=border))
+
+
+class Hue(v2.Transform):
+    """Shifts the hue by up to `shift` turns either way, in 8-bit HSV as PIL does, but five times faster."""
+
+    def __init__(self, shift: float) -> None:
+        super().__init__()
+        self.shift = shift
+
+    def transform(self, inpt: torch.Tensor, params: dict[str, Any]) -> torch.Tensor:
+        """Turns the colour wheel; grey pixels stay as they are."""
+        hsv = cv2.cvtColor(as_array(inpt), cv2.COLOR_RGB2HSV_FULL)
+        hsv[..., 0] += np.uint8(round(uniform(-self.shift, self.shift) * 256) % 256)  # wraps around
+        return as_tensor(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL))
+
+
+class Gamma(v2.Transform):
+    """Raises pixel values (0 to 1) to an exponent drawn log-uniformly from [1 / gamma, gamma]."""
+
+    def __init__(self, gamma: float) -> None:
+        super().__init__()
+        self.limit = math.log(gamma)
+
+    def transform(self, inpt: torch.Tensor, params: dict[str, Any]) -> torch.Tensor:
+        """Looks each value up in a table."""
+        exponent = math.exp(uniform(-self.limit, self.limit))
+        table = np.round(np.linspace(0, 1, 256) ** exponent * 255).astype(np.uint8)
+        return as_tensor(cv2.LUT(as_array(inpt), table))
+
+
+class Clahe(v2.Transform):
+    """Contrast-limited adaptive histogram equalisation of the luma; grey stays grey, colours keep their chroma."""
+
+    def __init__(self, clip_limit: float, tiles: int) -> None:
+        super().__init__()
+        self.clip_limit = clip_limit
+        self.tiles = tiles
+
+    def transform(self, inpt: torch.Tensor, params: dict[str, Any]) -> torch.Tensor:
+        """Equalises locally."""
+        clahe = cv2.createCLAHE(uniform(1, self.clip_limit), (self.tiles, self.tiles))
+        ycc = cv2.cvtColor(as_array(inpt), cv2.COLOR_RGB2YCrCb)
+        ycc[..., 0] = clahe.apply(ycc[..., 0])
+        return as_tensor(cv2.cvtColor(ycc, cv2.COLOR_YCrCb2RGB))
+
+
+class Sharpness(v2.Transform):
+    """Sharpens a PIL image by a factor drawn from [max(0, 1 - strength), 1 + strength]; 1 changes nothing."""
+
+    def __init__(self, strength: float) -> None:
+        super().__init__()
+        self.strength = strength
+
+    def transform(self, inpt: PIL.Image.Image, params: dict[str, Any]) -> PIL.Image.Image:
+        """Sharpens or softens."""
+        return PIL.ImageEnhance.Sharpness(inpt).enhance(
+            uniform(max(0.0, 1 - self.strength), 1 + self.strength)
+        )
+
+
+class GaussianBlur(v2.Transform):
+    """Separable blur with a standard deviation drawn from [0.1, sigma] pixels."""
+
+    def __init__(self, sigma: float) -> None:
+        super().__init__()
+        self.sigma = sigma
+
+    def transform(self, inpt: torch.Tensor, params: dict[str, Any]) -> torch.Tensor:
+        """Blurs."""
+        return as_tensor(cv2.GaussianBlur(as_array(inpt), (0, 0), uniform(0.1, self.sigma)))
+
+
+class GaussianNoise(v2.Transform):
+    """Adds noise with a standard deviation drawn from [0, sigma] of full scale, rounded without bias."""
+
+    def __init__(self, sigma: float) -> None:
+        super().__init__()
+        self.sigma = sigma
+
+    def transform(self, inpt: torch.Tensor, params: dict[str, Any]) -> torch.Tensor:
+        """Adds noise."""
+        noise = torch.randn(inpt.shape) * (255 * uniform(0, self.sigma))
+        return noise.add_(inpt).round_().clamp_(0, 255).to(torch.uint8)
+
+
+class Erasing(v2.RandomErasing):
+    """torchvision's RandomErasing, with the image's mean colour."""
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """See torchvision."""
+        params = super().make_params(flat_inputs)
+        if params["v"] is not None:  # None: no rectangle that fits was drawn
+            params["v"] = mean_colour(flat_inputs[0])
+        return params
+
+
+class GridMask(v2.Transform):
+    """Covers a grid of squares with the image's mean colour (Chen et al. 2020, without its rotation).
+
+    A unit's side d is drawn from [unit / 2, unit] of the image's; the square in it has side (1 - keep) * d.
+    """
+
+    def __init__(self, keep: float, unit: float) -> None:
+        super().__init__()
+        self.keep = keep
+        self.unit = unit
+
+    def transform(self, inpt: torch.Tensor, params: dict[str, Any]) -> torch.Tensor:
+        """Covers the squares."""
+        height, width = inpt.shape[-2:]
+        unit = max(2, round(uniform(self.unit / 2, self.unit) * width))
+        square = max(1, round((1 - self.keep) * unit))
+        top, left = torch.randint(unit, (2,)).tolist()
+        rows = (torch.arange(height) + top) % unit < square
+        columns = (torch.arange(width) + left) % unit < square
+        return torch.where(rows[:, None] & columns, mean_colour(inpt), inpt)
