@@ -42,7 +42,7 @@ def border_colour(image: np.ndarray) -> list[float]:
 def warp(image: torch.Tensor, matrix: np.ndarray, inverse: bool) -> torch.Tensor:
     """Bilinear warp by a 3 x 3 matrix on (column, row), or by its inverse.
 
-    Uncovered areas take the colour of the border.     OpenCV needs a third of the time of PIL and torch.
+    Uncovered areas take the colour of the border. OpenCV needs a third of the time of PIL and torch.
     """
     array = as_array(image)
     size = (array.shape[1], array.shape[0])

@@ -1,0 +1,93 @@
+"""A policy as Python that runs with torchvision alone (and OpenCV, where an operation needs it).
+
+The transforms are printed from the same table that `build.py` calls, and the source of those that torchvision
+lacks is copied in, so that the same seed gives the same pixels in Augur and outside.
+"""
+
+import inspect
+import re
+from typing import Any
+
+from tools.policy import transforms
+from tools.policy.canonical import one_line
+from tools.policy.policy import Policy
+from tools.policy.steps import PlacedStep, Step, steps_of
+
+_IMPORTS = {
+    "math": "import math",
+    "Any": "from typing import Any",
+    "cv2": "import cv2",
+    "np": "import numpy as np",
+    "PIL.Image.": "import PIL.Image",
+    "PIL.ImageEnhance.": "import PIL.ImageEnhance",
+    "torch": "import torch",
+    "v2": "from torchvision.transforms import v2",
+}
+_OWN = {
+    name: item
+    for name, item in vars(transforms).items()
+    if getattr(item, "__module__", "") == transforms.__name__
+}
+
+
+def as_python(policy: Policy, image_size: int = 224, classes: int = 2) -> str:
+    """Source that defines `augment`, and `mix` where the policy has an operation on the batch.
+
+    `augment` maps a PIL image (RGB, image_size x image_size) to a uint8 tensor (3, image_size, image_size);
+    `mix` maps float images (B, 3, H, W) and class indices (B,) to images and soft labels.
+
+    Args:
+        policy: a valid policy.
+        image_size: side in pixels at which it was found.
+        classes: number of classes, for soft labels.
+
+    Raises:
+        ConfigurationError: the policy is not valid.
+    """
+    steps = steps_of(policy, image_size, classes)
+    body = [_augment([placed for placed in steps if placed.stage != "batch"])]
+    body += [f"mix = {_expression(placed)}" for placed in steps if placed.stage == "batch"]
+    sources = _sources([placed.step for placed in steps])
+    code = "\n\n\n".join([*sources, "\n\n".join(body)])
+    imports = [line for name, line in _IMPORTS.items() if re.search(rf"\b{re.escape(name)}", code)]
+    title = f"# {one_line(policy)}\n# augment: PIL image, RGB, {image_size} x {image_size} -> uint8 tensor (3, H, W)"
+    return "\n".join([title, *imports]) + ("\n\n\n" if sources else "\n\n") + code + "\n"
+
+
+def _augment(steps: list[PlacedStep]) -> str:
+    lines = []
+    on_image = True
+    for placed in steps:
+        if on_image != (placed.stage == "image"):
+            lines.append("v2.PILToTensor()" if on_image else "v2.ToPILImage()")
+            on_image = not on_image
+        lines.append(_expression(placed))
+    if on_image:
+        lines.append("v2.PILToTensor()")
+    return "augment = v2.Compose(\n    [\n" + "".join(f"        {line},\n" for line in lines) + "    ]\n)"
+
+
+def _expression(placed: PlacedStep) -> str:
+    step = placed.step
+    extra = {"p": placed.probability} if step.draws_itself else {}
+    call = f"{_name(step.transform)}({_arguments({**step.arguments, **extra})})"
+    if step.draws_itself or placed.probability == 1:
+        return call
+    return f"v2.RandomApply([{call}], p={placed.probability!r})"
+
+
+def _name(transform: type) -> str:
+    return transform.__name__ if transform.__name__ in _OWN else f"v2.{transform.__name__}"
+
+
+def _arguments(arguments: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+
+
+def _sources(steps: list[Step]) -> list[str]:
+    """Source of the own transforms that are used, after that of the functions they call."""
+    wanted = [step.transform.__name__ for step in steps if step.transform.__name__ in _OWN]
+    for name in wanted:  # grows while it is read
+        source = inspect.getsource(_OWN[name])
+        wanted += [other for other in _OWN if other not in wanted and re.search(rf"\b{other}\(", source)]
+    return [inspect.getsource(item).rstrip() for name, item in _OWN.items() if name in wanted]

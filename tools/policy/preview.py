@@ -1,0 +1,194 @@
+"""What a policy does to images, to look at (a contact sheet) or to read (statistics, for models that cannot see)."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from tools.errors import ConfigurationError
+from tools.policy.build import build
+from tools.policy.canonical import one_line
+from tools.policy.policy import Policy
+from tools.policy.transforms import as_array
+
+_TILE = 128
+"""Least side of a tile in pixels; smaller images are enlarged by a whole factor, so that their pixels show."""
+_LARGEST_TILE = 224
+_GAP = 6
+_MARGIN = 16
+_HEADER = 62
+"""Width of the column that names the rows."""
+_TITLE_SIZE, _LABEL_SIZE = 16, 13
+_INK, _FAINT, _PAPER, _BORDER = (24, 24, 27), (113, 113, 122), (255, 255, 255), (228, 228, 231)
+
+
+def contact_sheet(
+    images: np.ndarray, labels: Sequence[str], policy: Policy, path: Path, seed: int, rows: int = 4
+) -> None:
+    """Writes a PNG: the images, beneath them `rows` augmented versions of each, named and titled.
+
+    Under an operation on the batch, the columns are the batch, and each tile says what its soft label holds.
+
+    Args:
+        images: uint8 (N, S, S, 3), RGB, one column each; 6 to 10 read best.
+        labels: N class names.
+        policy: a valid policy.
+        path: where the PNG is written; its folder must exist.
+        seed: of the augmentation. The global generator is left as it was.
+        rows: augmented rows.
+
+    Raises:
+        ConfigurationError: the policy is not valid, or the number of labels is not that of the images.
+    """
+    if len(labels) != len(images) or len(images) == 0:
+        raise ConfigurationError(
+            f"a contact sheet of {len(images)} images needs one label for each, not {len(labels)}"
+        )
+    classes = list(dict.fromkeys(labels))
+    numbers = torch.tensor([classes.index(label) for label in labels])
+    sheet = _Sheet(one_line(policy), len(images), rows, images.shape[1])
+    sheet.row(0, "original", images, labels)
+    for row, (augmented, shares) in enumerate(
+        _versions(images, numbers, len(classes), policy, seed, rows), start=1
+    ):
+        sheet.row(row, f"view {row}", augmented, [_caption(classes, share) for share in shares])
+    sheet.image.save(path, format="PNG")
+
+
+def preview_statistics(images: np.ndarray, policy: Policy, seed: int) -> str:
+    """What the policy does to the pixels of some images, in a few lines of text; grey levels are 0 to 255.
+
+    Args:
+        images: uint8 (N, S, S, 3), RGB.
+        policy: a valid policy. An operation on the batch is left out, since it changes no pixel by itself.
+        seed: of the augmentation. The global generator is left as it was.
+
+    Raises:
+        ConfigurationError: the policy is not valid.
+    """
+    built = build(policy, images.shape[1], classes=1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        augmented = np.stack([as_array(built.augment(image)) for image in images])
+    before, after = images.astype(np.float64), augmented.astype(np.float64)
+    changes = np.abs(after - before).mean(axis=(1, 2, 3))
+    likeness = [_correlation(one, other) for one, other in zip(before, after, strict=True)]
+    lines = [
+        f"policy: {one_line(policy)}",
+        f"{len(images)} training images of {images.shape[1]} px, each augmented once:",
+        f"- mean of R, G, B: {_triple(before.mean(axis=(0, 1, 2)))} -> {_triple(after.mean(axis=(0, 1, 2)))}",
+        f"- contrast (standard deviation within an image): {_spread(before):.0f} -> {_spread(after):.0f}",
+        f"- mean absolute change of a pixel: {changes.mean():.1f} (least changed image {changes.min():.1f}, most "
+        f"{changes.max():.1f}); {np.mean(changes == 0):.0%} of the images unchanged",
+        f"- correlation with the original: mean {np.mean(likeness):.2f}, lowest {np.min(likeness):.2f}",
+        f"- sharpness (variance of the Laplacian): {_sharpness(images):.0f} -> {_sharpness(augmented):.0f}",
+        f"- pixels at or near black (all channels <= 5): {_dark(images):.1%} -> {_dark(augmented):.1%}",
+        f"- pixels with a channel at 255: {_saturated(images):.1%} -> {_saturated(augmented):.1%}",
+    ]
+    if built.has_mix:
+        lines.append("- the operation on the batch then mixes pairs of these images and their labels")
+    return "\n".join(lines)
+
+
+def _versions(
+    images: np.ndarray, labels: torch.Tensor, classes: int, policy: Policy, seed: int, rows: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each row the augmented images, uint8 (N, S, S, 3), and their soft labels, float (N, classes)."""
+    built = build(policy, images.shape[1], classes)
+    versions = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for _ in range(rows):
+            batch = torch.stack([built.augment(image) for image in images]).float()
+            mixed, soft = built.mix(batch, labels)
+            pixels = mixed.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+            versions.append((pixels.numpy(), soft.numpy()))
+    return versions
+
+
+def _caption(classes: Sequence[str], shares: np.ndarray) -> str:
+    """Nothing where the label is one class, else '70% cat, 30% dog'."""
+    held = [(share, name) for share, name in zip(shares, classes, strict=True) if share >= 0.005]
+    return (
+        ", ".join(f"{share:.0%} {name}" for share, name in sorted(held, reverse=True))
+        if len(held) > 1
+        else ""
+    )
+
+
+class _Sheet:
+    """The page that is being drawn: title, a column that names the rows, and a grid of tiles."""
+
+    def __init__(self, title: str, columns: int, rows: int, side: int) -> None:
+        self.tile = side * max(1, -(-_TILE // side)) if side <= _LARGEST_TILE else _LARGEST_TILE
+        self.title_font = ImageFont.load_default(size=_TITLE_SIZE)
+        self.label_font = ImageFont.load_default(size=_LABEL_SIZE)
+        self.pitch = self.tile + _GAP + _LABEL_SIZE + 6
+        width = 2 * _MARGIN + _HEADER + columns * (self.tile + _GAP) - _GAP
+        lines = self._wrap(title, width - 2 * _MARGIN)
+        self.top = _MARGIN + len(lines) * (_TITLE_SIZE + 6) + 8
+        height = self.top + (rows + 1) * self.pitch + _MARGIN - _GAP
+        self.image = Image.new("RGB", (width, height), _PAPER)
+        self.draw = ImageDraw.Draw(self.image)
+        for number, line in enumerate(lines):
+            self.draw.text((_MARGIN, _MARGIN + number * (_TITLE_SIZE + 6)), line, _INK, self.title_font)
+
+    def row(self, row: int, name: str, images: np.ndarray, captions: Sequence[str]) -> None:
+        """Draws one row of tiles with its name on the left and a caption beneath each tile."""
+        y = self.top + row * self.pitch
+        self.draw.text((_MARGIN, y + self.tile // 2), name, _FAINT, self.label_font, anchor="lm")
+        for column, (image, caption) in enumerate(zip(images, captions, strict=True)):
+            x = _MARGIN + _HEADER + column * (self.tile + _GAP)
+            self.image.paste(self._scaled(image), (x, y))
+            self.draw.rectangle((x - 1, y - 1, x + self.tile, y + self.tile), outline=_BORDER)
+            text = self._shortened(caption)
+            self.draw.text((x + self.tile // 2, y + self.tile + 3), text, _INK, self.label_font, anchor="mt")
+
+    def _scaled(self, image: np.ndarray) -> Image.Image:
+        picture = Image.fromarray(image)
+        enlarge = self.tile >= image.shape[0]
+        resample = Image.Resampling.NEAREST if enlarge else Image.Resampling.LANCZOS
+        return picture.resize((self.tile, self.tile), resample)
+
+    def _shortened(self, text: str) -> str:
+        if self.label_font.getlength(text) <= self.tile:
+            return text
+        while text and self.label_font.getlength(text + "…") > self.tile:
+            text = text[:-1]
+        return text + "…"
+
+    def _wrap(self, title: str, width: int) -> list[str]:
+        letters = int(width / (self.title_font.getlength(title) / len(title)))
+        return textwrap.wrap(title, max(20, letters - 2), break_long_words=False)
+
+
+def _triple(values: np.ndarray) -> str:
+    return "/".join(f"{value:.0f}" for value in values)
+
+
+def _spread(images: np.ndarray) -> float:
+    return float(images.std(axis=(1, 2)).mean())
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Pearson's r over all pixels; 1 for two flat images, which have none, that are equal, else 0."""
+    if one.std() == 0 or other.std() == 0:
+        return float(np.array_equal(one, other))
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+
+
+def _sharpness(images: np.ndarray) -> float:
+    grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images]
+    return float(np.mean([cv2.Laplacian(image, cv2.CV_64F).var() for image in grey]))
+
+
+def _dark(images: np.ndarray) -> float:
+    return float((images.max(axis=-1) <= 5).mean())
+
+
+def _saturated(images: np.ndarray) -> float:
+    return float((images.max(axis=-1) == 255).mean())
