@@ -1,0 +1,89 @@
+"""Reads what a model said: a proposal, or why it is none. Nothing is guessed, completed or clamped."""
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from agent.proposal import Proposal
+from agent.proposers import Malformed
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AIMessage
+
+_CUT_OFF = {"length", "max_tokens"}
+_WITHHELD = {
+    "content_filter",
+    "safety",
+    "recitation",
+    "blocklist",
+    "prohibited_content",
+    "spii",
+    "image_safety",
+}
+_SHOWN_PROBLEMS = 8
+
+
+def finish_reason(message: "AIMessage") -> str:
+    """Why the model stopped, in lower case; empty where the provider does not say."""
+    metadata = message.response_metadata
+    return str(metadata.get("finish_reason") or metadata.get("stop_reason") or "").lower()
+
+
+def unusable(message: "AIMessage") -> Malformed | None:
+    """The fault of an answer whatever its form: cut off, withheld, refused."""
+    reason = finish_reason(message)
+    text = text_of(message)
+    if reason in _CUT_OFF:
+        return Malformed(text, "the answer was cut off at llm.max_tokens: be brief, and complete the answer")
+    if reason in _WITHHELD:
+        return Malformed(text, f"the provider's filter withheld the answer ({reason}): word it differently")
+    if reason == "malformed_function_call":
+        return Malformed(text, "the tool call was malformed: call submit_proposal with valid arguments")
+    if refusal := message.additional_kwargs.get("refusal"):
+        return Malformed(str(refusal), "the model refused to answer: this is a harmless technical task")
+    return None
+
+
+def read_text(message: "AIMessage") -> Proposal | Malformed:
+    """The proposal in the text of `message`: JSON alone, or in a fenced block as many local models write it."""
+    if fault := unusable(message):
+        return fault
+    text = text_of(message)
+    if not text:
+        return Malformed("", "the answer was empty: answer with a proposal")
+    from langchain_core.utils.json import parse_json_markdown
+
+    try:
+        # json.loads, for the default parser completes what was cut off
+        data = parse_json_markdown(text, parser=json.loads)
+    except ValueError as error:
+        return Malformed(text, f"the answer is not valid JSON ({error}): answer with one JSON object")
+    return read_arguments(data, text)
+
+
+def read_arguments(data: Any, answer: str) -> Proposal | Malformed:
+    """The proposal in the arguments of a tool call, or in parsed JSON."""
+    try:
+        proposal = Proposal.model_validate(data)
+    except ValidationError as error:
+        return Malformed(answer, f"the answer is not a proposal: {_problems(error)}")
+    if not math.isfinite(proposal.expected_gain):
+        return Malformed(answer, f"expected_gain is {proposal.expected_gain}: give a finite number")
+    return proposal
+
+
+def text_of(message: "AIMessage") -> str:
+    """The words of an answer, without thoughts and tool calls."""
+    return str(message.text).strip()
+
+
+def _problems(error: ValidationError) -> str:
+    found = error.errors(include_url=False)
+    lines = [
+        f"{'.'.join(str(part) for part in item['loc']) or 'the answer'}: {item['msg']}"
+        for item in found[:_SHOWN_PROBLEMS]
+    ]
+    more = f" (and {len(found) - _SHOWN_PROBLEMS} more)" if len(found) > _SHOWN_PROBLEMS else ""
+    return "; ".join(lines) + more

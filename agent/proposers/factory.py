@@ -1,0 +1,67 @@
+"""Makes the arm that the configuration names, and says what 'auto' chose. Light until an arm is made."""
+
+from collections.abc import Callable
+
+from agent.config import Arm, LLMConfig, SearchConfig
+from agent.llm import CallRecord, configured_model, connect
+from agent.proposers import Proposer
+from tools.errors import ConfigurationError
+
+
+def resolve_arm(search: SearchConfig, llm: LLMConfig) -> tuple[Arm, str]:
+    """The arm that will propose ('auto' resolved), and the sentence that says which and why.
+
+    Raises:
+        ConfigurationError: the configured model has no provider prefix, or an LLM arm has no model.
+    """
+    model = configured_model(llm)
+    arm = search.proposer
+    if arm == "auto":
+        if model is None:
+            return "tpe", (
+                "Proposer: tpe (auto: no language model is configured and no key is set; name one with --llm)"
+            )
+        why = "it is configured" if llm.model else "its key is in the environment"
+        return "llm", f"Proposer: llm, {model} (auto: {why})"
+    if arm in ("llm", "best_of_n"):
+        if model is None:
+            raise ConfigurationError(
+                f"search.proposer is {arm!r}, but no language model is configured: name one with --llm "
+                "provider:model, or set OPENAI_API_KEY or GOOGLE_API_KEY"
+            )
+        return arm, f"Proposer: {arm}, {model}"
+    return arm, f"Proposer: {arm}"
+
+
+def make_proposer(
+    search: SearchConfig, llm: LLMConfig, on_call: Callable[[CallRecord], None]
+) -> tuple[Proposer, str]:
+    """The arm, ready to be asked, and the sentence for the first line of the output.
+
+    Args:
+        search: which arm, and the list of the arm `fixed`.
+        llm: the model of the arms `llm` and `best_of_n`.
+        on_call: gets every attempt to call the model, as it happens.
+
+    Raises:
+        ConfigurationError: see `resolve_arm` and `agent.llm.connect`.
+    """
+    arm, sentence = resolve_arm(search, llm)
+    if arm in ("llm", "best_of_n"):
+        from agent.proposers.best_of_n import BestOfNProposer
+        from agent.proposers.llm import LLMProposer
+
+        config = llm.model_copy(update={"model": configured_model(llm)})
+        kind = LLMProposer if arm == "llm" else BestOfNProposer
+        return kind(connect(config), config, on_call), sentence
+    if arm == "random":
+        from agent.proposers.random import RandomProposer
+
+        return RandomProposer(), sentence
+    if arm == "tpe":
+        from agent.proposers.tpe import TPEProposer
+
+        return TPEProposer(), sentence
+    from agent.proposers.fixed import FixedProposer
+
+    return FixedProposer(search.baselines), sentence

@@ -1,0 +1,45 @@
+"""The published policies, one in each iteration."""
+
+from collections.abc import Sequence
+
+from agent.history import History
+from agent.proposal import Proposal
+from tools.errors import ConfigurationError
+from tools.policy.catalogue import CATALOGUE, default_operation
+
+
+class FixedProposer:
+    """Arm `fixed`: iteration i proposes the i-th operation of a list, at its defaults."""
+
+    name = "fixed"
+
+    def __init__(self, operations: Sequence[str]) -> None:
+        """`operations`: names of the catalogue.
+
+        Raises:
+            ConfigurationError: the list is empty, or a name is not in the catalogue.
+        """
+        unknown = [name for name in operations if name not in CATALOGUE]
+        if unknown or not operations:
+            whole = ", ".join(name for name, spec in CATALOGUE.items() if spec.whole_policy)
+            what = f"holds {', '.join(map(repr, unknown))}, not in the catalogue" if unknown else "is empty"
+            raise ConfigurationError(f"search.baselines {what}: name operations such as {whole}")
+        self._operations = tuple(operations)
+
+    def ask(self, history: History) -> Proposal:
+        """The policy of this iteration.
+
+        Raises:
+            ConfigurationError: there are more iterations than policies.
+        """
+        if history.iteration > len(self._operations):
+            raise ConfigurationError(
+                f"the fixed arm has {len(self._operations)} policies (search.baselines) and was asked for number "
+                f"{history.iteration}: set search.iterations to {len(self._operations)}"
+            )
+        name = self._operations[history.iteration - 1]
+        return Proposal(
+            hypothesis=f"Published policy, as it stands: {CATALOGUE[name].summary}",
+            expected_gain=0.0,
+            policy=[default_operation(name)],
+        )

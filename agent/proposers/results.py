@@ -1,0 +1,149 @@
+"""The history as the prompts show it: one row for a policy, the telling recalls, how training went."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, Literal
+
+from agent.history import History, IterationRecord
+from tools.policy.canonical import one_line
+
+BEST_ROWS = 40
+LATEST_ROWS = 20
+"""A table longer than this would crowd out the rest of the prompt; what is left out is counted."""
+TELLING_RECALL = 0.03
+"""A class whose recall moved by less is not mentioned."""
+OVER_FITTING = 1.5
+"""Validation loss over training loss, above which we speak of over-fitting; below its inverse, of under-fitting."""
+
+Fit = Literal["over", "under", "balanced"]
+
+
+@dataclass(frozen=True)
+class RecallChange:
+    """A class that gained or lost against the reference. Recalls are 0..1, means over seeds."""
+
+    name: str
+    value: float
+    reference: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One policy and what became of it. Accuracies 0..1; `expected_gain` in accuracy points."""
+
+    name: str
+    policy: str
+    hypothesis: str
+    expected_gain: float
+    mean: float | None
+    std: float | None
+    gain: float | None
+    interval: tuple[float, float] | None
+    within_noise: bool | None
+    train_loss: float | None
+    validation_loss: float | None
+    fit: Fit | None
+    failure: str
+    """Why trials failed; empty where none did."""
+    seeds: tuple[tuple[int, float], ...]
+    recalls: tuple[tuple[str, float], ...]
+    recall_changes: tuple[RecallChange, ...]
+
+
+def feedback_values(history: History) -> dict[str, Any]:
+    """The values of the templates `feedback` and `results`."""
+    reference = history.reference
+    rows = [row_of(record, history) for record in history.past]
+    shown = _worth_showing(history.past)
+    kept = [row for row, record in zip(rows, history.past, strict=True) if record.number in shown]
+    best = history.incumbent
+    baselines = [row_of(record, history) for record in history.baselines]
+    reference_row = row_of(reference, history) if reference and reference.mean is not None else None
+    return {
+        "iteration": history.iteration,
+        "iterations": history.iterations,
+        "reference": reference_row,
+        "noise": history.noise,
+        "baselines": baselines,
+        "rows": kept,
+        "all_rows": [*([reference_row] if reference_row else []), *baselines, *kept],
+        "best": next((row for row in kept if best is not None and row.name == best.name), None),
+        "last": kept[-1] if kept else None,
+        "failures": [row for row in kept if row.failure],
+        "left_out": len(rows) - len(kept),
+        "budget_left": history.budget_left,
+    }
+
+
+def row_of(record: IterationRecord, history: History) -> Row:
+    """One row of the table."""
+    finished = [trial for trial in record.trials if trial.status == "finished"]
+    train_loss = _mean(trial.train_loss for trial in finished)
+    validation_loss = _mean(trial.validation_loss for trial in finished)
+    recalls = _recalls(record, history)
+    return Row(
+        name=record.name,
+        policy=one_line(record.proposal.as_policy()),
+        hypothesis=record.proposal.hypothesis,
+        expected_gain=record.proposal.expected_gain,
+        mean=record.mean,
+        std=record.std,
+        gain=record.gain,
+        interval=record.gain_interval,
+        within_noise=record.within_noise,
+        train_loss=train_loss,
+        validation_loss=validation_loss,
+        fit=_fit(train_loss, validation_loss),
+        failure=_failure(record),
+        seeds=tuple((trial.seed, trial.accuracy) for trial in finished if trial.accuracy is not None),
+        recalls=tuple(recalls.items()),
+        recall_changes=_changes(recalls, history),
+    )
+
+
+def _worth_showing(past: tuple[IterationRecord, ...]) -> set[int]:
+    by_score = sorted(past, key=lambda record: -1.0 if record.mean is None else record.mean, reverse=True)
+    return {record.number for record in [*by_score[:BEST_ROWS], *past[-LATEST_ROWS:]]}
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def _fit(train_loss: float | None, validation_loss: float | None) -> Fit | None:
+    if train_loss is None or validation_loss is None:
+        return None
+    if validation_loss > OVER_FITTING * train_loss:
+        return "over"
+    return "under" if train_loss > OVER_FITTING * validation_loss else "balanced"
+
+
+def _failure(record: IterationRecord) -> str:
+    failed = [trial for trial in record.trials if trial.status == "failed"]
+    if not failed:
+        return "" if record.mean is not None else "no trial was finished"
+    reasons = "; ".join(dict.fromkeys(trial.reason or "unknown reason" for trial in failed))
+    return f"{len(failed)} of {len(record.trials)} trials: {reasons}"
+
+
+def _recalls(record: IterationRecord, history: History) -> dict[str, float]:
+    finished = [trial.per_class_recall for trial in record.trials if trial.status == "finished"]
+    recalls = {
+        name: _mean(recall[index] for recall in finished if index < len(recall))
+        for index, name in enumerate(history.card.classes)
+    }
+    return {name: value for name, value in recalls.items() if value is not None}
+
+
+def _changes(recalls: dict[str, float], history: History) -> tuple[RecallChange, ...]:
+    if history.reference is None:
+        return ()
+    reference = _recalls(history.reference, history)
+    changes = [
+        RecallChange(name, value, reference[name])
+        for name, value in recalls.items()
+        if name in reference and abs(value - reference[name]) >= TELLING_RECALL
+    ]
+    return tuple(sorted(changes, key=lambda change: change.value - change.reference))

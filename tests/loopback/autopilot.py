@@ -1,0 +1,68 @@
+"""A model without weights: answers as a function of the conversation alone, so studies are repeatable."""
+
+import hashlib
+import json
+import random
+import re
+
+from tools.policy.safety import lint
+
+from tests.loopback.protocols import Ask
+from tests.loopback.replies import Answer, ToolCall
+from tools.datasets.types import Card
+from tools.policy.catalogue import CATALOGUE
+from tools.policy.policy import Operation, Parameter, Policy
+
+_ATTEMPTS = 100
+
+
+def autopilot(ask: Ask) -> Answer:
+    """One look at the data where tools are offered, then a valid proposal drawn by a hash."""
+    if "describe_dataset" in ask.tools and ask.forced_tool is None and ask.tool_results == 0:
+        return Answer(tool_calls=(ToolCall("describe_dataset", {}),))
+    proposal = draw_proposal(ask)
+    if "submit_proposal" in ask.tools:
+        return Answer(tool_calls=(ToolCall("submit_proposal", proposal),))
+    return Answer(text=json.dumps(proposal))
+
+
+def draw_proposal(ask: Ask) -> dict[str, object]:
+    """Operations of the catalogue that are safe for any picture, as many as the prompt asks for."""
+    draw = random.Random(hashlib.sha256(ask.conversation.encode()).digest())
+    low, high = _wanted(ask)
+    card = Card(name="any", title="any", modality="digits", description="", classes=("a", "b"), image_size=32)
+    combinable = sorted(name for name, spec in CATALOGUE.items() if not spec.whole_policy)
+    for _ in range(_ATTEMPTS):
+        names = draw.sample(combinable, draw.randint(low, high))
+        policy = Policy(operations=[_operation(name, draw) for name in names])
+        if not any(finding.severity == "reject" for finding in lint(policy, card)):
+            break
+    else:
+        raise RuntimeError("the autopilot found no safe policy")
+    return {
+        "hypothesis": f"{' with '.join(names)} should help: the images vary in this way.",
+        "expected_gain": round(draw.uniform(0.1, 2.0), 2),
+        "policy": [operation.model_dump() for operation in policy.operations],
+    }
+
+
+def _wanted(ask: Ask) -> tuple[int, int]:
+    """The number of operations as the prompt words it ('exactly 2 operations', '2 to 3 operations')."""
+    text = ask.system + ask.conversation
+    if found := re.search(r"(\d+) to (\d+) operations", text):
+        return int(found[1]), int(found[2])
+    found = re.search(r"exactly (\d+) operations?", text)
+    count = int(found[1]) if found else 2
+    return count, count
+
+
+def _operation(name: str, draw: random.Random) -> Operation:
+    parameters = []
+    for parameter in CATALOGUE[name].parameters:
+        # towards the mild end: half-way between the default and a random point of the range
+        value = (parameter.default + draw.uniform(parameter.low, parameter.high)) / 2
+        value = round(value) if parameter.integer else round(value, 4)
+        parameters.append(
+            Parameter(name=parameter.name, value=float(min(max(value, parameter.low), parameter.high)))
+        )
+    return Operation(name=name, probability=round(draw.uniform(0.2, 0.9), 2), parameters=parameters)
