@@ -58,10 +58,19 @@ class Ledger:
         """A trial ended, well or not, after `seconds` of training; a reused one cost nothing here."""
         self._append({"kind": "trial", "id": f"trial:{key}", "seconds": seconds, "reused": reused})
 
-    def add_partial(self, key: str, seconds: float) -> None:
-        """Another `seconds` of a trial that still runs; superseded by `add_trial` when it ends."""
-        seconds += self._events.get(f"trial:{key}", {}).get("seconds", 0.0)
-        self._append({"kind": "partial", "id": f"trial:{key}", "seconds": seconds, "reused": False})
+    def begin_trial(self, key: str) -> None:
+        """The study itself trains this trial from now on."""
+        if not self.knows(key):
+            self._append({"kind": "epoch", "id": f"trial:{key}", "epoch": 0, "seconds": 0.0, "reused": False})
+
+    def add_epoch(self, key: str, epoch: int, seconds: float) -> None:
+        """Another epoch of a trial that still runs took `seconds`; superseded by `add_trial` when the trial ends."""
+        before = self._events.get(f"trial:{key}", {})
+        if epoch <= before.get("epoch", 0):
+            return
+        seconds += before.get("seconds", 0.0)
+        event = {"kind": "epoch", "id": f"trial:{key}", "epoch": epoch, "seconds": seconds, "reused": False}
+        self._append(event)
 
     def add_llm_call(
         self, call_id: str, input_tokens: int, output_tokens: int, dollars: float | None
@@ -85,7 +94,7 @@ class Ledger:
     def spent(self) -> Spent:
         """The totals so far."""
         events = self._events.values()
-        trained = [e for e in events if e["kind"] in ("trial", "partial") and not e["reused"]]
+        trained = [e for e in events if e["kind"] in ("trial", "epoch") and not e["reused"]]
         calls = [e for e in events if e["kind"] == "llm"]
         first, _ = self._sittings[self._sitting]
         before = sum(last - start for name, (start, last) in self._sittings.items() if name != self._sitting)

@@ -52,8 +52,10 @@ def test_a_reused_trial_costs_nothing(tmp_path):
 
 def test_the_epochs_of_a_killed_trial_are_spent_until_it_ends(tmp_path):
     ledger = Ledger(tmp_path / "ledger.jsonl")
-    ledger.add_partial("a", 3.0)
-    ledger.add_partial("a", 4.0)
+    ledger.begin_trial("a")
+    ledger.add_epoch("a", 1, 3.0)
+    ledger.add_epoch("a", 1, 3.0)
+    ledger.add_epoch("a", 2, 4.0)
     assert (ledger.spent().trials, ledger.spent().training_seconds) == (0, 7.0)
     assert ledger.knows("a")
     ledger.add_trial("a", 20.0, reused=False)

@@ -1,92 +1,24 @@
-"""The study's memory in MLflow: what was tried and what came of it, written and read by explicit run ids.
-
-Three levels: a study run, a run for each candidate (the reference, a baseline, an iteration), a run for each of its
-trials. Runs are found or created by their tags, so that a resumed study writes into the runs it had, once. This is
-the only module that speaks MLflow; what may be spent is the ledger's business, and where weights lie the trial store's.
-"""
+"""What a study tells the store while it runs."""
 
 import json
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from filelock import FileLock
-from mlflow import MlflowClient, set_tracking_uri
 from mlflow.entities import Metric, Param, Run, RunTag
 
-from agent.history import IterationRecord, TrialRecord
-from agent.proposal import Proposal
+from agent.tracking.reading import Candidate, Phase, Reader
 from evaluators.statistics import Interval
-from tools.policy.canonical import canonical_json, one_line
+from tools.policy.canonical import one_line
 from tools.training.types import EpochReport, TrialResult
 
-Phase = Literal["reference", "search", "final"]
-
-_PAGE = 500
 _TAG_LIMIT = 4000
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """Something that is trained and judged: the reference, a baseline, or an iteration's proposal."""
-
-    name: str
-    """'no augmentation', the baseline's operation, or 'iteration 3': unique within a phase of a study."""
-    number: int
-    """The iteration, from 1; 0 for the reference and the baselines."""
-    arm: str
-    proposal: Proposal
-
-    @property
-    def policy_json(self) -> str:
-        """Canonical JSON of its policy."""
-        return canonical_json(self.proposal.as_policy())
-
-
-@dataclass(frozen=True)
-class StudySummary:
-    """One line of `agent list`."""
-
-    name: str
-    experiment: str
-    arm: str
-    status: str
-    started: float
-    """Seconds since the epoch."""
-    iterations: int
-    best: float | None
-    """Best mean validation accuracy of an iteration, 0..1."""
-    run_id: str
-
-
-class Tracking:
-    """One study in one MLflow store.
-
-    Args:
-        uri: where the store is; a `sqlite:///` URI is created and migrated here, once, behind a lock.
-        artifacts: folder for artifacts of new experiments; the server's own where None.
-    """
-
-    def __init__(self, uri: str, artifacts: Path | None) -> None:
-        self.uri, self._artifacts = uri, artifacts
-        os.environ.setdefault("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
-        set_tracking_uri(uri)  # the trace exporter has no other way to be told
-        self.client = MlflowClient(tracking_uri=uri)
-        if artifacts is not None:
-            artifacts.mkdir(parents=True, exist_ok=True)
-            with FileLock(artifacts.parent / "mlflow.lock"):
-                self.client.search_experiments(max_results=1)
-        self.experiment_id = ""
-        self.study = ""
-        self.study_run = ""
-        self._results: dict[str, TrialResult] = {}
-        self._proposals: dict[str, Proposal] = {}
-
-    # ---------------------------------------------------------------- writing
+class Tracking(Reader):
+    """A study's memory, written and read."""
 
     def open_study(
         self, experiment: str, study: str, tags: Mapping[str, str], params: Mapping[str, Any]
@@ -153,12 +85,15 @@ class Tracking:
         """One epoch's losses and scores, at step = epoch."""
         self.client.log_batch(run_id, metrics=_epoch_metrics(report, int(time.time() * 1000)))
 
+    def epochs_logged(self, run_id: str) -> int:
+        """The last epoch that a trial's run tells of; 0 where it tells of none."""
+        return max(
+            (metric.step for metric in self.client.get_metric_history(run_id, "train_loss")), default=0
+        )
+
     def end_trial(self, run_id: str, result: TrialResult, classes: tuple[str, ...]) -> None:
         """Write what is missing of `result` and end the run: FINISHED, or FAILED with its reason."""
-        run = self.client.get_run(run_id)
-        logged = 0
-        if "train_loss" in run.data.metrics:
-            logged = max(m.step for m in self.client.get_metric_history(run_id, "train_loss"))
+        logged = self.epochs_logged(run_id)
         now = int(time.time() * 1000)
         metrics = [m for epoch in result.epochs if epoch.epoch > logged for m in _epoch_metrics(epoch, now)]
         metrics.append(Metric("training_seconds", result.seconds, now, 0))
@@ -284,82 +219,6 @@ class Tracking:
         shown = json.dumps([{"path": "leaderboard.json", "type": "table"}])
         self.client.set_tag(self.study_run, "mlflow.loggedArtifacts", shown)
 
-    # ---------------------------------------------------------------- reading
-
-    def records(self, phase: Phase | None = None) -> list[IterationRecord]:
-        """Every candidate of the study with its trials, oldest first; of `phase`, or all but final."""
-        wanted = f"= '{phase}'" if phase else "!= 'final'"
-        runs = self._runs(f"tags.study = '{self.study}' and tags.kind != 'study' and tags.phase {wanted}")
-        trials: dict[str, list[Run]] = {}
-        for run in runs:
-            if run.data.tags["kind"] == "trial":
-                trials.setdefault(run.data.tags["mlflow.parentRunId"], []).append(run)
-        return [
-            self._record(run, trials.get(run.info.run_id, []))
-            for run in runs
-            if run.data.tags["kind"] == "iteration"
-        ]
-
-    def candidate_run(self, name: str, phase: Phase) -> str | None:
-        """Run id of a candidate, if there is one."""
-        found = self._runs(
-            f"tags.study = '{self.study}' and tags.kind = 'iteration' and tags.phase = '{phase}' "
-            f"and tags.candidate = '{name}'"
-        )
-        return found[0].info.run_id if found else None
-
-    def trial_results(self, candidate: str, phase: Phase) -> dict[int, TrialResult]:
-        """Seed → result, over the ended trials of a candidate."""
-        runs = self._runs(
-            f"tags.study = '{self.study}' and tags.kind = 'trial' and tags.phase = '{phase}' "
-            f"and tags.candidate = '{candidate}'"
-        )
-        return {
-            int(run.data.tags["seed"]): result for run in runs if (result := self._result(run)) is not None
-        }
-
-    def study_metrics(self) -> dict[str, float]:
-        """Latest metrics of the study's run."""
-        return dict(self.client.get_run(self.study_run).data.metrics)
-
-    def study_tags(self) -> dict[str, str]:
-        """Tags of the study's run."""
-        return dict(self.client.get_run(self.study_run).data.tags)
-
-    def find_study(self, study: str) -> bool:
-        """Attach to the existing study of that name, in whichever experiment it is; whether there is one."""
-        for experiment in self.client.search_experiments():
-            self.experiment_id, self.study = experiment.experiment_id, study
-            runs = self._runs(f"tags.kind = 'study' and tags.study = '{study}'")
-            if runs:
-                self.study_run = runs[0].info.run_id
-                return True
-        return False
-
-    def studies(self) -> list[StudySummary]:
-        """Every study of the store, newest first."""
-        names = {e.experiment_id: e.name for e in self.client.search_experiments()}
-        summaries = []
-        for experiment in names:
-            self.experiment_id = experiment
-            for run in self._runs("tags.kind = 'study'"):
-                metrics, tags = run.data.metrics, run.data.tags
-                summaries.append(
-                    StudySummary(
-                        name=tags["study"],
-                        experiment=names[experiment],
-                        arm=tags.get("arm", ""),
-                        status=run.info.status,
-                        started=run.info.start_time / 1000,
-                        iterations=int(metrics.get("iterations_done", 0)),
-                        best=metrics.get("incumbent_validation_accuracy"),
-                        run_id=run.info.run_id,
-                    )
-                )
-        return sorted(summaries, key=lambda s: s.started, reverse=True)
-
-    # ---------------------------------------------------------------- within
-
     def _find_or_create(
         self, kind: str, name: str, tags: Mapping[str, str], parent: str | None, by: tuple[str, ...] = ()
     ) -> Run:
@@ -374,75 +233,6 @@ class Tracking:
         if parent is not None:
             every["mlflow.parentRunId"] = parent
         return self.client.create_run(self.experiment_id, tags=every, run_name=name)
-
-    def _runs(self, where: str) -> list[Run]:
-        runs: list[Run] = []
-        token = None
-        while True:
-            page = self.client.search_runs(
-                [self.experiment_id],
-                where,
-                max_results=_PAGE,
-                order_by=["attributes.start_time ASC"],
-                page_token=token,
-            )
-            runs += page
-            token = page.token
-            if not token:
-                return runs
-
-    def _record(self, run: Run, trials: list[Run]) -> IterationRecord:
-        metrics, tags = run.data.metrics, run.data.tags
-        low, high = metrics.get("gain_low"), metrics.get("gain_high")
-        noise = tags.get("within_noise")
-        return IterationRecord(
-            number=int(tags["iteration"]),
-            arm=tags["arm"],
-            name=tags["candidate"],
-            proposal=self._proposal(run),
-            trials=tuple(sorted((self._trial(trial) for trial in trials), key=lambda t: t.seed)),
-            mean=metrics.get("validation_accuracy"),
-            std=metrics.get("validation_accuracy_std"),
-            gain=metrics.get("gain_over_reference"),
-            gain_interval=(low, high) if low is not None and high is not None else None,
-            within_noise=None if noise is None else noise == "true",
-        )
-
-    def _trial(self, run: Run) -> TrialRecord:
-        seed = int(run.data.tags["seed"])
-        result = self._result(run)
-        if result is None:
-            return TrialRecord(seed, "failed", None, reason="stopped before its end")
-        if result.scores is None:
-            return TrialRecord(seed, "failed", None, reason=f"{result.failure}: {result.reason}")
-        last = result.epochs[-1] if result.epochs else None
-        return TrialRecord(
-            seed,
-            "finished",
-            result.scores.accuracy,
-            result.scores.per_class_recall,
-            last.train_loss if last else None,
-            last.validation_loss if last else None,
-        )
-
-    def _result(self, run: Run) -> TrialResult | None:
-        """Results never change once written, so each is read once."""
-        if run.info.status not in ("FINISHED", "FAILED"):
-            return None
-        if run.info.run_id not in self._results:
-            text = Path(self.client.download_artifacts(run.info.run_id, "result.json")).read_text(
-                encoding="utf-8"
-            )
-            self._results[run.info.run_id] = TrialResult.from_json(json.loads(text))
-        return self._results[run.info.run_id]
-
-    def _proposal(self, run: Run) -> Proposal:
-        if run.info.run_id not in self._proposals:
-            path = self.client.download_artifacts(run.info.run_id, "proposal.json")
-            self._proposals[run.info.run_id] = Proposal.model_validate_json(
-                Path(path).read_text(encoding="utf-8")
-            )
-        return self._proposals[run.info.run_id]
 
 
 def _epoch_metrics(report: EpochReport, now: int) -> list[Metric]:

@@ -1,0 +1,293 @@
+"""The end of a study: extra seeds for the best, one choice on validation, the test set opened once, the report.
+
+The only code of the loop that asks for the test split.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from agent.context import REFERENCE, Context, describe_recipe
+from agent.history import IterationRecord
+from agent.ledger import describe
+from agent.tables import verdict
+from agent.terminal import FinalRow
+from agent.tracking import Candidate
+from agent.trials import train_candidates
+from evaluators.report.report import (
+    Comparison,
+    IterationLine,
+    Report,
+    TestScores,
+    compare,
+    percent,
+    plot_search,
+    points,
+    write_markdown,
+)
+from tools.policy.canonical import one_line
+from tools.policy.export import as_python
+
+
+def finish(context: Context, why_stopped: str) -> str:
+    """Run the end of the study; the name of the chosen candidate, or '' where no proposal finished a trial."""
+    finalists = context.finalists()
+    contenders = [context.reference(), *context.baselines(), *finalists]
+    _train_extra_seeds(context, contenders)
+    validation = {c.name: context.accuracies(c, "final") for c in contenders}
+    for contender in contenders:
+        context.judge(contender, "final")
+    chosen = choose(finalists, validation)
+    tested = [c for c in contenders if c not in finalists or c == chosen]
+    scores = _open_test(context, [c for c in tested if validation[c.name]], validation)
+    comparisons = _compare(context, contenders, chosen, validation, scores)
+    report = _report(context, comparisons, chosen, scores, why_stopped)
+    _publish(context, report, chosen)
+    context.prune_weights(tested)
+    return chosen.name if chosen else ""
+
+
+def choose(finalists: Sequence[Candidate], validation: Mapping[str, Mapping[int, float]]) -> Candidate | None:
+    """The finalist with the best mean validation accuracy over the seeds that all finalists finished.
+
+    Finalists are held against each other on equal seeds; the earlier one wins a tie. One that finished no seed is out.
+    """
+    running = [c for c in finalists if validation[c.name]]
+    if not running:
+        return None
+    common = set.intersection(*(set(validation[c.name]) for c in running))
+
+    def mean(candidate: Candidate) -> float:
+        seeds = common or set(validation[candidate.name])
+        return sum(validation[candidate.name][seed] for seed in seeds) / len(seeds)
+
+    return max(running, key=mean)
+
+
+def _train_extra_seeds(context: Context, contenders: Sequence[Candidate]) -> None:
+    """All contenders under the final seeds; one seed after the other where a budget may cut that short."""
+    seeds = context.seeds(max(context.config.search.final_seeds, context.config.search.seeds))
+    limited = any(value is not None for value in context.config.budget.model_dump().values())
+    for chunk in [[seed] for seed in seeds] if limited else [seeds]:
+        if cut := train_candidates(context, contenders, chunk, "final", "extra seeds for the best"):
+            context.terminal.note(f"The finish is cut short: {cut}.")
+            # What was trained before counts: it is found again without training.
+            return
+
+
+def _open_test(
+    context: Context, candidates: Sequence[Candidate], validation: Mapping[str, Mapping[int, float]]
+) -> dict[str, TestScores]:
+    """Test scores of every candidate, under every seed that it finished."""
+    specs = {c.name: context.specs(c, sorted(validation[c.name])) for c in candidates}
+    context.terminal.note("The choice is made on validation; the sealed test set is opened now.")
+    context.tracking.log_study({}, tags={"test_opened": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+    evaluated = context.executor.evaluate([s for group in specs.values() for s in group], "test")
+    by_key = {prediction.key: prediction for prediction in evaluated}
+    scores = {}
+    for candidate in candidates:
+        found = {spec.seed: by_key[spec.key] for spec in specs[candidate.name]}
+        scores[candidate.name] = TestScores(
+            accuracy={seed: p.scores.accuracy for seed, p in found.items()},
+            macro_f1={seed: p.scores.macro_f1 for seed, p in found.items()},
+            correct={seed: p.probabilities.argmax(axis=1) == p.labels for seed, p in found.items()},
+            per_class_recall={seed: p.scores.per_class_recall for seed, p in found.items()},
+            quadratic_kappa={
+                seed: p.scores.quadratic_kappa
+                for seed, p in found.items()
+                if p.scores.quadratic_kappa is not None
+            },
+        )
+        parent = context.tracking.open_candidate(candidate, "final")
+        for spec in specs[candidate.name]:
+            run = context.tracking.open_trial(parent, candidate, "final", spec.key, spec.seed)
+            p = found[spec.seed]
+            context.tracking.log_test(run, p.scores.accuracy, p.scores.macro_f1)
+            context.tracking.log_json(run, asdict(p.scores), "test_scores.json")
+            context.tracking.close_run(run)
+        mean = scores[candidate.name]
+        context.tracking.log_test(
+            parent, float(np.mean(list(mean.accuracy.values()))), float(np.mean(list(mean.macro_f1.values())))
+        )
+        context.tracking.close_run(parent)
+    return scores
+
+
+def _compare(
+    context: Context,
+    contenders: Sequence[Candidate],
+    chosen: Candidate | None,
+    validation: Mapping[str, Mapping[int, float]],
+    scores: Mapping[str, TestScores],
+) -> list[Comparison]:
+    groups = context.data.open_test().groups
+    crossed = groups if len(set(groups)) < len(groups) else None
+
+    def role(candidate: Candidate) -> str:
+        if candidate.name == REFERENCE:
+            return "reference"
+        if candidate.number == 0:
+            return "baseline"
+        return "chosen" if candidate == chosen else "finalist"
+
+    return [
+        compare(
+            name=c.name,
+            policy=one_line(c.proposal.as_policy()),
+            role=role(c),
+            validation=validation[c.name],
+            test=scores.get(c.name),
+            reference=None if c.name == REFERENCE else scores.get(REFERENCE),
+            groups=crossed,
+        )
+        for c in contenders
+    ]
+
+
+def _report(
+    context: Context,
+    comparisons: Sequence[Comparison],
+    chosen: Candidate | None,
+    scores: Mapping[str, TestScores],
+    why_stopped: str,
+) -> Report:
+    config, data = context.config, context.data
+    winner = next((c for c in comparisons if c.role == "chosen"), None)
+    if winner is None:
+        sentence = "No proposal finished a trial, so there is no policy to compare with no augmentation."
+    elif winner.verdict is None:
+        sentence = (
+            "The reference finished no trial under a seed of the chosen policy, so nothing can be said of it."
+        )
+    else:
+        sentence = winner.verdict.sentence(f"The chosen policy ({winner.policy})")
+    test = data.open_test()
+    records = sorted(context.tracking.records(), key=lambda r: r.number)
+    return Report(
+        study=context.study,
+        title=f"{data.card.title}: augmentation for {config.model.name}",
+        facts=_facts(context),
+        warnings=data.card.warnings,
+        iterations=[_line(r) for r in records if r.number > 0],
+        comparisons=comparisons,
+        sentence=sentence,
+        why_stopped=why_stopped,
+        ledger=describe(context.ledger.spent(), config.budget),
+        python=as_python(chosen.proposal.as_policy()) if chosen else None,
+        recall=_recall(data.card.classes, scores, chosen),
+        test_images=len(test.labels),
+        test_groups=len(set(test.groups)),
+    )
+
+
+def _facts(context: Context) -> list[tuple[str, str]]:
+    config, data = context.config, context.data
+    sizes = ", ".join(
+        f"{sum(data.class_counts(split).values())} {split}" for split in ("train", "validation")
+    )
+    search = config.search
+    return [
+        ("study", context.study),
+        ("data", f"{data.card.name}, {len(data.card.classes)} classes, {sizes}, {data.image_size} px"),
+        ("data fingerprint", data.fingerprint),
+        ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
+        ("recipe", describe_recipe(context.recipe)),
+        ("arm", f"{context.proposer.name}" + (f" ({config.llm.model})" if config.llm.model else "")),
+        (
+            "seeds",
+            f"{search.seeds} in the search, {search.final_seeds} at the end, counted from {search.seed}",
+        ),
+        ("MLflow", f"experiment {context.tracking.experiment_id}, run {context.tracking.study_run}"),
+    ]
+
+
+def _line(record: IterationRecord) -> IterationLine:
+    return IterationLine(
+        name=record.name,
+        policy=one_line(record.proposal.as_policy()),
+        mean=record.mean,
+        std=record.std,
+        gain=record.gain,
+        interval=record.gain_interval,
+        verdict=verdict(record),
+        hypothesis=record.proposal.hypothesis,
+        failures=tuple(f"seed {t.seed}: {t.reason}" for t in record.trials if t.status == "failed"),
+    )
+
+
+def _recall(
+    classes: Sequence[str], scores: Mapping[str, TestScores], chosen: Candidate | None
+) -> list[tuple[str, float | None, float | None]]:
+    if chosen is None or chosen.name not in scores or REFERENCE not in scores:
+        return []
+
+    def mean(name: str, index: int) -> float | None:
+        values = [r for recall in scores[name].per_class_recall.values() if (r := recall[index]) is not None]
+        return sum(values) / len(values) if values else None
+
+    return [(name, mean(REFERENCE, i), mean(chosen.name, i)) for i, name in enumerate(classes)]
+
+
+def _publish(context: Context, report: Report, chosen: Candidate | None) -> None:
+    """The report to the study's folder, to MLflow, and its gist to the terminal."""
+    tracking, folder = context.tracking, context.folder
+    reference = next((r for r in tracking.records() if r.name == REFERENCE), None)
+    band = (reference.mean, reference.std or 0.0) if reference and reference.mean is not None else None
+    plot_search(report, folder / "search.png", band)
+    write_markdown(report, folder / "report.md")
+    tracking.log_file(tracking.study_run, folder / "search.png")
+    tracking.log_file(tracking.study_run, folder / "report.md")
+    tracking.log_leaderboard(
+        [
+            {
+                "arm": c.name,
+                "role": c.role,
+                "policy": c.policy,
+                "validation accuracy (%)": percent(c.validation),
+                "test accuracy (%)": percent(c.test),
+                "test macro-F1 (%)": percent(c.macro_f1),
+                "gain over seeds (points)": points(c.verdict.over_seeds if c.verdict else None),
+                "gain over images (points)": points(c.verdict.over_images if c.verdict else None),
+            }
+            for c in report.comparisons
+        ]
+    )
+    context.log_ledger()
+    winner = next((c for c in report.comparisons if c.role == "chosen"), None)
+    if chosen is not None:
+        policy = folder / "policy.json"
+        policy.write_text(chosen.policy_json + "\n", encoding="utf-8")
+        (folder / "policy.py").write_text(as_python(chosen.proposal.as_policy()), encoding="utf-8")
+        tracking.log_file(tracking.study_run, policy)
+        tracking.log_file(tracking.study_run, folder / "policy.py")
+    tags = {
+        "chosen": chosen.name if chosen else "",
+        "verdict": winner.verdict.kind if winner and winner.verdict else "no proposal",
+        "sentence": report.sentence,
+        "phase": "final",
+    }
+    metrics = {}
+    if winner is not None and winner.test is not None and winner.verdict is not None:
+        metrics = {"test_accuracy": winner.test.mean, "test_gain": winner.verdict.over_seeds.mean}
+    tracking.log_study(metrics, tags=tags)
+    context.terminal.final(
+        [
+            FinalRow(
+                name=c.name,
+                policy=c.policy,
+                role=c.role,
+                validation=c.validation,
+                test=c.test,
+                gain=c.verdict.over_seeds if c.verdict else None,
+            )
+            for c in report.comparisons
+        ],
+        report.sentence,
+        [
+            ("report", str(folder / "report.md")),
+            ("policy as Python", str(folder / "policy.py")),
+            ("all trials", f"agent ui --runs-dir {context.config.runs_dir}"),
+        ],
+    )

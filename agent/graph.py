@@ -1,0 +1,48 @@
+"""The loop, on one screen.
+
+prepare → propose → vet → realise → train → judge ─┐
+             ↑        │ refused                    │
+             ├────────┘                            │
+             └── another iteration ────────────────┤
+                                     finalise ←────┘
+"""
+
+from typing import Any, Literal
+
+from langgraph.graph import END, START, StateGraph
+
+from agent import nodes
+from agent.context import Context
+from agent.state import State
+
+
+def after_vet(state: State) -> Literal["realise", "propose"]:
+    """A refused proposal goes back to its arm."""
+    return "realise" if state["accepted"] else "propose"
+
+
+def search_on(state: State) -> Literal["propose", "finalise"]:
+    """Another iteration, until something stops the search."""
+    return "finalise" if state["stop"] else "propose"
+
+
+def build_graph(checkpointer: Any) -> Any:
+    """The compiled loop; `checkpointer` keeps its state, so that a killed study goes on where it was."""
+    graph = StateGraph(State, context_schema=Context)
+    graph.add_node("prepare", nodes.prepare)
+    graph.add_node("propose", nodes.propose)
+    graph.add_node("vet", nodes.vet)
+    graph.add_node("realise", nodes.realise)
+    graph.add_node("train", nodes.train)
+    graph.add_node("judge", nodes.judge)
+    graph.add_node("finalise", nodes.finalise)
+
+    graph.add_edge(START, "prepare")
+    graph.add_conditional_edges("prepare", search_on)
+    graph.add_edge("propose", "vet")
+    graph.add_conditional_edges("vet", after_vet)
+    graph.add_edge("realise", "train")
+    graph.add_edge("train", "judge")
+    graph.add_conditional_edges("judge", search_on)
+    graph.add_edge("finalise", END)
+    return graph.compile(checkpointer=checkpointer)

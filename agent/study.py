@@ -1,0 +1,313 @@
+"""A study from its first line to its last: opened, run, interrupted, resumed, listed, shown."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from agent.config import StudyConfig
+from agent.configuration import dump_config, load_file
+from agent.terminal import Terminal
+from tools.errors import AugurError, ConfigurationError
+
+if TYPE_CHECKING:
+    from agent.context import Context
+    from agent.tracking import Tracking
+
+
+def run_study(config: StudyConfig, terminal: Terminal) -> int:
+    """Run a new study to its report; the exit code.
+
+    Raises:
+        AugurError: it cannot start, or stopped; the text says what to do, and how to resume where that makes sense.
+    """
+    folder_of = config.runs_dir / "studies"
+    study = config.study or _fresh_name(config, folder_of)
+    folder = folder_of / study
+    if (folder / "config.yaml").exists():
+        raise ConfigurationError(
+            f"--study {study}: there is a study of that name in {folder}. Go on with it by: agent resume {study}; "
+            "or take another name."
+        )
+    with _locked(folder, study):
+        _write_config(folder, config.model_copy(update={"study": study}))
+        return _sit(config, study, folder, terminal)
+
+
+def resume_study(study: str, runs_dir: Path, terminal: Terminal) -> int:
+    """Go on with a study that was interrupted, from where it was; the exit code.
+
+    Raises:
+        AugurError: there is no such study, it is running, or its data have changed.
+    """
+    folder = _folder(study, runs_dir)
+    with _locked(folder, study):
+        stored = load_file(folder / "config.yaml")
+        return _sit(stored.model_copy(update={"runs_dir": runs_dir}), study, folder, terminal)
+
+
+def list_studies(runs_dir: Path, terminal: Terminal) -> int:
+    """Print every study of the store; the exit code."""
+    tracking = _existing_store(runs_dir)
+    rows = [
+        (
+            s.name,
+            s.experiment,
+            s.arm,
+            _state(s.status, runs_dir / "studies" / s.name),
+            str(s.iterations),
+            "–" if s.best is None else f"{100 * s.best:.1f}%",
+            datetime.fromtimestamp(s.started).strftime("%Y-%m-%d %H:%M"),
+        )
+        for s in tracking.studies()
+    ]
+    terminal.table(("study", "experiment", "arm", "state", "iterations", "best validation", "started"), rows)
+    return 0
+
+
+def show_study(study: str, runs_dir: Path, terminal: Terminal) -> int:
+    """Print one study: its settings, its iterations, what it spent and what it found; the exit code."""
+    from agent.tables import table_rows
+
+    folder = _folder(study, runs_dir)
+    tracking = _existing_store(runs_dir)
+    if not tracking.find_study(study):
+        raise AugurError(
+            f"{study} is not in the MLflow store {tracking.uri}: it was stopped before it was opened there."
+        )
+    tags = tracking.study_tags()
+    status = tracking.client.get_run(tracking.study_run).info.status
+    terminal.opening(
+        study,
+        [
+            ("state", _state(status, folder)),
+            ("arm", tags.get("arm_reason", tags.get("arm", ""))),
+            ("settings", str(folder / "config.yaml")),
+        ],
+    )
+    terminal.iteration_table(table_rows(tracking.records()))
+    terminal.ledger(tracking.study_tags().get("ledger", ""))
+    if "sentence" in tags:
+        terminal.result(tags["sentence"])
+    terminal.note(
+        f"Report: {folder / 'report.md'}" if (folder / "report.md").exists() else f"agent resume {study}"
+    )
+    return 0
+
+
+def store_uri(runs_dir: Path) -> str:
+    """The MLflow store: `MLFLOW_TRACKING_URI`, or a sqlite file under `runs_dir`."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(runs_dir / 'mlflow.db').resolve()}"
+
+
+# -------------------------------------------------------------------- within
+
+
+def _sit(config: StudyConfig, study: str, folder: Path, terminal: Terminal) -> int:
+    """One sitting: open everything, run the loop from its last checkpoint, close everything."""
+    from agent.graph import build_graph
+
+    with _open(config, study, folder, terminal) as context, _checkpointer(config.runs_dir) as saver:
+        graph = build_graph(saver)
+        thread: Any = {"configurable": {"thread_id": study}, "recursion_limit": _steps(config)}
+        _advance(graph, thread, context)
+    return 0
+
+
+def _advance(graph: Any, thread: Any, context: "Context") -> None:
+    """Run the graph to its end, marking the study in MLflow as what became of it."""
+    snapshot = graph.get_state(thread)
+    if snapshot.values and not snapshot.next:
+        context.terminal.note("This study is finished; there is nothing to resume.")
+        context.tracking.end_study("FINISHED")
+        return
+    if len(snapshot.values.get("rejections", [])) > context.config.search.repairs:
+        # It stopped because every answer was refused: being resumed, it asks afresh.
+        graph.update_state(thread, {"rejections": [], "stop": ""}, as_node="judge")
+    try:
+        graph.invoke(None if snapshot.values else {"stop": ""}, thread, context=context, durability="sync")
+    except KeyboardInterrupt:
+        context.tracking.end_study("KILLED")
+        raise
+    except BaseException:
+        context.tracking.end_study("FAILED")
+        raise
+    context.tracking.end_study("FINISHED")
+
+
+@contextmanager
+def _open(config: StudyConfig, study: str, folder: Path, terminal: Terminal) -> Iterator["Context"]:
+    from agent.context import Context
+    from agent.ledger import Ledger
+    from agent.proposers.factory import make_proposer, resolve_arm
+    from tools.datasets.cache import build_cache
+    from tools.datasets.registry import open_dataset
+    from tools.execution.devices import plan_workers
+    from tools.execution.local import LocalExecutor
+    from tools.training.models import check_model
+    from tools.training.recipes import resolve_recipe
+    from tools.training.store import TrialStore
+
+    arm, why = resolve_arm(config.search, config.llm)
+    config = config.model_copy(update={"search": config.search.model_copy(update={"proposer": arm})})
+    plans = plan_workers(config.execution)
+    check_model(config.model)
+    dataset = open_dataset(config.data)
+    recipe = resolve_recipe(config.training)
+    size = config.data.image_size or dataset.card.image_size
+    terminal.opening(
+        study,
+        [
+            ("arm", why),
+            ("data", f"{dataset.card.title}, {size} px"),
+            ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
+            ("workers", ", ".join(f"{plan.device} × {plan.threads} threads" for plan in plans)),
+        ],
+    )
+    for line in dataset.notes:
+        terminal.note(line)
+    for line in dataset.card.warnings:
+        terminal.warn(line)
+    data = build_cache(
+        dataset,
+        config.data,
+        size,
+        config.runs_dir / "cache",
+        lambda done, total: terminal.progress("decoding", done, total),
+    )
+    tracking = _tracking(config.runs_dir)
+    tracking.open_study(
+        f"{dataset.card.name}/{config.model.name}",
+        study,
+        {"arm": arm, "arm_reason": why, "data_fingerprint": data.fingerprint},
+        _flatten({**dump_config(config), "recipe": recipe.model_dump()}),
+    )
+    recorded = tracking.study_tags()["data_fingerprint"]
+    if recorded != data.fingerprint:
+        raise AugurError(
+            f"The data of study {study} have changed since it began (fingerprint {recorded[:12]} then, "
+            f"{data.fingerprint[:12]} now): its results cannot be compared with new ones. Restore the data, or start "
+            "a new study."
+        )
+    ledger = Ledger(folder / "ledger.jsonl")
+
+    def on_call(call: Any) -> None:
+        ledger.add_llm_call(call.id, call.input_tokens, call.output_tokens, call.dollars)
+        tracking.log_llm_call(call)
+
+    with LocalExecutor(plans, config.execution.trial_timeout) as executor:
+        yield Context(
+            config=config,
+            study=study,
+            folder=folder,
+            data=data,
+            recipe=recipe,
+            tracking=tracking,
+            ledger=ledger,
+            terminal=terminal,
+            executor=executor,
+            store=TrialStore(config.runs_dir / "trials"),
+            make_proposer=lambda: make_proposer(config.search, config.llm, on_call),
+        )
+
+
+@contextmanager
+def _checkpointer(runs_dir: Path) -> Iterator[Any]:
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+    with SqliteSaver.from_conn_string(str(runs_dir / "checkpoints.db")) as saver:
+        yield saver
+
+
+@contextmanager
+def _locked(folder: Path, study: str) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise AugurError(
+            f"Study {study} is being run by another process (it holds {folder / 'lock'})."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _tracking(runs_dir: Path) -> "Tracking":
+    import logging
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    from agent.tracking import Tracking
+
+    local = "MLFLOW_TRACKING_URI" not in os.environ
+    return Tracking(store_uri(runs_dir), (runs_dir / "artifacts").resolve() if local else None)
+
+
+def _existing_store(runs_dir: Path) -> "Tracking":
+    if "MLFLOW_TRACKING_URI" not in os.environ and not (runs_dir / "mlflow.db").exists():
+        raise AugurError(
+            f"There are no studies in {runs_dir.resolve()}: start one with agent run, or name another --runs-dir."
+        )
+    return _tracking(runs_dir)
+
+
+def _folder(study: str, runs_dir: Path) -> Path:
+    folder = runs_dir / "studies" / study
+    if not (folder / "config.yaml").exists():
+        import difflib
+
+        known = sorted(path.parent.name for path in (runs_dir / "studies").glob("*/config.yaml"))
+        near = difflib.get_close_matches(study, known, n=3) or known[-3:]
+        hint = f" Did you mean {', '.join(near)}?" if near else ""
+        raise ConfigurationError(
+            f"There is no study {study!r} in {(runs_dir / 'studies').resolve()}.{hint} See: agent list"
+        )
+    return folder
+
+
+def _fresh_name(config: StudyConfig, parent: Path) -> str:
+    stem = f"{config.data.dataset or 'folder'}-{config.model.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    name, number = stem, 2
+    while (parent / name).exists():
+        name, number = f"{stem}-{number}", number + 1
+    return name
+
+
+def _write_config(folder: Path, config: StudyConfig) -> None:
+    import yaml
+
+    text = yaml.safe_dump(dump_config(config), sort_keys=False, allow_unicode=True)
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+
+
+def _state(status: str, folder: Path) -> str:
+    """MLflow's status in words; a study that MLflow holds for running, but nobody runs, was killed."""
+    if status != "RUNNING":
+        return {"FINISHED": "finished", "KILLED": "interrupted", "FAILED": "stopped"}.get(
+            status, status.lower()
+        )
+    try:
+        with FileLock(folder / "lock").acquire(timeout=0):
+            return "interrupted"
+    except (Timeout, OSError):
+        return "running"
+
+
+def _steps(config: StudyConfig) -> int:
+    """An upper bound on the steps of the graph: each iteration is four nodes, and two more for each repair."""
+    return 20 + config.search.iterations * (6 + 2 * config.search.repairs) * 2
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        flat |= _flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat

@@ -1,0 +1,78 @@
+"""Runs the real command line in a process of its own that dies for real at a given moment.
+
+    python tests/agent/drive.py before:NODE | after:NODE | epoch:N | none  COMMAND …
+
+`before:NODE` and `after:NODE` end the process with SIGKILL when that node of the loop is about to begin, or has done
+its work and is not yet checkpointed; `epoch:N` when the N-th epoch of any trial has been reported. `workers:N` kills
+the worker processes, not this one, at that epoch. `interrupt:N` and `terminate:N` send SIGINT or SIGTERM instead.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import psutil
+
+from agent import cli
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _arm_node(moment: str, name: str) -> None:
+    from agent import nodes
+
+    node = getattr(nodes, name)
+
+    def fatal(state, runtime):
+        if moment == "before":
+            _die()
+        result = node(state, runtime)
+        _die()
+        return result
+
+    setattr(nodes, name, fatal)
+
+
+def _arm_epoch(action: str, count: int) -> None:
+    from agent.tracking import Tracking
+
+    log_epoch = Tracking.log_epoch
+    seen = 0
+
+    def counted(self, run_id, report):
+        nonlocal seen
+        log_epoch(self, run_id, report)
+        seen += 1
+        if seen != count:
+            return
+        match action:
+            case "epoch":
+                _die()
+            case "interrupt":
+                os.kill(os.getpid(), signal.SIGINT)
+            case "terminate":
+                os.kill(os.getpid(), signal.SIGTERM)
+            case "workers":
+                for child in psutil.Process().children(recursive=True):
+                    if "spawn_main" in " ".join(child.cmdline()):
+                        child.kill()
+
+    Tracking.log_epoch = counted
+
+
+def main() -> int:
+    moment, _, where = sys.argv[1].partition(":")
+    if moment in ("before", "after"):
+        _arm_node(moment, where)
+    elif moment != "none":
+        _arm_epoch(moment, int(where))
+    return cli.main(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
