@@ -16,7 +16,7 @@ class ModelConfig(BaseModel):
     name: str = Field("resnet18", description="a classification model of torchvision.models")
     weights: str | None = Field(
         None,
-        description="none: from scratch; 'torchvision': its default ImageNet weights; else a local file (.safetensors, .pth)",
+        description="from scratch where unset; 'torchvision' (ImageNet); or a .safetensors or .pth file",
     )
     stem: Literal["auto", "imagenet", "small", "small-pool"] = Field(
         "auto", description="first layers; 'auto' takes a small-image stem where the image is at most 64 px"
@@ -29,11 +29,13 @@ class TrainingConfig(BaseModel):
     model_config = _FROZEN
 
     recipe: Literal["modern", "aga"] = Field("modern", description="'aga' is Table 4 of the AGA paper")
-    epochs: int | None = Field(None, ge=1, le=10_000)
-    batch_size: int | None = Field(None, ge=2, le=65_536)
-    learning_rate: float | None = Field(None, gt=0, le=100)
-    weight_decay: float | None = Field(None, ge=0, le=10)
-    label_smoothing: float | None = Field(None, ge=0, lt=1)
+    epochs: int | None = Field(None, ge=1, le=10_000, description="passes over the training images")
+    batch_size: int | None = Field(None, ge=2, le=65_536, description="training images in a step")
+    learning_rate: float | None = Field(None, gt=0, le=100, description="the highest of the schedule")
+    weight_decay: float | None = Field(None, ge=0, le=10, description="of the optimiser")
+    label_smoothing: float | None = Field(
+        None, ge=0, lt=1, description="share of each label spread over all classes"
+    )
     selection: Literal["last", "best"] = Field(
         "last", description="which epoch a trial is judged by: the last, or the best on validation"
     )

@@ -1,12 +1,15 @@
 """What a trial reports while it runs and when it ends. Light: imports no torch."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One epoch of one trial; a line of epochs.jsonl. Losses are mean cross-entropy in nats; scores are 0..1."""
+    """One epoch of one trial, a line of epochs.jsonl. Losses: mean cross-entropy in nats; scores: 0..1."""
 
     epoch: int
     """Counted from 1."""
@@ -33,6 +36,23 @@ class Scores:
     """None for a class without images."""
     confusion: tuple[tuple[int, ...], ...]
     """Rows: true class; columns: predicted."""
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Scores":
+        """Inverse of `dataclasses.asdict`, also after a trip through JSON."""
+        confusion = tuple(tuple(row) for row in data["confusion"])
+        return cls(**{**data, "per_class_recall": tuple(data["per_class_recall"]), "confusion": confusion})
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a trained classifier says about one split, in the order of the split's images."""
+
+    probabilities: "np.ndarray"
+    """(N, C) float32, rows sum to 1."""
+    labels: "np.ndarray"
+    """(N,) int64, the true classes."""
+    scores: Scores
 
 
 FailureKind = Literal["out_of_memory", "non_finite_loss", "timeout", "worker_died", "error"]
@@ -63,13 +83,7 @@ class TrialResult:
         """Inverse of `as_json`."""
         scores = data.get("scores")
         if scores is not None:
-            scores = Scores(
-                **{
-                    **scores,
-                    "per_class_recall": tuple(scores["per_class_recall"]),
-                    "confusion": tuple(tuple(row) for row in scores["confusion"]),
-                }
-            )
+            scores = Scores.from_json(scores)
         epochs = tuple(EpochReport(**epoch) for epoch in data.get("epochs", ()))
         return cls(**{**data, "scores": scores, "epochs": epochs})
 

@@ -1,0 +1,135 @@
+"""What a trained classifier says about a split."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from tools.datasets.cache import SplitView, open_cache
+from tools.datasets.types import Split
+from tools.errors import AugurError
+from tools.training.config import TrialSpec
+from tools.training.metrics import score
+from tools.training.models import architecture
+from tools.training.normalisation import Normalisation
+from tools.training.precision import Precision, precision_for
+from tools.training.store import LOCK, WEIGHTS, read_predictions, write_predictions
+from tools.training.types import Predictions
+
+
+class NonFiniteLoss(AugurError):
+    """The classifier has diverged: its loss is NaN or infinite. The text says where."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained model and how its images are normalised, on one device, in evaluation mode."""
+
+    model: nn.Module
+    normalisation: Normalisation
+    device: str
+
+
+def evaluate_trial(spec: TrialSpec, split: Split, device: str) -> Predictions:
+    """Predicts `split` with the trial's weights and keeps the predictions in its folder.
+
+    Predictions already kept there are returned as they are: the test images are looked at once.
+
+    Args:
+        spec: of a trial that has finished.
+        split: 'test' opens the sealed images.
+        device: 'cpu', 'mps' or 'cuda:N'.
+
+    Raises:
+        AugurError: the trial has no weights.
+        DataError: the decoded data set is gone, or its labels do not suit the classifier.
+    """
+    with FileLock(spec.directory / LOCK):
+        kept = read_predictions(spec.directory, split)
+        if kept is not None:
+            return kept
+        classifier = load_trained(spec, device)
+        cached = open_cache(spec.cache)
+        view = cached.open_test() if split == "test" else cached.split(split)
+        predictions = predict(classifier, view, spec, precision_for(device, spec.recipe.amp))
+        write_predictions(spec.directory, split, predictions)
+        return predictions
+
+
+def predict(classifier: Classifier, view: SplitView, spec: TrialSpec, precision: Precision) -> Predictions:
+    """Probabilities and scores for every image of `view`, in its order.
+
+    Batches are twice the recipe's: without gradients they still take less memory than a training step.
+    """
+    classifier.model.eval()
+    size = 2 * spec.recipe.batch_size
+    probabilities = np.empty((len(view.labels), spec.classes), dtype=np.float32)
+    loss = 0.0
+    with torch.inference_mode():
+        for start in range(0, len(view.labels), size):
+            images = torch.from_numpy(np.array(view.images[start : start + size])).permute(0, 3, 1, 2)
+            labels = torch.from_numpy(np.array(view.labels[start : start + size])).to(classifier.device)
+            normalised = classifier.normalisation.apply(images, classifier.device)
+            with precision.autocast(classifier.device):
+                logits = classifier.model(normalised)
+            logits = logits.float()
+            loss += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
+            probabilities[start : start + size] = logits.softmax(dim=1).cpu().numpy()
+    mean_loss = loss / len(view.labels)
+    if not math.isfinite(mean_loss) or not np.isfinite(probabilities).all():
+        raise NonFiniteLoss(f"the loss on the {view.name} images is {mean_loss}")
+    scores = score(probabilities, view.labels, spec.ordinal, mean_loss)
+    return Predictions(probabilities, np.array(view.labels), scores)
+
+
+def save_trained(
+    file: Path, state: dict[str, torch.Tensor], normalisation: Normalisation, spec: TrialSpec
+) -> None:
+    """Writes weights as safetensors, whole or not at all; how to normalise and the policy are its metadata."""
+    unfinished = file.with_suffix(".writing")
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()},
+        unfinished,
+        metadata={
+            "format": "pt",
+            "normalisation": json.dumps(asdict(normalisation)),
+            "model": spec.model.name,
+            "image_size": str(spec.image_size),
+            "policy": spec.policy,
+            "key": spec.key,
+        },
+    )
+    unfinished.replace(file)
+
+
+def load_trained(spec: TrialSpec, device: str) -> Classifier:
+    """The classifier that a trial ended with, ready to predict on `device`.
+
+    Raises:
+        AugurError: the trial has no weights, because it has not finished or they were dropped.
+    """
+    file = spec.directory / WEIGHTS
+    if not file.is_file():
+        raise AugurError(
+            f"the trial {spec.key[:12]} (seed {spec.seed}) has no weights at {file}: it has not finished, or they "
+            "were dropped; train it again by removing its folder"
+        )
+    model = architecture(spec.model, spec.classes, spec.image_size)
+    with safe_open(file, framework="pt", device="cpu") as content:
+        model.load_state_dict({name: content.get_tensor(name) for name in content.keys()})  # noqa: SIM118
+        normalisation = Normalisation(**json.loads(content.metadata()["normalisation"]))
+    return Classifier(on_device(model, device).eval(), normalisation, device)
+
+
+def on_device(model: nn.Module, device: str) -> nn.Module:
+    """`model` moved to `device`, in the memory layout that is fast there (channels last on CUDA)."""
+    if torch.device(device).type == "cuda":
+        return model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return model.to(device)

@@ -1,0 +1,67 @@
+"""Failures of a trial as results: what happened, and what to try."""
+
+import gc
+import traceback
+
+import torch
+
+from tools.errors import AugurError
+from tools.training.config import TrialSpec
+from tools.training.epoch_log import read_epochs, seconds_spent
+from tools.training.types import FailureKind, TrialResult
+
+TRACEBACK = "error.txt"
+
+_ALLOCATION_MESSAGES = ("can't allocate memory", "out of memory", "not enough memory")
+"""How torch's allocators other than CUDA's say it, in a plain RuntimeError."""
+
+
+def failure_of(spec: TrialSpec, device: str, error: Exception) -> tuple[FailureKind, str]:
+    """The kind and the text of a failure; an unexpected one also leaves its traceback in the trial's folder."""
+    if _is_out_of_memory(error):
+        return "out_of_memory", (
+            f"out of memory on {device} with batches of {spec.recipe.batch_size} images of {spec.image_size} px: "
+            "try a smaller training.batch_size or data.image_size, a smaller model.name, or fewer execution.workers"
+        )
+    if isinstance(error, AugurError):
+        return "error", str(error)
+    file = spec.directory / TRACEBACK
+    file.write_text("".join(traceback.format_exception(error)), "utf-8")
+    first_line = (str(error).splitlines() or [""])[0]
+    return "error", f"{type(error).__name__}: {first_line} (the traceback is in {file})"
+
+
+def failed(
+    spec: TrialSpec, failure: FailureKind, reason: str, machine: dict[str, str] | None = None
+) -> TrialResult:
+    """The result of a trial that did not finish, with what it had done by then.
+
+    Args:
+        spec: the trial's.
+        failure: its kind.
+        reason: for the person, and for the proposer.
+        machine: the environment, where it is known.
+    """
+    return TrialResult(
+        key=spec.key,
+        seed=spec.seed,
+        status="failed",
+        epochs=read_epochs(spec.directory),
+        seconds=seconds_spent(spec.directory),
+        failure=failure,
+        reason=reason,
+        environment=machine or {},
+    )
+
+
+def free_memory(device: str) -> None:
+    """Gives back what a failed trial held, so that the next one does not fail for it."""
+    gc.collect()
+    if torch.device(device).type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(message in str(error) for message in _ALLOCATION_MESSAGES)

@@ -1,0 +1,247 @@
+"""Training of one trial, from its specification to its result; exact to the bit when repeated or resumed on CPU."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+
+import torch
+from filelock import FileLock
+from torch import nn
+
+from tools.datasets.cache import open_cache
+from tools.errors import AugurError
+from tools.training.batches import EpochBatches, TrainingImages, training_loader
+from tools.training.checkpoint import Checkpoint
+from tools.training.config import TrialSpec
+from tools.training.environment import environment
+from tools.training.epoch_log import EpochLog, seconds_spent
+from tools.training.evaluation import (
+    Classifier,
+    NonFiniteLoss,
+    evaluate_trial,
+    on_device,
+    predict,
+    save_trained,
+)
+from tools.training.failures import failed, failure_of, free_memory
+from tools.training.models import build_model
+from tools.training.normalisation import IMAGENET, training_normalisation
+from tools.training.optimisation import learning_rate_at, optimizer_for, set_learning_rate
+from tools.training.precision import precision_for
+from tools.training.seeds import Stream, derived_seed
+from tools.training.store import LOCK, WEIGHTS, read_result, write_result
+from tools.training.types import EpochReport, Scores, TrialResult
+
+__all__ = ["evaluate_trial", "train_trial"]
+
+_TRY = "try a smaller training.learning_rate or a milder policy"
+
+_CHECK_EVERY = 50
+"""Steps between looks at the loss; each look waits for the GPU."""
+
+
+def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]) -> TrialResult:
+    """Trains one classifier, or goes on training it, or returns the result that is already there.
+
+    Leaves weights.safetensors and result.json in the trial's folder. A failure is a result, not an exception.
+    One process at a time trains a trial; a second one waits and returns the first one's result.
+
+    On CPU, results are equal to the bit for one version of torch and one number of threads, whatever the number
+    of loader processes and however often the trial was killed and resumed.
+
+    Args:
+        spec: what to train.
+        device: 'cpu', 'mps' or 'cuda:N'.
+        on_epoch: called after each epoch of this sitting, in this process.
+    """
+    spec.directory.mkdir(parents=True, exist_ok=True)
+    with FileLock(spec.directory / LOCK):
+        result = read_result(spec.directory)
+        if result is not None:
+            return result
+        try:
+            with torch.random.fork_rng(devices=[]):
+                return _train(spec, device, on_epoch)
+        except NonFiniteLoss as error:
+            result = failed(spec, "non_finite_loss", str(error), environment(device, spec.recipe.amp))
+            write_result(spec.directory, result)
+            Checkpoint(spec.directory, spec.key).remove()
+        except Exception as error:
+            result = failed(spec, *failure_of(spec, device, error))
+        # outside the except blocks, so that no traceback holds the tensors any more
+        free_memory(device)
+        return result
+
+
+def _train(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]) -> TrialResult:
+    training = _Training(spec, device)
+    log = EpochLog(spec.directory)
+    for epoch in range(training.finished_epochs + 1, spec.recipe.epochs + 1):
+        report = training.run_epoch(epoch)
+        log.append(report)
+        if epoch < spec.recipe.epochs:
+            training.save_if_due()
+        on_epoch(report)
+    return training.finish()
+
+
+class _Training:
+    """The state of one trial while it trains."""
+
+    def __init__(self, spec: TrialSpec, device: str) -> None:
+        self._spec, self._device = spec, device
+        recipe = spec.recipe
+        self._precision = precision_for(device, recipe.amp)
+        self._images = TrainingImages(spec.cache, spec.policy, spec.image_size, spec.classes)
+        self._batches = EpochBatches(len(self._images), recipe.batch_size, spec.seed)
+        self._loader = training_loader(spec, self._images, self._batches, device)
+        self._validation = open_cache(spec.cache).split("validation")
+        pretrained = spec.model.weights is not None
+        self._classifier = Classifier(
+            on_device(build_model(spec.model, spec.classes, spec.image_size, spec.seed), device),
+            IMAGENET if pretrained else training_normalisation(spec.cache, self._images.view.images),
+            device,
+        )
+        self._model = self._classifier.model
+        self._optimizer = optimizer_for(self._model, recipe)
+        self._scaler = torch.GradScaler(enabled=self._precision.scaled)
+        self._reports: list[EpochReport] = []
+        self._scores: Scores | None = None
+        self._best_weights: dict[str, torch.Tensor] | None = None
+        self._checkpoint = Checkpoint(spec.directory, spec.key)
+        self._restore()
+        if torch.device(device).type == "cuda":
+            torch.backends.cudnn.benchmark = True  # the shapes hardly ever change
+
+    @property
+    def finished_epochs(self) -> int:
+        return len(self._reports)
+
+    def run_epoch(self, epoch: int) -> EpochReport:
+        started = time.perf_counter()
+        train_loss, rate = self._train_epoch(epoch)
+        try:
+            scores = predict(self._classifier, self._validation, self._spec, self._precision).scores
+        except NonFiniteLoss as error:
+            raise NonFiniteLoss(f"after epoch {epoch}, {error}; {_TRY}") from error
+        self._keep(scores)
+        report = EpochReport(
+            epoch=epoch,
+            epochs=self._spec.recipe.epochs,
+            train_loss=train_loss,
+            validation_loss=scores.loss,
+            validation_accuracy=scores.accuracy,
+            validation_macro_f1=scores.macro_f1,
+            learning_rate=rate,
+            seconds=time.perf_counter() - started,
+        )
+        self._reports.append(report)
+        return report
+
+    def save_if_due(self) -> None:
+        state = {
+            "model": self._model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "reports": [asdict(report) for report in self._reports],
+            "scores": asdict(self._scores) if self._scores is not None else None,
+            "best_weights": self._best_weights,
+        }
+        self._checkpoint.save_if_due(state, self._model)
+
+    def finish(self) -> TrialResult:
+        spec = self._spec
+        state = self._best_weights if self._best_weights is not None else self._model.state_dict()
+        save_trained(spec.directory / WEIGHTS, state, self._classifier.normalisation, spec)
+        result = TrialResult(
+            key=spec.key,
+            seed=spec.seed,
+            status="finished",
+            scores=self._scores,
+            epochs=tuple(self._reports),
+            seconds=seconds_spent(spec.directory),
+            environment=environment(self._device, spec.recipe.amp),
+        )
+        write_result(spec.directory, result)
+        self._checkpoint.remove()
+        return result
+
+    def _restore(self) -> None:
+        state = self._checkpoint.load(self._device)
+        if state is None:
+            return
+        self._model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
+        self._reports = [EpochReport(**report) for report in state["reports"]]
+        self._scores = Scores.from_json(state["scores"])
+        self._best_weights = state["best_weights"]
+
+    def _keep(self, scores: Scores) -> None:
+        """Remembers what the trial will be judged by: the last epoch, or the best one so far."""
+        if self._spec.recipe.selection == "last":
+            self._scores = scores
+            return
+        best = self._scores
+        if best is None or (scores.accuracy, -scores.loss) > (best.accuracy, -best.loss):
+            self._scores = scores
+            self._best_weights = {
+                name: tensor.detach().cpu().clone() for name, tensor in self._model.state_dict().items()
+            }
+
+    def _train_epoch(self, epoch: int) -> tuple[float, float]:
+        """Mean cross-entropy over the training images as augmented, and the last step's learning rate."""
+        steps = len(self._batches)
+        self._model.train()
+        self._batches.epoch = epoch
+        losses = torch.zeros(steps, device=self._device)
+        sizes = torch.zeros(steps, dtype=torch.float64)
+        rate = 0.0
+        for step, (images, labels) in enumerate(self._loader):
+            rate = learning_rate_at(self._spec.recipe, epoch, step, steps)
+            set_learning_rate(self._optimizer, rate)
+            torch.manual_seed(derived_seed(self._spec.seed, Stream.STEP, epoch, step))
+            losses[step] = self._train_step(images, labels)
+            sizes[step] = len(labels)
+            if (step + 1) % _CHECK_EVERY == 0:
+                _refuse_non_finite(losses, epoch)
+        _refuse_non_finite(losses, epoch)
+        if int(sizes.sum()) != len(self._images):
+            raise AugurError(
+                f"epoch {epoch} counted {int(sizes.sum())} training images, but the split has {len(self._images)}"
+            )
+        return float((losses.cpu().double() * sizes).sum() / sizes.sum()), rate
+
+    def _train_step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """One update; returns the batch's mean cross-entropy without label smoothing, on the device."""
+        recipe = self._spec.recipe
+        inputs = self._classifier.normalisation.apply(images, self._device)
+        targets = labels.to(self._device, non_blocking=True)
+        if self._images.policy.has_mix:
+            inputs, targets = self._images.policy.mix(inputs, targets)
+        with self._precision.autocast(self._device):
+            logits = self._model(inputs)
+        logits = logits.float()
+        loss = nn.functional.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
+        self._optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(loss).backward()
+        if recipe.gradient_clip is not None:
+            self._scaler.unscale_(self._optimizer)
+            nn.utils.clip_grad_norm_(self._model.parameters(), recipe.gradient_clip)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        if not recipe.label_smoothing:
+            return loss.detach()
+        with torch.no_grad():
+            return nn.functional.cross_entropy(logits, targets)
+
+
+def _refuse_non_finite(losses: torch.Tensor, epoch: int) -> None:
+    """`losses` (steps,) holds 0 for steps to come."""
+    bad = torch.nonzero(~torch.isfinite(losses))
+    if len(bad):
+        step = int(bad[0])
+        raise NonFiniteLoss(
+            f"the training loss became {float(losses[step])} in epoch {epoch}, step {step + 1} of {len(losses)}; "
+            + _TRY
+        )

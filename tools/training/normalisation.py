@@ -1,0 +1,66 @@
+"""Mean and standard deviation by which images are normalised before they enter the classifier."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tools.training.store import write_atomically
+
+_CACHED = "normalisation.json"
+_CHUNK_PIXELS = 16_000_000
+"""Pixels looked at in one go, so that memory does not grow with the data set."""
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Per channel (red, green, blue), on the scale 0..255."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def apply(self, images: torch.Tensor, device: str) -> torch.Tensor:
+        """uint8 (B, 3, S, S) to float32 of mean 0 and deviation 1 on `device`; channels_last on CUDA."""
+        layout = torch.channels_last if torch.device(device).type == "cuda" else torch.contiguous_format
+        images = images.to(device, non_blocking=True).to(torch.float32, memory_format=layout)
+        mean = torch.tensor(self.mean, device=device).view(1, 3, 1, 1)
+        std = torch.tensor(self.std, device=device).view(1, 3, 1, 1)
+        return images.sub_(mean).div_(std)
+
+
+IMAGENET = Normalisation((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+"""What torchvision's pretrained weights expect."""
+
+
+def training_normalisation(cache: Path, images: np.ndarray) -> Normalisation:
+    """Mean and deviation of the training images, computed once for a data set and kept in its cache folder.
+
+    They follow exactly from how often each channel takes each of its 256 values, so that every process that
+    computes them finds the same. A channel that never varies gets the deviation 1.
+
+    Args:
+        cache: folder of the decoded data set.
+        images: its training images, uint8 (N, S, S, 3), may be memory-mapped.
+    """
+    file = cache / _CACHED
+    try:
+        kept = json.loads(file.read_text("utf-8"))
+        return Normalisation(tuple(kept["mean"]), tuple(kept["std"]))
+    except FileNotFoundError:
+        pass
+    counts = np.zeros((3, 256), dtype=np.int64)
+    step = max(1, _CHUNK_PIXELS // max(1, int(np.prod(images.shape[1:3]))))
+    for start in range(0, len(images), step):
+        chunk = images[start : start + step]
+        for channel in range(3):
+            counts[channel] += np.bincount(chunk[..., channel].ravel(), minlength=256)
+    values = np.arange(256, dtype=np.float64)
+    share = counts / counts.sum(axis=1, keepdims=True)
+    mean = share @ values
+    std = np.sqrt((share * (values - mean[:, None]) ** 2).sum(axis=1))
+    std[std == 0] = 1.0
+    found = Normalisation(tuple(mean.tolist()), tuple(std.tolist()))
+    write_atomically(file, json.dumps(asdict(found)).encode())
+    return found

@@ -1,0 +1,61 @@
+"""Which arithmetic a trial uses on which device."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from tools.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Arithmetic of the forward pass; weights and losses are float32 always."""
+
+    name: str
+    """'fp32', 'bf16' or 'fp16'."""
+    dtype: torch.dtype | None
+    """Of autocast; None is no autocast."""
+    scaled: bool
+    """Whether the loss is scaled against float16's underflow."""
+
+    def autocast(self, device: str) -> AbstractContextManager:
+        """The context of a forward pass on `device`."""
+        return torch.autocast(torch.device(device).type, dtype=self.dtype, enabled=self.dtype is not None)
+
+
+FP32 = Precision("fp32", None, scaled=False)
+BF16 = Precision("bf16", torch.bfloat16, scaled=False)
+FP16 = Precision("fp16", torch.float16, scaled=True)
+
+
+def precision_for(device: str, amp: str, bf16_supported: bool | None = None) -> Precision:
+    """The arithmetic that `amp` means on `device`.
+
+    'auto' is bfloat16 on CUDA devices that compute in it, float16 with loss scaling on older ones, and float32
+    elsewhere, where mixed precision is slower or not reproducible.
+
+    Args:
+        device: 'cpu', 'mps', 'cuda' or 'cuda:N'.
+        amp: 'auto', 'off', 'bf16' or 'fp16'.
+        bf16_supported: of the CUDA device; asked of torch where None.
+
+    Raises:
+        ConfigurationError: this precision cannot be had on this device.
+    """
+    kind = torch.device(device).type
+    if amp == "off":
+        return FP32
+    if kind == "cuda":
+        if bf16_supported is None:
+            bf16_supported = torch.cuda.is_bf16_supported(including_emulation=False)
+        if amp == "bf16" and not bf16_supported:
+            raise ConfigurationError(
+                f"{device} does not compute in bfloat16 (training.amp: bf16): use fp16, auto or off"
+            )
+        return FP16 if amp == "fp16" or not bf16_supported else BF16
+    if amp == "auto":
+        return FP32
+    if kind == "cpu" and amp == "bf16":
+        return BF16
+    raise ConfigurationError(f"there is no {amp} training on {device} (training.amp): use auto or off")
