@@ -33,9 +33,10 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
             f"--study {study}: there is a study of that name in {folder}. Go on with it by: agent resume {study}; "
             "or take another name."
         )
+    config, why = _resolve(config.model_copy(update={"study": study}))
     with _locked(folder, study):
-        _write_config(folder, config.model_copy(update={"study": study}))
-        return _sit(config, study, folder, terminal)
+        _write_config(folder, config)
+        return _sit(config, why, folder, terminal)
 
 
 def resume_study(study: str, runs_dir: Path, terminal: Terminal) -> int:
@@ -46,8 +47,8 @@ def resume_study(study: str, runs_dir: Path, terminal: Terminal) -> int:
     """
     folder = _folder(study, runs_dir)
     with _locked(folder, study):
-        stored = load_file(folder / "config.yaml")
-        return _sit(stored.model_copy(update={"runs_dir": runs_dir}), study, folder, terminal)
+        config, why = _resolve(load_file(folder / "config.yaml"))
+        return _sit(config.model_copy(update={"study": study, "runs_dir": runs_dir}), why, folder, terminal)
 
 
 def list_studies(runs_dir: Path, terminal: Terminal) -> int:
@@ -107,13 +108,25 @@ def store_uri(runs_dir: Path) -> str:
 # -------------------------------------------------------------------- within
 
 
-def _sit(config: StudyConfig, study: str, folder: Path, terminal: Terminal) -> int:
+def _resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
+    """The configuration with 'auto' resolved, so that a study resumes with the arm and the model that it began with."""
+    from agent.llm import configured_model
+    from agent.proposers.factory import resolve_arm
+
+    arm, why = resolve_arm(config.search, config.llm)
+    model = configured_model(config.llm) if arm in ("llm", "best_of_n") else config.llm.model
+    search = config.search.model_copy(update={"proposer": arm})
+    llm = config.llm.model_copy(update={"model": model})
+    return config.model_copy(update={"search": search, "llm": llm}), why
+
+
+def _sit(config: StudyConfig, why: str, folder: Path, terminal: Terminal) -> int:
     """One sitting: open everything, run the loop from its last checkpoint, close everything."""
     from agent.graph import build_graph
 
-    with _open(config, study, folder, terminal) as context, _checkpointer(config.runs_dir) as saver:
+    with _open(config, why, folder, terminal) as context, _checkpointer(config.runs_dir) as saver:
         graph = build_graph(saver)
-        thread: Any = {"configurable": {"thread_id": study}, "recursion_limit": _steps(config)}
+        thread: Any = {"configurable": {"thread_id": context.study}, "recursion_limit": _steps(config)}
         _advance(graph, thread, context)
     return 0
 
@@ -140,10 +153,10 @@ def _advance(graph: Any, thread: Any, context: "Context") -> None:
 
 
 @contextmanager
-def _open(config: StudyConfig, study: str, folder: Path, terminal: Terminal) -> Iterator["Context"]:
+def _open(config: StudyConfig, why: str, folder: Path, terminal: Terminal) -> Iterator["Context"]:
     from agent.context import Context
     from agent.ledger import Ledger
-    from agent.proposers.factory import make_proposer, resolve_arm
+    from agent.proposers.factory import make_proposer
     from tools.datasets.cache import build_cache
     from tools.datasets.registry import open_dataset
     from tools.execution.devices import plan_workers
@@ -152,8 +165,7 @@ def _open(config: StudyConfig, study: str, folder: Path, terminal: Terminal) -> 
     from tools.training.recipes import resolve_recipe
     from tools.training.store import TrialStore
 
-    arm, why = resolve_arm(config.search, config.llm)
-    config = config.model_copy(update={"search": config.search.model_copy(update={"proposer": arm})})
+    study, arm = config.study or folder.name, config.search.proposer
     plans = plan_workers(config.execution)
     check_model(config.model)
     dataset = open_dataset(config.data)
@@ -211,7 +223,7 @@ def _open(config: StudyConfig, study: str, folder: Path, terminal: Terminal) -> 
             terminal=terminal,
             executor=executor,
             store=TrialStore(config.runs_dir / "trials"),
-            make_proposer=lambda: make_proposer(config.search, config.llm, on_call),
+            make_proposer=lambda: make_proposer(config.search, config.llm, on_call)[0],
         )
 
 
