@@ -71,7 +71,7 @@ def connect(config: LLMConfig) -> "BaseChatModel":
     """The client for `config.model`, with its own retries off: `Meter` retries, alike for every provider.
 
     The clients differ where it matters. Google's waits no Retry-After, gives up at a dropped connection, and
-    retries a wrong key for minutes; OpenAI's hides failed attempts from the ledger. So each makes one attempt.
+    retries a wrong key for minutes; OpenAI's hides failed attempts from the ledger. Each makes one attempt.
 
     Raises:
         ConfigurationError: no model, no prefix, no key, an unknown provider, or its package is not installed.
@@ -164,6 +164,6 @@ class _SingleAttempt:
 def _single_attempt(chat: Any, config: LLMConfig) -> "BaseChatModel":
     chat.client = _SingleAttempt(chat.client)
     if config.temperature is None:
-        # The class has a default of its own (0.7), we promise the provider's: None is left out of the request.
+        # The class has a default of its own (0.7); None is left out, and the provider's default holds.
         chat.temperature = None
     return chat

@@ -36,7 +36,7 @@ _WHAT_TO_DO: dict[FaultKind, str] = {
     "timeout": "No answer within llm.timeout ({timeout:g} s): raise it, or use a faster model.",
     "connection": "The connection failed or broke: check the network, the proxy and llm.base_url{where}.",
     "authentication": "The key is wrong or may not use this model: check it in the environment.",
-    "model_not_found": "There is no model {model} (or no such path{where}): check llm.model and llm.base_url.",
+    "model_not_found": "There is no model {model} (or no such path{where}): check llm.model, llm.base_url.",
     "refused_request": "The request itself was refused: check llm.mode, llm.temperature and llm.max_tokens.",
     "protocol": "The answer is not in the provider's protocol: check llm.base_url{where} and the prefix.",
 }

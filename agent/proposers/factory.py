@@ -19,18 +19,18 @@ def resolve_arm(search: SearchConfig, llm: LLMConfig) -> tuple[Arm, str]:
     if arm == "auto":
         if model is None:
             return "tpe", (
-                "Proposer: tpe (auto: no language model is configured and no key is set; name one with --llm)"
+                "tpe (auto: no language model is configured and no key is set; name one with --llm)"
             )
         why = "it is configured" if llm.model else "its key is in the environment"
-        return "llm", f"Proposer: llm, {model} (auto: {why})"
+        return "llm", f"llm, {model} (auto: {why})"
     if arm in ("llm", "best_of_n"):
         if model is None:
             raise ConfigurationError(
                 f"search.proposer is {arm!r}, but no language model is configured: name one with --llm "
                 "provider:model, or set OPENAI_API_KEY or GOOGLE_API_KEY"
             )
-        return arm, f"Proposer: {arm}, {model}"
-    return arm, f"Proposer: {arm}"
+        return arm, f"{arm}, {model}"
+    return arm, arm
 
 
 def make_proposer(

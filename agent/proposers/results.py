@@ -35,6 +35,7 @@ class Row:
     name: str
     policy: str
     hypothesis: str
+    """Empty for the reference and the baselines: nobody supposed anything."""
     expected_gain: float
     mean: float | None
     std: float | None
@@ -85,7 +86,7 @@ def row_of(record: IterationRecord, history: History) -> Row:
     return Row(
         name=record.name,
         policy=one_line(record.proposal.as_policy()),
-        hypothesis=record.proposal.hypothesis,
+        hypothesis=record.proposal.hypothesis if record.number > 0 else "",
         expected_gain=record.proposal.expected_gain,
         mean=record.mean,
         std=record.std,

@@ -24,12 +24,8 @@ if TYPE_CHECKING:
 
 STARTUP = 4
 """Policies that are drawn at random before the model is trusted: Optuna's ten would be a whole study here."""
-GOOD_SHARE = 0.25
-"""Of the policies tried, how many count as good. Optuna's tenth is a single one in a study of eight."""
-
-
-def _good(count: int) -> int:
-    return max(1, math.ceil(GOOD_SHARE * count))
+GOOD_SHARE = 0.1
+"""Of the policies tried, how many count as good: Optuna's default, repeated here for the words of the hypothesis."""
 
 
 class TPEProposer:
@@ -66,7 +62,6 @@ def _study(history: History, startup: bool) -> "Study":
     sampler = optuna.samplers.TPESampler(
         seed=int(np.random.SeedSequence(seeds).generate_state(1)[0]),
         n_startup_trials=1_000_000_000 if startup else 0,
-        gamma=_good,
     )
     return optuna.create_study(direction="maximize", sampler=sampler)
 
@@ -162,7 +157,7 @@ def _reason(judged: list[IterationRecord]) -> tuple[str, float]:
     if len(judged) < STARTUP:
         return f"TPE: one of the first {STARTUP} draws, still at random.", 0.0
     ranked = sorted(judged, key=lambda record: record.mean or 0.0, reverse=True)
-    good = ranked[: _good(len(ranked))]
+    good = ranked[: math.ceil(GOOD_SHARE * len(ranked))]
     gains = [record.gain for record in good if record.gain is not None]
     names = ", ".join(record.name for record in good)
     text = f"TPE: drawn near the best {len(good)} of {len(judged)} policies so far ({names})."

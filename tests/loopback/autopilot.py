@@ -4,14 +4,14 @@ import hashlib
 import json
 import random
 import re
-
-from tools.policy.safety import lint
+from typing import cast, get_args
 
 from tests.loopback.protocols import Ask
 from tests.loopback.replies import Answer, ToolCall
-from tools.datasets.types import Card
+from tools.datasets.types import Card, Modality
 from tools.policy.catalogue import CATALOGUE
 from tools.policy.policy import Operation, Parameter, Policy
+from tools.policy.safety import lint
 
 _ATTEMPTS = 100
 
@@ -27,10 +27,12 @@ def autopilot(ask: Ask) -> Answer:
 
 
 def draw_proposal(ask: Ask) -> dict[str, object]:
-    """Operations of the catalogue that are safe for any picture, as many as the prompt asks for."""
-    draw = random.Random(hashlib.sha256(ask.conversation.encode()).digest())
+    """Operations that are safe for the images that the prompt names, as many as it asks for."""
+    # What was spent so far is told in seconds, which differ between two runs of the same study.
+    timeless = re.sub(r"Budget: .*?\.\\n", "", ask.conversation)
+    draw = random.Random(hashlib.sha256(timeless.encode()).digest())
     low, high = _wanted(ask)
-    card = Card(name="any", title="any", modality="digits", description="", classes=("a", "b"), image_size=32)
+    card = Card(name="", title="", modality=_modality(ask), description="", classes=("a", "b"))
     combinable = sorted(name for name, spec in CATALOGUE.items() if not spec.whole_policy)
     for _ in range(_ATTEMPTS):
         names = draw.sample(combinable, draw.randint(low, high))
@@ -44,6 +46,11 @@ def draw_proposal(ask: Ask) -> dict[str, object]:
         "expected_gain": round(draw.uniform(0.1, 2.0), 2),
         "policy": [operation.model_dump() for operation in policy.operations],
     }
+
+
+def _modality(ask: Ask) -> Modality:
+    found = re.search(r"Kind of images: (\w+)", ask.conversation)
+    return cast(Modality, found[1]) if found and found[1] in get_args(Modality) else "unknown"
 
 
 def _wanted(ask: Ask) -> tuple[int, int]:
