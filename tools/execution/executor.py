@@ -1,0 +1,34 @@
+"""What the agent needs of whatever runs its trials."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, Self
+
+from tools.datasets.types import Split
+from tools.training.config import TrialSpec
+from tools.training.types import Predictions, TrialEvent, TrialResult
+
+
+class Executor(Protocol):
+    """Runs trials, several at a time. A context manager: leaving it kills what still runs."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def train(
+        self, specs: Sequence[TrialSpec], on_event: Callable[[TrialEvent], None]
+    ) -> Iterator[TrialResult]:
+        """Exactly one result for each of `specs`, as they end; a failure is a result.
+
+        `on_event` is called in the caller's thread, while it waits for the next result. Closing the iterator
+        stops the trials that run and starts no more; stopped trials go on from their checkpoint another time.
+        """
+        ...
+
+    def evaluate(self, specs: Sequence[TrialSpec], split: Split) -> list[Predictions]:
+        """Predictions of finished trials on `split`, in the order of `specs`.
+
+        Raises:
+            AugurError: one of them could not be evaluated; the text says which and why.
+        """
+        ...
