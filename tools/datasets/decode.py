@@ -64,7 +64,9 @@ def decode(data: bytes, size: int, fit: Fit, max_pixels: int) -> np.ndarray:
     except Image.UnidentifiedImageError as error:
         raise UnreadableImage("not an image, or of an unknown format") from error
     except Image.DecompressionBombError as error:
-        raise UnreadableImage(f"more than max_pixels = {max_pixels} pixels: {error}") from error
+        raise UnreadableImage(
+            f"more pixels than max_pixels = {max_pixels} (a decompression bomb?)"
+        ) from error
     except Exception as error:
         # Pillow's plugins let many types of error out on broken files (SyntaxError, struct.error, zlib.error, …).
         raise UnreadableImage(str(error) or type(error).__name__) from error

@@ -139,8 +139,13 @@ def _allocate(folder: Path, rows: list[Row], size: int) -> dict[Split, int]:
             # Renamed when it has its full size, so that a file of that name is never a shorter one.
             partial = file.with_suffix(".allocating")
             shape = (counts[split], size, size, 3)
-            _write_header(partial, shape)
-            partial.replace(file)
+            try:
+                _write_header(partial, shape)
+                partial.replace(file)
+            except OSError as error:
+                raise AugurError(
+                    f"{needed / 2**20:.0f} MiB for the decoded images cannot be set up in {folder}: {error.strerror}"
+                ) from error
         offsets[split] = np.lib.format.open_memmap(file, mode="r").offset if counts[split] else 0
     return offsets
 
