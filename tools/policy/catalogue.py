@@ -119,9 +119,9 @@ _ROWS = (
         "clahe",
         "tensor",
         "contrast",
-        "Equalise lightness locally, with limited contrast (CLAHE, Zuiderveld 1994); colours stay.",
-        _P("clip_limit", 1.5, 8, 3, "largest clip limit; drawn from [1, clip_limit]"),
-        _P("tiles", 2, 12, 6, "tiles along each side: more work more locally", integer=True),
+        "Equalise lightness locally with limited contrast (CLAHE, Zuiderveld 1994), blended in by a random share.",
+        _P("clip_limit", 1.5, 8, 3, "limit of the contrast; matters little on images below 64 px"),
+        _P("tiles", 2, 8, 4, "tiles along each side: more work more locally", integer=True),
     ),
     _row(
         "sharpness",

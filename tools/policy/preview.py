@@ -22,8 +22,12 @@ _GAP = 6
 _MARGIN = 16
 _HEADER = 62
 """Width of the column that names the rows."""
-_TITLE_SIZE, _LABEL_SIZE = 16, 13
+_TITLE_SIZE, _TITLE_LINE = 16, 22
+_LABEL_SIZE, _LABEL_LINE = 13, 18
 _INK, _FAINT, _PAPER, _BORDER = (24, 24, 27), (113, 113, 122), (255, 255, 255), (228, 228, 231)
+
+_Row = tuple[str, np.ndarray, list[list[str]]]
+"""Name, images uint8 (N, S, S, 3), and the lines beneath each image."""
 
 
 def contact_sheet(
@@ -50,12 +54,13 @@ def contact_sheet(
         )
     classes = list(dict.fromkeys(labels))
     numbers = torch.tensor([classes.index(label) for label in labels])
-    sheet = _Sheet(one_line(policy), len(images), rows, images.shape[1])
-    sheet.row(0, "original", images, labels)
-    for row, (augmented, shares) in enumerate(
-        _versions(images, numbers, len(classes), policy, seed, rows), start=1
-    ):
-        sheet.row(row, f"view {row}", augmented, [_caption(classes, share) for share in shares])
+    views = _versions(images, numbers, len(classes), policy, seed, rows)
+    original: _Row = ("original", images, [[label] for label in labels])
+    augmented: list[_Row] = [
+        (f"view {number}", pixels, [_caption(classes, share) for share in shares])
+        for number, (pixels, shares) in enumerate(views, start=1)
+    ]
+    sheet = _Sheet(one_line(policy), images.shape[1], [original, *augmented])
     sheet.image.save(path, format="PNG")
 
 
@@ -110,49 +115,45 @@ def _versions(
     return versions
 
 
-def _caption(classes: Sequence[str], shares: np.ndarray) -> str:
-    """Nothing where the label is one class, else '70% cat, 30% dog'."""
+def _caption(classes: Sequence[str], shares: np.ndarray) -> list[str]:
+    """Lines beneath a tile: none where the label is one class, else 'cat 70%' and 'dog 30%'."""
     held = [(share, name) for share, name in zip(shares, classes, strict=True) if share >= 0.005]
-    return (
-        ", ".join(f"{share:.0%} {name}" for share, name in sorted(held, reverse=True))
-        if len(held) > 1
-        else ""
-    )
+    return [f"{name} {share:.0%}" for share, name in sorted(held, reverse=True)] if len(held) > 1 else []
 
 
 class _Sheet:
-    """The page that is being drawn: title, a column that names the rows, and a grid of tiles."""
+    """The drawn page: title, a column that names the rows, and a grid of tiles with lines beneath them."""
 
-    def __init__(self, title: str, columns: int, rows: int, side: int) -> None:
+    def __init__(self, title: str, side: int, rows: list[_Row]) -> None:
         self.tile = side * max(1, -(-_TILE // side)) if side <= _LARGEST_TILE else _LARGEST_TILE
         self.title_font = ImageFont.load_default(size=_TITLE_SIZE)
         self.label_font = ImageFont.load_default(size=_LABEL_SIZE)
-        self.pitch = self.tile + _GAP + _LABEL_SIZE + 6
-        width = 2 * _MARGIN + _HEADER + columns * (self.tile + _GAP) - _GAP
+        width = 2 * _MARGIN + _HEADER + len(rows[0][1]) * (self.tile + _GAP) - _GAP
         lines = self._wrap(title, width - 2 * _MARGIN)
-        self.top = _MARGIN + len(lines) * (_TITLE_SIZE + 6) + 8
-        height = self.top + (rows + 1) * self.pitch + _MARGIN - _GAP
-        self.image = Image.new("RGB", (width, height), _PAPER)
+        tops = [_MARGIN + len(lines) * _TITLE_LINE + _GAP]
+        for _, _, captions in rows:
+            tops.append(tops[-1] + self.tile + max(map(len, captions)) * _LABEL_LINE + _GAP)
+        self.image = Image.new("RGB", (width, tops[-1] + _MARGIN - _GAP), _PAPER)
         self.draw = ImageDraw.Draw(self.image)
         for number, line in enumerate(lines):
-            self.draw.text((_MARGIN, _MARGIN + number * (_TITLE_SIZE + 6)), line, _INK, self.title_font)
+            self.draw.text((_MARGIN, _MARGIN + number * _TITLE_LINE), line, _INK, self.title_font)
+        for top, row in zip(tops, rows, strict=False):
+            self._row(top, *row)
 
-    def row(self, row: int, name: str, images: np.ndarray, captions: Sequence[str]) -> None:
-        """Draws one row of tiles with its name on the left and a caption beneath each tile."""
-        y = self.top + row * self.pitch
+    def _row(self, y: int, name: str, images: np.ndarray, captions: list[list[str]]) -> None:
         self.draw.text((_MARGIN, y + self.tile // 2), name, _FAINT, self.label_font, anchor="lm")
-        for column, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        for column, (image, lines) in enumerate(zip(images, captions, strict=True)):
             x = _MARGIN + _HEADER + column * (self.tile + _GAP)
             self.image.paste(self._scaled(image), (x, y))
             self.draw.rectangle((x - 1, y - 1, x + self.tile, y + self.tile), outline=_BORDER)
-            text = self._shortened(caption)
-            self.draw.text((x + self.tile // 2, y + self.tile + 3), text, _INK, self.label_font, anchor="mt")
+            for number, line in enumerate(lines):
+                place = (x + self.tile // 2, y + self.tile + 4 + number * _LABEL_LINE)
+                self.draw.text(place, self._shortened(line), _INK, self.label_font, anchor="mt")
 
     def _scaled(self, image: np.ndarray) -> Image.Image:
-        picture = Image.fromarray(image)
         enlarge = self.tile >= image.shape[0]
         resample = Image.Resampling.NEAREST if enlarge else Image.Resampling.LANCZOS
-        return picture.resize((self.tile, self.tile), resample)
+        return Image.fromarray(image).resize((self.tile, self.tile), resample)
 
     def _shortened(self, text: str) -> str:
         if self.label_font.getlength(text) <= self.tile:

@@ -44,7 +44,7 @@ def _check_operation(operation: Operation, place: str) -> list[str]:
         )
     spec = CATALOGUE.get(operation.name)
     if spec is None:
-        near = get_close_matches(operation.name.lower(), CATALOGUE, n=3, cutoff=0.5)
+        near = get_close_matches(operation.name.lower(), CATALOGUE, n=3, cutoff=0.6)
         remedy = f"did you mean {' or '.join(near)}?" if near else f"choose from: {', '.join(CATALOGUE)}"
         return [*problems, f"{place} is not in the catalogue: {remedy}"]
     return problems + _check_parameters(operation, spec, place)
