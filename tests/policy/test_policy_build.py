@@ -187,6 +187,39 @@ def test_affine_moves_pixels_as_torchvision_does(arguments):
         assert np.percentile(np.abs(ours.astype(int) - theirs), 95) <= 2  # the rest is the seam to the fill
 
 
+@pytest.mark.parametrize("side", [32, 96])
+def test_aug_mix_is_that_of_torchvision_up_to_rounding(side):
+    image = Image.fromarray(picture(side))
+    ours, theirs = transforms.AugMix(severity=5, mixture_width=3), v2.AugMix(severity=5, mixture_width=3)
+    for seed in range(20):
+        torch.manual_seed(seed)
+        mine = np.asarray(ours(image)).astype(int)
+        torch.manual_seed(seed)
+
+        assert np.abs(mine - np.asarray(theirs(image))).mean() < 1.5
+
+
+LOWER_IS_STRONGER = {"threshold", "bits", "quality", "scale_min", "keep"}
+STRENGTHS = [
+    (name, parameter)
+    for name in ON_IMAGE
+    for parameter in CATALOGUE[name].parameters
+    if parameter.name not in ("cells", "tiles", "unit", "mixture_width")  # another structure, not more of it
+]
+
+
+@pytest.mark.parametrize(("name", "spec"), STRENGTHS, ids=[f"{name}.{spec.name}" for name, spec in STRENGTHS])
+def test_more_of_a_parameter_changes_the_image_more(name, spec):
+    image = picture(96)  # large enough for the clip limit of CLAHE to matter
+
+    def change(value: float) -> float:
+        views = _views(_alone(name, 96, **{spec.name: value}), image, count=60)
+        return (views.int() - _original(image).int()).abs().float().mean().item()
+
+    weak, strong = sorted((spec.low, spec.high), reverse=spec.name in LOWER_IS_STRONGER)
+    assert change(strong) > change(weak)
+
+
 def test_geometry_fills_with_the_colour_of_the_border():
     image = picture(32)
     image[:2] = image[-2:] = (210, 160, 150)

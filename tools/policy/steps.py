@@ -151,7 +151,7 @@ STEPS: dict[str, Callable[[Numbers, int, int], Step]] = {
     "cutmix": _mixing(v2.CutMix),
     "rand_augment": _plain(v2.RandAugment),
     "trivial_augment_wide": _plain(v2.TrivialAugmentWide),
-    "aug_mix": _plain(v2.AugMix),
+    "aug_mix": _plain(transforms.AugMix),
     "auto_augment": _plain(v2.AutoAugment),
 }
-"""By name: (parameters, image side, classes) to the step. The whole policies keep torchvision's defaults."""
+"""By name: (parameters, image side, classes) to the step. Whole policies keep torchvision's other defaults."""
