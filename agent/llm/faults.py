@@ -112,10 +112,6 @@ def _status(chain: list[BaseException]) -> int | None:
     return None
 
 
-def _class_names(chain: list[BaseException]) -> str:
-    return " ".join(parent.__name__ for error in chain for parent in type(error).__mro__)
-
-
 def _retry_after(chain: list[BaseException]) -> float | None:
     for error in chain:
         headers: Any = getattr(getattr(error, "response", None), "headers", None) or {}
@@ -155,11 +151,12 @@ def _kind(chain: list[BaseException], status: int | None, text: str) -> FaultKin
         return "server"
     if status is not None and status >= 400:
         return "refused_request"
-    names = _class_names(chain)
-    if "Timeout" in names:
-        return "timeout"
-    if any(part in names for part in ("Connect", "ProtocolError", "TransportError", "OSError")):
-        return "connection"
+    for error in chain:  # the outermost first: urllib3 calls a refused connection a sort of time-out
+        names = " ".join(parent.__name__ for parent in type(error).__mro__)
+        if "Timeout" in names:
+            return "timeout"
+        if any(part in names for part in ("Connect", "ProtocolError", "TransportError", "OSError")):
+            return "connection"
     unreadable = any(isinstance(error, JSONDecodeError) for error in chain)
     if unreadable or isinstance(chain[0], ValueError | KeyError | TypeError | AttributeError):
         return "protocol"

@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -53,14 +54,33 @@ def read_text(message: "AIMessage") -> Proposal | Malformed:
     text = text_of(message)
     if not text:
         return Malformed("", "the answer was empty: answer with a proposal")
-    from langchain_core.utils.json import parse_json_markdown
-
     try:
-        # json.loads, for the default parser completes what was cut off
-        data = parse_json_markdown(text, parser=json.loads)
-    except ValueError as error:
+        data = _object_in(text)
+    except (ValueError, RecursionError) as error:
         return Malformed(text, f"the answer is not valid JSON ({error}): answer with one JSON object")
     return read_arguments(data, text)
+
+
+def _object_in(text: str) -> Any:
+    """The first JSON object in `text`, or the first later one that has every field of a proposal (after thoughts
+    with braces in them). Not LangChain's parser: it completes what was cut off.
+
+    Raises:
+        ValueError: there is none.
+    """
+    decoder = json.JSONDecoder()
+    starts = [place for place, letter in enumerate(text) if letter == "{"]
+    if not starts:
+        return json.loads(text)
+    try:
+        return decoder.raw_decode(text, starts[0])[0]
+    except ValueError:
+        for start in starts[1:]:
+            with suppress(ValueError):
+                found, _ = decoder.raw_decode(text, start)
+                if set(Proposal.model_fields) <= set(found):
+                    return found
+        raise
 
 
 def read_arguments(data: Any, answer: str) -> Proposal | Malformed:

@@ -18,7 +18,15 @@ from agent.proposers import Malformed
 from agent.proposers.answers import read_arguments, read_text, unusable
 from agent.proposers.conversation import Mode, opening
 from agent.proposers.lookups import Lookups
-from agent.proposers.wire import DESCRIBE, PREVIEW, RESULTS, SUBMIT, proposal_schema, tool_definitions
+from agent.proposers.wire import (
+    DESCRIBE,
+    PREVIEW,
+    RESULTS,
+    SUBMIT,
+    ordered,
+    proposal_schema,
+    tool_definitions,
+)
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -97,7 +105,7 @@ class LLMProposer:
                 schema, method="json_schema", include_raw=True, strict=True
             )
         if self._provider == "google_genai":
-            return self._chat.with_structured_output(schema, method="json_schema", include_raw=True)
+            return self._chat.with_structured_output(ordered(schema), method="json_schema", include_raw=True)
         return self._chat.with_structured_output(schema, include_raw=True)
 
     def _with_tools(self, history: History) -> Proposal | Malformed:
@@ -152,8 +160,7 @@ class LLMProposer:
     def _bound_to_tools(self, forced: bool) -> "Runnable[Any, AIMessage]":
         names = [SUBMIT] if forced else [DESCRIBE, PREVIEW, *([RESULTS] if self.feedback else []), SUBMIT]
         tools = tool_definitions(names, self._provider)
-        strict = {"strict": True} if self._provider == "openai" else {}
-        return self._chat.bind_tools(tools, tool_choice=SUBMIT if forced else "any", **strict)
+        return self._chat.bind_tools(tools, tool_choice=SUBMIT if forced else "any")
 
 
 def _is_unsupported(error: TransportError) -> bool:

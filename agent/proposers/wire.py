@@ -63,8 +63,22 @@ def tool_definitions(names: list[str], provider: str) -> list[dict[str, Any]]:
         }
         for name in names
     ]
+    if provider == "openai":
+        for tool in tools:
+            tool["function"]["strict"] = True
     # Gemini's declarations have no such word; its client would warn of every one that it drops.
     return [_without(tool, "additionalProperties") for tool in tools] if provider == "google_genai" else tools
+
+
+def ordered(schema: dict[str, Any]) -> dict[str, Any]:
+    """`schema` with Gemini's `propertyOrdering`: its client shuffles properties, and the reason comes first."""
+    kept = dict(schema)
+    if "properties" in schema:
+        kept["properties"] = {name: ordered(value) for name, value in schema["properties"].items()}
+        kept["propertyOrdering"] = list(schema["properties"])
+    if "items" in schema:
+        kept["items"] = ordered(schema["items"])
+    return kept
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

@@ -113,6 +113,8 @@ class Gemini:
     """POST …/models/MODEL:generateContent."""
 
     name = "gemini"
+    _ANY = 2
+    """FunctionCallingConfig.Mode.ANY: the client sends enumerations as numbers."""
     _STATUS = {  # noqa: RUF012
         400: "INVALID_ARGUMENT",
         401: "UNAUTHENTICATED",
@@ -123,8 +125,8 @@ class Gemini:
         503: "UNAVAILABLE",
     }
 
-    @staticmethod
-    def read(path: str, body: dict[str, Any]) -> Ask:
+    @classmethod
+    def read(cls, path: str, body: dict[str, Any]) -> Ask:
         contents = body["contents"]
         parts = [(content.get("role"), part) for content in contents for part in content["parts"]]
         system = "\n".join(
@@ -137,7 +139,8 @@ class Gemini:
         ]
         calling = body.get("toolConfig", {}).get("functionCallingConfig", {})
         allowed = calling.get("allowedFunctionNames", [])
-        forced = allowed[0] if calling.get("mode") == "ANY" and len(allowed) == 1 else None
+        must_call = calling.get("mode") in ("ANY", cls._ANY)
+        forced = allowed[0] if must_call and len(allowed) == 1 else None
         user = [part["text"] for role, part in parts if role == "user" and "text" in part]
         return Ask(
             model=path.rsplit("/", 1)[-1].partition(":")[0],
