@@ -1,17 +1,36 @@
-"""The one tree of settings. Light: imports no torch, no MLflow, no LangChain."""
+"""The one tree of settings. Light: imports no torch, no MLflow, no LangChain.
 
+Defaults are given by name (`default=`), for a type checker to see that the field may be left out.
+"""
+
+import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from tools.datasets.config import DataConfig
 from tools.execution.config import ExecutionConfig
 from tools.training.config import ModelConfig, TrainingConfig
 
-_FROZEN = ConfigDict(extra="forbid", frozen=True)
+_FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 Arm = Literal["auto", "llm", "best_of_n", "random", "tpe", "fixed"]
+
+
+def _split_names(value: Any) -> Any:
+    """'a,b' and '["a", "b"]' as lists, so that a variable and a flag say them as easily as a file."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"is no JSON list ({error})") from None
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
+Names = Annotated[list[str], BeforeValidator(_split_names)]
 
 
 class LLMConfig(BaseModel):
@@ -20,27 +39,38 @@ class LLMConfig(BaseModel):
     model_config = _FROZEN
 
     model: str | None = Field(
-        None, description="'provider:model', such as openai:gpt-5-mini or google_genai:gemini-3-flash"
+        default=None,
+        pattern=r"^[a-z0-9_]+:\S+$",
+        description="'provider:model', such as openai:gpt-5-mini or google_genai:gemini-3-flash",
     )
     base_url: str | None = Field(
-        None, description="of any server that speaks the provider's protocol (vLLM, Ollama, …)"
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="http(s) address of a server that speaks the provider's protocol (vLLM, Ollama, …)",
     )
-    temperature: float | None = Field(None, ge=0, le=2, description="the provider's default where unset")
-    max_tokens: int = Field(8192, ge=16, description="of one answer")
-    timeout: float = Field(120.0, gt=0, description="seconds for one call")
+    temperature: float | None = Field(
+        default=None, ge=0, le=2, description="the provider's default where unset"
+    )
+    max_tokens: int = Field(default=8192, ge=16, description="of one answer")
+    timeout: float = Field(default=120.0, gt=0, description="seconds for one call")
     retries: int = Field(
-        5, ge=0, le=100, description="further tries after a fault of the transport, with backoff"
+        default=5, ge=0, le=100, description="further tries after a fault of the transport, with backoff"
     )
-    requests_per_minute: float | None = Field(None, gt=0, description="own rate limit; none where unset")
+    requests_per_minute: float | None = Field(
+        default=None, gt=0, description="own rate limit; none where unset"
+    )
     mode: Literal["auto", "tools", "structured"] = Field(
-        "auto", description="'tools': may look at data and results first; 'structured': one answer in JSON"
+        default="auto",
+        description="'tools': may look at data and results first; 'structured': one answer in JSON",
     )
     vision: bool | None = Field(
-        None, description="whether the model sees images; guessed from its profile where unset"
+        default=None, description="whether the model sees images; guessed from its profile where unset"
     )
-    max_tool_calls: int = Field(6, ge=0, le=100, description="look-ups before a proposal must be submitted")
-    input_price: float | None = Field(None, ge=0, description="dollars for a million input tokens")
-    output_price: float | None = Field(None, ge=0, description="dollars for a million output tokens")
+    max_tool_calls: int = Field(
+        default=6, ge=0, le=100, description="look-ups before a proposal must be submitted"
+    )
+    input_price: float | None = Field(default=None, ge=0, description="dollars for a million input tokens")
+    output_price: float | None = Field(default=None, ge=0, description="dollars for a million output tokens")
 
 
 class SearchConfig(BaseModel):
@@ -48,25 +78,27 @@ class SearchConfig(BaseModel):
 
     model_config = _FROZEN
 
-    proposer: Arm = Field("auto", description="'auto': llm where a model or key is configured, else tpe")
+    proposer: Arm = Field(
+        default="auto", description="'auto': llm where a model or key is configured, else tpe"
+    )
     augmentations: str = Field(
-        "2-3",
+        default="2-3",
         pattern=r"^\d+(-\d+)?$",
         description="operations in a policy: a number (the paper: 2 or 3) or a range",
     )
-    iterations: int = Field(8, ge=0, le=10_000)
-    seeds: int = Field(3, ge=1, le=100, description="trials of each proposal")
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="of the study; trial seeds count up from it")
+    iterations: int = Field(default=8, ge=0, le=10_000, description="rounds of proposing and training")
+    seeds: int = Field(default=3, ge=1, le=100, description="trials of each proposal")
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="of the study; trial seeds count up from it")
     repairs: int = Field(
-        5, ge=0, le=100, description="rejected answers in one iteration before the study stops"
+        default=5, ge=0, le=100, description="rejected answers in one iteration before the study stops"
     )
-    baselines: list[str] = Field(
+    baselines: Names = Field(
         default_factory=lambda: ["trivial_augment_wide", "rand_augment", "aug_mix"],
         description="whole-policy operations trained beside the reference, at their defaults",
     )
-    top_k: int = Field(2, ge=1, le=100, description="proposals that get extra seeds at the end")
+    top_k: int = Field(default=2, ge=1, le=100, description="proposals that get extra seeds at the end")
     final_seeds: int = Field(
-        5, ge=2, le=100, description="seeds of the finalists, the reference and the baselines"
+        default=5, ge=2, le=100, description="seeds of the finalists, the reference and the baselines"
     )
 
     @property
@@ -90,12 +122,14 @@ class BudgetConfig(BaseModel):
 
     model_config = _FROZEN
 
-    wall_clock: float | None = Field(None, gt=0, description="seconds, over all sittings")
-    training_seconds: float | None = Field(None, gt=0, description="sum over trials")
-    trials: int | None = Field(None, ge=1)
-    llm_calls: int | None = Field(None, ge=1)
-    tokens: int | None = Field(None, ge=1, description="input and output together")
-    dollars: float | None = Field(None, gt=0)
+    wall_clock: float | None = Field(default=None, gt=0, description="seconds, over all sittings")
+    training_seconds: float | None = Field(default=None, gt=0, description="sum over trials")
+    trials: int | None = Field(default=None, ge=1, description="trained classifiers")
+    llm_calls: int | None = Field(default=None, ge=1, description="answers of the LLM, failed ones included")
+    tokens: int | None = Field(default=None, ge=1, description="input and output together")
+    dollars: float | None = Field(
+        default=None, gt=0, description="spent on the LLM, where its price is known"
+    )
 
 
 class StudyConfig(BaseModel):
@@ -104,11 +138,11 @@ class StudyConfig(BaseModel):
     model_config = _FROZEN
 
     study: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$",
         description="its name; made from data, model and date where unset",
     )
-    runs_dir: Path = Field(Path("runs"), description="where everything that a run leaves is kept")
+    runs_dir: Path = Field(default=Path("runs"), description="where everything that a run leaves is kept")
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()

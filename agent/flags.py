@@ -1,0 +1,134 @@
+"""The flags of `agent run`: made by pydantic-settings from the tree, one dotted flag for each setting.
+
+Two things are added to what the library makes. The settings that people use most have a short flag, and these come
+first in the help. And the library's flags that set a whole section from JSON (`--data JSON`) are left out: a short
+flag of the same name (`--data PATH`) is worth more.
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic_settings import BaseSettings, CliSettingsSource
+
+from agent.parsing import FlagParser, HelpFormatter, common_options
+from agent.settings_table import NONE, settings
+
+SHORT_FLAGS: dict[str, str] = {
+    "data.dataset": "--dataset",
+    "data.path": "--data",
+    "data.image_size": "--image-size",
+    "model.name": "--model",
+    "training.epochs": "--epochs",
+    "search.proposer": "--proposer",
+    "llm.model": "--llm",
+    "llm.base_url": "--llm-base-url",
+    "search.augmentations": "--augmentations",
+    "search.iterations": "--iterations",
+    "search.seeds": "--seeds",
+    "search.seed": "--seed",
+    "study": "--study",
+    "runs_dir": "--runs-dir",
+}
+"""Key → short flag, in the order in which help lists them."""
+
+_PURPOSE = {
+    "run": "Search for the augmentation policy that makes the classifier best, and prove it on the test set.",
+    "doctor": "Say what works here with these settings, and how to mend what does not.",
+}
+_EPILOG = """\
+The dotted flags are the keys of the configuration (a dash may stand for an underscore). The same key is good
+in a YAML file (--config FILE) and as a variable: search.iterations is AGENT_SEARCH__ITERATIONS.
+A flag beats a variable, a variable beats the file, the file beats the default; 'none' unsets.
+Keys of LLM providers are read from the environment only: OPENAI_API_KEY, GOOGLE_API_KEY, …
+"""
+
+
+class FlagSource(CliSettingsSource[FlagParser]):
+    """The command line as a source of settings; also knows which flag a value came from."""
+
+    def __init__(
+        self, tree: type[BaseSettings], command: str, extra: argparse.ArgumentParser | None = None
+    ) -> None:
+        parser = FlagParser(
+            prog=f"agent {command}",
+            usage=f"agent {command} [--dataset NAME | --data PATH] [--llm PROVIDER:MODEL] [options]",
+            description=_PURPOSE[command],
+            epilog=_EPILOG,
+            formatter_class=HelpFormatter,
+            allow_abbrev=False,
+        )
+        self._short: dict[str, dict[str, Any]] = {}
+        self.typed: dict[str, str] = {}
+        """Key → the flag as it was typed."""
+        super().__init__(
+            tree,
+            root_parser=parser,
+            parse_args_method=FlagParser.parse_all,
+            add_argument_method=self._add,
+            add_argument_group_method=_add_group,
+            cli_hide_none_type=True,
+            cli_parse_none_str=NONE,
+            cli_use_class_docs_for_groups=True,
+        )
+        for key, flag in SHORT_FLAGS.items():
+            parser.add_argument(flag, **self._short[key])
+        parser.add_argument("--config", metavar="FILE", help="YAML file of settings (AGENT_CONFIG)")
+        for parent in (common_options(), extra):
+            for action in parent._actions if parent else ():
+                parser._add_action(action)
+
+    def _add(self, group: argparse._ActionsContainer, *flags: str, **options: Any) -> None:
+        """Called by the library for each flag that it makes."""
+        setting = settings().get(options["dest"])
+        if setting is None:
+            return  # a whole section as JSON
+        options |= {"metavar": setting.metavar, "help": _help(setting.key).replace("%", "%%")}
+        dotted, short = f"--{setting.key}", SHORT_FLAGS.get(setting.key)
+        if short:
+            self._short[setting.key] = options
+        hidden = {**options, "help": argparse.SUPPRESS}
+        if dotted != short:
+            # At the top of the tree there is no group to show it in: its short flag stands for it.
+            group.add_argument(dotted, **(options if "." in setting.key else hidden))
+        dashed = dotted.replace("_", "-")
+        if dashed not in (dotted, short):
+            group.add_argument(dashed, **hidden)
+
+    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """Parse `arguments`; afterwards the source holds their settings. Returns all that was parsed.
+
+        Raises:
+            ConfigurationError: an unknown flag, or one without its value.
+            SystemExit: after --help, with status 0.
+        """
+        namespace = self.root_parser.parse_all(arguments)
+        given = {key: value for key, value in vars(namespace).items() if key in settings()}
+        self(parsed_args=given)
+        keys = {flag: action.dest for action in self.root_parser._actions for flag in action.option_strings}
+        for word in arguments:
+            flag = word.partition("=")[0]
+            if keys.get(flag) in given:
+                self.typed[keys[flag]] = flag
+        return namespace
+
+
+def _add_group(parser: argparse.ArgumentParser, **options: Any) -> argparse._ArgumentGroup:
+    options["title"] = options["title"].removesuffix(" options")
+    options["description"] = " ".join(str(options["description"]).split())
+    return parser.add_argument_group(**options)
+
+
+def _help(key: str) -> str:
+    setting = settings()[key]
+    match setting.default:
+        case None:
+            default = ""
+        case list() as names:
+            default = "default: " + (",".join(map(str, names)) or "[]")
+        case float() as number:
+            default = f"default: {number:g}"
+        case value:
+            default = f"default: {value}"
+    notes = "; ".join(filter(None, (setting.bounds, default)))
+    return f"{setting.field.description} ({notes})" if notes else str(setting.field.description)

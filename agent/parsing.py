@@ -1,0 +1,71 @@
+"""How every command reads its words: an argument parser that raises what is wrong. Light: argparse alone."""
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from typing import NoReturn
+
+from tools.errors import ConfigurationError
+
+_WIDEST = 118
+"""Columns of help on a wide screen; longer lines are hard to read."""
+
+
+class FlagParser(argparse.ArgumentParser):
+    """Raises instead of ending the process, and names the nearest valid flag for an unknown one."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `message` with the command that shows the valid flags.
+
+        Raises:
+            ConfigurationError: always.
+        """
+        raise ConfigurationError(f"{message}; see `{self.prog} --help`")
+
+    def parse_all(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """Parse; nothing may be left over. Values of unknown flags are not repeated: one may be a key.
+
+        Raises:
+            ConfigurationError: an unknown flag, a stray word, a flag without its value.
+        """
+        namespace, unknown = self.parse_known_args(list(arguments))
+        flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+        if flags:
+            raise ConfigurationError("\n".join(self._unknown_flag(flag) for flag in flags))
+        if unknown:
+            self.error(f"unexpected argument {unknown[0]!r}: settings are given as flags (--name value)")
+        return namespace
+
+    def _unknown_flag(self, flag: str) -> str:
+        from agent.settings_table import nearest, nearest_key, sections, settings
+
+        key = flag.lstrip("-").replace("-", "_")
+        own = [option for action in self._actions for option in action.option_strings]
+        members = [f"--{name}" for name in settings() if name.startswith(f"{key}.") and f"--{name}" in own]
+        if key in sections() and members:
+            return f"unknown flag {flag}: it is a group of flags ({', '.join(members)})"
+        if key.endswith(("key", "token", "secret")):
+            hint = "keys are read from the environment only (OPENAI_API_KEY, GOOGLE_API_KEY, …)"
+            return f"unknown flag {flag}: {hint}"
+        full = nearest_key(key)
+        likely = nearest(flag, own) or (f"--{full}" if f"--{full}" in own else None)
+        hint = f"the nearest valid flag is {likely}" if likely else f"see `{self.prog} --help`"
+        return f"unknown flag {flag}: {hint}"
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Flags in one column, their help in another, within the terminal's width."""
+
+    def __init__(self, prog: str) -> None:
+        width = min(shutil.get_terminal_size((100, 24)).columns - 2, _WIDEST)
+        super().__init__(prog, max_help_position=min(34, width // 2), width=width)
+
+
+def common_options() -> FlagParser:
+    """The options that every command has, as a parent parser."""
+    parser = FlagParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--quiet", action="store_true", help="print warnings and the result only")
+    parser.add_argument(
+        "--debug", action="store_true", help="print a traceback with every error (AGENT_DEBUG=1)"
+    )
+    return parser
