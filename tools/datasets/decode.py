@@ -83,7 +83,8 @@ def _decode(data: bytes, size: int, fit: Fit, max_pixels: int) -> np.ndarray:
             )
         image.draft(image.mode, (size * _DRAFT, size * _DRAFT))
         image.load()
-        rgb = _as_rgb(ImageOps.exif_transpose(image))
+        ImageOps.exif_transpose(image, in_place=True)
+        rgb = _as_rgb(image)
     if fit == "crop":
         square = ImageOps.fit(rgb, (size, size), _RESAMPLING)
     elif fit == "pad":
@@ -102,7 +103,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         opaque = image.convert("RGBA")
         background = Image.new("RGBA", opaque.size, (*_BACKGROUND, 255))
         return Image.alpha_composite(background, opaque).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _from_integers(image: Image.Image) -> Image.Image:

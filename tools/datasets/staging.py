@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from tools.datasets.decode import Fit, UnreadableImage, decode
-from tools.datasets.types import SPLITS, Source, Split
+from tools.datasets.types import SPLITS, Record, Source, Split
 from tools.errors import AugurError
 
 _CHUNK = 16
@@ -40,9 +40,9 @@ Progress = Callable[[int, int], None]
 class Row:
     """One image and where its pixels belong."""
 
-    file: str
-    split: Split
+    record: Record
     row: int
+    """Within its split."""
     content: bytes
     """SHA-256 of its bytes: another content than the one that was looked at before is refused."""
 
@@ -87,7 +87,7 @@ def stage(
     folder.mkdir(parents=True, exist_ok=True)
     decoding = Decoding(source, folder, size, fit, max_pixels, _allocate(folder, rows, size))
     done = _read_log(folder)
-    todo = [row for row in rows if (row.split, row.row) not in done]
+    todo = [row for row in rows if (row.record.split, row.row) not in done]
     finished = len(rows) - len(todo)
     if progress is not None:
         progress(finished, len(rows))
@@ -123,7 +123,7 @@ def clear_log(folder: Path) -> None:
 def _allocate(folder: Path, rows: list[Row], size: int) -> dict[Split, int]:
     counts: dict[Split, int] = dict.fromkeys(SPLITS, 0)
     for row in rows:
-        counts[row.split] = max(counts[row.split], row.row + 1)
+        counts[row.record.split] = max(counts[row.record.split], row.row + 1)
     missing: list[Split] = [split for split in SPLITS if not pixel_file(folder, split).exists()]
     needed = sum(counts[split] for split in missing) * size * size * 3
     free = shutil.disk_usage(folder).free
@@ -198,7 +198,9 @@ def _decode_all(decoding: Decoding, todo: list[Row], processes: int) -> Iterator
                 for chunk in islice(chunks, 1):
                     flying[pool.submit(_decode_in_worker, chunk)] = chunk
     except BrokenProcessPool as error:
-        suspects = sorted(decoding.source.where(row.file) for chunk in flying.values() for row in chunk)
+        suspects = sorted(
+            decoding.source.where(row.record.file) for chunk in flying.values() for row in chunk
+        )
         raise AugurError(
             "a process that decodes images died (out of memory, or a fault in the decoder). What it was given is "
             f"among these {len(suspects)} files: {', '.join(suspects[:_CHUNK])}. Fewer processes "
@@ -220,12 +222,12 @@ class _Decoder:
             opened.close()
 
     def decode(self, rows: list[Row]) -> list[Outcome]:
-        return [(row.split, row.row, self._decode_row(row)) for row in rows]
+        return [(row.record.split, row.row, self._decode_row(row)) for row in rows]
 
     def _decode_row(self, row: Row) -> str | None:
         decoding = self._decoding
         try:
-            data = decoding.source.read(row.file)
+            data = decoding.source.read(row.record.file)
         except OSError as error:
             return f"cannot be read: {error.strerror}"
         if hashlib.sha256(data).digest() != row.content:
@@ -235,9 +237,9 @@ class _Decoder:
         except UnreadableImage as error:
             return str(error)
         # Written, not mapped: a full disk is then an error with a name, where a mapping would end the process.
-        opened = self._files[row.split]
+        opened = self._files[row.record.split]
         try:
-            opened.seek(decoding.offsets[row.split] + row.row * pixels.nbytes)
+            opened.seek(decoding.offsets[row.record.split] + row.row * pixels.nbytes)
             opened.write(pixels.tobytes())
             opened.flush()
         except OSError as error:
