@@ -39,6 +39,8 @@ class Context:
     ledger: Ledger
     terminal: Terminal
     executor: Executor
+    machines: list[dict[str, str]]
+    """Environments of the workers: a result from any other is not reused."""
     store: TrialStore
     make_proposer: Callable[[], Proposer]
     stopwatch: "Stopwatch" = field(default_factory=lambda: Stopwatch())

@@ -84,8 +84,9 @@ def _open_test(
     specs = {c.name: context.specs(c, sorted(validation[c.name])) for c in candidates}
     context.terminal.note("The choice is made on validation; the sealed test set is opened now.")
     context.tracking.log_study({}, tags={"test_opened": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
-    evaluated = context.executor.evaluate([s for group in specs.values() for s in group], "test")
-    by_key = {prediction.key: prediction for prediction in evaluated}
+    wanted = [spec for group in specs.values() for spec in group]
+    evaluated = context.executor.evaluate(wanted, "test")
+    by_key = {spec.key: predictions for spec, predictions in zip(wanted, evaluated, strict=True)}
     scores = {}
     for candidate in candidates:
         found = {spec.seed: by_key[spec.key] for spec in specs[candidate.name]}
@@ -175,7 +176,9 @@ def _report(
         sentence=sentence,
         why_stopped=why_stopped,
         ledger=describe(context.ledger.spent(), config.budget),
-        python=as_python(chosen.proposal.as_policy()) if chosen else None,
+        python=as_python(chosen.proposal.as_policy(), data.image_size, len(data.card.classes))
+        if chosen
+        else None,
         recall=_recall(data.card.classes, scores, chosen),
         test_images=len(test.labels),
         test_groups=len(set(test.groups)),
@@ -259,7 +262,7 @@ def _publish(context: Context, report: Report, chosen: Candidate | None) -> None
     if chosen is not None:
         policy = folder / "policy.json"
         policy.write_text(chosen.policy_json + "\n", encoding="utf-8")
-        (folder / "policy.py").write_text(as_python(chosen.proposal.as_policy()), encoding="utf-8")
+        (folder / "policy.py").write_text(report.python or "", encoding="utf-8")
         tracking.log_file(tracking.study_run, policy)
         tracking.log_file(tracking.study_run, folder / "policy.py")
     tags = {

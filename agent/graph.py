@@ -16,6 +16,11 @@ from agent.context import Context
 from agent.state import State
 
 
+def after_propose(state: State) -> Literal["vet", "finalise"]:
+    """A budget may run out in the middle of proposing."""
+    return "finalise" if state["stop"] else "vet"
+
+
 def after_vet(state: State) -> Literal["realise", "propose"]:
     """A refused proposal goes back to its arm."""
     return "realise" if state["accepted"] else "propose"
@@ -39,7 +44,7 @@ def build_graph(checkpointer: Any) -> Any:
 
     graph.add_edge(START, "prepare")
     graph.add_conditional_edges("prepare", search_on)
-    graph.add_edge("propose", "vet")
+    graph.add_conditional_edges("propose", after_propose)
     graph.add_conditional_edges("vet", after_vet)
     graph.add_edge("realise", "train")
     graph.add_edge("train", "judge")

@@ -38,6 +38,10 @@ class Spent:
         return self.input_tokens + self.output_tokens
 
 
+class BudgetSpent(Exception):
+    """A limit was reached in the middle of something; the text says which."""
+
+
 class Ledger:
     """Appends events to `path` and sums them up.
 
@@ -185,9 +189,9 @@ class StopRule:
     def __init__(self, name: str, limit: float | None, amount: Callable[[Spent], float]) -> None:
         self.name, self.limit, self.amount = name, limit, amount
 
-    def __call__(self, spent: Spent) -> str | None:
-        """Why the limit stops the study now, as a sentence."""
-        if self.limit is None or self.amount(spent) < self.limit:
+    def __call__(self, spent: Spent, beyond: bool = False) -> str | None:
+        """Why the limit stops the study now, as a sentence; with `beyond`, only once more than the limit is spent."""
+        if self.limit is None or self.amount(spent) < self.limit + (0 if not beyond else 1e-9):
             return None
         return f"the budget of {self.limit:g} {self.name} is spent ({self.amount(spent):g})"
 
@@ -204,6 +208,6 @@ def stop_rules(budget: BudgetConfig) -> list[StopRule]:
     ]
 
 
-def exceeded(spent: Spent, budget: BudgetConfig) -> str | None:
-    """The first limit that is reached, as a sentence, or None."""
-    return next((reason for rule in stop_rules(budget) if (reason := rule(spent))), None)
+def exceeded(spent: Spent, budget: BudgetConfig, beyond: bool = False) -> str | None:
+    """The first limit that is reached (with `beyond`: overstepped), as a sentence, or None."""
+    return next((reason for rule in stop_rules(budget) if (reason := rule(spent, beyond))), None)

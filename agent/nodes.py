@@ -8,6 +8,7 @@ from langgraph.runtime import Runtime
 
 from agent.context import REFERENCE, Context
 from agent.finish import finish
+from agent.ledger import BudgetSpent
 from agent.proposal import Proposal
 from agent.proposers import Malformed
 from agent.state import Refusal, State
@@ -29,8 +30,12 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     # Importing torch takes seconds, and drawing contact sheets needs it: let that pass while the workers train.
     threading.Thread(target=_import_preview, daemon=True).start()
     candidates = [context.reference(), *context.baselines()]
-    cut = context.train(
-        candidates, context.seeds(context.config.search.seeds), "reference", "reference and baselines"
+    cut = train_candidates(
+        context,
+        candidates,
+        context.seeds(context.config.search.seeds),
+        "reference",
+        "reference and baselines",
     )
     for candidate in candidates:
         context.judge(candidate, "reference")
@@ -58,7 +63,10 @@ def propose(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         )
     if not refusals:
         context.stopwatch.start()
-    answer = context.proposer.ask(context.history(state["iteration"], refusals))
+    try:
+        answer = context.proposer.ask(context.history(state["iteration"], refusals))
+    except BudgetSpent as spent:
+        return {"stop": str(spent)}
     if isinstance(answer, Malformed):
         return {"answer": answer.answer, "malformed": answer.reason}
     # Not model_dump_json: that writes a NaN as null, and vet is to see and name it.
@@ -110,6 +118,7 @@ def realise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         context.terminal.warn(warning)
     run = context.tracking.open_candidate(candidate, "search", state["warnings"])
     path = context.folder / "contact_sheets" / f"iteration-{state['iteration']:03d}.png"
+    path.parent.mkdir(exist_ok=True)
     images, labels = context.examples()
     contact_sheet(images, labels, policy, path, seed=context.config.search.seed)
     context.tracking.log_file(run, path)

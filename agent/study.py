@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from agent.config import StudyConfig
-from agent.configuration import dump_config, load_file
+from agent.configuration import dump_config, load_config
 from agent.terminal import Terminal
 from tools.errors import AugurError, ConfigurationError
 
@@ -47,7 +47,7 @@ def resume_study(study: str, runs_dir: Path, terminal: Terminal) -> int:
     """
     folder = _folder(study, runs_dir)
     with _locked(folder, study):
-        config, why = _resolve(load_file(folder / "config.yaml"))
+        config, why = _resolve(load_config(["--config", str(folder / "config.yaml")], {}))
         return _sit(config.model_copy(update={"study": study, "runs_dir": runs_dir}), why, folder, terminal)
 
 
@@ -155,22 +155,24 @@ def _advance(graph: Any, thread: Any, context: "Context") -> None:
 @contextmanager
 def _open(config: StudyConfig, why: str, folder: Path, terminal: Terminal) -> Iterator["Context"]:
     from agent.context import Context
-    from agent.ledger import Ledger
+    from agent.ledger import BudgetSpent, Ledger, exceeded
     from agent.proposers.factory import make_proposer
+    from prompts import template_hash
     from tools.datasets.cache import build_cache
     from tools.datasets.registry import open_dataset
     from tools.execution.devices import plan_workers
     from tools.execution.local import LocalExecutor
+    from tools.training.environment import environment
     from tools.training.models import check_model
     from tools.training.recipes import resolve_recipe
     from tools.training.store import TrialStore
 
     study, arm = config.study or folder.name, config.search.proposer
     plans = plan_workers(config.execution)
-    check_model(config.model)
     dataset = open_dataset(config.data)
     recipe = resolve_recipe(config.training)
     size = config.data.image_size or dataset.card.image_size
+    check_model(config.model, len(dataset.card.classes), size)
     terminal.opening(
         study,
         [
@@ -195,7 +197,7 @@ def _open(config: StudyConfig, why: str, folder: Path, terminal: Terminal) -> It
     tracking.open_study(
         f"{dataset.card.name}/{config.model.name}",
         study,
-        {"arm": arm, "arm_reason": why, "data_fingerprint": data.fingerprint},
+        {"arm": arm, "arm_reason": why, "data_fingerprint": data.fingerprint, "prompts": template_hash()},
         _flatten({**dump_config(config), "recipe": recipe.model_dump()}),
     )
     recorded = tracking.study_tags()["data_fingerprint"]
@@ -210,7 +212,14 @@ def _open(config: StudyConfig, why: str, folder: Path, terminal: Terminal) -> It
     def on_call(call: Any) -> None:
         ledger.add_llm_call(call.id, call.input_tokens, call.output_tokens, call.dollars)
         tracking.log_llm_call(call)
+        llm_limits = config.budget.model_copy(
+            update={"trials": None, "training_seconds": None, "wall_clock": None}
+        )
+        # The call that reaches a limit may hold the proposal that was paid for; the one after it is too many.
+        if reason := exceeded(ledger.spent(), llm_limits, beyond=True):
+            raise BudgetSpent(reason)
 
+    machines = [{**environment(plan.device), "threads": str(plan.threads)} for plan in plans]
     with LocalExecutor(plans, config.execution.trial_timeout) as executor:
         yield Context(
             config=config,
@@ -222,6 +231,7 @@ def _open(config: StudyConfig, why: str, folder: Path, terminal: Terminal) -> It
             ledger=ledger,
             terminal=terminal,
             executor=executor,
+            machines=machines,
             store=TrialStore(config.runs_dir / "trials"),
             make_proposer=lambda: make_proposer(config.search, config.llm, on_call)[0],
         )

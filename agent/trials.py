@@ -4,14 +4,10 @@ import time
 from collections.abc import Sequence
 
 from agent.context import Context
-from agent.ledger import exceeded
+from agent.ledger import BudgetSpent, exceeded
 from agent.tracking import Candidate, Phase
 from tools.training.config import TrialSpec
 from tools.training.types import TrialEvent, TrialResult
-
-
-class BudgetSpent(Exception):
-    """Raised out of the executor when a limit is reached while trials run."""
 
 
 def train_candidates(
@@ -27,7 +23,7 @@ def train_candidates(
     todo = []
     for key, (_, spec) in jobs.items():
         known = context.store.result(key)
-        usable = known is not None and context.executor.matches(known.environment)
+        usable = known is not None and known.environment in context.machines
         whole = phase != "final" or context.store.has_weights(key) or (known and known.status == "failed")
         if known is not None and usable and whole:
             runs.end(known, reused=not context.ledger.knows(key))
@@ -51,10 +47,10 @@ def _run(context: Context, specs: list[TrialSpec], runs: "_Runs", title: str) ->
     try:
         for result in results:
             runs.end(result, reused=False)
-            if _over_budget(context, running=True):
-                raise BudgetSpent
-    except BudgetSpent:
-        return _over_budget(context, running=True)
+            if reason := _over_budget(context, running=True):
+                return reason
+    except BudgetSpent as spent:
+        return str(spent)
     finally:
         results.close()  # type: ignore[attr-defined]  # a generator: stops what still runs
         context.terminal.trials_end()
@@ -92,8 +88,8 @@ class _Runs:
             if event.epoch.epoch > self._epochs[event.key]:
                 context.tracking.log_epoch(run, event.epoch)
         context.terminal.trial_event(event, f"{candidate.name} · seed {spec.seed}")
-        if event.kind != "ended" and _over_budget(context, running=True):
-            raise BudgetSpent
+        if event.kind != "ended" and (reason := _over_budget(context, running=True)):
+            raise BudgetSpent(reason)
 
     def end(self, result: TrialResult, reused: bool) -> None:
         """A trial has ended, now or in an earlier sitting."""

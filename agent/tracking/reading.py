@@ -64,6 +64,7 @@ class Reader:
     def __init__(self, uri: str, artifacts: Path | None) -> None:
         self.uri, self._artifacts = uri, artifacts
         os.environ.setdefault("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         set_tracking_uri(uri)  # the trace exporter has no other way to be told
         self.client = MlflowClient(tracking_uri=uri)
         if artifacts is not None:
