@@ -11,17 +11,17 @@ class ExecutionConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        "auto", description="'auto': CUDA, else MPS, else CPU"
+        default="auto", description="'auto': CUDA, else MPS, else CPU"
     )
     workers: int | None = Field(
-        None,
+        default=None,
         ge=1,
         le=256,
         description="trials at a time; one per accelerator, on CPU by its cores, where unset",
     )
     threads: int | None = Field(
-        None, ge=1, le=256, description="CPU threads of each trial; by its cores where unset"
+        default=None, ge=1, le=256, description="CPU threads of each trial; by its cores where unset"
     )
     trial_timeout: float | None = Field(
-        None, gt=0, description="seconds after which a trial is killed and FAILED"
+        default=None, gt=0, description="seconds after which a trial is killed and FAILED"
     )

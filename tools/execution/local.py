@@ -6,12 +6,13 @@ each ending means.
 """
 
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -23,7 +24,7 @@ from tools.errors import AugurError, ConfigurationError
 from tools.execution.devices import WorkerPlan
 from tools.execution.worker import evaluate_in_worker, read_outcome, start_worker, train_in_worker
 from tools.training.config import TrialSpec
-from tools.training.epoch_log import EpochTail
+from tools.training.epoch_log import EpochTail, seconds_spent
 from tools.training.failures import failed
 from tools.training.store import predictions_file, read_predictions
 from tools.training.types import FailureKind, Predictions, TrialEvent, TrialResult
@@ -87,7 +88,7 @@ class LocalExecutor:
 
         def start(seat: _Seat, spec: TrialSpec) -> _Job:
             future = seat.submit(train_in_worker, (spec, seat.plan.device), self._timeout)
-            return _Job(spec, seat, future, EpochTail(spec.directory))
+            return _Job(spec, seat, future, EpochTail(spec.directory), seconds_spent(spec.directory))
 
         def started(job: _Job) -> None:
             on_event(TrialEvent(job.spec.key, "started", job.seat.plan.device))
@@ -99,7 +100,7 @@ class LocalExecutor:
 
         def start(seat: _Seat, spec: TrialSpec) -> _Job:
             future = seat.submit(evaluate_in_worker, (spec, split, seat.plan.device), None)
-            return _Job(spec, seat, future, EpochTail(spec.directory))
+            return _Job(spec, seat, future, EpochTail(spec.directory), 0.0)
 
         def conclude(job: _Job) -> None:
             error = job.future.exception()
@@ -161,7 +162,8 @@ class LocalExecutor:
                 "run again, it goes on from its checkpoint"
             )
         plan = job.seat.plan
-        return failed(job.spec, failure, reason, {"device": plan.device, "threads": str(plan.threads)})
+        machine = {"device": plan.device, "threads": str(plan.threads)}
+        return failed(job.spec, failure, reason, machine, job.seconds_before + time.monotonic() - job.started)
 
 
 def _nothing(job: "_Job") -> None:
@@ -174,6 +176,9 @@ class _Job:
     seat: "_Seat"
     future: "Future[Any]"
     tail: EpochTail
+    seconds_before: float
+    """Spent on the trial in earlier sittings."""
+    started: float = field(default_factory=time.monotonic)
 
 
 class _Seat:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from tools.datasets.cache import SplitView, open_cache
+from tools.datasets.cached import SplitView, open_cache
 from tools.errors import DataError
 from tools.policy.build import BuiltPolicy, build
 from tools.policy.canonical import from_canonical

@@ -13,13 +13,14 @@ class ModelConfig(BaseModel):
 
     model_config = _FROZEN
 
-    name: str = Field("resnet18", description="a classification model of torchvision.models")
+    name: str = Field(default="resnet18", description="a classification model of torchvision.models")
     weights: str | None = Field(
-        None,
+        default=None,
         description="from scratch where unset; 'torchvision' (ImageNet); or a .safetensors or .pth file",
     )
     stem: Literal["auto", "imagenet", "small", "small-pool"] = Field(
-        "auto", description="first layers; 'auto' takes a small-image stem where the image is at most 64 px"
+        default="auto",
+        description="first layers; 'auto' takes a small-image stem where the image is at most 64 px",
     )
 
 
@@ -28,20 +29,22 @@ class TrainingConfig(BaseModel):
 
     model_config = _FROZEN
 
-    recipe: Literal["modern", "aga"] = Field("modern", description="'aga' is Table 4 of the AGA paper")
-    epochs: int | None = Field(None, ge=1, le=10_000, description="passes over the training images")
-    batch_size: int | None = Field(None, ge=2, le=65_536, description="training images in a step")
-    learning_rate: float | None = Field(None, gt=0, le=100, description="the highest of the schedule")
-    weight_decay: float | None = Field(None, ge=0, le=10, description="of the optimiser")
+    recipe: Literal["modern", "aga"] = Field(
+        default="modern", description="'aga' is Table 4 of the AGA paper"
+    )
+    epochs: int | None = Field(default=None, ge=1, le=10_000, description="passes over the training images")
+    batch_size: int | None = Field(default=None, ge=2, le=65_536, description="training images in a step")
+    learning_rate: float | None = Field(default=None, gt=0, le=100, description="the highest of the schedule")
+    weight_decay: float | None = Field(default=None, ge=0, le=10, description="of the optimiser")
     label_smoothing: float | None = Field(
-        None, ge=0, lt=1, description="share of each label spread over all classes"
+        default=None, ge=0, lt=1, description="share of each label spread over all classes"
     )
     selection: Literal["last", "best"] = Field(
-        "last", description="which epoch a trial is judged by: the last, or the best on validation"
+        default="last", description="which epoch a trial is judged by: the last, or the best on validation"
     )
-    loader_workers: int = Field(0, ge=0, le=64, description="processes that augment, for each trial")
+    loader_workers: int = Field(default=0, ge=0, le=64, description="processes that augment, for each trial")
     amp: Literal["auto", "off", "bf16", "fp16"] = Field(
-        "auto", description="mixed precision; 'auto' uses it on CUDA only"
+        default="auto", description="mixed precision; 'auto' uses it on CUDA only"
     )
 
 

@@ -3,11 +3,9 @@
 import torch
 import torchvision
 
-from tools.training.precision import precision_for
 
-
-def environment(device: str, amp: str) -> dict[str, str]:
-    """Versions, device, threads and arithmetic of a trial that runs in this process on `device`.
+def environment(device: str) -> dict[str, str]:
+    """Versions, device and threads of a trial that runs in this process on `device`.
 
     Results on CPU are equal to the bit where these are equal.
     """
@@ -17,5 +15,4 @@ def environment(device: str, amp: str) -> dict[str, str]:
         "torchvision": torchvision.__version__,
         "device": name,
         "threads": str(torch.get_num_threads()),
-        "precision": precision_for(device, amp).name,
     }

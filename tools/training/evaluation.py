@@ -12,20 +12,16 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from tools.datasets.cache import SplitView, open_cache
+from tools.datasets.cached import SplitView, open_cache
 from tools.datasets.types import Split
 from tools.errors import AugurError
 from tools.training.config import TrialSpec
-from tools.training.metrics import score
+from tools.training.metrics import NonFiniteLoss, score
 from tools.training.models import architecture
 from tools.training.normalisation import Normalisation
 from tools.training.precision import Precision, precision_for
 from tools.training.store import LOCK, WEIGHTS, read_predictions, write_predictions
 from tools.training.types import Predictions
-
-
-class NonFiniteLoss(AugurError):
-    """The classifier has diverged: its loss is NaN or infinite. The text says where."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import torch
 
 from tools.errors import AugurError
 from tools.training.config import TrialSpec
-from tools.training.epoch_log import read_epochs, seconds_spent
+from tools.training.epoch_log import read_epochs
+from tools.training.metrics import NonFiniteLoss
 from tools.training.types import FailureKind, TrialResult
 
 TRACEBACK = "error.txt"
@@ -18,6 +19,8 @@ _ALLOCATION_MESSAGES = ("can't allocate memory", "out of memory", "not enough me
 
 def failure_of(spec: TrialSpec, device: str, error: Exception) -> tuple[FailureKind, str]:
     """The kind and the text of a failure; an unexpected one also leaves its traceback in the trial's folder."""
+    if isinstance(error, NonFiniteLoss):
+        return "non_finite_loss", f"{error}; try a smaller training.learning_rate or a milder policy"
     if _is_out_of_memory(error):
         return "out_of_memory", (
             f"out of memory on {device} with batches of {spec.recipe.batch_size} images of {spec.image_size} px: "
@@ -32,25 +35,26 @@ def failure_of(spec: TrialSpec, device: str, error: Exception) -> tuple[FailureK
 
 
 def failed(
-    spec: TrialSpec, failure: FailureKind, reason: str, machine: dict[str, str] | None = None
+    spec: TrialSpec, failure: FailureKind, reason: str, machine: dict[str, str], seconds: float
 ) -> TrialResult:
-    """The result of a trial that did not finish, with what it had done by then.
+    """The result of a trial that did not finish, with the epochs that it had done by then.
 
     Args:
         spec: the trial's.
         failure: its kind.
         reason: for the person, and for the proposer.
-        machine: the environment, where it is known.
+        machine: the environment, as far as it is known.
+        seconds: spent on it over all sittings, unfinished epochs included.
     """
     return TrialResult(
         key=spec.key,
         seed=spec.seed,
         status="failed",
         epochs=read_epochs(spec.directory),
-        seconds=seconds_spent(spec.directory),
+        seconds=seconds,
         failure=failure,
         reason=reason,
-        environment=machine or {},
+        environment=machine,
     )
 
 

@@ -8,22 +8,16 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-from tools.datasets.cache import open_cache
+from tools.datasets.cached import open_cache
 from tools.errors import AugurError
 from tools.training.batches import EpochBatches, TrainingImages, training_loader
 from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
 from tools.training.environment import environment
 from tools.training.epoch_log import EpochLog, seconds_spent
-from tools.training.evaluation import (
-    Classifier,
-    NonFiniteLoss,
-    evaluate_trial,
-    on_device,
-    predict,
-    save_trained,
-)
+from tools.training.evaluation import Classifier, evaluate_trial, on_device, predict, save_trained
 from tools.training.failures import failed, failure_of, free_memory
+from tools.training.metrics import NonFiniteLoss
 from tools.training.models import build_model
 from tools.training.normalisation import IMAGENET, training_normalisation
 from tools.training.optimisation import learning_rate_at, optimizer_for, set_learning_rate
@@ -33,8 +27,6 @@ from tools.training.store import LOCK, WEIGHTS, read_result, write_result
 from tools.training.types import EpochReport, Scores, TrialResult
 
 __all__ = ["evaluate_trial", "train_trial"]
-
-_TRY = "try a smaller training.learning_rate or a milder policy"
 
 _CHECK_EVERY = 50
 """Steps between looks at the loss; each look waits for the GPU."""
@@ -59,17 +51,19 @@ def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], 
         result = read_result(spec.directory)
         if result is not None:
             return result
+        before, started = seconds_spent(spec.directory), time.perf_counter()
         try:
             with torch.random.fork_rng(devices=[]):
                 return _train(spec, device, on_epoch)
-        except NonFiniteLoss as error:
-            result = failed(spec, "non_finite_loss", str(error), environment(device, spec.recipe.amp))
+        except Exception as error:
+            kind, reason = failure_of(spec, device, error)
+        # outside the except block, so that no traceback holds the tensors any more
+        free_memory(device)
+        seconds = before + time.perf_counter() - started
+        result = failed(spec, kind, reason, environment(device), seconds)
+        if kind == "non_finite_loss":
             write_result(spec.directory, result)
             Checkpoint(spec.directory, spec.key).remove()
-        except Exception as error:
-            result = failed(spec, *failure_of(spec, device, error))
-        # outside the except blocks, so that no traceback holds the tensors any more
-        free_memory(device)
         return result
 
 
@@ -123,7 +117,7 @@ class _Training:
         try:
             scores = predict(self._classifier, self._validation, self._spec, self._precision).scores
         except NonFiniteLoss as error:
-            raise NonFiniteLoss(f"after epoch {epoch}, {error}; {_TRY}") from error
+            raise NonFiniteLoss(f"after epoch {epoch}, {error}") from error
         self._keep(scores)
         report = EpochReport(
             epoch=epoch,
@@ -160,7 +154,7 @@ class _Training:
             scores=self._scores,
             epochs=tuple(self._reports),
             seconds=seconds_spent(spec.directory),
-            environment=environment(self._device, spec.recipe.amp),
+            environment=environment(self._device) | {"precision": self._precision.name},
         )
         write_result(spec.directory, result)
         self._checkpoint.remove()
@@ -242,6 +236,5 @@ def _refuse_non_finite(losses: torch.Tensor, epoch: int) -> None:
     if len(bad):
         step = int(bad[0])
         raise NonFiniteLoss(
-            f"the training loss became {float(losses[step])} in epoch {epoch}, step {step + 1} of {len(losses)}; "
-            + _TRY
+            f"the training loss became {float(losses[step])} in epoch {epoch}, step {step + 1} of {len(losses)}"
         )

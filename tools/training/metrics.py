@@ -8,8 +8,12 @@ from sklearn.metrics import (
     f1_score,
 )
 
-from tools.errors import DataError
+from tools.errors import AugurError, DataError
 from tools.training.types import Scores
+
+
+class NonFiniteLoss(AugurError):
+    """The classifier has diverged: its loss is NaN or infinite. The text says where."""
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray, ordinal: bool, loss: float) -> Scores:

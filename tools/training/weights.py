@@ -92,8 +92,9 @@ def _file_state(file: Path) -> dict[str, torch.Tensor]:
         else:
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # both libraries raise many kinds for a bad file
+        detail = (str(error).splitlines() or ["no detail"])[0]
         raise ConfigurationError(
-            f"the weights file {file} cannot be read ({type(error).__name__}: {str(error).splitlines()[0]}). "
+            f"the weights file {file} cannot be read ({type(error).__name__}: {detail}). "
             "Only plain tensors are read, never pickled code: save it as model.state_dict()"
         ) from error
     for wrapper in _WRAPPERS:

@@ -1,0 +1,30 @@
+"""Fixtures of the training tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.trials import tiny_data
+from tools.datasets.cached import CachedDataset
+
+
+@pytest.fixture(scope="session")
+def tinted(tmp_path_factory: pytest.TempPathFactory) -> CachedDataset:
+    """Real decoded images of three classes, 16 px."""
+    return tiny_data(tmp_path_factory.mktemp("tinted"))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Where trials of one test lie."""
+    return tmp_path / "trials"
