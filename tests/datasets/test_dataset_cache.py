@@ -17,7 +17,7 @@ from tools.datasets.config import DataConfig
 from tools.datasets.decode import decode
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Dataset, Record
-from tools.errors import DataError
+from tools.errors import AugurError, DataError
 
 CONFIG = DataConfig()
 
@@ -196,7 +196,7 @@ def test_unreadable_files_stop_the_run_and_are_all_named(tmp_path):
     assert "memory:001: empty file" in text
     assert "memory:006: not an image" in text
     assert "memory:010: image file is truncated" in text
-    assert "data.on_corrupt=skip" in text
+    assert "--data.on_corrupt skip" in text
 
 
 def test_skipped_files_are_recorded_and_the_rest_is_as_if_they_were_not_there(tmp_path):
@@ -266,6 +266,15 @@ def test_a_file_that_disappears_is_named(tmp_path):
         built(dataset, tmp_path / "cache")
 
 
+def test_what_an_interrupted_build_left_is_removed_when_the_mended_data_set_is_built(tmp_path):
+    dataset = in_memory()
+    with pytest.raises(DataError):
+        built(with_bytes(dataset, BAD), tmp_path)
+    assert len(list(tmp_path.glob("*.partial"))) == 1
+    built(dataset, tmp_path)
+    assert list(tmp_path.glob("*.partial")) == []
+
+
 # the same image twice
 
 
@@ -275,7 +284,7 @@ def test_an_image_in_two_splits_stops_the_run_and_the_pair_is_named(tmp_path):
         built(with_bytes(dataset, {"009": dataset.source.read("000")}), tmp_path)
     assert "1 images of made are in more than one split" in str(error.value)
     assert "000 (train, a) = 009 (test, b)" in str(error.value)
-    assert "data.on_leak=drop" in str(error.value)
+    assert "--data.on_leak drop" in str(error.value)
 
 
 @pytest.mark.parametrize("why", ["setting", "known"])
@@ -337,3 +346,9 @@ def test_a_cache_of_another_version_is_refused(tmp_path):
     (folder / "meta.json").write_text(json.dumps({**meta, "format": 0}))
     with pytest.raises(DataError, match="format 0"):
         open_cache(folder)
+
+
+def test_a_cache_folder_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "runs").write_text("a file, not a folder")
+    with pytest.raises(AugurError, match=r"runs/cache for decoded images cannot be made .*--runs-dir"):
+        built(in_memory(), tmp_path / "runs" / "cache")

@@ -32,6 +32,11 @@ def test_greyscale_is_repeated_in_every_channel():
     assert pixel(flat("L", 77)) == (77, 77, 77)
 
 
+@pytest.mark.parametrize("side", [12, 200])
+def test_a_greyscale_jpeg_is_repeated_in_every_channel(side):
+    assert pixel(Image.new("L", (side, side), 77), "JPEG") == (77, 77, 77)
+
+
 @pytest.mark.parametrize(("bit", "grey"), [(0, 0), (1, 255)])
 def test_one_bit_images_are_black_and_white(bit, grey):
     assert pixel(flat("1", bit)) == (grey, grey, grey)

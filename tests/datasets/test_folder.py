@@ -184,6 +184,13 @@ def test_a_missing_column_of_the_manifest_is_named(tmp_path):
         open_folder(tmp_path)
 
 
+def test_a_manifest_in_another_encoding_is_said(tmp_path):
+    fill(tmp_path, {"images": 4})
+    (tmp_path / "manifest.csv").write_bytes("file,label\nimages/0000.png,fröhlich\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"manifest\.csv cannot be read as CSV in UTF-8"):
+        open_folder(tmp_path)
+
+
 def test_a_group_in_two_given_splits_is_named(tmp_path):
     fill(tmp_path, {"images": 4})
     rows = [("images/0000.png", "x", "train", "p1"), ("images/0001.png", "x", "test", "p1")]

@@ -5,16 +5,19 @@ and not before: until then it is called NAME.partial. Once it has that name it n
 it (`about.json`).
 """
 
+import glob
 import hashlib
 import json
 import os
 import re
+import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from tools.datasets.cached import (
     FORMAT,
@@ -30,7 +33,7 @@ from tools.datasets.content import ContentIndex
 from tools.datasets.leaks import NAMED, clear_leaks
 from tools.datasets.staging import Progress, Row, clear_log, pixel_file, stage
 from tools.datasets.types import SPLITS, Card, Dataset, Source, Split
-from tools.errors import DataError
+from tools.errors import AugurError, DataError
 
 __all__ = [
     "CachedDataset",
@@ -64,14 +67,21 @@ def build_cache(
     Raises:
         DataError: an image cannot be read (unless they are to be skipped), the same image is in two splits (unless
             those are to be dropped), or a class is left without images in a split.
-        AugurError: the disk is full or cannot be written.
+        AugurError: the disk is full or cannot be written, or a decoding process died.
     """
     root = root.absolute()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AugurError(
+            f"the folder {root} for decoded images cannot be made ({error.strerror}): choose another --runs-dir"
+        ) from error
     plan = _plan(dataset, config, image_size, root)
     folder = root / f"{_slug(dataset.card.name)}-{image_size}px-{plan.key[:16]}"
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
             _build(folder, plan, dataset, config, image_size, progress)
+            _remove_abandoned(root, folder.name.rpartition("-")[0])
         elif progress is not None:
             progress(len(plan.rows), len(plan.rows))
         _tidy(folder)
@@ -190,6 +200,14 @@ def _tidy(folder: Path) -> None:
             pixel_file(folder, split).unlink(missing_ok=True)
 
 
+def _remove_abandoned(root: Path, name: str) -> None:
+    """Remove what is left of interrupted builds of a data set whose files were mended or changed since."""
+    for partial in root.glob(f"{glob.escape(name)}-*.partial"):
+        # Whoever is building holds the lock.
+        with suppress(Timeout), FileLock(f"{partial.with_suffix('')}.lock", timeout=0):
+            shutil.rmtree(partial)
+
+
 def _compacted(folder: Path, split: Split, holes: set[int]) -> Path:
     """The split's pixels without the rows of unreadable images."""
     source = pixel_file(folder, split)
@@ -244,7 +262,7 @@ def _corrupt_message(skipped: list[Skipped] | tuple[Skipped, ...], total: int, s
         f"{len(skipped)} of {total} images cannot be read:\n"
         + "\n".join(lines)
         + "\nReplace or remove them, or "
-        "set data.on_corrupt=skip to leave them out (they are counted in the report)."
+        "use --data.on_corrupt skip to leave them out (they are counted in the report)."
     )
 
 

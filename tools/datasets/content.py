@@ -28,11 +28,13 @@ class Content:
 
 
 class ContentIndex:
-    """A small sqlite file: (path, size, mtime, ctime) to SHA-256. Safe for several processes; only ever a memo."""
+    """A small sqlite file: (path, size, mtime, ctime) to SHA-256. Safe for several processes; only ever a memo.
+
+    Its folder must exist.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        file.parent.mkdir(parents=True, exist_ok=True)
 
     def contents(self, source: Source, files: Sequence[str]) -> Iterator[Content]:
         """The content of each file, in order; unknown files are read in threads, a bounded number at a time.

@@ -93,7 +93,7 @@ def _leak_message(dataset: Dataset, leaks: list[list[int]]) -> str:
     return (
         f"{len(leaks)} images of {dataset.card.name} are in more than one split, byte for byte, so its scores "
         "would be too good:\n" + "\n".join(lines) + "\nGive both copies the same split (a manifest.csv with "
-        "columns file,label,split does it), delete one of them, or set data.on_leak=drop to keep each in one "
+        "columns file,label,split does it), delete one of them, or use --data.on_leak drop to keep each in one "
         "split only (test before validation before train)."
     )
 

@@ -20,6 +20,22 @@ def read_manifest(file: Path, root: Path) -> list[Item]:
         DataError: a column is missing, or a row (named by its line) has no label, an unknown split, or a file that
             is missing or was listed before.
     """
+    try:
+        items, unsplit = _read_rows(file, root)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file} cannot be read as CSV in UTF-8: {error}") from error
+    if not items:
+        raise DataError(f"{file} lists no images")
+    if unsplit and len(unsplit) < len(items):
+        raise DataError(
+            f"{file}, line {unsplit[0]}: the split is empty ({len(unsplit)} such rows of {len(items)}). Give one "
+            "for every row, or for none to have the splits carved."
+        )
+    return items
+
+
+def _read_rows(file: Path, root: Path) -> tuple[list[Item], list[int]]:
+    """The items, and the lines that have no split."""
     with file.open(encoding="utf-8-sig", newline="") as opened:
         reader = csv.DictReader(opened, restval="")
         columns = reader.fieldnames or []
@@ -44,14 +60,7 @@ def read_manifest(file: Path, root: Path) -> list[Item]:
             if not row.get("split", "").strip():
                 unsplit.append(reader.line_num)
             items.append(item)
-    if not items:
-        raise DataError(f"{file} lists no images")
-    if unsplit and len(unsplit) < len(items):
-        raise DataError(
-            f"{file}, line {unsplit[0]}: the split is empty ({len(unsplit)} such rows of {len(items)}). Give one "
-            "for every row, or for none to have the splits carved."
-        )
-    return items
+    return items, unsplit
 
 
 def _item(row: dict[str, str], name: str, root: Path, at: str) -> Item:

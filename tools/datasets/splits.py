@@ -63,7 +63,7 @@ def carve_splits(
             if (label, split) not in present:
                 raise DataError(
                     f"{_name(label, class_names)} would have no image in the {split} split: its images share groups "
-                    "with other classes. Try another data.split_seed, or give the splits yourself (manifest.csv)."
+                    "with other classes. Try another --data.split_seed, or give the splits yourself (manifest.csv)."
                 )
     return splits
 

@@ -92,7 +92,7 @@ def stage(
     if progress is not None:
         progress(finished, len(rows))
 
-    processes = min(workers or os.cpu_count() or 1, -(-len(todo) // _CHUNK))
+    processes = min(workers or _cores(), -(-len(todo) // _CHUNK))
     if encoded_bytes < _IN_PROCESS:
         processes = min(processes, 1)
     unreadable: dict[tuple[Split, int], str] = {}
@@ -108,6 +108,13 @@ def stage(
             if progress is not None:
                 progress(finished, len(rows))
     return unreadable
+
+
+def _cores() -> int:
+    """Those that this process may use, which in a container can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def pixel_file(folder: Path, split: Split) -> Path:
@@ -204,7 +211,7 @@ def _decode_all(decoding: Decoding, todo: list[Row], processes: int) -> Iterator
         raise AugurError(
             "a process that decodes images died (out of memory, or a fault in the decoder). What it was given is "
             f"among these {len(suspects)} files: {', '.join(suspects[:_CHUNK])}. Fewer processes "
-            "(data.decode_workers) or a lower data.max_pixels need less memory; what is decoded so far is kept."
+            "(--data.decode_workers) or a lower --data.max_pixels need less memory; what is decoded so far is kept."
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
