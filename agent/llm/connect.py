@@ -15,7 +15,7 @@ _LOG = logging.getLogger(__name__)
 
 DEFAULT_MODELS = {"openai": "openai:gpt-5-mini", "google_genai": "google_genai:gemini-flash-latest"}
 """What 'auto' takes where only a key is there."""
-_KEYS = {
+KEY_VARIABLES = {
     "openai": ("OPENAI_API_KEY",),
     "google_genai": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
     "anthropic": ("ANTHROPIC_API_KEY",),
@@ -24,6 +24,7 @@ _KEYS = {
     "mistralai": ("MISTRAL_API_KEY",),
     "xai": ("XAI_API_KEY",),
 }
+"""Provider → the environment variables that may hold its key, in the order in which they are looked for."""
 _PLACEHOLDER_KEY = "not-needed"
 _EXAMPLES = (
     "openai:gpt-5-mini, google_genai:gemini-flash-latest, "
@@ -47,7 +48,7 @@ def provider_of(model: str) -> str:
 
 
 def _key(provider: str) -> str | None:
-    return next((value for name in _KEYS.get(provider, ()) if (value := os.environ.get(name))), None)
+    return next((value for name in KEY_VARIABLES.get(provider, ()) if (value := os.environ.get(name))), None)
 
 
 def configured_model(config: LLMConfig) -> str | None:
@@ -82,15 +83,15 @@ def connect(config: LLMConfig) -> "BaseChatModel":
     key = _key(provider)
     if key is None and config.base_url:
         key = _PLACEHOLDER_KEY
-    if key is None and provider in _KEYS:
-        names = " or ".join(_KEYS[provider])
+    if key is None and provider in KEY_VARIABLES:
+        names = " or ".join(KEY_VARIABLES[provider])
         raise ConfigurationError(
             f"No key for {config.model}: the environment variable {names} is not set. Set it "
-            f"(export {_KEYS[provider][0]}=…), or use a local server with --llm-base-url, "
+            f"(export {KEY_VARIABLES[provider][0]}=…), or use a local server with --llm-base-url, "
             "or search without a language model with --proposer tpe"
         )
     settings = _settings(provider, config)
-    if provider in _KEYS:
+    if provider in KEY_VARIABLES:
         settings["api_key"] = key
     chat = _build(config.model, settings)
     return _single_attempt(chat, config) if provider == "google_genai" else chat

@@ -1,0 +1,231 @@
+"""The command `agent`: which command is meant, and nothing of what it does.
+
+Everything heavy is imported inside the command that needs it, so that help and errors come at once.
+"""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from agent.parsing import FlagParser, HelpFormatter, common_options
+from tools.errors import AugurError, ConfigurationError
+
+if TYPE_CHECKING:
+    from agent.terminal import Terminal
+
+_DESCRIPTION = """\
+Augur finds the training-time augmentation policy that makes your image classifier best on your data: an LLM
+proposes, your classifier is trained, the results come back, and the sealed test set has the last word."""
+
+_EXAMPLES = """\
+examples:
+  agent run --dataset demo                            needs no data, no key, no GPU
+  agent run --data FOLDER --llm openai:gpt-5-mini     one subfolder of images for each class
+  agent run --dataset aptos --llm openai:llama3 --llm-base-url http://localhost:11434/v1
+  agent resume STUDY                                  after Ctrl-C, a crash, or a power cut
+  agent COMMAND --help                                the flags of a command
+"""
+
+
+class Command(NamedTuple):
+    """One command: what `agent --help` says of it, and what it does with its words."""
+
+    purpose: str
+    run: Callable[[Sequence[str]], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code: 0 done, 1 failed, 2 wrong usage or configuration, 130 and 143 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a screen without ± must not end a study
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _dispatch(words)
+    except AugurError as error:
+        from agent.terminal import Terminal
+
+        if "--debug" in words or os.environ.get("AGENT_DEBUG"):
+            traceback.print_exc()
+        Terminal().error(str(error))
+        return error.exit_code
+    except SystemExit as done:  # argparse, after --help and --version
+        return done.code if isinstance(done.code, int) else 1
+
+
+def _dispatch(arguments: list[str]) -> int:
+    width = max(map(len, COMMANDS))
+    listed = "\n".join(f"  {name:{width}}  {command.purpose}" for name, command in COMMANDS.items())
+    parser = FlagParser(
+        prog="agent",
+        usage="agent COMMAND [options]",
+        description=f"{_DESCRIPTION}\n\ncommands:\n{listed}",
+        epilog=_EXAMPLES,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"augur {_version(arguments)}")
+    parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
+    parser.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    # The words of a command are its own: they are not parsed here.
+    own = arguments[:1] if arguments and not arguments[0].startswith("-") else arguments
+    name = parser.parse_all(own).command
+    if name is None:
+        parser.print_help()
+        return ConfigurationError.exit_code
+    if name not in COMMANDS:
+        import difflib
+
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(COMMANDS)}"
+        raise ConfigurationError(f"unknown command {name!r}: {hint}")
+    return COMMANDS[name].run(arguments[1:])
+
+
+def _version(arguments: list[str]) -> str:
+    if arguments[:1] != ["--version"]:
+        return ""  # reading the metadata of a package takes time
+    from importlib.metadata import version
+
+    return version("augur")
+
+
+def _run(words: Sequence[str]) -> int:
+    from agent.configuration import load_with_options
+
+    config, options = load_with_options(words, os.environ, command="run")
+
+    def run(terminal: "Terminal") -> int:
+        from agent.study import run_study
+
+        return run_study(config, terminal)
+
+    return _perform(run, options, resume=_runs_dir_flag(config.runs_dir))
+
+
+def _resume(words: Sequence[str]) -> int:
+    options = _parse(
+        "resume", "Go on with a study that was interrupted, from where it was.", words, study=True
+    )
+
+    def resume(terminal: "Terminal") -> int:
+        from agent.study import resume_study
+
+        return resume_study(options.study, options.runs_dir, terminal)
+
+    return _perform(resume, options, resume=_runs_dir_flag(options.runs_dir))
+
+
+def _list(words: Sequence[str]) -> int:
+    options = _parse("list", "List the studies in a folder of runs.", words)
+
+    def list_all(terminal: "Terminal") -> int:
+        from agent.study import list_studies
+
+        return list_studies(options.runs_dir, terminal)
+
+    return _perform(list_all, options, pages=True)
+
+
+def _show(words: Sequence[str]) -> int:
+    options = _parse("show", "Show what a study tried, found and spent.", words, study=True)
+
+    def show(terminal: "Terminal") -> int:
+        from agent.study import show_study
+
+        return show_study(options.study, options.runs_dir, terminal)
+
+    return _perform(show, options, pages=True)
+
+
+def _ui(words: Sequence[str]) -> int:
+    extra = FlagParser(add_help=False)
+    extra.add_argument("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
+    extra.add_argument("--port", type=int, default=5000, help="port to listen at (default: %(default)s)")
+    options = _parse("ui", "Show all studies and trials in MLflow's web interface.", words, extra=extra)
+
+    def serve(terminal: "Terminal") -> int:
+        from agent.ui import serve
+
+        return serve(options.runs_dir, options.host, options.port, terminal)
+
+    return _perform(serve, options, pages=True)
+
+
+def _doctor(words: Sequence[str]) -> int:
+    from agent.configuration import load_with_options
+
+    extra = FlagParser(add_help=False)
+    extra.add_argument("--offline", action="store_true", help="send no request to the LLM's provider")
+    config, options = load_with_options(words, os.environ, command="doctor", extra=extra)
+
+    def examine(terminal: "Terminal") -> int:
+        from agent.doctor import examine
+
+        return examine(config, terminal, offline=options.offline)
+
+    return _perform(examine, options, pages=True)
+
+
+COMMANDS = {
+    "run": Command("search for the best augmentation policy of a classifier", _run),
+    "resume": Command("go on with a study that was interrupted", _resume),
+    "list": Command("list the studies so far", _list),
+    "show": Command("show what a study tried, found and spent", _show),
+    "ui": Command("open MLflow's web interface on the studies", _ui),
+    "doctor": Command("say what works on this machine, and how to mend what does not", _doctor),
+}
+
+
+def _parse(
+    name: str,
+    purpose: str,
+    words: Sequence[str],
+    *,
+    study: bool = False,
+    extra: argparse.ArgumentParser | None = None,
+) -> argparse.Namespace:
+    """The words of a command that has no settings but the folder of the runs."""
+    parser = FlagParser(
+        prog=f"agent {name}",
+        description=purpose,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+        parents=[*([extra] if extra else []), common_options()],
+    )
+    if study:
+        parser.add_argument("study", metavar="STUDY", help="its name, as `agent list` shows it")
+    parser.add_argument(
+        "--runs-dir",
+        "--runs_dir",
+        type=Path,
+        default=Path(os.environ.get("AGENT_RUNS_DIR") or "runs"),
+        metavar="PATH",
+        help="folder of the runs (AGENT_RUNS_DIR; default: %(default)s)",
+    )
+    return parser.parse_all(words)
+
+
+def _perform(
+    action: Callable[["Terminal"], int],
+    options: argparse.Namespace,
+    *,
+    resume: str | None = None,
+    pages: bool = False,
+) -> int:
+    from agent.exits import run_to_exit_code
+    from agent.terminal import Terminal
+
+    terminal = Terminal(options.quiet, pages=pages)
+    debug = options.debug or bool(os.environ.get("AGENT_DEBUG"))
+    return run_to_exit_code(lambda: action(terminal), terminal, resume=resume, debug=debug)
+
+
+def _runs_dir_flag(runs_dir: Path) -> str:
+    import shlex
+
+    return "" if runs_dir == Path("runs") else f" --runs-dir {shlex.quote(str(runs_dir))}"

@@ -1,0 +1,84 @@
+"""The part of the terminal that moves: a bar for each trial that runs, and one for all of them."""
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.table import Column
+
+from tools.training.types import TrialEvent
+
+
+class LiveTrials:
+    """Bars at the foot of the screen; gone when nothing runs."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress: Progress | None = None
+        self._all: TaskID | None = None
+        self._running: dict[str, TaskID] = {}
+        self._preparation: TaskID | None = None
+
+    def preparation(self, description: str, done: int, total: int) -> None:
+        """`done` of `total` pieces of something that precedes the trials."""
+        progress = self._open()
+        if self._preparation is None:
+            self._preparation = progress.add_task(description, total=total, count="", figures="")
+        progress.update(
+            self._preparation,
+            description=description,
+            completed=done,
+            total=total,
+            count=f"{done:,}/{total:,}",
+        )
+        if done >= total:
+            self.end()
+
+    def begin(self, total: int, title: str) -> None:
+        """`total` trials are about to run."""
+        self.end()
+        self._all = self._open().add_task(title, total=total, count=f"0/{total}", figures="")
+
+    def update(self, event: TrialEvent, label: str) -> None:
+        """A trial has begun, finished an epoch, or ended."""
+        progress = self._open()
+        if event.kind == "ended":
+            if event.key in self._running:
+                progress.remove_task(self._running.pop(event.key))
+            if self._all is not None:
+                task = progress.tasks[progress.task_ids.index(self._all)]
+                progress.update(self._all, advance=1, count=f"{int(task.completed) + 1}/{task.total or 0:g}")
+            return
+        if event.key not in self._running:
+            self._running[event.key] = progress.add_task(label, total=None, count="", figures="")
+        if event.epoch is not None:
+            epoch = event.epoch
+            progress.update(
+                self._running[event.key],
+                completed=epoch.epoch,
+                total=epoch.epochs,
+                count=f"{epoch.epoch}/{epoch.epochs}",
+                figures=f"loss {epoch.train_loss:.3f}  {100 * epoch.validation_accuracy:5.1f}%",
+            )
+
+    def end(self) -> None:
+        """Take the bars away."""
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress, self._all, self._preparation = None, None, None
+        self._running.clear()
+
+    def _open(self) -> Progress:
+        if self._progress is None:
+            self._progress = Progress(
+                SpinnerColumn(),
+                TextColumn(
+                    "{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
+                ),
+                BarColumn(bar_width=14),
+                TextColumn("{task.fields[count]}", justify="right"),
+                TextColumn("{task.fields[figures]}", table_column=Column(min_width=19, no_wrap=True)),
+                console=self._console,
+                transient=True,
+                expand=True,
+            )
+            self._progress.start()
+        return self._progress
