@@ -56,7 +56,7 @@ class LiveTrials:
                 completed=epoch.epoch,
                 total=epoch.epochs,
                 count=f"{epoch.epoch}/{epoch.epochs}",
-                figures=f"loss {epoch.train_loss:.3f}  {100 * epoch.validation_accuracy:5.1f}%",
+                figures=f"loss {epoch.train_loss:.3f}  acc {100 * epoch.validation_accuracy:5.1f}%",
             )
 
     def end(self) -> None:
@@ -75,7 +75,7 @@ class LiveTrials:
                 ),
                 BarColumn(bar_width=14),
                 TextColumn("{task.fields[count]}", justify="right"),
-                TextColumn("{task.fields[figures]}", table_column=Column(min_width=19, no_wrap=True)),
+                TextColumn("{task.fields[figures]}", table_column=Column(min_width=22, no_wrap=True)),
                 console=self._console,
                 transient=True,
                 expand=True,

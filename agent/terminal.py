@@ -7,72 +7,30 @@ With `quiet`, warnings and the result only. Knows nothing of the loop: it is tol
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from agent.live import LiveTrials
+from agent.result_tables import (
+    FinalRow,
+    Row,
+    comparison_table,
+    iterations_table,
+    open_table,
+    percent,
+    points,
+    signed,
+)
 from tools.training.types import TrialEvent
 
-if TYPE_CHECKING:
-    from evaluators.statistics import Interval
+__all__ = ["FinalRow", "Row", "Terminal", "console"]
 
 _FILE_COLUMNS = 120
 """Width of tables that go to a file."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table of iterations. Accuracies are 0..1; gains are differences of them."""
-
-    number: str
-    """Of the iteration; empty for the reference and the baselines."""
-    name: str
-    policy: str
-    mean: float | None
-    std: float | None
-    gain: float | None
-    interval: tuple[float, float] | None
-    verdict: str
-
-
-@dataclass(frozen=True)
-class FinalRow:
-    """A line of the final table: validation and test accuracy, and the gain on test over the reference (0..1)."""
-
-    name: str
-    policy: str
-    role: str
-    validation: "Interval | None"
-    test: "Interval | None"
-    gain: "Interval | None"
-
-
-def percent(value: float | None, spread: float | None = None) -> str:
-    """An accuracy (0..1) as '93.4%', or '93.4% ± 0.5' with its standard deviation; a dash for None."""
-    if value is None:
-        return "–"
-    return f"{100 * value:.1f}%" + ("" if spread is None else f" ± {100 * spread:.1f}")
-
-
-def points(gain: float | None, interval: tuple[float | None, float | None] | None = None) -> str:
-    """A difference of accuracies as '+1.2 [−0.3, +2.7]' in points; a dash for None."""
-    if gain is None:
-        return "–"
-    low, high = interval or (None, None)
-    if low is None or high is None:
-        return _signed(gain)
-    return f"{_signed(gain)} [{_signed(low)}, {_signed(high)}]"
-
-
-def _signed(difference: float) -> str:
-    rounded = round(100 * difference, 1) + 0.0  # + 0.0: no negative zero
-    return f"{rounded:+.1f}".replace("-", "−")
 
 
 class Terminal:
@@ -162,7 +120,7 @@ class Terminal:
         if self._quiet:
             return
         title = f"iteration {iteration} of {iterations} · {arm}"
-        expected = f"{_signed(expected_gain / 100)} points"
+        expected = f"{signed(expected_gain / 100)} points"
         if self._stamped:
             self._line(f"{title}: {one_line_policy}")
             self._line(f"  why: {hypothesis} (expects {expected})")
@@ -211,7 +169,7 @@ class Terminal:
         if self._quiet or not rows:
             return
         if not self._stamped:
-            self._out.print(Padding(_iterations(rows), (1, 0)))
+            self._out.print(Padding(iterations_table(rows), (1, 0)))
             return
         for row in rows:
             if row not in self._shown:
@@ -239,7 +197,7 @@ class Terminal:
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A plain table of texts; printed even when quiet."""
-        table = _table(*headers)
+        table = open_table(*headers)
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         self.show(table)
@@ -254,7 +212,7 @@ class Terminal:
         """The result: the comparison on the test set, the verdict, and where to look next."""
         self.close()
         self._out.print()
-        self._out.print(_comparison(rows))
+        self._out.print(comparison_table(rows))
         self.result(sentence)
         for name, place in where:
             self._out.print(Text(f"{name}: ", style="dim").append(place, style="not dim"), soft_wrap=True)
@@ -302,62 +260,3 @@ def _facts(pairs: Sequence[tuple[str, str]]) -> RenderableType:
     for name, text in pairs:
         grid.add_row(name, Text(text))
     return grid
-
-
-def _table(*headers: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    return table
-
-
-def _named(name: str, policy: str, style: str, note: str = "") -> Group:
-    """A candidate and beneath it its policy, which may be long."""
-    head = Text(name + note, style=style)
-    return (
-        Group(head) if policy in ("", name) else Group(head, Padding(Text(policy, style="dim"), (0, 0, 0, 2)))
-    )
-
-
-def _iterations(rows: Sequence[Row]) -> Table:
-    table = _table("candidate")
-    for header in ("validation", "gain (points)", "verdict"):
-        table.add_column(header, no_wrap=True)
-    found = [row.mean for row in rows if row.number and row.mean is not None]
-    for row in rows:
-        best = bool(row.number) and row.mean is not None and row.mean == max(found)
-        style = "bold green" if best else ""
-        table.add_row(
-            _named(row.name, row.policy, style, " ★" if best else ""),
-            Text(percent(row.mean, row.std), style=style),
-            Text(points(row.gain, row.interval)),
-            Text(
-                row.verdict,
-                style={"better": "green", "worse": "red", "failed": "red"}.get(row.verdict, "dim"),
-            ),
-        )
-    return table
-
-
-def _comparison(rows: Sequence[FinalRow]) -> Table:
-    table = _table("candidate")
-    for header in ("validation", "test", "gain (points)"):
-        table.add_column(header, no_wrap=True)
-    for row in rows:
-        style = "bold green" if row.role == "chosen" else ""
-        role = f" ({row.role})" if row.role else ""
-        cells = [_bounded(row.validation, signed=False), _bounded(row.test, False), _bounded(row.gain, True)]
-        table.add_row(_named(row.name, row.policy, style, role), *(Text(cell, style=style) for cell in cells))
-    return table
-
-
-def _bounded(interval: "Interval | None", signed: bool) -> str:
-    """A mean and, on the next line, its 95% interval."""
-    if interval is None:
-        return "–"
-    mean = points(interval.mean) if signed else percent(interval.mean)
-    if interval.low is None or interval.high is None:
-        return mean
-    if signed:
-        return f"{mean}\n[{_signed(interval.low)}, {_signed(interval.high)}]"
-    return f"{mean}\n[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"

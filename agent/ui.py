@@ -36,10 +36,21 @@ def serve(runs_dir: Path, host: str, port: int, terminal: Terminal) -> int:
         )
     _check_port(host, port)
     artifacts = (runs_dir / "artifacts").resolve().as_uri()
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
-    command += ["--default-artifact-root", artifacts, "--host", host, "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-m", "mlflow", "server", "--default-artifact-root", artifacts]
+    command += [
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--uvicorn-opts",
+        "--log-level warning",
+    ]
+    # By a variable, not an argument: a store's address may hold a password, and arguments are seen by everyone.
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
     # In a session of its own: Ctrl-C comes to this process alone, which then ends the server with all its workers.
-    server = subprocess.Popen(command, start_new_session=True)
+    server = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
         terminal.note(f"MLflow is starting on {address} …")
