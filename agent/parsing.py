@@ -40,7 +40,8 @@ class FlagParser(argparse.ArgumentParser):
         from agent.settings_table import nearest, nearest_key, sections, settings
 
         key = flag.lstrip("-").replace("-", "_")
-        own = [option for action in self._actions for option in action.option_strings]
+        shown = (action for action in self._actions if action.help is not argparse.SUPPRESS)
+        own = [option for action in shown for option in action.option_strings]
         members = [f"--{name}" for name in settings() if name.startswith(f"{key}.") and f"--{name}" in own]
         if key in sections() and members:
             return f"unknown flag {flag}: it is a group of flags ({', '.join(members)})"

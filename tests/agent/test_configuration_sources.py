@@ -1,0 +1,240 @@
+"""Where settings come from, and which source beats which. Leaves are taken from the tree itself, not from a list."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import pytest
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import TypeAdapter
+
+from agent.config import StudyConfig
+from agent.configuration import load_config
+from agent.flags import SHORT_FLAGS
+from agent.settings_table import Setting, settings
+
+LEAVES = pytest.mark.parametrize("setting", settings().values(), ids=settings())
+
+TEXTS = {
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$": "a-study",
+    r"^[a-z0-9_]+:\S+$": "openai:llama3",
+    r"^https?://\S+$": "http://localhost:11434/v1",
+    r"^\d+(-\d+)?$": "3",
+    None: "some_name",
+}
+"""A valid text for each pattern in the tree."""
+
+
+def valid_text(setting: Setting) -> str:
+    """A valid value other than the default, as it is written on a command line."""
+    kinds = [kind for kind in get_args(setting.field.annotation) if kind is not type(None)]
+    annotation = setting.field.annotation
+    kind = kinds[0] if kinds and get_origin(annotation) is not list else annotation
+    if setting.choices:
+        return next(choice for choice in setting.choices if choice != setting.default)
+    if kind is bool:
+        return "true"
+    if kind in (int, float):
+        return _number(setting, kind)
+    if kind is Path:
+        return "some/folder"
+    if get_origin(annotation) is list:
+        return "first,second"
+    patterns = [m.pattern for m in setting.field.metadata if getattr(m, "pattern", None)]
+    return TEXTS[patterns[0] if patterns else None]
+
+
+def _number(setting: Setting, kind: type) -> str:
+    limits = setting.field.metadata
+    low = max((getattr(m, "ge", None) or getattr(m, "gt", None) or 0 for m in limits), default=0)
+    high = min((x for m in limits if (x := getattr(m, "le", None) or getattr(m, "lt", None))), default=None)
+    candidates = [low + 1, low + 2, high] if kind is int else [low + 0.25 * ((high or 2) - low), high]
+    allowed = TypeAdapter(setting.field.rebuild_annotation())
+    for candidate in candidates:
+        if candidate is not None and candidate != setting.default:
+            return str(allowed.validate_python(candidate))
+    raise AssertionError(f"no second valid number for {setting.key}")
+
+
+def expected(setting: Setting) -> Any:
+    return TypeAdapter(setting.field.rebuild_annotation()).validate_python(valid_text(setting))
+
+
+def value(config: StudyConfig, key: str) -> Any:
+    for part in key.split("."):
+        config = getattr(config, part)
+    return config
+
+
+def yaml_file(folder: Path, key: str, text: str) -> Path:
+    *parents, leaf = key.split(".")
+    lines = ["  " * depth + f"{name}:" for depth, name in enumerate(parents)]
+    path = folder / "study.yaml"
+    path.write_text("\n".join([*lines, "  " * len(parents) + f"{leaf}: {text}"]) + "\n", encoding="utf-8")
+    return path
+
+
+@LEAVES
+def test_every_setting_has_a_dotted_flag(setting: Setting) -> None:
+    config = load_config([f"--{setting.key}", valid_text(setting)], {})
+    assert value(config, setting.key) == expected(setting) != setting.default
+
+
+@LEAVES
+def test_a_dash_may_stand_for_an_underscore_in_every_flag(setting: Setting) -> None:
+    config = load_config([f"--{setting.key.replace('_', '-')}={valid_text(setting)}"], {})
+    assert value(config, setting.key) == expected(setting)
+
+
+@LEAVES
+def test_every_setting_has_an_environment_variable(setting: Setting) -> None:
+    config = load_config([], {setting.variable: valid_text(setting)})
+    assert value(config, setting.key) == expected(setting)
+
+
+@LEAVES
+def test_every_setting_can_stand_in_a_file(setting: Setting, tmp_path: Path) -> None:
+    path = yaml_file(tmp_path, setting.key, valid_text(setting))
+    assert value(load_config(["--config", str(path)], {}), setting.key) == expected(setting)
+
+
+@LEAVES
+def test_every_setting_is_described(setting: Setting) -> None:
+    assert setting.field.description
+
+
+@pytest.mark.parametrize(("key", "flag"), SHORT_FLAGS.items())
+def test_short_flags_set_their_key(key: str, flag: str) -> None:
+    setting = settings()[key]
+    assert value(load_config([flag, valid_text(setting)], {}), key) == expected(setting)
+
+
+def test_the_short_flags_are_those_people_know() -> None:
+    assert set(SHORT_FLAGS.values()) == {
+        *(
+            "--dataset",
+            "--data",
+            "--model",
+            "--image-size",
+            "--epochs",
+            "--proposer",
+            "--llm",
+            "--llm-base-url",
+        ),
+        *("--augmentations", "--iterations", "--seeds", "--seed", "--study", "--runs-dir"),
+    }
+
+
+SOURCES = ["default", "file", "variable", "flag"]
+"""From the weakest to the strongest."""
+
+
+@pytest.mark.parametrize(("weak", "strong"), itertools.combinations(SOURCES, 2))
+def test_the_stronger_source_wins(weak: str, strong: str, tmp_path: Path) -> None:
+    number = {"default": StudyConfig().search.iterations, "file": 11, "variable": 12, "flag": 13}
+    given = {weak, strong}
+    arguments, environ = [], {}
+    if "file" in given:
+        arguments += ["--config", str(yaml_file(tmp_path, "search.iterations", "11"))]
+    if "variable" in given:
+        environ["AGENT_SEARCH__ITERATIONS"] = "12"
+    if "flag" in given:
+        arguments += ["--search.iterations", "13"]
+    assert load_config(arguments, environ).search.iterations == number[strong]
+
+
+def test_sources_are_merged_key_by_key(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("search:\n  iterations: 11\n  seeds: 5\n  top_k: 3\n", encoding="utf-8")
+    environ = {"AGENT_SEARCH__SEEDS": "6", "AGENT_SEARCH__TOP_K": "4", "AGENT_CONFIG": str(path)}
+    search = load_config(["--search.top_k", "7"], environ).search
+    assert (search.iterations, search.seeds, search.top_k) == (11, 6, 7)
+
+
+def test_the_flag_names_a_file_before_the_variable_does(tmp_path: Path) -> None:
+    path = yaml_file(tmp_path, "search.seeds", "9")
+    environ = {"AGENT_CONFIG": str(tmp_path / "missing.yaml")}
+    assert load_config(["--config", str(path)], environ).search.seeds == 9
+
+
+def test_the_last_of_two_equal_flags_wins_however_it_is_spelled() -> None:
+    assert load_config(["--epochs", "3", "--training.epochs", "4"], {}).training.epochs == 4
+    assert load_config(["--training.epochs", "4", "--epochs", "3"], {}).training.epochs == 3
+
+
+@pytest.mark.parametrize("word", ["none", "null", "~", ""])
+def test_a_file_can_leave_a_setting_unset(word: str, tmp_path: Path) -> None:
+    path = yaml_file(tmp_path, "training.epochs", word)
+    assert load_config(["--config", str(path)], {}).training.epochs is None
+
+
+def test_none_unsets_what_a_weaker_source_set(tmp_path: Path) -> None:
+    path = yaml_file(tmp_path, "budget.trials", "5")
+    assert load_config(["--config", str(path), "--budget.trials", "none"], {}).budget.trials is None
+    environ = {"AGENT_BUDGET__TRIALS": "none"}
+    assert load_config(["--config", str(path)], environ).budget.trials is None
+
+
+def test_an_empty_variable_is_as_good_as_none() -> None:
+    environ = {"AGENT_SEARCH__SEEDS": "", "AGENT_NO_SUCH_THING": ""}
+    assert load_config([], environ) == load_config([], {})
+
+
+def test_the_environment_of_others_is_not_read() -> None:
+    assert load_config([], {"SEARCH__SEEDS": "9", "agent_search__seeds": "9"}) == load_config([], {})
+
+
+@pytest.mark.parametrize("form", ["a,b", "a, b", '["a", "b"]'])
+def test_a_list_is_written_with_commas_or_as_json(form: str) -> None:
+    assert load_config(["--search.baselines", form], {}).search.baselines == ["a", "b"]
+    assert load_config([], {"AGENT_SEARCH__BASELINES": form}).search.baselines == ["a", "b"]
+
+
+def test_a_list_can_be_empty_in_every_source(tmp_path: Path) -> None:
+    assert load_config(["--search.baselines", "[]"], {}).search.baselines == []
+    assert load_config([], {"AGENT_SEARCH__BASELINES": "[]"}).search.baselines == []
+    path = yaml_file(tmp_path, "search.baselines", "[]")
+    assert load_config(["--config", str(path)], {}).search.baselines == []
+
+
+@pytest.mark.parametrize(
+    ("key", "word", "meant"),
+    [
+        ("training.amp", "off", "off"),
+        ("study", "2026-05-01", "2026-05-01"),
+        ("search.augmentations", "2", "2"),
+        ("training.learning_rate", "1e-3", 0.001),
+    ],
+)
+def test_words_in_a_file_mean_what_is_written(key: str, word: str, meant: Any, tmp_path: Path) -> None:
+    path = yaml_file(tmp_path, key, word)
+    assert value(load_config(["--config", str(path)], {}), key) == meant
+
+
+def test_an_empty_file_or_section_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("# nothing yet\n", encoding="utf-8")
+    assert load_config(["--config", str(path)], {}) == load_config([], {})
+    path.write_text("training:\n", encoding="utf-8")
+    assert load_config(["--config", str(path)], {}) == load_config([], {})
+
+
+def test_a_path_without_a_data_set_is_a_folder() -> None:
+    assert load_config(["--data", "images"], {}).data.dataset == "folder"
+    assert load_config([], {}).data.dataset == "demo"
+    assert load_config(["--data", "images"], {"AGENT_DATA__DATASET": "aptos"}).data.dataset == "aptos"
+
+
+def test_the_result_is_a_plain_tree() -> None:
+    config = load_config(["--seeds", "4"], {})
+    assert type(config) is StudyConfig
+    assert StudyConfig.model_validate(json.loads(config.model_dump_json())) == config
+
+
+def test_bounds_are_told_in_words() -> None:
+    table = settings()
+    assert table["search.seeds"].bounds == "1 to 100"
+    assert table["training.label_smoothing"].bounds == "at least 0 and below 1"
+    assert table["budget.dollars"].bounds == "above 0"
+    assert {type(m) for s in table.values() for m in s.field.metadata} & {Ge, Gt, Le, Lt}
