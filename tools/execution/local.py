@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from multiprocessing import get_context
-from types import TracebackType
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context, resource_tracker
 from typing import Any, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
@@ -60,12 +60,7 @@ class LocalExecutor:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         _dismiss(self._seats)
 
     def train(
@@ -141,6 +136,11 @@ class LocalExecutor:
                 wait([job.future for job in running], timeout=_LOOK_EVERY, return_when=FIRST_COMPLETED)
                 for job in [job for job in running if job.future.done()]:
                     running.remove(job)
+                    if isinstance(job.future.exception(), BrokenProcessPool) and not job.again:
+                        # the worker died while it was idle, before it took this trial
+                        job.seat.dismiss()
+                        running.append(replace(start(job.seat, job.spec), again=True))
+                        continue
                     outcomes.append(conclude(job))
                     idle.append(job.seat)
                 for job in running:
@@ -179,6 +179,8 @@ class _Job:
     seconds_before: float
     """Spent on the trial in earlier sittings."""
     started: float = field(default_factory=time.monotonic)
+    again: bool = False
+    """Whether another worker was meant to run it, and was dead before."""
 
 
 class _Seat:
@@ -235,6 +237,7 @@ def _interrupts_held_back() -> Iterator[None]:
 
     Pebble ignores SIGINT in its workers, but only once they are up, and importing torch takes seconds.
     """
+    resource_tracker.ensure_running()  # which lets SIGINT through again, when it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

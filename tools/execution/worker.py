@@ -5,14 +5,11 @@ cannot.
 """
 
 import json
-import multiprocessing
-import os
-import threading
-from multiprocessing.connection import wait
 from pathlib import Path
 
 from tools.datasets.types import Split
 from tools.training.config import TrialSpec
+from tools.training.orphans import exit_with_parent
 from tools.training.store import write_atomically
 from tools.training.types import TrialResult
 
@@ -22,7 +19,7 @@ OUTCOME = "outcome.json"
 
 def start_worker(threads: int) -> None:
     """Once in each worker: watch the parent, load what is slow to load, and take no more threads than planned."""
-    _exit_with_parent()
+    exit_with_parent()
     import torch
 
     import tools.training.loop  # noqa: F401 -- loaded here, so that no trial's time-out pays for it
@@ -55,15 +52,3 @@ def evaluate_in_worker(spec: TrialSpec, split: Split, device: str) -> str | None
 def read_outcome(directory: Path) -> TrialResult:
     """How the sitting ended that a worker has just reported as over."""
     return TrialResult.from_json(json.loads((directory / OUTCOME).read_text("utf-8")))
-
-
-def _exit_with_parent() -> None:
-    """A parent that is killed cannot stop its workers: they end themselves, at once and wherever they are."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, name="exit-with-parent", daemon=True).start()

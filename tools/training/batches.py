@@ -14,6 +14,7 @@ from tools.errors import DataError
 from tools.policy.build import BuiltPolicy, build
 from tools.policy.canonical import from_canonical
 from tools.training.config import TrialSpec
+from tools.training.orphans import exit_with_parent
 from tools.training.seeds import Stream, derived_seed
 
 
@@ -103,10 +104,15 @@ def training_loader(
         # to DataLoader a Batch is a list of indices, and what it makes of one is already a batch
         batch_sampler=batches,  # pyright: ignore[reportArgumentType]
         collate_fn=_as_it_is,  # pyright: ignore[reportArgumentType]
+        worker_init_fn=_start_loader_process,
         num_workers=spec.loader_workers,
         persistent_workers=spec.loader_workers > 0,
         pin_memory=torch.device(device).type == "cuda",
     )
+
+
+def _start_loader_process(number: int) -> None:
+    exit_with_parent()
 
 
 def _as_it_is(batch: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
