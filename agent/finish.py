@@ -195,6 +195,7 @@ def _facts(context: Context) -> list[tuple[str, str]]:
         ("study", context.study),
         ("data", f"{data.card.name}, {len(data.card.classes)} classes, {sizes}, {data.image_size} px"),
         ("data fingerprint", data.fingerprint),
+        ("unreadable images left out", str(len(data.skipped))),
         ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
         ("recipe", describe_recipe(context.recipe)),
         ("arm", f"{context.proposer.name}" + (f" ({config.llm.model})" if config.llm.model else "")),

@@ -10,7 +10,7 @@ class Refusal(TypedDict):
     reasons: list[str]
 
 
-class State(TypedDict, total=False):
+class State(TypedDict):
     """Where a study stands."""
 
     iteration: int

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from agent.config import StudyConfig
-from agent.configuration import dump_config, load_config
+from agent.configuration import dump_config, load_file
 from agent.terminal import Terminal
 from tools.errors import AugurError, ConfigurationError
 
@@ -47,7 +47,7 @@ def resume_study(study: str, runs_dir: Path, terminal: Terminal) -> int:
     """
     folder = _folder(study, runs_dir)
     with _locked(folder, study):
-        config, why = _resolve(load_config(["--config", str(folder / "config.yaml")], {}))
+        config, why = _resolve(load_file(folder / "config.yaml"))
         return _sit(config.model_copy(update={"study": study, "runs_dir": runs_dir}), why, folder, terminal)
 
 
@@ -154,7 +154,7 @@ def _advance(graph: Any, thread: Any, context: "Context") -> None:
 
 @contextmanager
 def _open(config: StudyConfig, why: str, folder: Path, terminal: Terminal) -> Iterator["Context"]:
-    from agent.context import Context
+    from agent.context import Context, describe_recipe
     from agent.ledger import BudgetSpent, Ledger, exceeded
     from agent.proposers.factory import make_proposer
     from prompts import template_hash
@@ -179,11 +179,11 @@ def _open(config: StudyConfig, why: str, folder: Path, terminal: Terminal) -> It
             ("arm", why),
             ("data", f"{dataset.card.title}, {size} px"),
             ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
+            ("recipe", describe_recipe(recipe)),
+            ("search", _describe_search(config)),
             ("workers", ", ".join(f"{plan.device} × {plan.threads} threads" for plan in plans)),
         ],
     )
-    for line in dataset.notes:
-        terminal.note(line)
     for line in dataset.card.warnings:
         terminal.warn(line)
     data = build_cache(
@@ -193,6 +193,11 @@ def _open(config: StudyConfig, why: str, folder: Path, terminal: Terminal) -> It
         config.runs_dir / "cache",
         lambda done, total: terminal.progress("decoding", done, total),
     )
+    for line in data.notes:
+        terminal.note(line)
+    if data.skipped:
+        shown = "; ".join(f"{item.file}: {item.reason}" for item in data.skipped[:5])
+        terminal.warn(f"{len(data.skipped)} unreadable images are left out: {shown}")
     tracking = _tracking(config.runs_dir)
     tracking.open_study(
         f"{dataset.card.name}/{config.model.name}",
@@ -320,6 +325,14 @@ def _state(status: str, folder: Path) -> str:
             return "interrupted"
     except (Timeout, OSError):
         return "running"
+
+
+def _describe_search(config: StudyConfig) -> str:
+    search = config.search
+    return (
+        f"{search.iterations} iterations × {search.seeds} seeds, {search.augmentations} operations in a policy; "
+        f"{search.final_seeds} seeds for the best {search.top_k}"
+    )
 
 
 def _steps(config: StudyConfig) -> int:

@@ -68,7 +68,8 @@ class _Runs:
     """The MLflow runs of the trials in hand, each opened when there is something to say of it."""
 
     def __init__(self, context: Context, jobs: dict[str, tuple[Candidate, TrialSpec]], phase: Phase) -> None:
-        self._context, self._jobs, self._phase = context, jobs, phase
+        self._context, self._jobs = context, jobs
+        self._phase: Phase = phase
         names = {candidate.name: candidate for candidate, _ in jobs.values()}
         self._parents = {name: context.tracking.open_candidate(c, phase) for name, c in names.items()}
         self._runs: dict[str, str] = {}

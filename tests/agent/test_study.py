@@ -14,7 +14,7 @@ from agent.tracking import Tracking
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
-    "--dataset demo --model shufflenet_v2_x0_5 --model.stem imagenet --epochs 2 --seeds 2 --iterations 2 "
+    "--dataset demo --epochs 2 --seeds 2 --iterations 2 "
     "--search.final_seeds 3 --search.top_k 2 --search.baselines trivial_augment_wide --execution.workers 1 "
     "--execution.threads 1"
 )
@@ -92,7 +92,7 @@ def test_a_study_ends_with_a_report_that_says_plainly_what_was_shown(finished):
 
 def test_mlflow_holds_the_study_its_iterations_and_their_trials(finished):
     store = tracking(finished)
-    assert store.client.get_experiment(store.experiment_id).name == "demo/shufflenet_v2_x0_5"
+    assert store.client.get_experiment(store.experiment_id).name == "demo/resnet18"
     runs = store.client.search_runs([store.experiment_id], "tags.study = 's'", max_results=1000)
     kinds = [item.data.tags["kind"] for item in runs]
     # reference, baseline, 2 iterations; and again all of them in the final phase, with 3 seeds instead of 2

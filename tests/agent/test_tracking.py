@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.proposal import Proposal
-from agent.tracking import Candidate, Tracking
+from agent.tracking import Candidate, Phase, Tracking
 from evaluators.statistics import Interval
 from tools.policy.catalogue import default_operation
 from tools.training.types import EpochReport, Scores, TrialResult
@@ -37,7 +37,7 @@ def tracking(store, request) -> Tracking:
     return tracking
 
 
-def train(tracking: Tracking, who: Candidate, accuracies: dict[int, float], phase="search") -> str:
+def train(tracking: Tracking, who: Candidate, accuracies: dict[int, float], phase: Phase = "search") -> str:
     parent = tracking.open_candidate(who, phase)
     for seed, accuracy in accuracies.items():
         key = f"{who.name}-{seed}"
