@@ -25,6 +25,20 @@ def key(**changes: Any) -> str:
     return trial_key(**{**given, **changes})
 
 
+def test_a_forgotten_trial_leaves_nothing_that_training_would_find(tmp_path):
+    store = TrialStore(tmp_path)
+    directory = store.directory("k")
+    directory.mkdir()
+    for name in ("weights.safetensors", "checkpoint.pt", "epochs.jsonl"):
+        (directory / name).write_bytes(b"x")
+    write_result(directory, TrialResult("k", 0, "finished", SCORES))
+    store.forget("k")
+    store.forget("never there")
+    assert store.result("k") is None
+    assert not store.has_weights("k")
+    assert {file.name for file in directory.iterdir()} <= {"trial.lock"}
+
+
 def test_the_key_is_sha256_and_the_same_every_time():
     assert key() == key()
     assert len(key()) == 64

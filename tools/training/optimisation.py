@@ -1,7 +1,6 @@
 """Optimizers and learning rates of the recipes."""
 
 import math
-from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -55,8 +54,3 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Of all parameter groups."""
     for group in optimizer.param_groups:
         group["lr"] = rate
-
-
-def all_parameters(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:
-    """Those of every group."""
-    return (parameter for group in optimizer.param_groups for parameter in group["params"])

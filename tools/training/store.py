@@ -14,6 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
 from tools.datasets.types import Split
 from tools.errors import ConfigurationError
 from tools.training.config import ModelConfig, Recipe
@@ -153,6 +155,16 @@ class TrialStore:
     def has_weights(self, key: str) -> bool:
         """Whether its trained weights are still there."""
         return (self.directory(key) / WEIGHTS).is_file()
+
+    def forget(self, key: str) -> None:
+        """Deletes all that is left of the trial, so that it is trained from its beginning."""
+        directory = self.directory(key)
+        if not directory.is_dir():
+            return
+        with FileLock(directory / LOCK):
+            for file in directory.iterdir():
+                if file.name != LOCK:
+                    file.unlink()
 
     def drop_weights(self, key: str) -> None:
         """Frees the space of its weights; its result and predictions stay."""
