@@ -131,7 +131,7 @@ def test_a_trial_that_cannot_be_evaluated_is_named(executor: Executor, tinted: C
 def test_a_worker_that_dies_costs_its_own_trial_only_and_that_trial_goes_on_later(
     executor: Executor, tinted: CachedDataset, tmp_path: Path
 ):
-    doomed = tiny_trial(tinted, tmp_path, epochs=20)
+    doomed = tiny_trial(tinted, tmp_path, epochs=12)
     others = [tiny_trial(tinted, tmp_path, seed=seed, epochs=1) for seed in range(1, 4)]
     events = Events(deadly=doomed)
     results = {r.key: r for r in executor.train([others[0], doomed, *others[1:]], events)}
@@ -144,7 +144,7 @@ def test_a_worker_that_dies_costs_its_own_trial_only_and_that_trial_goes_on_late
     assert [results[spec.key].status for spec in others] == ["finished"] * 3
     assert read_result(doomed.directory) is None
 
-    whole = tiny_trial(tinted, tmp_path / "whole", epochs=20)
+    whole = tiny_trial(tinted, tmp_path / "whole", epochs=12)
     resumed, uninterrupted = executor.train([doomed, whole], Events())
     assert resumed.status == "finished"
     assert numbers(resumed) == numbers(uninterrupted)
@@ -216,6 +216,7 @@ def test_closing_the_results_stops_the_trials_and_starts_no_more(
     assert all(read_result(spec.directory) is None for spec in rest)
 
 
+@pytest.mark.slow
 def test_leaving_the_context_kills_running_trials(tinted: CachedDataset, tmp_path: Path):
     spec = tiny_trial(tinted, tmp_path, epochs=ENDLESS)
 

@@ -59,7 +59,7 @@ def test_an_error_of_the_users_keeps_its_own_words(tinted: CachedDataset, root: 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of address space bind on Linux")
 def test_running_out_of_memory_says_what_to_try(tinted: CachedDataset, tmp_path: Path):
-    spec = tiny_trial(tinted, tmp_path, model="resnet18")
+    spec = tiny_trial(tinted, tmp_path, model="resnet152")
     file = tmp_path / "spec.json"
     file.write_text(spec.model_dump_json())
     script = (
@@ -69,7 +69,7 @@ def test_running_out_of_memory_says_what_to_try(tinted: CachedDataset, tmp_path:
         "from tools.training.loop import train_trial\n"
         "torch.set_num_threads(1)\n"
         "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (used + 60_000_000,) * 2)\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 100_000_000,) * 2)\n"
         f"spec = TrialSpec.model_validate_json(Path({str(file)!r}).read_text())\n"
         "result = train_trial(spec, 'cpu', lambda report: None)\n"
         "print(result.failure, '|', result.reason)\n"

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-HEAVY = "torch torchvision sklearn pandas cv2 mlflow langchain optuna numpy".split()
+HEAVY = ["torch", "torchvision", "sklearn", "pandas", "cv2", "mlflow", "langchain", "optuna", "numpy"]
 
 
 @pytest.mark.parametrize(

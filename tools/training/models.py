@@ -98,7 +98,7 @@ def architecture(config: ModelConfig, classes: int, image_size: int) -> nn.Modul
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             model = torchvision_models.get_model(name, weights=None, **options)
-    except (ValueError, AssertionError, RuntimeError) as error:
+    except (ValueError, AssertionError) as error:  # not RuntimeError: that may be memory that ran out
         raise _unsuitable(config, image_size, error) from error
     apply_stem(model, name, stem)
     return model
