@@ -18,16 +18,18 @@ if TYPE_CHECKING:
     from agent.terminal import Terminal
 
 _DESCRIPTION = """\
-Augur finds the training-time augmentation policy that makes your image classifier best on your data: an LLM
-proposes, your classifier is trained, the results come back, and the sealed test set has the last word."""
+Augur finds the training-time augmentation policy that makes your image
+classifier best on your data: an LLM proposes, your classifier is trained, the
+results go back to it, and the sealed test set has the last word."""
 
 _EXAMPLES = """\
 examples:
-  agent run --dataset demo                            needs no data, no key, no GPU
-  agent run --data FOLDER --llm openai:gpt-5-mini     one subfolder of images for each class
-  agent run --dataset aptos --llm openai:llama3 --llm-base-url http://localhost:11434/v1
-  agent resume STUDY                                  after Ctrl-C, a crash, or a power cut
-  agent COMMAND --help                                the flags of a command
+  agent run --dataset demo                         needs no data, no key, no GPU
+  agent run --data FOLDER --llm openai:gpt-5-mini  one subfolder for each class
+  agent run --dataset aptos --llm openai:llama3 \\
+            --llm-base-url http://localhost:11434/v1
+  agent resume STUDY                               after Ctrl-C or a power cut
+  agent COMMAND --help                             the flags of a command
 """
 
 

@@ -69,7 +69,7 @@ def all_checks(config: StudyConfig, *, offline: bool) -> Iterator[Check]:
     yield from _machine()
     yield from _packages()
     yield from _devices(config)
-    yield from _store(config)
+    yield from _store(config, offline)
     yield from _data(config)
     yield from _keys()
     yield from reach_model(config, offline=offline)
@@ -145,7 +145,7 @@ def _devices(config: StudyConfig) -> Iterator[Check]:
     yield Check("workers", "works", ", ".join(f"{plan.device} × {plan.threads} threads" for plan in plans))
 
 
-def _store(config: StudyConfig) -> Iterator[Check]:
+def _store(config: StudyConfig, offline: bool) -> Iterator[Check]:
     from agent.configuration import mask
     from agent.study import store_uri
 
@@ -169,6 +169,9 @@ def _store(config: StudyConfig) -> Iterator[Check]:
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         yield Check("MLflow", "absent", f"no store yet at {uri}", "the first study makes it")
         return
+    if offline and uri.startswith(("http://", "https://")):
+        yield Check("MLflow", "absent", f"{mask(uri)} was not asked (--offline)")
+        return
     yield _opens(uri, mask(uri))
 
 
@@ -189,7 +192,7 @@ def _opens(uri: str, shown: str) -> Check:
         reason = mask(f"{shown}: {type(error).__name__}: {str(error).splitlines()[0]}")
         remedy = "check MLFLOW_TRACKING_URI" if "MLFLOW_TRACKING_URI" in os.environ else "move the file away"
         return Check("MLflow", "fails", reason, remedy, essential=True)
-    return Check("MLflow", "works", f"{shown} holds {studies} studies")
+    return Check("MLflow", "works", f"{shown} holds {studies} {'study' if studies == 1 else 'studies'}")
 
 
 def _data(config: StudyConfig) -> Iterator[Check]:

@@ -33,14 +33,16 @@ SHORT_FLAGS: dict[str, str] = {
 """Key → short flag, in the order in which help lists them."""
 
 _PURPOSE = {
-    "run": "Search for the augmentation policy that makes the classifier best, and prove it on the test set.",
+    "run": "Search for the augmentation policy that makes the classifier best, and prove it.",
     "doctor": "Say what works here with these settings, and how to mend what does not.",
 }
 _EPILOG = """\
-The dotted flags are the keys of the configuration (a dash may stand for an underscore). The same key is good
-in a YAML file (--config FILE) and as a variable: search.iterations is AGENT_SEARCH__ITERATIONS.
-A flag beats a variable, a variable beats the file, the file beats the default; 'none' unsets.
-Keys of LLM providers are read from the environment only: OPENAI_API_KEY, GOOGLE_API_KEY, …
+The dotted flags are the keys of the configuration (a dash may stand for an
+underscore); where no default is shown, the setting is unset. The same key is
+good in a YAML file (--config FILE) and as a variable: search.iterations is
+AGENT_SEARCH__ITERATIONS. A flag beats a variable, a variable beats the file,
+the file beats the default; 'none' unsets. Keys of LLM providers are read from
+the environment only: OPENAI_API_KEY, GOOGLE_API_KEY, …
 """
 
 
@@ -52,7 +54,7 @@ class FlagSource(CliSettingsSource[FlagParser]):
     ) -> None:
         parser = FlagParser(
             prog=f"agent {command}",
-            usage=f"agent {command} [--dataset NAME | --data PATH] [--llm PROVIDER:MODEL] [options]",
+            usage=f"agent {command} [--dataset NAME | --data PATH] [--llm MODEL] [options]",
             description=_PURPOSE[command],
             epilog=_EPILOG,
             formatter_class=HelpFormatter,

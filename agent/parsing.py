@@ -54,12 +54,17 @@ class FlagParser(argparse.ArgumentParser):
         return f"unknown flag {flag}: {hint}"
 
 
-class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Flags in one column, their help in another, within the terminal's width."""
+class HelpFormatter(argparse.HelpFormatter):
+    """Flags in one column, their help in another, within the terminal's width. Texts of several lines stay so."""
 
     def __init__(self, prog: str) -> None:
         width = min(shutil.get_terminal_size((100, 24)).columns - 2, _WIDEST)
         super().__init__(prog, max_help_position=min(34, width // 2), width=width)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" not in text:
+            return super()._fill_text(text, width, indent)
+        return "".join(indent + line for line in text.splitlines(keepends=True))
 
 
 def common_options() -> FlagParser:

@@ -5,6 +5,7 @@ import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import NamedTuple
 
 from agent.configuration import mask
@@ -78,7 +79,7 @@ def reach(model: str, base_url: str | None, timeout: float = TIMEOUT) -> Reach:
         if error.code == 404:
             return Reach(False, f"{model}: {shown} is not there (HTTP 404)", "check --llm-base-url")
         return Reach(False, f"{model}: {shown} answers HTTP {error.code}", "try again later")
-    except (OSError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         reason = mask(str(getattr(error, "reason", error)))
         remedy = "start the server, or check --llm-base-url" if base_url else "check the network or its proxy"
         return Reach(False, f"{model}: no answer from {shown}: {reason}", remedy)
