@@ -1,10 +1,20 @@
 """The part of the terminal that moves: a bar for each trial that runs, and one for all of them."""
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.constrain import Constrain
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column
 
 from tools.training.types import TrialEvent
+
+
+_ROOM_FOR_CTRL_C = 3
+"""Columns left free: the terminal writes ^C behind the last bar, and a line that is full would break and stay."""
+
+
+class _Bars(Progress):
+    def get_renderable(self) -> RenderableType:
+        return Constrain(super().get_renderable(), self.console.width - _ROOM_FOR_CTRL_C)
 
 
 class LiveTrials:
@@ -68,7 +78,7 @@ class LiveTrials:
 
     def _open(self) -> Progress:
         if self._progress is None:
-            self._progress = Progress(
+            self._progress = _Bars(
                 SpinnerColumn(),
                 TextColumn(
                     "{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")

@@ -85,6 +85,8 @@ def iterations_table(rows: Sequence[Row]) -> Table:
     for header in ("validation", "gain (points)", "verdict"):
         table.add_column(header, no_wrap=True)
     found = [row.mean for row in rows if row.number and row.mean is not None]
+    if found:
+        table.caption, table.caption_justify = Text("★ the best iteration so far", style="dim"), "left"
     for row in rows:
         best = bool(row.number) and row.mean is not None and row.mean == max(found)
         style = "bold green" if best else ""
@@ -122,4 +124,5 @@ def _bounded(interval: "Interval | None", difference: bool) -> str:
         return mean
     if difference:
         return f"{mean}\n[{signed(interval.low)}, {signed(interval.high)}]"
-    return f"{mean}\n[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+    # With few seeds a t interval may reach below 0%.
+    return f"{mean}\n[{100 * interval.low:.1f}, {100 * interval.high:.1f}]".replace("-", "−")

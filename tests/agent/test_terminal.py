@@ -236,7 +236,8 @@ class TestOnATerminal:
     def test_the_table_marks_the_best_iteration(self, width: int) -> None:
         screen = Screen(width, live=True)
         screen.terminal.iteration_table(ROWS)
-        assert [line.split("★")[0].strip() for line in screen.lines if "★" in line] == ["iteration 1"]
+        assert [line.split("★")[0].strip() for line in screen.lines if "★" in line] == ["iteration 1", ""]
+        assert "★ the best iteration so far" in screen.text
         assert "+1.8 [+0.2, +3.4]" in screen.text
 
     def test_the_display_can_be_closed_at_any_time(self, width: int) -> None:
