@@ -1,20 +1,28 @@
 """The part of the terminal that moves: a bar for each trial that runs, and one for all of them."""
 
-from rich.console import Console, RenderableType
-from rich.constrain import Constrain
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column
 
 from tools.training.types import TrialEvent
 
-
 _ROOM_FOR_CTRL_C = 3
 """Columns left free: the terminal writes ^C behind the last bar, and a line that is full would break and stay."""
 
 
+class _Narrowed:
+    """A drawing on a screen that is a little narrower."""
+
+    def __init__(self, drawing: RenderableType) -> None:
+        self._drawing = drawing
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from console.render(self._drawing, options.update_width(options.max_width - _ROOM_FOR_CTRL_C))
+
+
 class _Bars(Progress):
     def get_renderable(self) -> RenderableType:
-        return Constrain(super().get_renderable(), self.console.width - _ROOM_FOR_CTRL_C)
+        return _Narrowed(super().get_renderable())
 
 
 class LiveTrials:
