@@ -1,4 +1,4 @@
-"""Where settings come from: defaults < YAML file < environment < command line.
+"""Where settings come from: defaults < preset of the data set < YAML file < environment < command line.
 
 The sources are those of pydantic-settings; what is added here is that every complaint names the key, where its
 value came from, and what would be right. Light: imports no torch, no MLflow, no LangChain.
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources.utils import parse_env_vars
@@ -27,6 +28,9 @@ RESERVED_VARIABLES = {
     "AGENT_DEBUG": "as --debug, where it is not empty",
 }
 """Variables with our prefix that are no settings."""
+
+
+PRESETS = Path(__file__).parent / "presets"
 
 
 class _Tree(BaseSettings, StudyConfig):
@@ -159,7 +163,22 @@ def _resolved(
     data = merged.setdefault("data", {})
     if data.get("dataset") is None:
         data["dataset"] = "folder" if data.get("path") else "demo"
-    return StudyConfig.model_validate(merged)
+    return StudyConfig.model_validate(_beneath(merged, _preset(data["dataset"])))
+
+
+def _preset(dataset: str) -> dict[str, Any]:
+    """Settings that suit a data set better than the defaults; weaker than any other source."""
+    file = PRESETS / f"{dataset}.yaml"
+    return yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _beneath(strong: dict[str, Any], weak: dict[str, Any]) -> dict[str, Any]:
+    """Both trees as one; a leaf of `strong` wins."""
+    joined = {**weak, **strong}
+    for key in strong.keys() & weak.keys():
+        if isinstance(strong[key], dict) and isinstance(weak[key], dict):
+            joined[key] = _beneath(strong[key], weak[key])
+    return joined
 
 
 def _complaint(

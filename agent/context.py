@@ -165,6 +165,10 @@ class Context:
         """The trials of a candidate."""
         return [self.spec(candidate, seed) for seed in seeds]
 
+    def testable(self, key: str) -> bool:
+        """Whether the test set can be put to a trial, or has been."""
+        return self.store.has_weights(key) or self.store.predictions(key, "test") is not None
+
     def search_over(self) -> str | None:
         """Why no further iteration may begin: a limit is reached, or what is left is kept for the finish."""
         spent, search, budget = self.ledger.spent(), self.config.search, self.config.budget

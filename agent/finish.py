@@ -40,8 +40,10 @@ def finish(context: Context, why_stopped: str) -> str:
     for contender in contenders:
         context.judge(contender, "final")
     chosen = choose(finalists, validation)
-    tested = [c for c in contenders if c not in finalists or c == chosen]
-    scores = _open_test(context, [c for c in tested if validation[c.name]], validation)
+    tested = [c for c in contenders if (c not in finalists or c == chosen) and validation[c.name]]
+    seeds = sorted({seed for c in tested for seed in validation[c.name]})
+    train_candidates(context, tested, seeds, "final", "weights that an earlier study dropped", testable=True)
+    scores = _open_test(context, tested, validation)
     comparisons = _compare(context, contenders, chosen, validation, scores)
     report = _report(context, comparisons, chosen, scores, why_stopped)
     _publish(context, report, chosen)
@@ -81,7 +83,10 @@ def _open_test(
     context: Context, candidates: Sequence[Candidate], validation: Mapping[str, Mapping[int, float]]
 ) -> dict[str, TestScores]:
     """Test scores of every candidate, under every seed that it finished."""
-    specs = {c.name: context.specs(c, sorted(validation[c.name])) for c in candidates}
+    specs = {
+        c.name: [spec for spec in context.specs(c, sorted(validation[c.name])) if context.testable(spec.key)]
+        for c in candidates
+    }
     context.terminal.note("The choice is made on validation; the sealed test set is opened now.")
     context.tracking.log_study({}, tags={"test_opened": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
     wanted = [spec for group in specs.values() for spec in group]

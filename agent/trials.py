@@ -11,24 +11,29 @@ from tools.training.types import TrialEvent, TrialResult
 
 
 def train_candidates(
-    context: Context, candidates: Sequence[Candidate], seeds: Sequence[int], phase: Phase, title: str
+    context: Context,
+    candidates: Sequence[Candidate],
+    seeds: Sequence[int],
+    phase: Phase,
+    title: str,
+    testable: bool = False,
 ) -> str | None:
     """Train every candidate under every seed; why a limit cut it short, or None.
 
-    A trial whose result lies in the store, trained in an equal environment, is not trained again. In phase final its
-    weights are needed too, since the test set will be put to them.
+    A trial whose result lies in the store, trained in an equal environment, is not trained again; with `testable`,
+    only if its weights are still there, since the test set will be put to them.
     """
     jobs = {spec.key: (c, spec) for seed in seeds for c in candidates for spec in [context.spec(c, seed)]}
     runs = _Runs(context, jobs, phase)
     todo = []
     for key, (_, spec) in jobs.items():
         known = context.store.result(key)
-        usable = known is not None and known.environment in context.machines
-        whole = phase != "final" or context.store.has_weights(key) or (known and known.status == "failed")
-        if known is not None and usable and whole:
+        if known is not None and _usable(context, known, testable):
             runs.end(known, reused=not context.ledger.knows(key))
-        else:
-            todo.append(spec)
+            continue
+        if known is not None:
+            context.store.forget(key)
+        todo.append(spec)
     limit = context.config.budget.trials
     allowed = todo if limit is None else todo[: max(0, limit - context.ledger.spent().trials)]
     cut = _over_budget(context) if todo else None
@@ -37,6 +42,12 @@ def train_candidates(
     if len(allowed) < len(todo):
         cut = cut or f"the budget of {limit} trials leaves room for {len(allowed)} of {len(todo)}"
     return cut
+
+
+def _usable(context: Context, known: TrialResult, testable: bool) -> bool:
+    """Whether a result stands for what a worker of this study would get."""
+    same = any(machine.items() <= known.environment.items() for machine in context.machines)
+    return same and (not testable or known.status == "failed" or context.testable(known.key))
 
 
 def _run(context: Context, specs: list[TrialSpec], runs: "_Runs", title: str) -> str | None:
