@@ -24,10 +24,10 @@ demo: setup ## run the main job end to end on the embedded data set (no key, no 
 	$(BIN)/agent run --dataset demo
 
 test: setup ## the test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 test-slow: setup ## the tests that take minutes
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m slow
 
 test-gpu: setup ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu

@@ -147,7 +147,7 @@ def _devices(config: StudyConfig) -> Iterator[Check]:
 
 def _store(config: StudyConfig, offline: bool) -> Iterator[Check]:
     from agent.configuration import mask
-    from agent.study import store_uri
+    from agent.store import store_uri
 
     folder = config.runs_dir.resolve()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())

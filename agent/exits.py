@@ -68,12 +68,7 @@ def run_to_exit_code(
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         terminated = isinstance(interrupt, Terminated)
-        again = (
-            f" Go on with: agent resume {terminal.study}{resume}"
-            if terminal.study and resume is not None
-            else ""
-        )
-        terminal.error(f"{'terminated' if terminated else 'interrupted'}.{again}")
+        terminal.error(f"{'terminated' if terminated else 'interrupted'}.{how_to_resume()}")
         return TERMINATED if terminated else INTERRUPTED
     except Exception:
         terminal.close()

@@ -1,6 +1,5 @@
 """A study from its first line to its last: opened, run, interrupted, resumed, listed, shown."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from agent.config import StudyConfig
 from agent.configuration import dump_config, load_file
+from agent.store import is_local, open_tracking
 from agent.terminal import Terminal
 from tools.errors import AugurError, ConfigurationError
 
@@ -36,7 +36,12 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
     config, why = _resolve(config.model_copy(update={"study": study}))
     with _locked(folder, study):
         _write_config(folder, config)
-        return _sit(config, why, folder, terminal)
+        try:
+            return _sit(config, why, folder, terminal)
+        except AugurError:
+            if not (folder / "ledger.jsonl").exists():  # nothing was begun: the name stays free
+                (folder / "config.yaml").unlink()
+            raise
 
 
 def resume_study(study: str, runs_dir: Path, terminal: Terminal) -> int:
@@ -100,14 +105,6 @@ def show_study(study: str, runs_dir: Path, terminal: Terminal) -> int:
     return 0
 
 
-def store_uri(runs_dir: Path) -> str:
-    """The MLflow store: `MLFLOW_TRACKING_URI`, or a sqlite file under `runs_dir`."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(runs_dir / 'mlflow.db').resolve()}"
-
-
-# -------------------------------------------------------------------- within
-
-
 def _resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
     """The configuration with 'auto' resolved, so that a study resumes with the arm and the model that it began with."""
     from agent.llm import configured_model
@@ -123,8 +120,9 @@ def _resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
 def _sit(config: StudyConfig, why: str, folder: Path, terminal: Terminal) -> int:
     """One sitting: open everything, run the loop from its last checkpoint, close everything."""
     from agent.graph import build_graph
+    from agent.opening import open_context
 
-    with _open(config, why, folder, terminal) as context, _checkpointer(config.runs_dir) as saver:
+    with open_context(config, why, folder, terminal) as context, _checkpointer(config.runs_dir) as saver:
         graph = build_graph(saver)
         thread: Any = {"configurable": {"thread_id": context.study}, "recursion_limit": _steps(config)}
         _advance(graph, thread, context)
@@ -153,96 +151,6 @@ def _advance(graph: Any, thread: Any, context: "Context") -> None:
 
 
 @contextmanager
-def _open(config: StudyConfig, why: str, folder: Path, terminal: Terminal) -> Iterator["Context"]:
-    from agent.context import Context, describe_recipe
-    from agent.ledger import BudgetSpent, Ledger, exceeded
-    from agent.proposers.factory import make_proposer
-    from prompts import template_hash
-    from tools.datasets.cache import build_cache
-    from tools.datasets.registry import open_dataset
-    from tools.execution.devices import plan_workers
-    from tools.execution.local import LocalExecutor
-    from tools.training.environment import environment
-    from tools.training.models import check_model
-    from tools.training.recipes import resolve_recipe
-    from tools.training.store import TrialStore
-
-    study, arm = config.study or folder.name, config.search.proposer
-    plans = plan_workers(config.execution)
-    dataset = open_dataset(config.data)
-    recipe = resolve_recipe(config.training)
-    size = config.data.image_size or dataset.card.image_size
-    check_model(config.model, len(dataset.card.classes), size)
-    terminal.opening(
-        study,
-        [
-            ("arm", why),
-            ("data", f"{dataset.card.title}, {size} px"),
-            ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
-            ("recipe", describe_recipe(recipe)),
-            ("search", _describe_search(config)),
-            ("workers", ", ".join(f"{plan.device} × {plan.threads} threads" for plan in plans)),
-        ],
-    )
-    for line in dataset.card.warnings:
-        terminal.warn(line)
-    data = build_cache(
-        dataset,
-        config.data,
-        size,
-        config.runs_dir / "cache",
-        lambda done, total: terminal.progress("decoding", done, total),
-    )
-    for line in data.notes:
-        terminal.note(line)
-    if data.skipped:
-        shown = "; ".join(f"{item.file}: {item.reason}" for item in data.skipped[:5])
-        terminal.warn(f"{len(data.skipped)} unreadable images are left out: {shown}")
-    tracking = _tracking(config.runs_dir)
-    tracking.open_study(
-        f"{dataset.card.name}/{config.model.name}",
-        study,
-        {"arm": arm, "arm_reason": why, "data_fingerprint": data.fingerprint, "prompts": template_hash()},
-        _flatten({**dump_config(config), "recipe": recipe.model_dump()}),
-    )
-    recorded = tracking.study_tags()["data_fingerprint"]
-    if recorded != data.fingerprint:
-        raise AugurError(
-            f"The data of study {study} have changed since it began (fingerprint {recorded[:12]} then, "
-            f"{data.fingerprint[:12]} now): its results cannot be compared with new ones. Restore the data, or start "
-            "a new study."
-        )
-    ledger = Ledger(folder / "ledger.jsonl")
-
-    def on_call(call: Any) -> None:
-        ledger.add_llm_call(call.id, call.input_tokens, call.output_tokens, call.dollars)
-        tracking.log_llm_call(call)
-        llm_limits = config.budget.model_copy(
-            update={"trials": None, "training_seconds": None, "wall_clock": None}
-        )
-        # The call that reaches a limit may hold the proposal that was paid for; the one after it is too many.
-        if reason := exceeded(ledger.spent(), llm_limits, beyond=True):
-            raise BudgetSpent(reason)
-
-    machines = [{**environment(plan.device), "threads": str(plan.threads)} for plan in plans]
-    with LocalExecutor(plans, config.execution.trial_timeout) as executor:
-        yield Context(
-            config=config,
-            study=study,
-            folder=folder,
-            data=data,
-            recipe=recipe,
-            tracking=tracking,
-            ledger=ledger,
-            terminal=terminal,
-            executor=executor,
-            machines=machines,
-            store=TrialStore(config.runs_dir / "trials"),
-            make_proposer=lambda: make_proposer(config.search, config.llm, on_call)[0],
-        )
-
-
-@contextmanager
 def _checkpointer(runs_dir: Path) -> Iterator[Any]:
     from langgraph.checkpoint.sqlite import SqliteSaver
 
@@ -266,23 +174,12 @@ def _locked(folder: Path, study: str) -> Iterator[None]:
         lock.release()
 
 
-def _tracking(runs_dir: Path) -> "Tracking":
-    import logging
-
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    from agent.tracking import Tracking
-
-    local = "MLFLOW_TRACKING_URI" not in os.environ
-    return Tracking(store_uri(runs_dir), (runs_dir / "artifacts").resolve() if local else None)
-
-
 def _existing_store(runs_dir: Path) -> "Tracking":
-    if "MLFLOW_TRACKING_URI" not in os.environ and not (runs_dir / "mlflow.db").exists():
+    if is_local() and not (runs_dir / "mlflow.db").exists():
         raise AugurError(
             f"There are no studies in {runs_dir.resolve()}: start one with agent run, or name another --runs-dir."
         )
-    return _tracking(runs_dir)
+    return open_tracking(runs_dir)
 
 
 def _folder(study: str, runs_dir: Path) -> Path:
@@ -327,22 +224,6 @@ def _state(status: str, folder: Path) -> str:
         return "running"
 
 
-def _describe_search(config: StudyConfig) -> str:
-    search = config.search
-    return (
-        f"{search.iterations} iterations × {search.seeds} seeds, {search.augmentations} operations in a policy; "
-        f"{search.final_seeds} seeds for the best {search.top_k}"
-    )
-
-
 def _steps(config: StudyConfig) -> int:
     """An upper bound on the steps of the graph: each iteration is four nodes, and two more for each repair."""
     return 20 + config.search.iterations * (6 + 2 * config.search.repairs) * 2
-
-
-def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        flat |= _flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return flat

@@ -22,7 +22,7 @@ def serve(runs_dir: Path, host: str, port: int, terminal: Terminal) -> int:
     Raises:
         AugurError: there is no store yet, the port is taken, or the server does not start.
     """
-    from agent.study import store_uri
+    from agent.store import store_uri
 
     uri = store_uri(runs_dir)
     if uri.startswith(("http://", "https://")):

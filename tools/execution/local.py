@@ -22,7 +22,7 @@ from pebble import ProcessExpired, ProcessPool
 from tools.datasets.types import Split
 from tools.errors import AugurError, ConfigurationError
 from tools.execution.devices import WorkerPlan
-from tools.execution.worker import evaluate_in_worker, read_outcome, start_worker, train_in_worker
+from tools.execution.worker import evaluate_in_worker, read_outcome, start_worker, train_in_worker, wake
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochTail, seconds_spent
 from tools.training.failures import failed
@@ -51,7 +51,7 @@ class LocalExecutor:
     """
 
     def __init__(self, plans: list[WorkerPlan], timeout: float | None) -> None:
-        """`timeout` is in seconds for one sitting of one trial; no process starts before there is work."""
+        """`timeout` is in seconds for one sitting of one trial; no process starts before `warm_up`, or work."""
         if not plans:
             raise ConfigurationError("an executor needs at least one worker (execution.workers)")
         self._seats = [_Seat(plan) for plan in plans]
@@ -62,6 +62,11 @@ class LocalExecutor:
 
     def __exit__(self, *exception: object) -> None:
         _dismiss(self._seats)
+
+    def warm_up(self) -> None:
+        """Starts the workers: importing torch takes them seconds, in which the caller can do something else."""
+        for seat in self._seats:
+            seat.submit(wake, (), None)
 
     def train(
         self, specs: Sequence[TrialSpec], on_event: Callable[[TrialEvent], None]

@@ -27,6 +27,10 @@ def start_worker(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
+def wake() -> None:
+    """Nothing to do; asking for it starts the worker."""
+
+
 def train_in_worker(spec: TrialSpec, device: str) -> None:
     """Trains one trial; its outcome lies in its folder."""
     from tools.training.loop import train_trial

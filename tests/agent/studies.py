@@ -1,0 +1,131 @@
+"""Whole studies in tests: the real command line, each sitting in a process of its own that may die for real.
+
+The processes are forked from a server that has imported Augur once (multiprocessing's `forkserver`), since importing
+torch, MLflow and LangGraph takes longer than most of the sittings. `spawned` starts one the long way.
+"""
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.tracking import Tracking
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = (
+    "--dataset demo --epochs 2 --seeds 2 --iterations 2 "
+    "--search.final_seeds 3 --search.top_k 2 --search.baselines trivial_augment_wide --execution.workers 1 "
+    "--execution.threads 1"
+)
+NODES = ["prepare", "propose", "vet", "realise", "train", "judge", "finalise"]
+# Seconds differ from run to run; everything else must not.
+TIMES = {"training_seconds", "seconds_outside_training"}
+_TIMEOUT = 280
+
+_forkserver = multiprocessing.get_context("forkserver")
+_forkserver.set_forkserver_preload(["agent.graph", "agent.opening", "agent.study", "agent.cli", "agent.llm"])
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's, without keys, stores or settings of whoever runs the tests."""
+    keys = ("OPENAI_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY", "MLFLOW_TRACKING_URI")
+    clean = {k: v for k, v in os.environ.items() if k not in keys and not k.startswith("AGENT_")}
+    return {**clean, **more}
+
+
+def agent(*arguments: str, moment: str = "none", env: dict[str, str] | None = None) -> Ended:
+    """One sitting of the command line; `moment` says when it dies, see `tests/agent/drive.py`."""
+    with tempfile.TemporaryDirectory() as folder:
+        process = _forkserver.Process(target=_play, args=(folder, moment, arguments, env or environment()))
+        process.start()
+        process.join(_TIMEOUT)
+        late = process.is_alive()
+        if late:
+            process.kill()
+            process.join()
+        out, err = ((Path(folder) / name).read_text() for name in ("stdout", "stderr"))
+        assert not late, f"agent {' '.join(arguments)} took more than {_TIMEOUT} s:\n{out}{err}"
+        assert process.exitcode is not None
+        return Ended(process.exitcode, out, err)
+
+
+def spawned(*arguments: str, moment: str = "none", env: dict[str, str] | None = None) -> Ended:
+    """The same in a process that Python starts from nothing."""
+    command = [sys.executable, str(ROOT / "tests/agent/drive.py"), moment, *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=env or environment(), cwd=ROOT, timeout=_TIMEOUT
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def _play(folder: str, moment: str, arguments: tuple[str, ...], env: dict[str, str]) -> None:
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        file = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT)
+        os.dup2(file, number)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(ROOT)
+    sys.argv = ["agent", moment, *arguments]
+    from tests.agent.drive import main
+
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    sys.exit(code)
+
+
+def run(runs: Path, *more: str, **how: Any) -> Ended:
+    """`agent run`: a small study named s."""
+    return agent("run", *SMALL.split(), "--study", "s", "--runs-dir", str(runs), *more, **how)
+
+
+def resume(runs: Path, **how: Any) -> Ended:
+    """`agent resume` of that study."""
+    return agent("resume", "s", "--runs-dir", str(runs), **how)
+
+
+def tracking(runs: Path) -> Tracking:
+    """The store, opened at the study s."""
+    found = Tracking(f"sqlite:///{runs / 'mlflow.db'}", runs / "artifacts")
+    assert found.find_study("s")
+    return found
+
+
+def outcome(runs: Path) -> dict[tuple[str, ...], dict[str, float]]:
+    """Every run of the study by its tags, with its scores."""
+    store = tracking(runs)
+    found = store.client.search_runs([store.experiment_id], "tags.study = 's'", max_results=1000)
+    names = ("kind", "phase", "candidate", "seed", "trial_key", "policy")
+    rows = {}
+    for item in found:
+        identity = tuple(item.data.tags.get(name, "") for name in names)
+        assert identity not in rows, f"{identity} is there twice"
+        rows[identity] = {k: v for k, v in item.data.metrics.items() if k not in TIMES}
+    return rows
+
+
+def conclusions(runs: Path, study: str = "s") -> list[str]:
+    """The report without what differs between equal studies: its name and place, and how long it took."""
+    own = ("| MLflow", "| spent", "| study |")
+    report = (runs / "studies" / study / "report.md").read_text()
+    return [line for line in report.splitlines() if not line.startswith(own)]
+
+
+def ledger(runs: Path, study: str = "s") -> list[dict[str, Any]]:
+    """The events of the ledger."""
+    return [json.loads(line) for line in (runs / "studies" / study / "ledger.jsonl").read_text().splitlines()]
