@@ -110,16 +110,21 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _resume(words: Sequence[str]) -> int:
-    options = _parse(
-        "resume", "Go on with a study that was interrupted, from where it was.", words, study=True
-    )
+    from agent.configuration import load_file, read_changes
+
+    extra = FlagParser(add_help=False)
+    extra.add_argument("name", metavar="STUDY", help="its name, as `agent list` shows it")
+    changes, options = read_changes(words, extra)
+    runs_dir = Path(options.runs_dir or os.environ.get("AGENT_RUNS_DIR") or "runs")
 
     def resume(terminal: "Terminal") -> int:
         from agent.study import resume_study
 
-        return resume_study(options.study, options.runs_dir, terminal)
+        return resume_study(
+            options.name, runs_dir, terminal, lambda path: load_file(path, os.environ, changes)
+        )
 
-    return _perform(resume, options, resume=_runs_dir_flag(options.runs_dir))
+    return _perform(resume, options, resume=_runs_dir_flag(runs_dir))
 
 
 def _list(words: Sequence[str]) -> int:

@@ -29,8 +29,8 @@ RESERVED_VARIABLES = {
 }
 """Variables with our prefix that are no settings."""
 
-
 PRESETS = Path(__file__).parent / "presets"
+"""NAME.yaml: settings that suit the data set NAME better than the defaults; weaker than any other source."""
 
 
 class _Tree(BaseSettings, StudyConfig):
@@ -123,8 +123,37 @@ def load_with_options(
     return _resolved(lambda: Sourced(), flags, variables, file), options
 
 
-def load_file(path: Path, environ: Mapping[str, str] = os.environ) -> StudyConfig:
-    """The settings that a study began with, as `dump_config` wrote them to `path`.
+def is_changeable(key: str) -> bool:
+    """Whether a study may go on with another value: no result that it has depends on it."""
+    return key.partition(".")[0] in ("llm", "budget", "execution", "runs_dir") or key in (
+        "search.iterations",
+        "search.repairs",
+    )
+
+
+def read_changes(
+    arguments: Sequence[str], extra: argparse.ArgumentParser
+) -> tuple[FlagSource, argparse.Namespace]:
+    """The flags of `agent resume`: what is to change from now on.
+
+    Raises:
+        ConfigurationError: an unknown flag, or one of a setting that cannot change within a study.
+        SystemExit: after --help, with status 0.
+    """
+    flags = FlagSource(_Tree, "resume", extra, shown=is_changeable)
+    options = flags.read(arguments)
+    if fixed := [flag for key, flag in flags.typed.items() if not is_changeable(key)]:
+        raise ConfigurationError(
+            f"{', '.join(fixed)}: cannot change within a study, whose results would no longer be comparable; start a "
+            "new one (it finds all trials again that it shares with this one)"
+        )
+    return flags, options
+
+
+def load_file(
+    path: Path, environ: Mapping[str, str] = os.environ, changes: FlagSource | None = None
+) -> StudyConfig:
+    """The settings that a study began with, as `dump_config` wrote them to `path`, and `changes` over them.
 
     A secret was masked there: its value is taken from the setting's variable, such as AGENT_LLM__BASE_URL.
 
@@ -132,7 +161,7 @@ def load_file(path: Path, environ: Mapping[str, str] = os.environ) -> StudyConfi
         ConfigurationError: the file is missing or holds no valid settings, or a masked value is not given anew.
     """
     file = FileSource(_Tree, path)
-    tree = file()
+    tree = _beneath(changes() if changes else {}, file())
     for key, setting in settings().items():
         if MASK in str(_value_at(tree, key)):
             if not environ.get(setting.variable):
@@ -142,7 +171,7 @@ def load_file(path: Path, environ: Mapping[str, str] = os.environ) -> StudyConfi
             section, _, name = key.rpartition(".")
             (tree[section] if section else tree)[name] = environ[setting.variable]
     variables = _EnvironmentSource(_Tree, {})
-    return _resolved(lambda: _Plain.model_validate(tree), None, variables, file)
+    return _resolved(lambda: _Plain.model_validate(tree), changes, variables, file)
 
 
 class _Plain(StudyConfig):
@@ -163,13 +192,17 @@ def _resolved(
     data = merged.setdefault("data", {})
     if data.get("dataset") is None:
         data["dataset"] = "folder" if data.get("path") else "demo"
-    return StudyConfig.model_validate(_beneath(merged, _preset(data["dataset"])))
-
-
-def _preset(dataset: str) -> dict[str, Any]:
-    """Settings that suit a data set better than the defaults; weaker than any other source."""
-    file = PRESETS / f"{dataset}.yaml"
-    return yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    preset = PRESETS / f"{data['dataset']}.yaml"
+    if not preset.is_file():
+        return StudyConfig.model_validate(merged)
+    weak = yaml.safe_load(preset.read_text(encoding="utf-8"))
+    try:
+        return StudyConfig.model_validate(_beneath(merged, weak))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        value = mask(str(first.get("input")))
+        raise ConfigurationError(f"{key} = {value!r} (preset {preset}): {first['msg']}") from None
 
 
 def _beneath(strong: dict[str, Any], weak: dict[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def run_to_exit_code(
     except AugurError as error:
         if debug:
             traceback.print_exc()
-        terminal.error(str(error))
+        terminal.error(f"{error} Nothing is lost.{how_to_resume()}" if error.resumable else str(error))
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         terminated = isinstance(interrupt, Terminated)

@@ -6,7 +6,7 @@ flag of the same name (`--data PATH`) is worth more.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic_settings import BaseSettings, CliSettingsSource
@@ -32,10 +32,6 @@ SHORT_FLAGS: dict[str, str] = {
 }
 """Key → short flag, in the order in which help lists them."""
 
-_PURPOSE = {
-    "run": "Search for the augmentation policy that makes the classifier best, and prove it.",
-    "doctor": "Say what works here with these settings, and how to mend what does not.",
-}
 _EPILOG = """\
 The dotted flags are the keys of the configuration (a dash may stand for an
 underscore); where no default is shown, the setting is unset. The same key is
@@ -43,23 +39,57 @@ good in a YAML file (--config FILE) and as a variable: search.iterations is
 AGENT_SEARCH__ITERATIONS. A flag beats a variable, a variable beats the file,
 the file beats the default; 'none' unsets. Keys of LLM providers are read from
 the environment only: OPENAI_API_KEY, GOOGLE_API_KEY, …
+
+Some data sets have a preset, weaker than all of these (agent/presets/): what
+suits the data set better than the defaults do.
 """
+_EPILOG_OF_RESUME = """\
+A study goes on with the settings that it began with (config.yaml in its
+folder); variables and --config are not read. What may change is shown above,
+and holds from then on.
+"""
+_SETTINGS = "[--dataset NAME | --data PATH] [--llm MODEL] [options]"
+_WORDS = {
+    "run": (
+        _SETTINGS,
+        "Search for the augmentation policy that makes the classifier best, and prove it.",
+        _EPILOG,
+    ),
+    "doctor": (
+        _SETTINGS,
+        "Say what works here with these settings, and how to mend what does not.",
+        _EPILOG,
+    ),
+    "resume": (
+        "STUDY [options]",
+        "Go on with a study that was interrupted, from where it was.",
+        _EPILOG_OF_RESUME,
+    ),
+}
+"""Command → what its help says: usage, purpose, last words."""
 
 
 class FlagSource(CliSettingsSource[FlagParser]):
     """The command line as a source of settings; also knows which flag a value came from."""
 
     def __init__(
-        self, tree: type[BaseSettings], command: str, extra: argparse.ArgumentParser | None = None
+        self,
+        tree: type[BaseSettings],
+        command: str,
+        extra: argparse.ArgumentParser | None = None,
+        shown: Callable[[str], bool] = lambda key: True,
     ) -> None:
+        """`extra` has flags that are no settings; help leaves out the settings that are not `shown`."""
+        usage, purpose, epilog = _WORDS[command]
         parser = FlagParser(
             prog=f"agent {command}",
-            usage=f"agent {command} [--dataset NAME | --data PATH] [--llm MODEL] [options]",
-            description=_PURPOSE[command],
-            epilog=_EPILOG,
+            usage=f"agent {command} {usage}",
+            description=purpose,
+            epilog=epilog,
             formatter_class=HelpFormatter,
             allow_abbrev=False,
         )
+        self._shown = shown
         self._short: dict[str, dict[str, Any]] = {}
         self.typed: dict[str, str] = {}
         """Key → the flag as it was typed."""
@@ -73,9 +103,15 @@ class FlagSource(CliSettingsSource[FlagParser]):
             cli_parse_none_str=NONE,
             cli_use_class_docs_for_groups=True,
         )
+        for group in parser._action_groups:
+            if group._group_actions and all(
+                action.help == argparse.SUPPRESS for action in group._group_actions
+            ):
+                group.title = group.description = None
         for key, flag in SHORT_FLAGS.items():
             parser.add_argument(flag, **self._short[key])
-        parser.add_argument("--config", metavar="FILE", help="YAML file of settings (AGENT_CONFIG)")
+        if command != "resume":
+            parser.add_argument("--config", metavar="FILE", help="YAML file of settings (AGENT_CONFIG)")
         for parent in (common_options(), extra):
             for action in parent._actions if parent else ():
                 parser._add_action(action)
@@ -85,7 +121,8 @@ class FlagSource(CliSettingsSource[FlagParser]):
         setting = settings().get(options["dest"])
         if setting is None:
             return  # a whole section as JSON
-        options |= {"metavar": setting.metavar, "help": _help(setting.key).replace("%", "%%")}
+        text = _help(setting.key).replace("%", "%%") if self._shown(setting.key) else argparse.SUPPRESS
+        options |= {"metavar": setting.metavar, "help": text}
         dotted, short = f"--{setting.key}", SHORT_FLAGS.get(setting.key)
         if short:
             self._short[setting.key] = options

@@ -23,6 +23,8 @@ from tools.policy.canonical import one_line
 class ProposalsRefused(AugurError):
     """Every answer of an iteration was refused, up to the limit; the study stops and can be resumed."""
 
+    resumable = True
+
 
 def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Train the reference (its spread over seeds is the noise) and the baselines."""
@@ -58,8 +60,8 @@ def propose(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     if len(refusals) > limit:
         raise ProposalsRefused(
             f"Iteration {state['iteration']}: {len(refusals)} answers of {context.proposer.name} were refused, "
-            f"the last because: {' '.join(refusals[-1]['reasons'])} Nothing is lost. Try a stronger model "
-            f"(--llm), or allow more repairs (--search.repairs), and go on with: agent resume {context.study}"
+            f"the last because: {' '.join(refusals[-1]['reasons'])} Try a stronger model (--llm), or allow more "
+            "repairs (--search.repairs)."
         )
     if not refusals:
         context.stopwatch.start()

@@ -1,6 +1,6 @@
 """A study from its first line to its last: opened, run, interrupted, resumed, listed, shown."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -44,16 +44,26 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
             raise
 
 
-def resume_study(study: str, runs_dir: Path, terminal: Terminal) -> int:
+def resume_study(
+    study: str, runs_dir: Path, terminal: Terminal, load: Callable[[Path], StudyConfig] = load_file
+) -> int:
     """Go on with a study that was interrupted, from where it was; the exit code.
+
+    Args:
+        study: its name.
+        runs_dir: where it lies.
+        terminal: what shows it.
+        load: reads the study's config.yaml, with whatever is to change from now on.
 
     Raises:
         AugurError: there is no such study, it is running, or its data have changed.
     """
     folder = _folder(study, runs_dir)
     with _locked(folder, study):
-        config, why = _resolve(load_file(folder / "config.yaml"))
-        return _sit(config.model_copy(update={"study": study, "runs_dir": runs_dir}), why, folder, terminal)
+        config, why = _resolve(load(folder / "config.yaml"))
+        config = config.model_copy(update={"study": study, "runs_dir": runs_dir})
+        _write_config(folder, config)
+        return _sit(config, why, folder, terminal)
 
 
 def list_studies(runs_dir: Path, terminal: Terminal) -> int:
@@ -133,7 +143,9 @@ def _advance(graph: Any, thread: Any, context: "Context") -> None:
     """Run the graph to its end, marking the study in MLflow as what became of it."""
     snapshot = graph.get_state(thread)
     if snapshot.values and not snapshot.next:
-        context.terminal.note("This study is finished; there is nothing to resume.")
+        context.terminal.note(
+            "This study is finished; there is nothing to resume. (A new one finds all trials again that it shares.)"
+        )
         context.tracking.end_study("FINISHED")
         return
     if len(snapshot.values.get("rejections", [])) > context.config.search.repairs:
@@ -207,8 +219,10 @@ def _fresh_name(config: StudyConfig, parent: Path) -> str:
 def _write_config(folder: Path, config: StudyConfig) -> None:
     import yaml
 
+    from tools.training.store import write_atomically
+
     text = yaml.safe_dump(dump_config(config), sort_keys=False, allow_unicode=True)
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    write_atomically(folder / "config.yaml", text.encode())
 
 
 def _state(status: str, folder: Path) -> str:

@@ -69,6 +69,8 @@ class Fault:
 class TransportError(AugurError):
     """The model cannot be reached, after all retries. The study ends cleanly and can be resumed."""
 
+    resumable = True
+
     def __init__(self, fault: Fault, model: str, tries: int, timeout: float, base_url: str | None) -> None:
         self.fault = fault
         where = f" ({redact(base_url)})" if base_url else ""
@@ -77,10 +79,7 @@ class TransportError(AugurError):
         )
         remedy = _WHAT_TO_DO[fault.kind].format(model=model, timeout=timeout, where=where)
         count = "1 try" if tries == 1 else f"{tries} tries"
-        super().__init__(
-            f"The model {model} gave no answer after {count}: {fault.line}.{wait} {remedy} "
-            "Nothing is lost: `agent resume STUDY` goes on from here."
-        )
+        super().__init__(f"The model {model} gave no answer after {count}: {fault.line}.{wait} {remedy}")
 
 
 class ContentFault(Exception):

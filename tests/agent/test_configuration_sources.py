@@ -1,5 +1,6 @@
 """Where settings come from, and which source beats which. Leaves are taken from the tree itself, not from a list."""
 
+import argparse
 import itertools
 import json
 from pathlib import Path
@@ -10,9 +11,10 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import TypeAdapter
 
 from agent.config import StudyConfig
-from agent.configuration import load_config
+from agent.configuration import PRESETS, load_config, load_file, read_changes
 from agent.flags import SHORT_FLAGS
 from agent.settings_table import Setting, settings
+from tools.errors import ConfigurationError
 
 LEAVES = pytest.mark.parametrize("setting", settings().values(), ids=settings())
 
@@ -238,3 +240,56 @@ def test_bounds_are_told_in_words() -> None:
     assert table["training.label_smoothing"].bounds == "at least 0 and below 1"
     assert table["budget.dollars"].bounds == "above 0"
     assert {type(m) for s in table.values() for m in s.field.metadata} & {Ge, Gt, Le, Lt}
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_preset_is_valid_and_beneath_all_other_sources(preset, tmp_path):
+    plain = load_config(["--dataset", preset.stem], {})
+    assert load_config(["--dataset", "folder", "--data", "x"], {}).training != plain.training
+    file = tmp_path / "settings.yaml"
+    file.write_text("training:\n  epochs: 77\n")
+    assert load_config(["--dataset", preset.stem, "--config", str(file)], {}).training.epochs == 77
+    assert load_config(["--dataset", preset.stem], {"AGENT_TRAINING__EPOCHS": "78"}).training.epochs == 78
+    assert load_config(["--dataset", preset.stem, "--epochs", "79"], {}).training.epochs == 79
+
+
+def test_a_broken_preset_is_named(monkeypatch, tmp_path):
+    (tmp_path / "demo.yaml").write_text("training: {epochs: -1}\n")
+    monkeypatch.setattr("agent.configuration.PRESETS", tmp_path)
+    with pytest.raises(ConfigurationError, match=r"training.epochs = '-1' \(preset .*demo.yaml\)"):
+        load_config([], {})
+
+
+def resumed(tmp_path: Path, *flags: str) -> StudyConfig:
+    file = tmp_path / "config.yaml"
+    file.write_text("study: s\nsearch:\n  iterations: 4\nllm:\n  model: openai:small\n")
+    changes, options = read_changes(["s", *flags], _study_argument())
+    assert options.name == "s"
+    return load_file(file, {}, changes)
+
+
+def _study_argument() -> argparse.ArgumentParser:
+    extra = argparse.ArgumentParser(add_help=False)
+    extra.add_argument("name")
+    return extra
+
+
+def test_a_study_goes_on_with_a_stronger_model_and_a_larger_budget(tmp_path):
+    config = resumed(tmp_path, "--llm", "openai:large", "--budget.dollars", "5", "--iterations", "6")
+    assert config.llm.model == "openai:large"
+    assert config.budget.dollars == 5
+    assert config.search.iterations == 6
+    assert resumed(tmp_path).llm.model == "openai:small"
+
+
+@pytest.mark.parametrize(
+    "flag", ["--epochs", "--data", "--seeds", "--search.top_k", "--model.name", "--study"]
+)
+def test_what_results_depend_on_cannot_change_within_a_study(tmp_path, flag):
+    with pytest.raises(ConfigurationError, match=f"{flag}: cannot change within a study"):
+        resumed(tmp_path, flag, "7")
+
+
+def test_a_bad_change_is_named_with_its_flag(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"flag --budget.trials"):
+        resumed(tmp_path, "--budget.trials", "0")

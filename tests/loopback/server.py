@@ -15,7 +15,7 @@ from typing import Any
 from tests.loopback.protocols import Ask, Gemini, OpenAI
 from tests.loopback.replies import Answer, CutOff, Drop, Failure, Hang, Raw, Reply
 
-Brain = Callable[[Ask], Answer]
+Brain = Callable[[Ask], Reply]
 
 
 @dataclass(frozen=True)
