@@ -9,6 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from evaluators.wording import gain, signed
+
 if TYPE_CHECKING:
     from evaluators.statistics import Interval
 
@@ -47,22 +49,6 @@ def percent(value: float | None, spread: float | None = None) -> str:
     return f"{100 * value:.1f}%" + ("" if spread is None else f" ± {100 * spread:.1f}")
 
 
-def points(gain: float | None, interval: tuple[float | None, float | None] | None = None) -> str:
-    """A difference of accuracies as '+1.2 [−0.3, +2.7]' in points; a dash for None."""
-    if gain is None:
-        return "–"
-    low, high = interval or (None, None)
-    if low is None or high is None:
-        return signed(gain)
-    return f"{signed(gain)} [{signed(low)}, {signed(high)}]"
-
-
-def signed(difference: float) -> str:
-    """A difference of accuracies as '+1.2' points."""
-    rounded = round(100 * difference, 1) + 0.0  # + 0.0: no negative zero
-    return f"{rounded:+.1f}".replace("-", "−")
-
-
 def open_table(*headers: str) -> Table:
     """A table without lines, to which rows are added."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
@@ -93,7 +79,7 @@ def iterations_table(rows: Sequence[Row]) -> Table:
         table.add_row(
             _named(row.name, row.policy, style, " ★" if best else ""),
             Text(percent(row.mean, row.std), style=style),
-            Text(points(row.gain, row.interval)),
+            Text(gain(row.gain, row.interval)),
             Text(
                 row.verdict,
                 style={"better": "green", "worse": "red", "failed": "red"}.get(row.verdict, "dim"),
@@ -119,7 +105,7 @@ def _bounded(interval: "Interval | None", difference: bool) -> str:
     """A mean and, on the next line, its 95% interval."""
     if interval is None:
         return "–"
-    mean = points(interval.mean) if difference else percent(interval.mean)
+    mean = gain(interval.mean) if difference else percent(interval.mean)
     if interval.low is None or interval.high is None:
         return mean
     if difference:

@@ -22,9 +22,8 @@ from agent.result_tables import (
     iterations_table,
     open_table,
     percent,
-    points,
-    signed,
 )
+from evaluators.wording import gain, signed
 from tools.training.types import TrialEvent
 
 __all__ = ["FinalRow", "Row", "Terminal", "console"]
@@ -174,10 +173,10 @@ class Terminal:
         for row in rows:
             if row not in self._shown:
                 self._shown.add(row)
-                gain = "" if row.gain is None else f", gain {points(row.gain, row.interval)} points"
+                won = "" if row.gain is None else f", gain {gain(row.gain, row.interval)} points"
                 verdict = f", {row.verdict}" if row.verdict and row.verdict != row.name else ""
                 self._line(
-                    f"{row.name}: validation accuracy {percent(row.mean, row.std)}{gain}{verdict} | {row.policy}"
+                    f"{row.name}: validation accuracy {percent(row.mean, row.std)}{won}{verdict} | {row.policy}"
                 )
 
     def ledger(self, text: str) -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evaluators.wording import signed
+
 CONFIDENCE = 0.95
 
 
@@ -140,10 +142,9 @@ class Verdict:
 
     def sentence(self, policy: str = "The chosen policy", control: str = "no augmentation") -> str:
         """The plain sentence for the report."""
-        points = 100 * self.over_seeds.mean
         seeds, images = describe(self.over_seeds), describe(self.over_images)
         basis = (
-            f"{points:+.1f} points of test accuracy over {self.over_seeds.count} paired seeds "
+            f"{signed(self.over_seeds.mean)} points of test accuracy over {self.over_seeds.count} paired seeds "
             f"(95% interval over seeds {seeds}, over test images {images})"
         )
         match self.kind:
@@ -161,4 +162,4 @@ def describe(interval: Interval) -> str:
     """The bounds in accuracy points, such as '−0.3 to +2.7', or 'unknown' where there are none."""
     if interval.low is None or interval.high is None:
         return "unknown"
-    return f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}".replace("-", "−")
+    return f"{signed(interval.low)} to {signed(interval.high)}"

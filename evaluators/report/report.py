@@ -14,6 +14,7 @@ from evaluators.statistics import (
     mean_interval,
     paired_difference,
 )
+from evaluators.wording import gain
 
 
 @dataclass(frozen=True)
@@ -140,12 +141,7 @@ def points(interval: Interval | None) -> str:
     """'+1.2 [−0.3, +2.7]' in accuracy points, or a dash."""
     if interval is None:
         return "–"
-    bounds = (
-        ""
-        if interval.low is None or interval.high is None
-        else f" [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
-    )
-    return f"{100 * interval.mean:+.1f}{bounds}".replace("-", "−")
+    return gain(interval.mean, (interval.low, interval.high))
 
 
 def write_markdown(report: Report, path: Path) -> None:
@@ -159,7 +155,13 @@ def write_markdown(report: Report, path: Path) -> None:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"percent": percent, "points": points, "bounds": describe, "cell": _cell}
+    environment.filters |= {
+        "percent": percent,
+        "points": points,
+        "gain": gain,
+        "bounds": describe,
+        "cell": _cell,
+    }
     path.write_text(environment.get_template("report.md.j2").render(report=report), encoding="utf-8")
 
 

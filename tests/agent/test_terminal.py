@@ -7,8 +7,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from agent.result_tables import percent, points
+from agent.result_tables import percent
 from agent.terminal import FinalRow, Row, Terminal
+from evaluators import wording
 from evaluators.statistics import Interval
 from tools.training.types import EpochReport, Scores, TrialEvent, TrialResult
 
@@ -137,7 +138,7 @@ class TestFigures:
         ],
     )
     def test_gains_are_points_with_sign_and_interval(self, gain, interval, text: str) -> None:
-        assert points(gain, interval) == text
+        assert wording.gain(gain, interval) == text
 
 
 class TestElsewhereThanOnATerminal:

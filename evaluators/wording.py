@@ -1,0 +1,17 @@
+"""Differences of scores as people read them. Light: imports nothing."""
+
+
+def signed(difference: float) -> str:
+    """A difference of accuracies (-1..1) as '+1.2' points, with a true minus sign."""
+    rounded = round(100 * difference, 1) + 0.0  # + 0.0: no negative zero
+    return f"{rounded:+.1f}".replace("-", "−")
+
+
+def gain(difference: float | None, interval: tuple[float | None, float | None] | None = None) -> str:
+    """A difference of accuracies with its interval, as '+1.2 [−0.3, +2.7]' in points; a dash for None."""
+    if difference is None:
+        return "–"
+    low, high = interval or (None, None)
+    if low is None or high is None:
+        return signed(difference)
+    return f"{signed(difference)} [{signed(low)}, {signed(high)}]"
