@@ -1,0 +1,95 @@
+"""What the steps of AGA hand to each other, and what each step is to the others. Light: imports NumPy alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class SourceImage:
+    """A training image from which synthetic ones are made."""
+
+    index: int
+    """Its row in the training split, from 0."""
+    file: str
+    """How the data set names it."""
+    pixels: np.ndarray
+    """uint8 (H, W, 3), RGB."""
+    label: int
+    group: str
+    digest: str
+    """Hex SHA-256 of the encoded file: masks are kept by it."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels: 0 ≤ left < right ≤ width, 0 ≤ top < bottom ≤ height; right and bottom are exclusive."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    score: float
+    """The detector's own, 0..1; 1 for a box that was given."""
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What a background should show."""
+
+    text: str
+    instruction: str
+    setting: str
+    time: str
+    origin: str
+    """'llm', or 'template' where the model's answers were no use."""
+    attempts: int
+    """Answers of the model that were looked at."""
+    warning: str = ""
+    """That the text was too long for the text encoder and was shortened at a word, say."""
+
+
+class Detector(Protocol):
+    """Finds the subject. Loaded once; `identity` names everything that its answers depend on."""
+
+    @property
+    def identity(self) -> str: ...
+
+    def detect(self, images: Sequence[SourceImage], subject: str) -> list[list[Box]]:
+        """For each image the boxes that show `subject` (a superclass: 'bird'), best first; empty where there is none."""
+        ...
+
+
+class Segmenter(Protocol):
+    """Cuts the subject out of its box."""
+
+    @property
+    def identity(self) -> str: ...
+
+    def segment(self, image: SourceImage, boxes: Sequence[Box]) -> list[np.ndarray]:
+        """For each box a mask, bool (H, W); all False where nothing was found in it."""
+        ...
+
+
+class Captioner(Protocol):
+    """Turns a combination of the three sets into a caption."""
+
+    @property
+    def identity(self) -> str: ...
+
+    def caption(self, combinations: Sequence[tuple[str, str, str]], avoid: Sequence[str]) -> list[Caption]:
+        """One caption for each (instruction, setting, time), free of the words to `avoid`."""
+        ...
+
+
+class BackgroundMaker(Protocol):
+    """Makes a picture from a caption."""
+
+    @property
+    def identity(self) -> str: ...
+
+    def make(self, captions: Sequence[str], seeds: Sequence[int], size: int) -> list[np.ndarray]:
+        """For each caption a picture, uint8 (size, size, 3), RGB: a function of caption and seed alone."""
+        ...
