@@ -52,13 +52,15 @@ class Caption:
 
 
 class Detector(Protocol):
-    """Finds the subject. Loaded once; `identity` names everything that its answers depend on."""
+    """Finds the subject. Loaded once, used often."""
 
     @property
-    def identity(self) -> str: ...
+    def identity(self) -> str:
+        """Names everything that its answers depend on (kind, weights, settings); part of what results are kept by."""
+        ...
 
     def detect(self, images: Sequence[SourceImage], subject: str) -> list[list[Box]]:
-        """For each image the boxes that show `subject` (a superclass: 'bird'), best first; empty where there is none."""
+        """For each image the boxes that show `subject` (a superclass: 'bird'), best first; may be empty."""
         ...
 
 
@@ -66,7 +68,9 @@ class Segmenter(Protocol):
     """Cuts the subject out of its box."""
 
     @property
-    def identity(self) -> str: ...
+    def identity(self) -> str:
+        """Names everything that its answers depend on (kind, weights, settings); part of what results are kept by."""
+        ...
 
     def segment(self, image: SourceImage, boxes: Sequence[Box]) -> list[np.ndarray]:
         """For each box a mask, bool (H, W); all False where nothing was found in it."""
@@ -77,7 +81,9 @@ class Captioner(Protocol):
     """Turns a combination of the three sets into a caption."""
 
     @property
-    def identity(self) -> str: ...
+    def identity(self) -> str:
+        """Names everything that its answers depend on (kind, weights, settings); part of what results are kept by."""
+        ...
 
     def caption(self, combinations: Sequence[tuple[str, str, str]], avoid: Sequence[str]) -> list[Caption]:
         """One caption for each (instruction, setting, time), free of the words to `avoid`."""
@@ -88,7 +94,9 @@ class BackgroundMaker(Protocol):
     """Makes a picture from a caption."""
 
     @property
-    def identity(self) -> str: ...
+    def identity(self) -> str:
+        """Names everything that its answers depend on (kind, weights, settings); part of what results are kept by."""
+        ...
 
     def make(self, captions: Sequence[str], seeds: Sequence[int], size: int) -> list[np.ndarray]:
         """For each caption a picture, uint8 (size, size, 3), RGB: a function of caption and seed alone."""
