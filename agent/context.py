@@ -205,7 +205,9 @@ class Context:
     def log_ledger(self) -> None:
         """Print what was spent, and log it with the study."""
         spent = self.ledger.spent()
-        self.terminal.ledger(describe(spent, self.config.budget))
+        line = describe(spent, self.config.budget)
+        self.terminal.ledger(line)
+        self.tracking.log_study({}, tags={"ledger": line})
         self.tracking.log_json(self.tracking.study_run, asdict(spent), "ledger.json")
 
     # ---------------------------------------------------------------- judging

@@ -275,6 +275,7 @@ def _publish(context: Context, report: Report, chosen: Candidate | None) -> None
         "chosen": chosen.name if chosen else "",
         "verdict": winner.verdict.kind if winner and winner.verdict else "no proposal",
         "sentence": report.sentence,
+        "mlflow.note.content": f"**{report.sentence}**\n\nAll of it: report.md among the artifacts.",
         "phase": "final",
     }
     metrics = {}

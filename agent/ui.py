@@ -1,5 +1,6 @@
 """`agent ui`: MLflow's own server on the store of the studies, until Ctrl-C."""
 
+import json
 import os
 import signal
 import socket
@@ -14,6 +15,8 @@ from tools.errors import AugurError
 
 _POLL_SECONDS = 0.5
 _CLOSING_SECONDS = 10.0
+_LISTED = 6
+"""Experiments whose pages are named when the server is up."""
 
 
 def serve(runs_dir: Path, host: str, port: int, terminal: Terminal) -> int:
@@ -56,6 +59,8 @@ def serve(runs_dir: Path, host: str, port: int, terminal: Terminal) -> int:
         terminal.note(f"MLflow is starting on {address} …")
         if _answers(address, server):
             terminal.note(f"MLflow shows the studies at {address} (stop with Ctrl-C)")
+            for name, page in _pages(address):
+                terminal.note(f"{name}: {page}")
         code = server.wait()
         raise AugurError(f"MLflow's server ended by itself with code {code}; its own lines above say why")
     finally:
@@ -87,6 +92,28 @@ def _answers(address: str, server: subprocess.Popen[bytes]) -> bool:
             except subprocess.TimeoutExpired:
                 continue
     return False
+
+
+def _pages(address: str) -> list[tuple[str, str]]:
+    """(experiment, its table of runs) of the latest experiments.
+
+    The page that MLflow opens by itself is the one for chat applications, which has no runs.
+    """
+    request = urllib.request.Request(
+        f"{address}/api/2.0/mlflow/experiments/search",
+        data=json.dumps({"max_results": _LISTED, "order_by": ["last_update_time DESC"]}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            found = json.load(answer).get("experiments", [])
+    except (urllib.error.URLError, OSError, ValueError):
+        return []
+    return [
+        (item["name"], f"{address}/#/experiments/{item['experiment_id']}/runs?workflowType=machine_learning")
+        for item in found
+        if item["name"] != "Default"
+    ]
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

@@ -27,7 +27,12 @@ class Tracking(Reader):
         found = self.client.get_experiment_by_name(experiment)
         if found is None:
             location = (self._artifacts / quote(experiment, safe="")).as_uri() if self._artifacts else None
-            self.experiment_id = self.client.create_experiment(experiment, artifact_location=location)
+            # The tag has MLflow's page open at the runs, and not at its view for chat applications.
+            self.experiment_id = self.client.create_experiment(
+                experiment,
+                artifact_location=location,
+                tags={"mlflow.experimentKind": "custom_model_development"},
+            )
         else:
             self.experiment_id = found.experiment_id
         self.study = study
