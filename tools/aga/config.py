@@ -21,15 +21,28 @@ class DetectorConfig(BaseModel):
         description="'none': the centre of the image; 'dataset': given boxes; 'groundingdino': groundingdino-py; "
         "'transformers': its port",
     )
-    config: Path | None = Field(default=None, description="GroundingDINO's configuration file (.py)")
+    config: Path | None = Field(
+        default=None,
+        description="GroundingDINO's configuration file (.py); unset: the package's own for Swin-T or Swin-B",
+    )
     checkpoint: str | None = Field(
-        default=None, description="GroundingDINO's .pth file; for 'transformers' a folder or a hub id"
+        default=None,
+        description="GroundingDINO's .pth file, or OWNER/REPOSITORY/FILE on the hub; for 'transformers' a folder or "
+        "a hub id",
     )
     box_threshold: float = Field(default=0.35, ge=0, le=1, description="lowest score of a box")
     text_threshold: float = Field(
         default=0.25, ge=0, le=1, description="lowest score of a word of the prompt"
     )
-    batch_size: int = Field(default=8, ge=1, le=1024, description="images at a time")
+    side: int = Field(
+        default=800,
+        ge=32,
+        le=2048,
+        description="short side in pixels at which images are looked at; the published models: 800",
+    )
+    batch_size: int = Field(
+        default=8, ge=1, le=1024, description="images of one size at a time; halved when memory runs out"
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="where it runs")
 
 
@@ -93,7 +106,8 @@ class BackgroundConfig(BaseModel):
         default=None,
         ge=8,
         le=4096,
-        description="side that is generated, in pixels; the model's own where unset",
+        multiple_of=8,
+        description="side that is generated, in pixels, a multiple of 8; the model's own where unset",
     )
     negative_prompt: str | None = Field(default=None, description="what the picture must not show")
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
@@ -102,7 +116,8 @@ class BackgroundConfig(BaseModel):
     variant: str | None = Field(default=None, description="of the weights, such as fp16")
     vae: str | None = Field(default=None, description="another VAE (local folder or hub id)")
     lora: str | None = Field(
-        default=None, description="LoRA weights (LCM, Lightning): local file, folder or hub id"
+        default=None,
+        description="LoRA weights (LCM, Lightning): local file, folder, hub id or OWNER/NAME/FILE.safetensors",
     )
     attention_slicing: bool = Field(default=False, description="less memory, slower")
     offload: Literal["none", "model", "sequential"] = Field(
@@ -157,6 +172,12 @@ class GatesConfig(BaseModel):
         le=255,
         description="standard deviation in grey levels, below which a background is blank",
     )
+    black_level: float = Field(
+        default=8.0,
+        ge=0,
+        le=255,
+        description="grey level that both mean and standard deviation of a black background stay below",
+    )
     redetect: bool = Field(
         default=True, description="refuse a background on which the detector sees the subject"
     )
@@ -166,10 +187,10 @@ class GatesConfig(BaseModel):
         description="folder of a finished trial, as a judge: refuse what it gets confidently wrong, or finds too easy",
     )
     wrong_confidence: float = Field(
-        default=0.9, ge=0, le=1, description="confidence that makes an error confident"
+        default=0.9, ge=0, le=1, description="confidence that makes an error confident; at 1 none is"
     )
     easy_confidence: float = Field(
-        default=1.0, ge=0, le=1, description="confidence that makes an image too easy"
+        default=1.0, ge=0, le=1, description="confidence that makes an image too easy; at 1 none is"
     )
 
 
