@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.trials import tiny_data
+from tests.training.trials import SOURCES, tiny_data, write_set
 from tools.datasets.cached import CachedDataset
 
 
@@ -28,3 +28,9 @@ def _one_thread() -> Iterator[None]:
 def root(tmp_path: Path) -> Path:
     """Where trials of one test lie."""
     return tmp_path / "trials"
+
+
+@pytest.fixture
+def folder(tinted: CachedDataset, tmp_path: Path) -> Path:
+    """Seven synthetic images of the tinted training images."""
+    return write_set(tmp_path / "set", SOURCES, tinted.split("train").labels[SOURCES])

@@ -1,6 +1,7 @@
 """A tiny real data set and tiny trials on it, for every test that trains."""
 
 import io
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ from tools.policy.canonical import canonical_json, parse_one_line
 from tools.training.config import ModelConfig, Recipe, TrainingConfig, TrialSpec
 from tools.training.recipes import resolve_recipe
 from tools.training.store import TrialStore, trial_key
+from tools.training.synthetic import Mixing, Synthetic
 
 CLASSES = 3
 SIZE = 16
 TRAIN = 33
 """Four batches of 8 and one image, which joins the fourth."""
 HELD_OUT = 15
+SOURCES = np.array([0, 0, 0, 5, 2, 2, 30])
+"""Of seven synthetic images, which make a fifth batch."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,13 @@ def tiny_trial(
     seed: int = 0,
     model: str = "shufflenet_v2_x0_5",
     loader_workers: int = 0,
+    synthetic: Synthetic | None = None,
     **recipe: Any,
 ) -> TrialSpec:
     """`policy` is a line of text as `one_line` writes it; `recipe` are fields that differ from `tiny_recipe`."""
     canonical = canonical_json(parse_one_line(policy))
     config, resolved = ModelConfig(name=model), tiny_recipe(**recipe)
-    key = trial_key(canonical, cached.fingerprint, config, resolved, seed, 1)
+    key = trial_key(canonical, cached.fingerprint, config, resolved, seed, 1, synthetic)
     return TrialSpec(
         key=key,
         policy=canonical,
@@ -83,6 +88,7 @@ def tiny_trial(
         seed=seed,
         directory=TrialStore(root).directory(key),
         loader_workers=loader_workers,
+        synthetic=synthetic,
     )
 
 
@@ -97,3 +103,20 @@ def numbers(result: Any) -> Any:
 
 def silent(report: Any) -> None:
     """Nobody listens."""
+
+
+def write_set(folder: Path, sources: np.ndarray, labels: np.ndarray, key: str = "ab12") -> Path:
+    """Noise, as a set of synthetic images."""
+    folder.mkdir(parents=True)
+    pixels = np.random.default_rng(9).integers(0, 256, (len(sources), SIZE, SIZE, 3), dtype=np.uint8)
+    np.save(folder / "pixels.npy", pixels)
+    np.save(folder / "labels.npy", labels.astype(np.int64))
+    np.save(folder / "sources.npy", sources.astype(np.int64))
+    about = {"key": key, "image_size": SIZE, "images": len(sources), "scale": 0.2}
+    (folder / "set.json").write_text(json.dumps(about))
+    return folder
+
+
+def mixed(folder: Path, mixing: Mixing) -> Synthetic:
+    """As a trial is given the set that `write_set` wrote."""
+    return Synthetic(folder=folder, key="ab12", mixing=mixing)

@@ -16,6 +16,7 @@ from tools.policy.canonical import from_canonical
 from tools.training.config import TrialSpec
 from tools.training.orphans import exit_with_parent
 from tools.training.seeds import Stream, derived_seed
+from tools.training.synthetic import Mixing, Synthetic, SyntheticSet, open_synthetic
 
 
 @dataclass(frozen=True)
@@ -27,22 +28,63 @@ class Batch:
     """(B,) int64."""
 
 
+class Mixture:
+    """Real and synthetic images as one row of numbers, and which of them an epoch has.
+
+    Real images have the numbers 0..N-1, as in the training split; synthetic ones N..N+M-1, as in their set.
+    """
+
+    def __init__(self, real: int, sources: np.ndarray, mixing: Mixing) -> None:
+        """`real` is N; `sources` int64 (M,), each in 0..N-1."""
+        self._real, self._mixing = real, mixing
+        self._synthetic = len(sources)
+        if mixing.mode == "replace":
+            self._by_source = real + np.argsort(sources, kind="stable")
+            self._versions = np.bincount(sources, minlength=real)
+            self._first = np.cumsum(self._versions) - self._versions
+
+    @property
+    def images(self) -> int:
+        """Images of an epoch."""
+        both = self._mixing.mode == "extra" and not self._mixing.step_matched
+        return self._real + self._synthetic if both else self._real
+
+    def draw(self, order: np.random.Generator) -> np.ndarray:
+        """The images of an epoch in their order, int64 (images,); `order` is new, and the epoch's own.
+
+        'extra' shuffles both kinds; step-matched it keeps as many as there are real ones, each at most once.
+        'replace' keeps the order of the real images alone, so that a trial without synthetic ones meets the same
+        sources at the same steps; what happens to an image follows from the generator and its number.
+        """
+        if self._mixing.mode == "extra":
+            return order.permutation(self._real + self._synthetic)[: self.images]
+        shuffled = order.permutation(self._real)
+        chance, choice = order.random((self._real, 2)).T
+        replaced = np.flatnonzero((chance < self._mixing.probability) & (self._versions > 0))
+        version = (choice[replaced] * self._versions[replaced]).astype(np.int64)
+        shown = np.arange(self._real)
+        shown[replaced] = self._by_source[self._first[replaced] + version]
+        return shown[shuffled]
+
+
 class EpochBatches(Sampler[Batch]):
     """The batches of one epoch in an order that follows from the trial's seed and the epoch alone.
 
-    Every image comes once. A remainder of a single image joins the batch before it, because batch
-    normalisation cannot learn from one; any other remainder is a batch of its own.
+    Every image comes once, or as a mixture with synthetic ones draws it. A remainder of a single image joins the
+    batch before it, because batch normalisation cannot learn from one; any other remainder is a batch of its own.
     """
 
-    def __init__(self, images: int, batch_size: int, seed: int) -> None:
-        """`images` at least 2, `batch_size` at least 2."""
+    def __init__(self, images: int, batch_size: int, seed: int, mixture: Mixture | None = None) -> None:
+        """`images` (real ones) at least 2, `batch_size` at least 2."""
         if images < 2:
             raise DataError(f"the training split has {images} image(s): training needs at least 2")
-        self._images, self._seed = images, seed
-        starts = list(range(0, images, batch_size))
-        if images - starts[-1] == 1 and len(starts) > 1:
+        self._seed, self._mixture = seed, mixture
+        self.images = images if mixture is None else mixture.images
+        """In one epoch, synthetic ones included."""
+        starts = list(range(0, self.images, batch_size))
+        if self.images - starts[-1] == 1 and len(starts) > 1:
             starts.pop()
-        self._cuts = list(zip(starts, [*starts[1:], images], strict=True))
+        self._cuts = list(zip(starts, [*starts[1:], self.images], strict=True))
         self.epoch = 1
         """Set before each epoch, counted from 1."""
 
@@ -51,28 +93,47 @@ class EpochBatches(Sampler[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         order = np.random.default_rng(derived_seed(self._seed, Stream.ORDER, self.epoch))
-        shuffled = order.permutation(self._images)
+        shuffled = order.permutation(self.images) if self._mixture is None else self._mixture.draw(order)
         for number, (start, stop) in enumerate(self._cuts):
             seed = derived_seed(self._seed, Stream.AUGMENTATION, self.epoch, number)
             yield Batch(seed, shuffled[start:stop])
 
 
 class TrainingImages(Dataset):
-    """Augmented training images; picklable into loader processes, which open the cache for themselves."""
+    """Augmented training images; picklable into loader processes, which open them on disk for themselves.
 
-    def __init__(self, cache: Path, policy: str, image_size: int, classes: int) -> None:
+    Numbered as in `Mixture`: the real ones, then the synthetic ones.
+    """
+
+    def __init__(
+        self, cache: Path, policy: str, image_size: int, classes: int, synthetic: Synthetic | None = None
+    ) -> None:
         """`policy` is canonical JSON; the rest as in `TrialSpec`."""
         self._cache, self._policy = cache, policy
         self._image_size, self._classes = image_size, classes
+        self._synthetic = synthetic
 
     def __getstate__(self) -> dict[str, object]:
-        opened = ("view", "policy")
+        opened = ("view", "synthetic", "policy")
         return {name: value for name, value in vars(self).items() if name not in opened}
 
     @cached_property
     def view(self) -> SplitView:
-        """The training split."""
+        """The training split: the real images."""
         return open_cache(self._cache).split("train")
+
+    @cached_property
+    def synthetic(self) -> SyntheticSet | None:
+        """The synthetic images, where the trial has any.
+
+        Raises:
+            DataError: they cannot be opened, or were not made from this training split.
+        """
+        if self._synthetic is None:
+            return None
+        opened = open_synthetic(self._synthetic.folder, self._synthetic.key)
+        opened.refuse_unless_made_for(self.view.labels, self._classes, self._image_size)
+        return opened
 
     @cached_property
     def policy(self) -> BuiltPolicy:
@@ -80,16 +141,41 @@ class TrainingImages(Dataset):
         return build(from_canonical(self._policy), self._image_size, self._classes)
 
     def __len__(self) -> int:
-        return len(self.view.labels)
+        return len(self.view) + (0 if self.synthetic is None else len(self.synthetic))
 
     def __getitems__(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Images uint8 (B, 3, S, S) and labels int64 (B,), the same whichever process asks."""
-        labels = torch.from_numpy(np.asarray(self.view.labels)[batch.indices])
+        pixels, labels = self._read(batch.indices)
         if self.policy.is_identity:
-            return torch.from_numpy(self.view.images[batch.indices]).permute(0, 3, 1, 2), labels
+            return torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.from_numpy(labels)
         torch.manual_seed(batch.seed)
-        augmented = [self.policy.augment(np.asarray(self.view.images[index])) for index in batch.indices]
-        return torch.stack(augmented), labels
+        return torch.stack([self.policy.augment(image) for image in pixels]), torch.from_numpy(labels)
+
+    def _read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Copies of the batch's images and labels; nothing else of either kind is read from disk."""
+        view, synthetic = self.view, self.synthetic
+        if synthetic is None:
+            return np.asarray(view.images)[indices], view.labels[indices]
+        real = indices < len(view)
+        made = indices[~real] - len(view)
+        pixels = np.empty((len(indices), *view.images.shape[1:]), dtype=np.uint8)
+        labels = np.empty(len(indices), dtype=np.int64)
+        pixels[real], labels[real] = view.images[indices[real]], view.labels[indices[real]]
+        pixels[~real], labels[~real] = synthetic.pixels[made], synthetic.labels[made]
+        return pixels, labels
+
+
+def epoch_batches(spec: TrialSpec, images: TrainingImages) -> EpochBatches:
+    """The batches of a trial over `images`, which were made for it.
+
+    Raises:
+        DataError: there are too few real images, or the synthetic ones do not suit them.
+    """
+    real, synthetic = len(images.view), images.synthetic
+    if spec.synthetic is None or synthetic is None:
+        return EpochBatches(real, spec.recipe.batch_size, spec.seed)
+    mixture = Mixture(real, np.asarray(synthetic.sources), spec.synthetic.mixing)
+    return EpochBatches(real, spec.recipe.batch_size, spec.seed, mixture)
 
 
 def training_loader(

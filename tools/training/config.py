@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tools.training.synthetic import Synthetic
+
 _FROZEN = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
@@ -92,3 +94,5 @@ class TrialSpec(BaseModel):
     directory: Path
     """The trial's own folder: epochs.jsonl, checkpoint, weights, result.json."""
     loader_workers: int = 0
+    synthetic: Synthetic | None = None
+    """Images that are trained on besides, or in place of, the real ones."""

@@ -10,7 +10,7 @@ from torch import nn
 
 from tools.datasets.cached import open_cache
 from tools.errors import AugurError
-from tools.training.batches import EpochBatches, TrainingImages, training_loader
+from tools.training.batches import TrainingImages, epoch_batches, training_loader
 from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
 from tools.training.environment import environment
@@ -86,8 +86,8 @@ class _Training:
         self._spec, self._device = spec, device
         recipe = spec.recipe
         self._precision = precision_for(device, recipe.amp)
-        self._images = TrainingImages(spec.cache, spec.policy, spec.image_size, spec.classes)
-        self._batches = EpochBatches(len(self._images), recipe.batch_size, spec.seed)
+        self._images = TrainingImages(spec.cache, spec.policy, spec.image_size, spec.classes, spec.synthetic)
+        self._batches = epoch_batches(spec, self._images)
         self._loader = training_loader(spec, self._images, self._batches, device)
         self._validation = open_cache(spec.cache).split("validation")
         pretrained = spec.model.weights is not None
@@ -200,9 +200,9 @@ class _Training:
             if (step + 1) % _CHECK_EVERY == 0:
                 _refuse_non_finite(losses, epoch)
         _refuse_non_finite(losses, epoch)
-        if int(sizes.sum()) != len(self._images):
+        if int(sizes.sum()) != self._batches.images:
             raise AugurError(
-                f"epoch {epoch} counted {int(sizes.sum())} training images, but the split has {len(self._images)}"
+                f"epoch {epoch} counted {int(sizes.sum())} training images instead of {self._batches.images}"
             )
         return float((losses.cpu().double() * sizes).sum() / sizes.sum()), rate
 

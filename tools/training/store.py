@@ -19,6 +19,7 @@ from filelock import FileLock
 from tools.datasets.types import Split
 from tools.errors import ConfigurationError
 from tools.training.config import ModelConfig, Recipe
+from tools.training.synthetic import Synthetic
 from tools.training.types import Scores, TrialResult
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def trial_key(
     recipe: Recipe,
     seed: int,
     schema_version: int,
+    synthetic: Synthetic | None = None,
 ) -> str:
     """SHA-256 (64 hex digits) over everything that decides a trial's outcome besides the machine.
 
@@ -47,6 +49,8 @@ def trial_key(
         recipe: resolved.
         seed: the trial's.
         schema_version: of the proposal's meaning.
+        synthetic: counts by the key of the set and by how it is mixed in, wherever its folder lies. It enters the key
+            only where there is one, so that trials without keep theirs.
 
     Raises:
         ConfigurationError: the weights file cannot be read.
@@ -62,6 +66,8 @@ def trial_key(
         "seed": seed,
         "schema": schema_version,
     }
+    if synthetic is not None:
+        content["synthetic"] = {"key": synthetic.key, **synthetic.mixing.decisive()}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,0 +1,211 @@
+"""Synthetic training images: a set of them on disk, and how a trial mixes it with the real ones. Light.
+
+A set is a folder, written once and only read by trials:
+
+    pixels.npy    uint8 (M, S, S, 3), RGB, C-order; read through a memory map
+    labels.npy    int64 (M,), index into the classes
+    sources.npy   int64 (M,), row of the training split that the image was made from, from 0
+    set.json      {"key": hex, "image_size": S, "images": M}; anything else in it is not read
+
+Which images an epoch has is decided in `batches.py`; how images are made, in `tools.aga`. Validation and test
+images are read elsewhere and never come from here.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tools.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+ABOUT = "set.json"
+PIXELS = "pixels.npy"
+LABELS = "labels.npy"
+SOURCES = "sources.npy"
+
+_REMEDY = "delete the folder, and make the set again"
+
+
+class Mixing(BaseModel):
+    """How synthetic images enter an epoch."""
+
+    model_config = _FROZEN
+
+    mode: Literal["extra", "replace"] = Field(
+        default="extra",
+        description="'extra': every synthetic image beside the real ones; 'replace': in place of its source",
+    )
+    probability: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="that a real image gives way to one of its own synthetic ones (mode 'replace')",
+    )
+    step_matched: bool = Field(
+        default=False,
+        description="as many images in an epoch as there are real ones, drawn from both (mode 'extra'), so that a "
+        "gain is not merely more steps",
+    )
+
+    def decisive(self) -> dict[str, Any]:
+        """The fields that training depends on in this mode: what a trial's key is made of.
+
+        'replace' has the steps of the real images anyway; 'extra' replaces nothing.
+        """
+        return self.model_dump(exclude={"step_matched"} if self.mode == "replace" else {"probability"})
+
+
+class Synthetic(BaseModel):
+    """The synthetic images of a trial."""
+
+    model_config = _FROZEN
+
+    folder: Path
+    """Of the set."""
+    key: str = Field(pattern=r"^[0-9a-f]+$")
+    """Hex; names the content of the set, wherever it lies. Must equal the one in its set.json."""
+    mixing: Mixing = Mixing()
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticSet:
+    """An opened set. Pickles as its place on disk, never as pixels."""
+
+    folder: Path
+    key: str
+    pixels: "np.memmap"
+    """uint8 (M, S, S, 3), RGB, read-only."""
+    labels: "np.ndarray"
+    """int64 (M,), memory-mapped."""
+    sources: "np.ndarray"
+    """int64 (M,), memory-mapped: rows of the training split."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open_synthetic, (self.folder, self.key)
+
+    def refuse_unless_made_for(self, training_labels: "np.ndarray", classes: int, image_size: int) -> None:
+        """Refuses a set that was made from other images than those of the training split.
+
+        Args:
+            training_labels: int64 (N,), of the training split.
+            classes: of the classifier.
+            image_size: side of the training images in pixels.
+
+        Raises:
+            DataError: the size differs, a label is no class, a source is no training image, or an image is
+                labelled otherwise than its source.
+        """
+        if self.pixels.shape[1] != image_size:
+            raise DataError(
+                f"the synthetic images in {self.folder} are {self.pixels.shape[1]} px, the training images "
+                f"{image_size} px: make the set again at {image_size} px"
+            )
+        outside = (self.labels < 0) | (self.labels >= classes)
+        if outside.any():
+            row = int(outside.argmax())
+            raise DataError(
+                f"synthetic image {row} in {self.folder} has the label {self.labels[row]}, but the classes are "
+                f"0..{classes - 1}: the set is of another data set; make one from this one's training split"
+            )
+        images = len(training_labels)
+        outside = (self.sources < 0) | (self.sources >= images)
+        if outside.any():
+            row = int(outside.argmax())
+            raise DataError(
+                f"synthetic image {row} in {self.folder} was made from row {self.sources[row]}, but the training "
+                f"split has the rows 0..{images - 1}: make the set again from this training split"
+            )
+        differs = training_labels[self.sources] != self.labels
+        if differs.any():
+            row = int(differs.argmax())
+            raise DataError(
+                f"synthetic image {row} in {self.folder} has the label {self.labels[row]}, its source (row "
+                f"{self.sources[row]} of the training split) {training_labels[self.sources[row]]}: the set is of "
+                "another split; make it again from this training split"
+            )
+
+
+class _About(BaseModel):
+    """What is read of set.json."""
+
+    key: str
+    image_size: int = Field(ge=1)
+    images: int = Field(ge=0)
+
+
+def open_synthetic(folder: Path, key: str | None = None) -> SyntheticSet:
+    """Opens a set without reading its pixels.
+
+    Args:
+        folder: of the set.
+        key: that the set must have; None takes any.
+
+    Raises:
+        DataError: a file is missing or damaged, sizes or dtypes disagree, the key is another, or the set is empty.
+    """
+    about = _about(folder)
+    if key is not None and about.key != key:
+        raise DataError(
+            f"{folder} holds the synthetic images {about.key}, but the trial needs {key}: give the folder of "
+            f"that set, or {_REMEDY}"
+        )
+    if about.images == 0:
+        raise DataError(
+            f"{folder} holds no synthetic images: train without them, or loosen the gates (aga.gates)"
+        )
+    side = about.image_size
+    return SyntheticSet(
+        folder,
+        about.key,
+        _mapped(folder / PIXELS, "uint8", (about.images, side, side, 3)),
+        _mapped(folder / LABELS, "int64", (about.images,)),
+        _mapped(folder / SOURCES, "int64", (about.images,)),
+    )
+
+
+def _about(folder: Path) -> _About:
+    file = folder / ABOUT
+    try:
+        return _About.model_validate(json.loads(file.read_text("utf-8")), strict=True)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{folder} is no finished set of synthetic images ({ABOUT} is missing): make it, or give another folder"
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"{file} cannot be read ({error.strerror}): check the path and its permissions"
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise DataError(f"{file} is not as it should be ({place}: {first['msg']}): {_REMEDY}") from error
+    except ValueError as error:
+        raise DataError(f"{file} is damaged ({error}): {_REMEDY}") from error
+
+
+def _mapped(file: Path, dtype: str, shape: tuple[int, ...]) -> "np.memmap":
+    import numpy as np
+
+    try:
+        array = np.lib.format.open_memmap(file, mode="r")
+    except FileNotFoundError as error:
+        raise DataError(f"{file} is missing: {_REMEDY}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be opened ({error}): {_REMEDY}") from error
+    if array.dtype != np.dtype(dtype) or array.shape != shape or not array.flags.c_contiguous:
+        order = "C-order" if array.flags.c_contiguous else "Fortran order"
+        raise DataError(
+            f"{file} holds {array.dtype} {array.shape} in {order}, but by its {ABOUT} it should be {dtype} {shape} in "
+            f"C-order: {_REMEDY}"
+        )
+    return array
