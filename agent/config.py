@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from tools.aga.config import AgaConfig
 from tools.datasets.config import DataConfig
 from tools.execution.config import ExecutionConfig
 from tools.training.config import ModelConfig, TrainingConfig
@@ -86,6 +87,11 @@ class SearchConfig(BaseModel):
         pattern=r"^\d+(-\d+)?$",
         description="operations in a policy: a number (the paper: 2 or 3) or a range",
     )
+    backgrounds: Literal["auto", "off", "optional", "always"] = Field(
+        default="auto",
+        description="whether proposals carry prompts for new backgrounds (AGA): 'optional' leaves it to the arm; "
+        "'auto' is that for photographs of subjects, and 'off' where the whole image is the subject (scans, tissue)",
+    )
     iterations: int = Field(default=8, ge=0, le=10_000, description="rounds of proposing and training")
     seeds: int = Field(default=3, ge=1, le=100, description="trials of each proposal")
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="of the study; trial seeds count up from it")
@@ -148,5 +154,6 @@ class StudyConfig(BaseModel):
     training: TrainingConfig = TrainingConfig()
     execution: ExecutionConfig = ExecutionConfig()
     search: SearchConfig = SearchConfig()
+    aga: AgaConfig = AgaConfig()
     llm: LLMConfig = LLMConfig()
     budget: BudgetConfig = BudgetConfig()

@@ -27,7 +27,6 @@ from evaluators.report.report import (
     points,
     write_markdown,
 )
-from tools.policy.canonical import one_line
 from tools.policy.export import as_python
 
 
@@ -141,7 +140,7 @@ def _compare(
     return [
         compare(
             name=c.name,
-            policy=one_line(c.proposal.as_policy()),
+            policy=c.proposal.in_one_line(),
             role=role(c),
             validation=validation[c.name],
             test=scores.get(c.name),
@@ -215,7 +214,7 @@ def _facts(context: Context) -> list[tuple[str, str]]:
 def _line(record: IterationRecord) -> IterationLine:
     return IterationLine(
         name=record.name,
-        policy=one_line(record.proposal.as_policy()),
+        policy=record.proposal.in_one_line(),
         mean=record.mean,
         std=record.std,
         gain=record.gain,

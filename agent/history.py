@@ -7,6 +7,8 @@ from typing import Literal
 from agent.proposal import Proposal
 from tools.datasets.types import Card
 
+Backgrounds = Literal["off", "optional", "always"]
+
 
 @dataclass(frozen=True)
 class TrialRecord:
@@ -42,6 +44,10 @@ class IterationRecord:
     gain_interval: tuple[float, float] | None
     """95% interval of the gain; None with fewer than two pairs."""
     within_noise: bool | None
+    generated: str = ""
+    """What became of its backgrounds: images made, and how many each gate refused; empty without backgrounds."""
+    sheet: Path | None = None
+    """Contact sheet of its synthetic images."""
 
 
 @dataclass(frozen=True)
@@ -84,5 +90,7 @@ class History:
     """Of the iteration now being proposed, oldest first."""
     budget_left: str = ""
     """One line of text."""
+    backgrounds: Backgrounds = "off"
+    """Whether a proposal may, or must, have background prompts."""
     incumbent: IterationRecord | None = field(default=None)
     """The best so far by mean validation accuracy, baselines left out."""

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tools.aga.config import PromptSet
+from tools.policy.canonical import canonical_json, one_line
 from tools.policy.policy import Operation, Policy
 
 SCHEMA_VERSION = 1
@@ -9,18 +11,47 @@ SCHEMA_VERSION = 1
 
 
 class Proposal(BaseModel):
-    """Flat on purpose: no union, no free-form dict, no recursion, every field required (OpenAI strict, Gemini)."""
+    """Flat on purpose: no union, no free-form dict, no recursion, every field required (OpenAI strict, Gemini).
+
+    That an LLM must give `backgrounds` as well, where they are asked for, is said by its wire schema; here they may
+    be left out, since most proposals have none.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     hypothesis: str = Field(
-        description="why this policy should help this classifier on these images, in a sentence or two"
+        description="why this proposal should help this classifier on these images, in a sentence or two"
     )
     expected_gain: float = Field(
         description="expected change of the metric over no augmentation, in accuracy points"
     )
     policy: list[Operation] = Field(description="operations in the order in which they are applied")
+    backgrounds: list[PromptSet] = Field(
+        default_factory=list,
+        description="what synthetic training images are made from: one set of background prompts, or none",
+    )
 
     def as_policy(self) -> Policy:
         """The policy alone."""
         return Policy(operations=self.policy)
+
+    @property
+    def prompts(self) -> PromptSet | None:
+        """The background prompts, if any. Vet lets no proposal pass that has two sets."""
+        return self.backgrounds[0] if self.backgrounds else None
+
+    @property
+    def identity(self) -> str:
+        """Equal for proposals that train alike, whatever they hope for."""
+        return canonical_json(self.as_policy()) + "".join(item.model_dump_json() for item in self.backgrounds)
+
+    def in_one_line(self) -> str:
+        """The policy in the form that people paste, and the backgrounds in short."""
+        policy = one_line(self.as_policy()) if self.policy or not self.backgrounds else ""
+        parts = [policy] if policy else []
+        for item in self.backgrounds:
+            sets = f"{len(item.instructions)}×{len(item.settings)}×{len(item.times)} prompts"
+            turn = f", ±{item.max_rotation:g}°" if item.max_rotation else ""
+            zoom = f", zoom {item.min_scale:g} to {item.max_scale:g}"
+            parts.append(f"backgrounds({item.scale:g}×, {item.subject}, {sets}{turn}{zoom})")
+        return " + ".join(parts)

@@ -52,6 +52,8 @@ class Setting:
         if choices:
             return "{" + ",".join(choices) + "}"
         kind = self._kinds()[0]
+        if get_origin(kind) is dict:
+            return "NAME=VALUE,…"
         return "NAME,…" if get_origin(kind) is list else _METAVARS[kind]
 
     @property
@@ -86,6 +88,8 @@ class Setting:
             words = "one of " + ", ".join(self.choices)
         elif get_origin(kind) is list:
             words = "names with commas between them, or [] for none"
+        elif get_origin(kind) is dict:
+            words = "pairs NAME=VALUE with commas between them"
         elif kind is str:
             words = self.field.description or "text"
         else:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from agent.context import REFERENCE
 from agent.history import IterationRecord
 from agent.terminal import Row
-from tools.policy.canonical import one_line
 
 
 def table_rows(records: Sequence[IterationRecord]) -> list[Row]:
@@ -14,7 +13,7 @@ def table_rows(records: Sequence[IterationRecord]) -> list[Row]:
         Row(
             number=str(record.number) if record.number else "",
             name=record.name,
-            policy=one_line(record.proposal.as_policy()),
+            policy=record.proposal.in_one_line(),
             mean=record.mean,
             std=record.std,
             gain=record.gain,

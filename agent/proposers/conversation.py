@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 from agent.history import History
 from agent.proposers.results import feedback_values
 from prompts import render
-from tools.policy.canonical import one_line
 from tools.policy.catalogue import CATALOGUE, default_operation, describe_catalogue
 from tools.policy.policy import Policy
 from tools.policy.safety import Finding, lint
@@ -78,7 +77,7 @@ def _independent(history: History) -> str:
         "independent",
         iteration=history.iteration,
         iterations=history.iterations,
-        tried=[one_line(record.proposal.as_policy()) for record in history.past],
+        tried=[record.proposal.in_one_line() for record in history.past],
     )
 
 

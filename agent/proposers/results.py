@@ -6,7 +6,6 @@ from statistics import fmean
 from typing import Any, Literal
 
 from agent.history import History, IterationRecord
-from tools.policy.canonical import one_line
 
 BEST_ROWS = 40
 LATEST_ROWS = 20
@@ -85,7 +84,7 @@ def row_of(record: IterationRecord, history: History) -> Row:
     recalls = _recalls(record, history)
     return Row(
         name=record.name,
-        policy=one_line(record.proposal.as_policy()),
+        policy=record.proposal.in_one_line(),
         hypothesis=record.proposal.hypothesis if record.number > 0 else "",
         expected_gain=record.proposal.expected_gain,
         mean=record.mean,

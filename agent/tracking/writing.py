@@ -11,7 +11,6 @@ from mlflow.entities import Metric, Param, Run, RunTag
 
 from agent.tracking.reading import Candidate, Phase, Reader
 from evaluators.statistics import Interval
-from tools.policy.canonical import one_line
 from tools.training.types import EpochReport, TrialResult
 
 _TAG_LIMIT = 4000
@@ -47,7 +46,7 @@ class Tracking(Reader):
 
     def open_candidate(self, candidate: Candidate, phase: Phase, warnings: Iterable[str] = ()) -> str:
         """Find or create the run of `candidate` in `phase`."""
-        policy = one_line(candidate.proposal.as_policy())
+        policy = candidate.proposal.in_one_line()
         tags = {
             "phase": phase,
             "candidate": candidate.name,
@@ -79,7 +78,7 @@ class Tracking(Reader):
         run = self._find_or_create(
             "trial", f"seed {seed}", tags, candidate_run, by=("phase", "candidate", "trial_key")
         )
-        policy = one_line(candidate.proposal.as_policy())
+        policy = candidate.proposal.in_one_line()
         self.client.log_batch(
             run.info.run_id, params=[Param("seed", str(seed)), Param("policy", policy[:6000])]
         )

@@ -36,13 +36,15 @@ def valid_text(setting: Setting) -> str:
     if setting.choices:
         return next(choice for choice in setting.choices if choice != setting.default)
     if kind is bool:
-        return "true"
+        return "false" if setting.default else "true"
     if kind in (int, float):
         return _number(setting, kind)
     if kind is Path:
         return "some/folder"
     if get_origin(annotation) is list:
         return "first,second"
+    if get_origin(annotation) is dict:
+        return "first=one,second=two"
     patterns = [m.pattern for m in setting.field.metadata if getattr(m, "pattern", None)]
     return TEXTS[patterns[0] if patterns else None]
 
@@ -51,7 +53,8 @@ def _number(setting: Setting, kind: type) -> str:
     limits = setting.field.metadata
     low = max((getattr(m, "ge", None) or getattr(m, "gt", None) or 0 for m in limits), default=0)
     high = min((x for m in limits if (x := getattr(m, "le", None) or getattr(m, "lt", None))), default=None)
-    candidates = [low + 1, low + 2, high] if kind is int else [low + 0.25 * ((high or 2) - low), high]
+    step = next((m.multiple_of for m in limits if getattr(m, "multiple_of", None)), 1)
+    candidates = [low + step, low + 2 * step, high] if kind is int else [low + 0.25 * ((high or 2) - low), high]
     allowed = TypeAdapter(setting.field.rebuild_annotation())
     for candidate in candidates:
         if candidate is not None and candidate != setting.default:

@@ -4,11 +4,37 @@ Defaults are given by name (`default=`), for a type checker to see that the fiel
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from tools.training.synthetic import Mixing
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _split_pairs(value: Any) -> Any:
+    """'a=b,c=d' as a mapping, so that a variable and a flag say it as easily as a file."""
+    if not isinstance(value, str):
+        return value
+    pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+    if not all(equals for _, equals, _ in pairs):
+        raise ValueError(f"is not written as NAME=VALUE,…: {value!r}")
+    return {name.strip(): text.strip() for name, _, text in pairs}
+
+
+def _split_options(value: Any) -> Any:
+    """The same with values as YAML reads them: numbers, true and false, else text."""
+    if not isinstance(value, str):
+        return value
+    import yaml
+
+    return {name: yaml.safe_load(text) for name, text in _split_pairs(value).items()}
+
+
+def _none_is_a_word(value: Any) -> Any:
+    """Where 'none' is one of the choices, it is no unset value."""
+    return "none" if value is None else value
 
 
 class DetectorConfig(BaseModel):
@@ -16,7 +42,9 @@ class DetectorConfig(BaseModel):
 
     model_config = _FROZEN
 
-    kind: Literal["none", "dataset", "groundingdino", "transformers"] = Field(
+    kind: Annotated[
+        Literal["none", "dataset", "groundingdino", "transformers"], BeforeValidator(_none_is_a_word)
+    ] = Field(
         default="none",
         description="'none': the centre of the image; 'dataset': given boxes; 'groundingdino': groundingdino-py; "
         "'transformers': its port",
@@ -99,8 +127,11 @@ class BackgroundConfig(BaseModel):
     scheduler: str | None = Field(
         default=None, description="class of diffusers, such as LCMScheduler; the model's own where unset"
     )
-    scheduler_options: dict[str, str | int | float | bool] = Field(
-        default_factory=dict, description="for the scheduler, such as timestep_spacing=trailing (Lightning)"
+    scheduler_options: Annotated[dict[str, str | int | float | bool], BeforeValidator(_split_options)] = (
+        Field(
+            default_factory=dict,
+            description="for the scheduler, such as timestep_spacing=trailing (Lightning)",
+        )
     )
     size: int | None = Field(
         default=None,
@@ -120,7 +151,7 @@ class BackgroundConfig(BaseModel):
         description="LoRA weights (LCM, Lightning): local file, folder, hub id or OWNER/NAME/FILE.safetensors",
     )
     attention_slicing: bool = Field(default=False, description="less memory, slower")
-    offload: Literal["none", "model", "sequential"] = Field(
+    offload: Annotated[Literal["none", "model", "sequential"], BeforeValidator(_none_is_a_word)] = Field(
         default="none", description="keep what is not at work in the CPU's memory"
     )
     batch_size: int = Field(
@@ -199,7 +230,7 @@ class AgaConfig(BaseModel):
 
     model_config = _FROZEN
 
-    subjects: dict[str, str] = Field(
+    subjects: Annotated[dict[str, str], BeforeValidator(_split_pairs)] = Field(
         default_factory=dict,
         description="class → superclass for the detector; else the data set's, or the proposal's",
     )
@@ -226,6 +257,7 @@ class AgaConfig(BaseModel):
     background: BackgroundConfig = BackgroundConfig()
     compose: ComposeConfig = ComposeConfig()
     gates: GatesConfig = GatesConfig()
+    mixing: Mixing = Mixing()
 
 
 class PromptSet(BaseModel):
