@@ -115,6 +115,13 @@ class TestSoftEdge:
         row = opacity(rectangle(20, 70, 20, 70), Placement(), edge=4)[45]
         assert row[18:26] == pytest.approx([0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1], abs=0.005)
 
+    @pytest.mark.parametrize("edge", [0.3, 1, 1.5, 1.6, 5])
+    def test_opacity_is_the_depth_below_the_outline_in_widths(self, edge: float):
+        mask = ellipse() ^ ellipse(-50, (9, 6))
+        mask[30:34, 20:40] = True
+        expected = np.clip((depth_of(mask) - 0.5) / edge, 0, 1)
+        assert np.abs(opacity(mask, Placement(), edge) - expected).max() <= 0.03
+
     @pytest.mark.parametrize("scale", [0.3, 0.5, 0.8, 1.25, 2])
     def test_its_width_is_one_of_the_result_whatever_the_scale(self, scale: float):
         row = opacity(rectangle(28, 68, 28, 68), Placement(scale=scale), edge=3)[SIDE // 2, : SIDE // 2]
@@ -203,6 +210,17 @@ class TestDegenerate:
         picture, placed = composite(noise(0), np.zeros((SIDE, SIDE), dtype=bool), noise(1), placement, edge=1)
         assert np.array_equal(picture, noise(1))
         assert not placed.any()
+
+    @pytest.mark.parametrize("edge", [0, 2])
+    def test_a_mask_read_by_pillow_is_any_mask(self, edge: float):
+        """Its True is the byte 255."""
+        read = np.asarray(Image.fromarray(boot()))
+        assert read.dtype == bool
+        expected = composite(noise(0), boot(), noise(1), Placement(rotation=10), edge)
+        for one, other in zip(
+            composite(noise(0), read, noise(1), Placement(rotation=10), edge), expected, strict=True
+        ):
+            assert np.array_equal(one, other)
 
     @pytest.mark.parametrize("rotation", [0, 10])
     @pytest.mark.parametrize("move", [(500, 0), (-500, 0), (0, 500), (0, -500)])

@@ -6,109 +6,19 @@ ever shown, and the pixels that masks most often get wrong, the outermost, are s
 interpolated after they were multiplied by their opacity (Porter and Duff 1984), so that neither turning nor scaling
 draws the old background in as a halo. Where the subject is neither scaled nor turned by other than right angles,
 nothing is interpolated: at full opacity its pixels are the source's, to the bit.
-
-Coordinates are continuous: pixel (row i, column j) covers [j, j + 1] x [i, i + 1], x to the right, y downwards.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
 
-_RIGHT_ANGLES: dict[float, tuple[float, float]] = {
-    0: (1.0, 0.0),
-    90: (0.0, 1.0),
-    180: (-1.0, 0.0),
-    270: (0.0, -1.0),
-}
-"""Cosine and sine without rounding, so that right angles map the grid of pixels onto itself."""
+from tools.aga.placement import Placement, draw_placement
 
+__all__ = ["Placement", "composite", "draw_placement", "fit_background"]
 
-@dataclass(frozen=True)
-class Placement:
-    """What is done to a subject, in this order, about the centre of its mask's bounding box; nothing by default."""
-
-    flip: bool = False
-    """Mirrored left to right."""
-    rotation: float = 0.0
-    """Degrees, counter-clockwise."""
-    scale: float = 1.0
-    """Above 0."""
-    dx: float = 0.0
-    """Pixels to the right. Rounded to a whole pixel's place where nothing is interpolated."""
-    dy: float = 0.0
-    """Pixels downwards, likewise."""
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether the subject stays as and where it was."""
-        return self == Placement()
-
-    @property
-    def keeps_pixels(self) -> bool:
-        """Whether pixels only change places: scale 1 and a right angle or none."""
-        return self.scale == 1 and self.rotation % 90 == 0
-
-    @property
-    def matrix(self) -> np.ndarray:
-        """The linear part, float64 (2, 2), for column vectors (x, y)."""
-        turn = self.rotation % 360
-        radians = math.radians(turn)
-        cosine, sine = _RIGHT_ANGLES.get(turn, (math.cos(radians), math.sin(radians)))
-        mirror = -1.0 if self.flip else 1.0
-        return self.scale * np.array([[mirror * cosine, sine], [-mirror * sine, cosine]])
-
-
-def draw_placement(
-    rng: np.random.Generator,
-    mask: np.ndarray,
-    flip_probability: float,
-    max_rotation: float,
-    min_scale: float,
-    max_scale: float,
-    place: Literal["keep", "random"],
-) -> Placement:
-    """A random placement that keeps the whole subject within the frame wherever it fits.
-
-    A subject that its turn or zoom would push over the frame is zoomed less, though not below `min_scale`, and
-    moved back. Where even that is too large, it is put in the middle of the direction in which it does not fit.
-
-    Args:
-        rng: each call draws five numbers from it, whatever they are used for.
-        mask: bool (H, W); the frame is H by W.
-        flip_probability: of mirroring, 0..1.
-        max_rotation: largest turn in degrees either way, 0..180; turns are uniform.
-        min_scale: smallest zoom, above 0; zooms are uniform.
-        max_scale: largest zoom, at least `min_scale`.
-        place: 'keep' leaves the centre where it was, as far as the frame allows; 'random' takes any place that holds
-            the subject whole.
-    """
-    flip = bool(rng.random() < flip_probability)
-    rotation = float(rng.uniform(-max_rotation, max_rotation)) + 0.0  # -0.0 is 0
-    scale = float(rng.uniform(min_scale, max_scale))
-    spot = rng.random(2)
-    outline = _outline(mask)
-    if not len(outline):
-        return Placement(flip, rotation, scale)
-    centre = (outline.min(axis=0) + outline.max(axis=0)) / 2
-    turned = (outline - centre) @ Placement(flip, rotation).matrix.T
-    low, extent = turned.min(axis=0), np.ptp(turned, axis=0)
-    frame = np.array(mask.shape[::-1])
-    scale = max(min(scale, float((frame / extent).min())), min_scale)
-    placement = Placement(flip, rotation, scale)
-    corner = centre + scale * low
-    room = frame - scale * extent
-    if place == "keep":
-        target = np.clip(corner, 0, np.maximum(room, 0))
-    else:
-        target = np.floor(spot * (room + 1)) if placement.keeps_pixels else spot * room
-    target = np.where(room < 0, room / 2, target)
-    if placement.keeps_pixels:
-        target = np.floor(target + 0.5)
-    dx, dy = (target - corner).tolist()
-    return Placement(flip, rotation, scale, dx, dy)
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+_SQUARE = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
 
 
 def composite(
@@ -132,7 +42,7 @@ def composite(
     height, width = mask.shape
     picture = fit_background(background, height, width)
     placed = np.zeros((height, width), dtype=bool)
-    levels = np.ascontiguousarray(mask).view(np.uint8)
+    levels = mask.astype(np.uint8)  # a view may hold 255 for True, where Pillow read the mask
     left, top, wide, high = cv2.boundingRect(levels)
     if wide == 0:
         return picture, placed
@@ -179,16 +89,6 @@ def fit_background(background: np.ndarray, height: int, width: int) -> np.ndarra
     return cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if ratio > 1 else cv2.INTER_LINEAR)
 
 
-def _outline(mask: np.ndarray) -> np.ndarray:
-    """The corners of each row's first and last pixel of the subject, float64 (N, 2) as (x, y): their hull is its."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    left = mask[rows].argmax(axis=1)
-    right = mask.shape[1] - mask[rows, ::-1].argmax(axis=1)
-    x = np.concatenate([left, left, right, right])
-    y = np.concatenate([rows, rows + 1, rows, rows + 1])
-    return np.stack([x, y], axis=1).astype(np.float64)
-
-
 def _sides_on_frame(
     corners: np.ndarray, matrix: np.ndarray, offset: np.ndarray, frame: tuple[int, int]
 ) -> list[bool]:
@@ -219,19 +119,28 @@ def _layer(pixels: np.ndarray, cut: np.ndarray, edge: float, on_frame: list[bool
         edge: width of the soft edge in pixels of the source.
         on_frame: for top, bottom, left, right: the subject goes on beyond this side.
     """
-    if edge == 0:
-        opacity = 255 * cut
-    else:
-        top, bottom, left, right = (0 if free else 1 for free in on_frame)
-        padded = cv2.copyMakeBorder(cut, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(0,))
-        # to the centre of the nearest pixel outside, within 2%; the outline lies half a pixel before it
-        distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_5)
-        # where nothing is outside, the distance is as large as a float can be
-        depth = np.minimum(distance[top : top + cut.shape[0], left : left + cut.shape[1]] - 0.5, edge)
-        opacity = np.maximum(depth * (255 / edge) + 0.5, 0).astype(np.uint8)
     layer = cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA)
-    cv2.insertChannel(opacity, layer, 3)
+    cv2.insertChannel(_opacity(cut, edge, on_frame), layer, 3)
     return cv2.cvtColor(layer, cv2.COLOR_RGBA2mRGBA)
+
+
+def _opacity(cut: np.ndarray, edge: float, on_frame: list[bool]) -> np.ndarray:
+    """uint8 (h, w), by the distance to the nearest pixel outside: the outline lies half a pixel before its centre."""
+    if edge == 0:
+        return 255 * cut
+    top, bottom, left, right = (0 if free else 1 for free in on_frame)
+    padded = cv2.copyMakeBorder(cut, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(0,))
+    inner = (slice(top, top + cut.shape[0]), slice(left, left + cut.shape[1]))
+    if edge <= 1.5:  # only distances below 2 matter, and there are two: 1 and, across a corner, the root of 2
+        rings = padded + cv2.erode(padded, _CROSS) + cv2.erode(padded, _SQUARE)
+        ramp = np.zeros(256, dtype=np.uint8)
+        for ring, distance in enumerate((1, math.sqrt(2), 2), start=1):
+            ramp[ring] = round(255 * min((distance - 0.5) / edge, 1))
+        return cv2.LUT(rings[inner], ramp)
+    distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_5)[inner]  # within 2%
+    # where nothing is outside, it is as large as a float can be
+    depth = np.minimum(distance - 0.5, edge)
+    return np.maximum(depth * (255 / edge) + 0.5, 0).astype(np.uint8)
 
 
 def _continued(image: np.ndarray, sides: list[bool]) -> np.ndarray:
@@ -253,8 +162,7 @@ def _resampled(
     size: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Layer and mask through the affine map x -> matrix (x + corner) + offset, as images of `size` (width, height)."""
-    scale = math.sqrt(abs(np.linalg.det(matrix)))
-    shrink = int(1 / scale)
+    shrink = int(1 / math.hypot(*matrix[0]) + 1e-6)
     if shrink > 1:  # linear interpolation would skip pixels
         layer, shape = _shrunk(layer, shrink), _shrunk(shape, shrink)
         matrix = matrix * shrink
@@ -265,7 +173,7 @@ def _resampled(
     width, height = size.tolist()
     return (
         cv2.warpAffine(layer, affine, (width, height), flags=cv2.INTER_LINEAR),
-        cv2.warpAffine(shape, affine, (width, height), flags=cv2.INTER_LINEAR),
+        cv2.warpAffine(shape, affine, (width, height), flags=cv2.INTER_NEAREST),
     )
 
 

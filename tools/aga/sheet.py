@@ -84,7 +84,7 @@ def _shown(example: Example) -> np.ndarray:
     """The real image, dark but for the subject, which is outlined."""
     dark = (example.real * _DIMMED).astype(np.uint8)
     picture = np.where(example.mask[..., None], example.real, dark)
-    levels = np.ascontiguousarray(example.mask).view(np.uint8)
+    levels = example.mask.astype(np.uint8)
     contours, _ = cv2.findContours(levels, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     return cv2.drawContours(picture, contours, -1, _OUTLINE, max(1, max(levels.shape) // TILE))
 
