@@ -1,0 +1,146 @@
+"""Finds words that a text must not have, in the forms in which a text may have them.
+
+A class name comes as data sets write it (`001.Black_footed_Albatross`, `GarterSnake`, `ants`), a caption as people
+write (`black-footed albatrosses`). Both are brought to one spelling, and the last word of a name may be in the
+singular or the plural, by rules and a table of exceptions: enough for nouns, and without a dictionary to load.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+
+IRREGULAR = {
+    "man": "men",
+    "woman": "women",
+    "child": "children",
+    "person": "people",
+    "foot": "feet",
+    "tooth": "teeth",
+    "goose": "geese",
+    "mouse": "mice",
+    "louse": "lice",
+    "ox": "oxen",
+    "die": "dice",
+    "genus": "genera",
+    "phenomenon": "phenomena",
+    "ganglion": "ganglia",
+    "mitochondrion": "mitochondria",
+}
+"""Singular → plural, where no rule gives it. Compounds too: 'dormouse', 'snowman'."""
+_SINGULAR = {plural: singular for singular, plural in IRREGULAR.items()}
+
+NO_PLURALS = frozenset({"means", "news"})
+"""Singular though they end in -s, and another word without it."""
+
+_ENDINGS = (
+    ("y", "ies"),
+    ("f", "ves"),
+    ("fe", "ves"),
+    ("us", "i"),
+    ("um", "a"),
+    ("a", "ae"),
+    ("is", "es"),
+    ("ix", "ices"),
+    ("ex", "ices"),
+    ("z", "zzes"),
+)
+"""Ending of the singular → of a plural. Tried for all words: a form that no one writes is found nowhere."""
+_SHORTEST_STEM = 2
+"""Letters before such an ending: below, other words would be hit ('gum' and 'ga')."""
+_SHORTEST_PLURAL = 4
+"""Letters: shorter ones that end in -s are singular as a rule ('gas')."""
+
+_ALTERNATIVES = re.compile(r"[,;/|()\[\]]")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_WORD = re.compile(r"[^\W_]+")
+
+
+def named_in(text: str, avoid: Sequence[str]) -> tuple[str, ...]:
+    """Those of `avoid` that `text` names, as they are written there.
+
+    Case, accents, hyphens, underscores and spaces within a name do not matter; singular and plural of its last word
+    are one. Only whole words count: 'birch' does not name 'bir'. A name with commas or slashes stands for several
+    ('box turtle, box tortoise'), and a number before a name is no part of it ('001.Albatross').
+    """
+    plain = _plain(text)
+    return tuple(
+        name for name, pattern in zip(avoid, _patterns(tuple(avoid)), strict=True) if pattern.search(plain)
+    )
+
+
+def allowed(entries: Sequence[str], avoid: Sequence[str]) -> list[str]:
+    """The entries that name nothing of `avoid`."""
+    return [entry for entry in entries if not named_in(entry, avoid)]
+
+
+@lru_cache(maxsize=64)
+def _patterns(avoid: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    return tuple(_pattern(name) for name in avoid)
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    spellings = [_spelling(words) for part in _ALTERNATIVES.split(name) if (words := _words(part))]
+    if not spellings:
+        return re.compile(r"(?!)")
+    return re.compile(rf"(?<![^\W_])(?:{'|'.join(spellings)})(?![^\W_])")
+
+
+def _words(name: str) -> list[str]:
+    words = _WORD.findall(_plain(_HUMP.sub(" ", name)))
+    while len(words) > 1 and words[0].isdigit():
+        words = words[1:]
+    return words
+
+
+def _spelling(words: list[str]) -> str:
+    *first, last = words
+    forms = "|".join(sorted((re.escape(form) for form in forms_of(last)), key=len, reverse=True))
+    return r"(?:'s)?[\s_'-]*".join([*map(re.escape, first), f"(?:{forms})"])
+
+
+def forms_of(word: str) -> set[str]:
+    """Singular and plural of a lower-case noun that may be either, itself included; some forms may be no words."""
+    singulars = {word} | _singulars(word)
+    return singulars | {plural for singular in singulars for plural in _plurals(singular)}
+
+
+def _plurals(word: str) -> set[str]:
+    if not word.isalpha():
+        return {f"{word}s"}
+    return {f"{word}s", f"{word}es"} | _exchanged(word, IRREGULAR, _ENDINGS)
+
+
+def _singulars(word: str) -> set[str]:
+    found = _exchanged(word, _SINGULAR, tuple((plural, singular) for singular, plural in _ENDINGS))
+    long_enough = len(word) >= _SHORTEST_PLURAL and word.isalpha()
+    if (
+        long_enough
+        and word.endswith("s")
+        and not word.endswith(("ss", "us", "is"))
+        and word not in NO_PLURALS
+    ):
+        found.add(word[:-1])
+        if word.endswith(("ses", "xes", "zes", "ches", "shes", "oes")):
+            found.add(word[:-2])
+    return found
+
+
+def _exchanged(word: str, table: dict[str, str], endings: Sequence[tuple[str, str]]) -> set[str]:
+    """`word` with an ending of the table, or else of the rules, exchanged."""
+    for ending, other in table.items():
+        if word.endswith(ending):
+            return {word.removesuffix(ending) + other}
+    return {
+        word.removesuffix(ending) + other
+        for ending, other in endings
+        if word.endswith(ending) and len(word) - len(ending) >= _SHORTEST_STEM
+    }
+
+
+def _plain(text: str) -> str:
+    """Lower case, without accents; typographic hyphens and apostrophes as plain ones."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
+    hyphens = re.sub(r"[\u00ad\u2010-\u2015]", "-", bare)
+    return re.sub(r"[\u2018\u2019\u02bc]", "'", hyphens).casefold()
