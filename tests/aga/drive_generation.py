@@ -1,6 +1,6 @@
 """Generation on a small data set, and a process that generates and kills itself at a given moment.
 
-    python drive_generation.py FOLDER SCALE WORKERS [number of the write at which it dies]
+    python drive_generation.py FOLDER SCALE WORKERS [part of a file's path, and which write of such a file it dies in]
 
 FOLDER has `photos` (from `write_photos`); the store is FOLDER/aga. Prints the set's key.
 """
@@ -16,6 +16,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 from PIL import Image
 
 from tools.aga import store
@@ -136,8 +137,10 @@ class World:
         return training_sources(self.dataset, self.cached, max_side)
 
     def generate(self, prompts: PromptSet = PROMPTS, tools: Any = None, **options: Any) -> GeneratedSet:
-        """As `generate`; `compose`, `gates`, … in `options` are settings of AGA."""
-        given = {name: options.pop(name) for name in list(options) if name in AgaConfig.model_fields}
+        """As `generate`; `compose`, `gates`, … in `options` are settings of AGA, `superclasses` its `subjects`."""
+        settings = AgaConfig.model_fields.keys() - {"subjects"}
+        given = {name: options.pop(name) for name in list(options) if name in settings}
+        given["subjects"] = options.pop("superclasses", {})
         given.setdefault("compose", {"workers": 1})
         config = AgaConfig.model_validate(given)
         arguments: dict[str, Any] = {
@@ -171,6 +174,11 @@ def open_world(folder: Path, size: int = SIZE, **data: Any) -> World:
     return World(folder, dataset, build_cache(dataset, config, size, folder / "cache"), config.fit)
 
 
+def rows(made: GeneratedSet, name: str = "provenance") -> list[dict[str, Any]]:
+    """One of the set's tables."""
+    return pq.read_table(made.folder / f"{name}.parquet").to_pylist()
+
+
 def contents(folder: Path) -> dict[str, str]:
     """SHA-256 of every file in a folder, by its path in it."""
     return {
@@ -180,14 +188,14 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-def _die_at(deadly: int) -> None:
-    """Have this process killed in the middle of its `deadly`-th write of a file, half of which is then written."""
+def _die_in(part: str, deadly: int) -> None:
+    """Have this process killed when half of the `deadly`-th file with `part` in its path is written."""
     written = 0
     write = store.write_whole
 
     def write_or_die(file: Path, data: bytes, scratch: Path) -> None:
         nonlocal written
-        written += 1
+        written += part in file.as_posix()
         if written == deadly:
             (scratch / "torn.writing").write_bytes(data[: len(data) // 2])
             os.kill(os.getpid(), signal.SIGKILL)
@@ -195,7 +203,7 @@ def _die_at(deadly: int) -> None:
 
     for module in list(sys.modules.values()):
         if getattr(module, "write_whole", None) is write:
-            module.write_whole = write_or_die  # type: ignore[attr-defined]
+            vars(module)["write_whole"] = write_or_die
 
 
 def main() -> None:
@@ -203,7 +211,7 @@ def main() -> None:
     import tools.aga.making  # noqa: F401 (so that everything that writes is loaded)
 
     if len(sys.argv) > 4:
-        _die_at(int(sys.argv[4]))
+        _die_in(sys.argv[4], int(sys.argv[5]))
     prompts = PROMPTS.model_copy(update={"scale": scale})
     made = open_world(folder).generate(prompts, compose={"workers": workers})
     print(made.key)

@@ -3,10 +3,10 @@
 Everything here follows from the recipe alone (seed, counts, settings), never from what has been done so far, by how
 many processes or in which order: that is why an interrupted set comes out the same.
 
-Sources come in a random order, and each gets its copies. Backgrounds come in another random order, and copy c of the
-source at place s gets the background at place s + offset(c). Neither order knows the labels, so the background
-cannot predict them; every background is used about equally often; and no source meets a background twice while it has
-no more copies than there are backgrounds.
+Sources come in a random order, and each gets its copies. For every block of as many sources as there are backgrounds,
+the backgrounds come in another random order, and copy c of the source at place s gets the one at place s + offset(c).
+No order knows the labels, so the background cannot predict them; every background is used about equally often; and no
+source meets a background twice while it has no more copies than there are backgrounds.
 """
 
 import hashlib
@@ -58,7 +58,8 @@ class Plan:
         self.images = image_count(scale, usable)
         self._pool = pool
         self._order = np.random.default_rng([seed, _ORDER]).permutation(usable)
-        self._backgrounds = np.random.default_rng([seed, _BACKGROUNDS]).permutation(pool)
+        blocks = np.tile(np.arange(pool), (-(-usable // pool), 1))
+        self._backgrounds = np.random.default_rng([seed, _BACKGROUNDS]).permuted(blocks, axis=1)
         self._offsets = np.random.default_rng([seed, _OFFSETS]).permutation(pool)
         self._usual, self._more = divmod(self.images, usable)
 
@@ -75,7 +76,8 @@ class Plan:
         else:
             place, copy = divmod(number - boundary, self._usual)
             place += self._more
-        background = self._backgrounds[(place + self._offsets[copy % self._pool]) % self._pool]
+        block, within = divmod(place, self._pool)
+        background = self._backgrounds[block, (within + self._offsets[copy % self._pool]) % self._pool]
         return Copy(number, int(self._order[place]), copy, int(background))
 
 
