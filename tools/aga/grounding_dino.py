@@ -5,8 +5,9 @@ What its port to `transformers` shares with it is here too: the prompt, the batc
 
 import contextlib
 import io
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,16 @@ class PromptedDetector(ABC):
         """Names everything that its answers depend on."""
         return self._identity
 
+    def load(self) -> None:
+        """Load the model now, where it is not yet: a wrong checkpoint is then known before the work begins.
+
+        Raises:
+            ConfigurationError: the weights do not fit, or the device is not there.
+        """
+        if not self._loaded:
+            self._load(torch_device(self._config.device, "aga.detector.device"))
+            self._loaded = True
+
     def detect(self, images: Sequence[SourceImage], subject: str) -> list[list[Box]]:
         """For each image the boxes whose score is above the box threshold and that the subject's words called forth.
 
@@ -66,9 +77,8 @@ class PromptedDetector(ABC):
             AugurError: out of memory with a single image.
         """
         prompt = prompt_for(subject)
-        if images and not self._loaded:
-            self._load(torch_device(self._config.device, "aga.detector.device"))
-            self._loaded = True
+        if images:
+            self.load()
         sizes: dict[tuple[int, ...], list[int]] = {}
         for at, image in enumerate(images):
             sizes.setdefault(image.pixels.shape, []).append(at)
@@ -160,9 +170,11 @@ class GroundingDinoDetector(PromptedDetector):
         self._device = device
 
     def _built(self, device: str) -> Any:
-        from groundingdino.models import build_model
-        from groundingdino.util.slconfig import SLConfig
         from transformers.utils import logging
+
+        with _silence():
+            from groundingdino.models import build_model
+            from groundingdino.util.slconfig import SLConfig
 
         verbosity = logging.get_verbosity()
         logging.set_verbosity_error()
@@ -174,7 +186,7 @@ class GroundingDinoDetector(PromptedDetector):
             settings.device = device
             # Both save memory in training, and warn without it.
             settings.use_checkpoint = settings.use_transformer_ckpt = False
-            with contextlib.redirect_stdout(io.StringIO()):
+            with _silence():
                 return build_model(settings)
         except AugurError:
             raise
@@ -190,7 +202,7 @@ class GroundingDinoDetector(PromptedDetector):
         import torch
 
         batch = torch.stack([self._prepared(image) for image in images]).to(self._device)
-        with torch.inference_mode():
+        with torch.inference_mode(), _silence():
             answer = self._model(batch, captions=[prompt] * len(images))
         tokens = self._model.tokenizer(prompt)["input_ids"]
         scores = answer["pred_logits"].sigmoid().cpu().numpy()
@@ -205,6 +217,14 @@ class GroundingDinoDetector(PromptedDetector):
         tensor, _ = T.ToTensor()(resized, None)
         normalised, _ = T.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])(tensor, None)
         return normalised
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """The package prints what it does, and uses what timm and torch no longer like."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def prompt_for(subject: str) -> str:

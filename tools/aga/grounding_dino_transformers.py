@@ -61,6 +61,7 @@ class TransformersDetector(PromptedDetector):
         side = self._config.side
         inputs = self._processor(
             images=[Image.fromarray(image) for image in images],
+            input_data_format="channels_last",  # an image of a row or two would be taken for channels
             text=[prompt] * len(images),
             size={"shortest_edge": side, "longest_edge": round(side * LONG_SIDE)},
             return_tensors="pt",

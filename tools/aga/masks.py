@@ -37,7 +37,7 @@ def decode_mask(encoded: bytes, where: str = "a mask") -> np.ndarray:
             raise DataError(
                 f"{where} is no mask of Augur (mode {image.mode}, not 1 bit): remove it, it is made anew"
             )
-        return np.asarray(image, dtype=np.bool_)
+        return np.array(image, dtype=np.bool_)
 
 
 def read_mask(file: Path) -> np.ndarray:

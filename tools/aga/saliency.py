@@ -10,6 +10,8 @@ from tools.aga.types import Box
 
 Window = tuple[int, int, int, int]
 
+REACH = 0.25
+"""Of the box's sides: how far around it the surroundings go. Further off there may be another such subject."""
 COLOURS = 6
 """Into which the surroundings are grouped; rarer ones than `RARE` of all pixels do not count."""
 RARE = 0.03
@@ -42,16 +44,22 @@ def saliency(pixels: np.ndarray, window: Window) -> np.ndarray:
 
     In a photograph of something small the subject is what is in focus.
     """
-    top, bottom, left, right = window
     height, width = pixels.shape[:2]
     light = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
     detail = np.abs(light - cv2.GaussianBlur(light, (0, 0), 2))
     detail = cv2.GaussianBlur(detail, (0, 0), max(1.0, max(height, width) / 60))
+    colour = _stretched(distance_from_surroundings(pixels, window), window)
+    return ((colour + _stretched(detail, window)) * nearness_to_middle(window, height, width)).astype(
+        np.float32
+    )
+
+
+def nearness_to_middle(window: Window, height: int, width: int) -> np.ndarray:
+    """1 in the middle of the window, falling like a Gaussian, over the image: float (H, W)."""
+    top, bottom, left, right = window
     rows = (np.arange(height) - (top + bottom) / 2) / (MIDDLE * (bottom - top))
     columns = (np.arange(width) - (left + right) / 2) / (MIDDLE * (right - left))
-    middle = np.exp(-(rows[:, None] ** 2 + columns[None, :] ** 2) / 2)
-    colour = _stretched(distance_from_surroundings(pixels, window), window)
-    return ((colour + _stretched(detail, window)) * middle).astype(np.float32)
+    return np.exp(-(rows[:, None] ** 2 + columns[None, :] ** 2) / 2)
 
 
 def distance_from_surroundings(pixels: np.ndarray, window: Window) -> np.ndarray:
@@ -82,12 +90,13 @@ def distance_from_surroundings(pixels: np.ndarray, window: Window) -> np.ndarray
     return nearest
 
 
-def whole_subject(mask: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The heaviest piece of `mask`, those that lie beside it, and others nearly as heavy; small holes filled.
+def whole_subject(mask: np.ndarray, weights: np.ndarray, largest_hole: float = LARGEST_HOLE) -> np.ndarray:
+    """The heaviest piece of `mask`, those that lie beside it, and others nearly as heavy; holes filled.
 
     Args:
         mask: bool (H, W).
         weights: of each pixel (H, W): saliency, so that a small sharp animal outweighs a large blurred leaf.
+        largest_hole: that is filled, as a share of the subject.
     """
     closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((GAP, GAP), dtype=np.uint8))
     count, labels = cv2.connectedComponents(closed, connectivity=8)
@@ -98,21 +107,23 @@ def whole_subject(mask: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return np.zeros_like(mask)
     kept = weight >= LESSER_PIECE * weight.max()
     kept[0] = False
-    return _filled(kept[labels])
+    return _filled(kept[labels], largest_hole)
 
 
-def _filled(mask: np.ndarray) -> np.ndarray:
+def _filled(mask: np.ndarray, largest_hole: float) -> np.ndarray:
     count, labels, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
-    hole = stats[:count, cv2.CC_STAT_AREA] <= LARGEST_HOLE * mask.sum()
+    hole = stats[:count, cv2.CC_STAT_AREA] <= largest_hole * mask.sum()
     hole[0] = False  # the mask itself
     hole[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = False
     return mask | hole[labels]
 
 
 def _around(window: Window, height: int, width: int) -> np.ndarray:
-    """Where the surroundings are: outside the window; where it leaves nothing, the edge of the image."""
+    """Where the surroundings are: around the window; where it leaves nothing, the edge of the image."""
     top, bottom, left, right = window
-    outside = np.ones((height, width), dtype=np.bool_)
+    down, across = round((bottom - top) * REACH), round((right - left) * REACH)
+    outside = np.zeros((height, width), dtype=np.bool_)
+    outside[max(0, top - down) : bottom + down, max(0, left - across) : right + across] = True
     outside[top:bottom, left:right] = False
     if outside.mean() < 0.02:
         margin = max(1, round(0.02 * max(height, width)))

@@ -53,6 +53,35 @@ class SamSegmenter:
         """Names everything that its answers depend on."""
         return self._identity
 
+    def load(self) -> None:
+        """Load the model now, where it is not yet: a wrong checkpoint is then known before the work begins.
+
+        Raises:
+            ConfigurationError: the checkpoint does not fit the model, or the device is not there.
+        """
+        if self._predictor is not None:
+            return
+        from segment_anything import SamPredictor, sam_model_registry
+
+        device = torch_device(self._config.device, "aga.segmenter.device")
+        wanted = self._config.model
+        state = read_checkpoint(self._file, _CHECKPOINT)
+        if not isinstance(state, dict) or _WIDTH not in state:
+            raise ConfigurationError(
+                f"{self._file} ({_CHECKPOINT}) holds no SAM: there is no {_WIDTH} in it. "
+                f"Give the file that SAM's authors published for {wanted}"
+            )
+        found = WIDTHS.get(int(state[_WIDTH].shape[0]))
+        architectures = self._architectures or sam_model_registry
+        if self._architectures is None and found is not None and found != wanted:
+            raise ConfigurationError(
+                f"{self._file} ({_CHECKPOINT}) holds SAM's {found}, not {wanted}: use aga.segmenter.model={found}, or "
+                f"the file for {wanted}"
+            )
+        model = architectures[wanted]()
+        put_weights(model, state, f"{self._file} ({_CHECKPOINT}), with SAM's {wanted},")
+        self._predictor = SamPredictor(model.to(device).eval())
+
     def segment(self, image: SourceImage, boxes: Sequence[Box]) -> list[np.ndarray]:
         """For each box the one mask that SAM gives for a box, bool (H, W); all False where it gives no pixel.
 
@@ -65,8 +94,7 @@ class SamSegmenter:
         """
         if not boxes:
             return []
-        if self._predictor is None:
-            self._predictor = self._loaded()
+        self.load()
         self._images.run([image], self._embed)
         return self._boxes.run(boxes, self._masks)
 
@@ -93,25 +121,3 @@ class SamSegmenter:
             multimask_output=False,
         )
         return list(masks[:, 0].cpu().numpy())
-
-    def _loaded(self) -> Any:
-        from segment_anything import SamPredictor, sam_model_registry
-
-        device = torch_device(self._config.device, "aga.segmenter.device")
-        wanted = self._config.model
-        state = read_checkpoint(self._file, _CHECKPOINT)
-        if not isinstance(state, dict) or _WIDTH not in state:
-            raise ConfigurationError(
-                f"{self._file} ({_CHECKPOINT}) holds no SAM: there is no {_WIDTH} in it. "
-                f"Give the file that SAM's authors published for {wanted}"
-            )
-        found = WIDTHS.get(int(state[_WIDTH].shape[0]))
-        architectures = self._architectures or sam_model_registry
-        if self._architectures is None and found is not None and found != wanted:
-            raise ConfigurationError(
-                f"{self._file} ({_CHECKPOINT}) holds SAM's {found}, not {wanted}: use aga.segmenter.model={found}, or "
-                f"the file for {wanted}"
-            )
-        model = architectures[wanted]()
-        put_weights(model, state, f"{self._file} ({_CHECKPOINT}), with SAM's {wanted},")
-        return SamPredictor(model.to(device).eval())
