@@ -271,6 +271,6 @@ def _ran_out_of_memory(error: Exception) -> bool:
 
 def _resized(picture: np.ndarray, size: int) -> np.ndarray:
     if picture.shape[:2] == (size, size):
-        return picture
+        return np.array(picture, order="C")  # a row of the batch, which it would keep in memory
     # fit, for models whose own format is not square: their middle
     return np.array(ImageOps.fit(Image.fromarray(picture), (size, size), _RESAMPLING))

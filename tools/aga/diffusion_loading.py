@@ -17,7 +17,7 @@ from tools.errors import ConfigurationError
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _HUB_FILE = re.compile(r"([\w.-]+/[\w.-]+)/(.+\.safetensors)")
-_SAMPLES, _SAMPLE_BYTES = 16, 4096
+_SAMPLES, _SAMPLE_BYTES = 64, 4096
 
 _NOISE_OF_THE_WHOLE_BATCH = ("DPMSolverSDEScheduler", "CosineDPMSolverMultistepScheduler")
 """Schedulers that draw one noise for all pictures of a batch, from a generator of their own."""
@@ -101,7 +101,7 @@ def check_sources(config: BackgroundConfig) -> None:
 def source_identity(source: str) -> str:
     """A hub id as it is; of a local file or folder a fingerprint of its content, wherever it lies.
 
-    Names, sizes, small files whole and of large ones 16 samples: two fine-tunings of a model differ in nearly all
+    Names, sizes, small files whole and of large ones 64 samples: two fine-tunings of a model differ in nearly all
     weights.
     """
     place = Path(source).expanduser()

@@ -60,6 +60,11 @@ class ShardedDiffusionMaker:
         """Pictures made at a time on all devices together. Give `make` at least these, or some devices stand idle."""
         return self._config.batch_size * len(self._devices)
 
+    @property
+    def processes(self) -> list[int]:
+        """Ids of the workers at present."""
+        return [worker.process_id for worker in self._workers]
+
     def make(self, captions: Sequence[str], seeds: Sequence[int], size: int) -> list[np.ndarray]:
         """For each caption a picture, uint8 (size, size, 3), RGB, in the order of `captions`.
 
@@ -122,6 +127,11 @@ class _Worker:
         # Only with the child's end closed here does its death end our wait.
         theirs.close()
 
+    @property
+    def process_id(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
     def send(self, task: tuple[list[str], list[int], int]) -> None:
         try:
             self.connection.send(task)
@@ -173,19 +183,17 @@ def _work(connection: Connection, config: BackgroundConfig, device: str, threads
     torch.set_num_threads(threads)
     if device.startswith("cuda"):
         torch.cuda.set_device(device)  # or memory is taken on the first device too
-    maker = DiffusionMaker(config, device)
+    maker: DiffusionMaker | None = None
     while True:
         try:
             captions, seeds, size = connection.recv()
         except EOFError:
             return
-        connection.send(_answer(maker, captions, seeds, size))
-
-
-def _answer(maker: DiffusionMaker, captions: list[str], seeds: list[int], size: int) -> Any:
-    try:
-        return maker.make(captions, seeds, size)
-    except AugurError as error:
-        return type(error)(*error.args)
-    except Exception:
-        return RuntimeError(f"a process that makes backgrounds failed:\n{traceback.format_exc()}")
+        try:
+            maker = maker or DiffusionMaker(config, device)
+            answer: Any = maker.make(captions, seeds, size)
+        except AugurError as error:
+            answer = type(error)(*error.args)  # without its causes, which may not travel
+        except Exception:
+            answer = RuntimeError(f"a process that makes backgrounds failed:\n{traceback.format_exc()}")
+        connection.send(answer)
