@@ -1,6 +1,8 @@
 """What every background maker promises, whichever back end draws; and what is particular to photos and textures."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from tools.aga.textures import FAMILIES, TextureMaker, draw, family_of
 from tools.aga.types import BackgroundMaker
 from tools.errors import ConfigurationError, DataError
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 CAPTIONS = ["a forest at dawn", "the sea in winter", "an empty street at night"]
 SEEDS = [11, 12, 13]
 
@@ -170,6 +173,16 @@ class TestTextures:
             TextureMaker().make(captions, range(60), 128)
             seconds.append(time.process_time() - start)
         assert min(seconds) < 1
+
+    def test_needs_neither_torch_nor_diffusers(self) -> None:
+        code = (
+            "import sys; from tools.aga.backgrounds import make_background_maker as make; "
+            "from tools.aga.config import BackgroundConfig; import tools.aga.diffusion_workers; "
+            "make(BackgroundConfig()).make(['a forest'], [0], 16); "
+            "make(BackgroundConfig(kind='diffusion', devices='cpu')).identity; "
+            "assert not {'torch', 'diffusers', 'transformers'} & set(sys.modules)"
+        )
+        subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)
 
 
 class TestFolder:

@@ -167,7 +167,7 @@ class DiffusionMaker:
         """Pictures as uint8 (N, H, W, 3), or None where memory ran out: what had been allocated is then free again."""
         import torch
 
-        generators = [torch.Generator("cpu").manual_seed(seed % 2**63) for seed in seeds]
+        generators = [torch.Generator("cpu").manual_seed(int(seed) % 2**63) for seed in seeds]
         try:
             with _no_words_about_upcasting():
                 pictures = self._pipeline(
