@@ -29,7 +29,7 @@ PICTURES = 32
 Progress = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Background:
     """A candidate for the pool, and what became of it."""
 

@@ -23,7 +23,7 @@ _BACKGROUND_GATES = ("caption_words", "background_blank", "subject_on_background
 _COMPOSITE_GATES = ("classifier",)
 GATES = (*_SOURCE_GATES, *_BACKGROUND_GATES, *_COMPOSITE_GATES)
 """In the order in which an image meets them."""
-_ROWS = 1024
+_ROWS = 256
 """Of a table that are written at once."""
 
 

@@ -53,6 +53,7 @@ class TrainingSources(Sequence[SourceImage]):
             pixels = decode_whole(data, self.max_side)
         except UnreadableImage as error:
             raise DataError(self._changed(row, str(error))) from error
+        pixels = _enlarged(pixels, self.image_size)
         return SourceImage(
             row, self.file(row), pixels, self.label(row), self.group(row), hashlib.sha256(data).hexdigest()
         )
@@ -79,8 +80,14 @@ class TrainingSources(Sequence[SourceImage]):
         return self._view.images.shape[1]
 
     def training_pixels(self, row: int) -> np.ndarray:
-        """The image as trials see it, uint8 (S, S, 3): the cache's own, so equal to the bit."""
-        return np.array(self._view.images[row])
+        """The image as trials see it, uint8 (S, S, 3): the cache's own, so equal to the bit.
+
+        Read, not mapped: once seen, mapped pages count as this process's memory for as long as it lives.
+        """
+        images = self._view.images
+        count = int(np.prod(images.shape[1:]))
+        pixels = np.fromfile(str(images.filename), np.uint8, count, offset=images.offset + row * count)
+        return pixels.reshape(images.shape[1:])
 
     def _bytes(self, row: int) -> bytes:
         try:
@@ -93,6 +100,16 @@ class TrainingSources(Sequence[SourceImage]):
             f"{self.source.where(self.file(row))} was readable when the data set was opened, and is not now "
             f"({reason}): put it back, or run again for the data set to be read anew"
         )
+
+
+def _enlarged(pixels: np.ndarray, side: int) -> np.ndarray:
+    """At least `side` pixels along the longer side: a mask of fewer would be coarser than what is trained on."""
+    height, width = pixels.shape[:2]
+    longer = max(height, width)
+    if longer >= side:
+        return pixels
+    size = (max(1, round(width * side / longer)), max(1, round(height * side / longer)))
+    return np.asarray(Image.fromarray(pixels).resize(size, _RESAMPLING))
 
 
 def training_sources(dataset: Dataset, cached: CachedDataset, max_side: int) -> TrainingSources:

@@ -187,7 +187,9 @@ def full_disk_named(folder: Path, needed: int) -> Iterator[None]:
                 f"{_size(shutil.disk_usage(folder).free)} are free. Nothing finished is lost: make room (`agent "
                 "generate --prune` removes what no study uses), or choose another --runs-dir, and run again."
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EIO, errno.EPERM, errno.EFBIG):
+        # Not where a tool failed on a file of its own: a model that may not be read, say.
+        ours = error.filename is not None and Path(error.filename).is_relative_to(folder)
+        if ours and error.errno in (errno.EACCES, errno.EROFS, errno.EIO, errno.EPERM, errno.EFBIG):
             raise AugurError(
                 f"{error.filename or folder} cannot be written ({error.strerror}): check the disk and its "
                 "permissions, or choose another --runs-dir. Nothing finished is lost."

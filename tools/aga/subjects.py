@@ -27,7 +27,7 @@ _TEXT = "subject"
 """Of the PNG: the box as JSON, or null where there was none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Subject:
     """What is known about the subject of a source."""
 
