@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from agent.config import StudyConfig
-from agent.history import History, IterationRecord, Rejection
+from agent.history import Backgrounds, History, IterationRecord, Rejection
 from agent.ledger import Ledger, describe, exceeded
 from agent.proposal import SCHEMA_VERSION, Proposal
 from agent.proposers import Proposer
 from agent.state import Refusal
+from agent.synthesis import Synthesis
 from agent.terminal import Terminal
 from agent.tracking import Candidate, Phase, Tracking
 from evaluators.statistics import is_within_noise, paired_difference
@@ -43,6 +44,9 @@ class Context:
     """Environments of the workers: a result from any other is not reused."""
     store: TrialStore
     make_proposer: Callable[[], Proposer]
+    backgrounds: Backgrounds
+    """Whether proposals carry background prompts."""
+    synthesis: Synthesis
     stopwatch: "Stopwatch" = field(default_factory=lambda: Stopwatch())
     _proposer: Proposer | None = None
 
@@ -133,6 +137,7 @@ class Context:
             cache=self.data.folder,
             rejections=tuple(Rejection(refusal["answer"], tuple(refusal["reasons"])) for refusal in refusals),
             budget_left=describe(self.ledger.spent(), self.config.budget),
+            backgrounds=self.backgrounds,
             incumbent=max(
                 (record for record in past if record.mean is not None),
                 key=lambda record: (record.mean or 0.0, -record.number),
@@ -144,8 +149,15 @@ class Context:
 
     def spec(self, candidate: Candidate, seed: int) -> TrialSpec:
         """One trial of a candidate, with its key."""
+        synthetic = self.synthesis.of(candidate.proposal)
         key = trial_key(
-            candidate.policy_json, self.data.fingerprint, self.config.model, self.recipe, seed, SCHEMA_VERSION
+            candidate.policy_json,
+            self.data.fingerprint,
+            self.config.model,
+            self.recipe,
+            seed,
+            SCHEMA_VERSION,
+            synthetic,
         )
         return TrialSpec(
             key=key,
@@ -159,6 +171,7 @@ class Context:
             seed=seed,
             directory=self.store.directory(key),
             loader_workers=self.config.training.loader_workers,
+            synthetic=synthetic,
         )
 
     def specs(self, candidate: Candidate, seeds: Sequence[int]) -> list[TrialSpec]:
@@ -232,6 +245,8 @@ class Context:
         kept = {spec.key for c in keep for spec in self.specs(c, self.seeds(self.config.search.final_seeds))}
         seeds = self.seeds(self.config.search.seeds)
         for record in self.tracking.records():
+            if not record.trials:
+                continue
             for spec in self.specs(Candidate(record.name, record.number, record.arm, record.proposal), seeds):
                 if spec.key not in kept:
                     self.store.drop_weights(spec.key)

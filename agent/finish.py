@@ -29,6 +29,8 @@ from evaluators.report.report import (
 )
 from tools.policy.export import as_python
 
+POLICY_ONLY, BACKGROUNDS_ONLY = "policy only", "backgrounds only"
+
 
 def finish(context: Context, why_stopped: str) -> str:
     """Run the end of the study; the name of the chosen candidate, or '' where no proposal finished a trial."""
@@ -42,6 +44,13 @@ def finish(context: Context, why_stopped: str) -> str:
     tested = [c for c in contenders if (c not in finalists or c == chosen) and validation[c.name]]
     seeds = sorted({seed for c in tested for seed in validation[c.name]})
     train_candidates(context, tested, seeds, "final", "weights that an earlier study dropped", testable=True)
+    if parts := ablations(chosen):
+        train_candidates(context, parts, seeds, "final", "what each part of the choice does", testable=True)
+        for part in parts:
+            validation[part.name] = context.accuracies(part, "final")
+            context.judge(part, "final")
+        contenders += parts
+        tested += [part for part in parts if validation[part.name]]
     scores = _open_test(context, tested, validation)
     comparisons = _compare(context, contenders, chosen, validation, scores)
     report = _report(context, comparisons, chosen, scores, why_stopped)
@@ -65,6 +74,18 @@ def choose(finalists: Sequence[Candidate], validation: Mapping[str, Mapping[int,
         return sum(validation[candidate.name][seed] for seed in seeds) / len(seeds)
 
     return max(running, key=mean)
+
+
+def ablations(chosen: Candidate | None) -> list[Candidate]:
+    """The chosen proposal's policy alone and its backgrounds alone, where it has both."""
+    if chosen is None or not chosen.proposal.backgrounds:
+        return []
+    why = "A part of the chosen proposal, to see what it does alone."
+    parts = {
+        POLICY_ONLY: chosen.proposal.model_copy(update={"backgrounds": [], "hypothesis": why}),
+        BACKGROUNDS_ONLY: chosen.proposal.model_copy(update={"policy": [], "hypothesis": why}),
+    }
+    return [Candidate(name, 0, chosen.arm, proposal) for name, proposal in parts.items()]
 
 
 def _train_extra_seeds(context: Context, contenders: Sequence[Candidate]) -> None:
@@ -133,6 +154,8 @@ def _compare(
     def role(candidate: Candidate) -> str:
         if candidate.name == REFERENCE:
             return "reference"
+        if candidate.name in (POLICY_ONLY, BACKGROUNDS_ONLY):
+            return "ablation"
         if candidate.number == 0:
             return "baseline"
         return "chosen" if candidate == chosen else "finalist"

@@ -12,11 +12,12 @@ from agent.ledger import BudgetSpent
 from agent.proposal import Proposal
 from agent.proposers import Malformed
 from agent.state import Refusal, State
+from agent.synthesis import describe
 from agent.tables import table_rows
 from agent.tracking import Candidate
 from agent.trials import train_candidates
 from agent.vetting import refuse
-from tools.errors import AugurError
+from tools.errors import AugurError, ConfigurationError
 from tools.policy.canonical import one_line
 
 
@@ -89,6 +90,7 @@ def vet(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
             context.data.card,
             tried,
             trusted=context.proposer.name == "fixed",
+            backgrounds=context.backgrounds,
         )
     if not reasons:
         return {"accepted": True, "warnings": warnings, "rejections": []}
@@ -103,7 +105,7 @@ def vet(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 
 def realise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Open the iteration in MLflow and show what the policy does to the training images."""
+    """Open the iteration in MLflow, show what the policy does to the training images, make the synthetic ones."""
     from tools.policy.preview import contact_sheet
 
     context, candidate = runtime.context, _candidate(state, runtime.context)
@@ -124,12 +126,31 @@ def realise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     images, labels = context.examples()
     contact_sheet(images, labels, policy, path, seed=context.config.search.seed)
     context.tracking.log_file(run, path)
-    return {}
+    prompts = candidate.proposal.prompts
+    if prompts is None:
+        return {"unrealised": ""}
+    try:
+        made = context.synthesis.set_of(prompts)
+    except BudgetSpent as spent:
+        return {"unrealised": str(spent), "stop": str(spent)}
+    except AugurError as error:
+        if error.resumable or isinstance(error, ConfigurationError):
+            raise
+        context.terminal.warn(f"no synthetic images: {error}")
+        context.tracking.log_generated(run, f"failed: {error}", {}, None)
+        return {"unrealised": str(error)}
+    context.terminal.note(describe(made))
+    sheet = path.with_name(f"backgrounds-{state['iteration']:03d}.png")
+    context.synthesis.sheet(prompts, sheet)
+    context.tracking.log_generated(run, describe(made), made.gates, sheet)
+    return {"unrealised": ""}
 
 
 def train(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Train the proposal under every seed."""
     context = runtime.context
+    if state["unrealised"]:
+        return {}
     seeds = context.seeds(context.config.search.seeds)
     cut = train_candidates(
         context, [_candidate(state, context)], seeds, "search", f"iteration {state['iteration']}"

@@ -10,9 +10,10 @@ from agent.config import LLMConfig, StudyConfig
 from agent.configuration import dump_config
 from agent.context import Context, describe_recipe
 from agent.ledger import BudgetSpent, Ledger, exceeded
-from agent.llm import CallRecord, price_of
+from agent.llm import CallRecord, make_ask, price_of
 from agent.proposers.factory import make_proposer
 from agent.store import open_tracking
+from agent.synthesis import Synthesis, backgrounds_of
 from agent.terminal import Terminal
 from agent.tracking import Tracking
 from prompts import template_hash
@@ -47,8 +48,14 @@ def open_context(config: StudyConfig, why: str, folder: Path, terminal: Terminal
     check_model(config.model, len(dataset.card.classes), size)
     with LocalExecutor(plans, config.execution.trial_timeout) as executor:
         executor.warm_up()
-        terminal.opening(study, _facts(config, why, dataset, recipe, size, plans))
+        backgrounds, why_backgrounds = backgrounds_of(config, dataset.card)
+        terminal.opening(study, _facts(config, why, why_backgrounds, dataset, recipe, size, plans))
         data = _read_data(dataset, config.data, size, config.runs_dir, terminal)
+        synthesis = Synthesis(
+            config, dataset, data, _progress(terminal), lambda llm: make_ask(llm, lambda call: on_call(call))
+        )
+        if backgrounds != "off":
+            synthesis.tools()  # what is missing is said now, not after the reference was trained
         tracking = _enter(config, study, why, data, recipe)
         ledger = Ledger(folder / "ledger.jsonl")
         on_call = _bookkeeper(config, ledger, tracking)
@@ -65,6 +72,8 @@ def open_context(config: StudyConfig, why: str, folder: Path, terminal: Terminal
             machines=[{**environment(plan.device), "threads": str(plan.threads)} for plan in plans],
             store=TrialStore(config.runs_dir / "trials"),
             make_proposer=lambda: make_proposer(config.search, config.llm, on_call)[0],
+            backgrounds=backgrounds,
+            synthesis=synthesis,
         )
 
 
@@ -103,6 +112,7 @@ def _unpriced(llm: LLMConfig) -> str:
 def _facts(
     config: StudyConfig,
     why: str,
+    why_backgrounds: str,
     dataset: Dataset,
     recipe: Recipe,
     size: int,
@@ -119,6 +129,7 @@ def _facts(
             f"{search.iterations} iterations × {search.seeds} seeds, {search.augmentations} operations in a policy; "
             f"{search.final_seeds} seeds for the best {search.top_k}",
         ),
+        ("backgrounds", why_backgrounds),
         ("workers", ", ".join(f"{plan.device} × {plan.threads} threads" for plan in plans)),
     ]
 
@@ -141,6 +152,13 @@ def _read_data(
         shown = "; ".join(f"{item.file}: {item.reason}" for item in data.skipped[:5])
         terminal.warn(f"{len(data.skipped)} unreadable images are left out: {shown}")
     return data
+
+
+def _progress(terminal: Terminal) -> Callable[[str, int, int], None]:
+    def on_progress(stage: str, done: int, total: int) -> None:
+        terminal.progress(stage, done, total)
+
+    return on_progress
 
 
 def _enter(config: StudyConfig, study: str, why: str, data: CachedDataset, recipe: Recipe) -> Tracking:

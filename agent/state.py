@@ -21,6 +21,8 @@ class State(TypedDict):
     """Why `answer` is no proposal; empty where it is one."""
     accepted: bool
     """Whether vet let the proposal in hand through."""
+    unrealised: str
+    """Why the synthetic images of the proposal in hand could not be made; empty where they were, or it wants none."""
     warnings: list[str]
     """What the label-safety lint said of an accepted proposal."""
     rejections: list[Refusal]

@@ -4,10 +4,11 @@ import math
 from collections.abc import Sequence
 
 from agent.config import SearchConfig
-from agent.history import IterationRecord
+from agent.history import Backgrounds, IterationRecord
 from agent.proposal import Proposal
+from agent.proposers.scenes import subject_moves
+from tools.aga.prompt_sets import vet_prompts
 from tools.datasets.types import Card
-from tools.policy.canonical import canonical_json, one_line
 from tools.policy.safety import lint
 from tools.policy.validate import check_policy
 
@@ -21,6 +22,7 @@ def refuse(
     card: Card,
     tried: Sequence[IterationRecord],
     trusted: bool = False,
+    backgrounds: Backgrounds = "off",
 ) -> tuple[list[str], list[str]]:
     """(reasons to refuse the proposal, warnings about it); no reason means that it may be trained.
 
@@ -31,6 +33,7 @@ def refuse(
         tried: everything trained before in this study.
         trusted: for the fixed baselines of the literature, which are single whole policies by design: neither the
             number of operations nor the label-safety lint refuses them.
+        backgrounds: whether the proposal may, or must, have background prompts.
     """
     reasons = []
     if len(proposal.hypothesis) > HYPOTHESIS_LIMIT:
@@ -45,15 +48,16 @@ def refuse(
     low, high = (1, 1) if trusted else search.operation_range
     policy = proposal.as_policy()
     reasons += check_policy(policy, low, high)
+    if not trusted:
+        reasons += _check_backgrounds(proposal, card, backgrounds)
     if reasons:  # what follows needs a valid policy
         return reasons, []
-    canonical = canonical_json(policy)
     for record in tried:
-        if canonical_json(record.proposal.as_policy()) == canonical:
+        if record.proposal.identity == proposal.identity:
             score = "failed" if record.mean is None else f"{record.mean:.4f}"
             reasons.append(
                 f"this policy was tried before, as {record.name} (validation accuracy {score}): "
-                f"{one_line(policy)}. Propose one that differs."
+                f"{proposal.in_one_line()}. Propose one that differs."
             )
     warnings = []
     for finding in lint(policy, card):
@@ -61,4 +65,23 @@ def refuse(
             reasons.append(f"{finding.operation}: {finding.reason}")
         else:
             warnings.append(f"{finding.operation}: {finding.reason}")
+    for prompts in proposal.backgrounds:
+        for finding in lint(subject_moves(prompts), card):
+            text = f"backgrounds: the subject must not be moved so ({finding.operation}): {finding.reason}"
+            (reasons if finding.severity == "reject" else warnings).append(text)
     return reasons, warnings
+
+
+def _check_backgrounds(proposal: Proposal, card: Card, wanted: Backgrounds) -> list[str]:
+    sets = proposal.backgrounds
+    if wanted == "off":
+        return ["backgrounds: this study makes none; leave the list empty."] if sets else []
+    if len(sets) > 1:
+        return [f"backgrounds: {len(sets)} sets of prompts; a proposal has one at most."]
+    if not sets:
+        return (
+            ["backgrounds: every proposal of this study needs one set of prompts."]
+            if wanted == "always"
+            else []
+        )
+    return [f"backgrounds: {reason}" for reason in vet_prompts(sets[0], card.classes)]

@@ -18,7 +18,17 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-NAMES = ["cli_startup", "training_throughput", "cache_epoch", "cache_memory", "loop_overhead"]
+NAMES = [
+    "cli_startup",
+    "training_throughput",
+    "cache_epoch",
+    "cache_memory",
+    "loop_overhead",
+    "composites",
+    "generation_overhead",
+    "generation_pool",
+    "generation_memory",
+]
 RESULTS = Path(__file__).parent / "results"
 
 

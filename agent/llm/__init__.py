@@ -4,6 +4,7 @@
 so that a ledger that writes each one down is right even after the process is killed. Light to import.
 """
 
+from agent.llm.asking import make_ask
 from agent.llm.connect import DEFAULT_MODELS, configured_model, connect, provider_of
 from agent.llm.faults import ContentFault, TransportError
 from agent.llm.meter import CallRecord, Meter, Usage, total
@@ -19,6 +20,7 @@ __all__ = [
     "Usage",
     "configured_model",
     "connect",
+    "make_ask",
     "price_of",
     "provider_of",
     "redact",

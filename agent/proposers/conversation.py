@@ -30,7 +30,11 @@ def opening(history: History, mode: Mode, look_ups: int, feedback: bool) -> "lis
     """
     from langchain_core.messages import HumanMessage, SystemMessage
 
-    number = {"minimum": history.minimum_operations, "maximum": history.maximum_operations}
+    number = {
+        "minimum": history.minimum_operations,
+        "maximum": history.maximum_operations,
+        "backgrounds": history.backgrounds,
+    }
     system = render("system", mode=mode, look_ups=look_ups, feedback=feedback, **number)
     results = render("feedback", **feedback_values(history)) if feedback else _independent(history)
     return [
@@ -57,6 +61,7 @@ def _task(history: History) -> str:
         metric=history.card.metric.replace("_", " "),
         minimum=history.minimum_operations,
         maximum=history.maximum_operations,
+        backgrounds=history.backgrounds,
         catalogue=describe_catalogue(),
         refused=[finding for finding in findings if finding.severity == "reject"],
         risky=[finding for finding in findings if finding.severity == "warn"],

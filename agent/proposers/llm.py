@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from agent.config import LLMConfig
-from agent.history import History
+from agent.history import Backgrounds, History
 from agent.llm import CallRecord, ContentFault, Meter, TransportError, provider_of
 from agent.proposal import Proposal
 from agent.proposers import Malformed
@@ -91,15 +91,17 @@ class LLMProposer:
     def _in_one_answer(self, history: History, mode: Mode) -> Proposal | Malformed:
         messages = opening(history, mode, 0, self.feedback)
         answer = self._meter.call(
-            self._bound_to_schema() if mode == "structured" else self._chat, messages, "propose"
+            self._bound_to_schema(history.backgrounds) if mode == "structured" else self._chat,
+            messages,
+            "propose",
         )
         if answer.tool_calls:  # some providers' structured output is a tool call underneath
             arguments = answer.tool_calls[0]["args"]
             return unusable(answer) or read_arguments(arguments, json.dumps(arguments))
         return read_text(answer)
 
-    def _bound_to_schema(self) -> "Runnable[Any, Any]":
-        schema = proposal_schema()
+    def _bound_to_schema(self, backgrounds: Backgrounds) -> "Runnable[Any, Any]":
+        schema = proposal_schema(backgrounds)
         if self._provider == "openai":
             return self._chat.with_structured_output(
                 schema, method="json_schema", include_raw=True, strict=True
@@ -114,7 +116,7 @@ class LLMProposer:
         looked = 0
         while True:
             forced = looked >= self._max_look_ups
-            answer = self._meter.call(self._bound_to_tools(forced), messages, "propose")
+            answer = self._meter.call(self._bound_to_tools(forced, history.backgrounds), messages, "propose")
             if fault := unusable(answer):
                 return fault
             submitted = _submission(answer)
@@ -157,9 +159,9 @@ class LLMProposer:
             messages.append(HumanMessage(content))
         return len(calls)
 
-    def _bound_to_tools(self, forced: bool) -> "Runnable[Any, AIMessage]":
+    def _bound_to_tools(self, forced: bool, backgrounds: Backgrounds) -> "Runnable[Any, AIMessage]":
         names = [SUBMIT] if forced else [DESCRIBE, PREVIEW, *([RESULTS] if self.feedback else []), SUBMIT]
-        tools = tool_definitions(names, self._provider)
+        tools = tool_definitions(names, self._provider, backgrounds)
         return self._chat.bind_tools(tools, tool_choice=SUBMIT if forced else "any")
 
 

@@ -60,9 +60,16 @@ class Lookups:
         if name == PREVIEW:
             return self._preview(arguments)
         if name == RESULTS and self._feedback:
-            return Found(render("results", **feedback_values(self._history)))
+            return Found(render("results", **feedback_values(self._history)), self._last_sheet())
         offered = [DESCRIBE, PREVIEW, *([RESULTS] if self._feedback else [])]
         return Found(f"There is no tool {name!r}; there are {', '.join(offered)}.")
+
+    def _last_sheet(self) -> str | None:
+        """How the latest synthetic images came about, for a model that sees."""
+        sheets = [record.sheet for record in self._history.past if record.sheet is not None]
+        if not sheets or not self._sees:
+            return None
+        return base64.b64encode(sheets[-1].read_bytes()).decode()
 
     @cached_property
     def _data(self) -> "CachedDataset":

@@ -6,9 +6,10 @@ import numpy as np
 
 from agent.history import History
 from agent.proposal import Proposal
+from agent.proposers.scenes import Range, prompts_from, table_of
 from agent.proposers.space import DRAWS, PROBABILITY, none_found, operation, space_of
 from tools.policy.catalogue import CATALOGUE, ParameterSpec
-from tools.policy.policy import Operation, Policy
+from tools.policy.policy import Operation
 
 
 class RandomProposer:
@@ -32,18 +33,29 @@ class RandomProposer:
             count = int(draw.integers(space.minimum, space.maximum, endpoint=True))
             names = [space.names[index] for index in draw.permutation(len(space.names))[:count]]
             operations = [_draw(name, draw) for name in names]
-            if space.allows(Policy(operations=operations)):
-                return Proposal(
-                    hypothesis="Random draw from the catalogue, uninformed by any result.",
-                    expected_gain=0.0,
-                    policy=operations,
-                )
+            values = {key: _background_value(kind, draw) for key, kind in table_of(history).items()}
+            proposal = Proposal(
+                hypothesis="Random draw, uninformed by any result.",
+                expected_gain=0.0,
+                policy=operations,
+                backgrounds=prompts_from(history, values),
+            )
+            if space.allows(proposal):
+                return proposal
         raise none_found(history, self.name)
 
 
 def _draw(name: str, draw: np.random.Generator) -> Operation:
     values = {item.name: _value(item, draw) for item in CATALOGUE[name].parameters}
     return operation(name, float(draw.uniform(*PROBABILITY)), values)
+
+
+def _background_value(kind: Range | tuple[str, ...], draw: np.random.Generator) -> float | str:
+    if not isinstance(kind, Range):
+        return str(draw.choice(kind))
+    if kind.log:
+        return math.exp(draw.uniform(math.log(kind.low), math.log(kind.high)))
+    return float(draw.uniform(kind.low, kind.high))
 
 
 def _value(spec: ParameterSpec, draw: np.random.Generator) -> float:

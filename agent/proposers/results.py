@@ -44,6 +44,8 @@ class Row:
     train_loss: float | None
     validation_loss: float | None
     fit: Fit | None
+    generated: str
+    """What became of its backgrounds; empty where it had none."""
     failure: str
     """Why trials failed; empty where none did."""
     seeds: tuple[tuple[int, float], ...]
@@ -95,6 +97,7 @@ def row_of(record: IterationRecord, history: History) -> Row:
         train_loss=train_loss,
         validation_loss=validation_loss,
         fit=_fit(train_loss, validation_loss),
+        generated=record.generated,
         failure=_failure(record),
         seeds=tuple((trial.seed, trial.accuracy) for trial in finished if trial.accuracy is not None),
         recalls=tuple(recalls.items()),
@@ -122,6 +125,8 @@ def _fit(train_loss: float | None, validation_loss: float | None) -> Fit | None:
 
 def _failure(record: IterationRecord) -> str:
     failed = [trial for trial in record.trials if trial.status == "failed"]
+    if not failed and record.generated.startswith("failed"):
+        return f"no synthetic images were made ({record.generated})"
     if not failed:
         return "" if record.mean is not None else "no trial was finished"
     reasons = "; ".join(dict.fromkeys(trial.reason or "unknown reason" for trial in failed))

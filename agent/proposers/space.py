@@ -7,8 +7,10 @@ would refuse, and whatever was tried or refused before, is never proposed.
 from dataclasses import dataclass
 
 from agent.history import History
+from agent.proposal import Proposal
+from agent.proposers.scenes import is_allowed
 from tools.errors import ConfigurationError
-from tools.policy.canonical import canonical_json, canonical_policy
+from tools.policy.canonical import canonical_policy
 from tools.policy.catalogue import CATALOGUE, ParameterSpec
 from tools.policy.policy import Operation, Parameter, Policy
 from tools.policy.safety import lint
@@ -36,12 +38,14 @@ class Space:
     history: History
     tried: frozenset[str]
 
-    def allows(self, policy: Policy) -> bool:
-        """Whether vet would take `policy`."""
+    def allows(self, proposal: Proposal) -> bool:
+        """Whether vet would take `proposal`."""
+        policy = proposal.as_policy()
         return (
             not check_policy(policy, self.minimum, self.maximum)
             and not any(finding.severity == "reject" for finding in lint(policy, self.history.card))
-            and canonical_json(policy) not in self.tried
+            and all(is_allowed(self.history, prompts) for prompts in proposal.backgrounds)
+            and proposal.identity not in self.tried
         )
 
 
@@ -59,7 +63,7 @@ def space_of(history: History) -> Space:
             f"search.augmentations asks for {history.minimum_operations} operations, but only {len(names)} of the "
             f"catalogue are safe for {history.card.modality} images: ask for fewer"
         )
-    tried = {canonical_json(record.proposal.as_policy()) for record in (*history.baselines, *history.past)}
+    tried = {record.proposal.identity for record in (*history.baselines, *history.past)}
     return Space(
         names,
         history.minimum_operations,

@@ -14,9 +14,11 @@ import numpy as np
 
 from agent.history import History, IterationRecord
 from agent.proposal import Proposal
+from agent.proposers.scenes import WITHOUT, Range, prompts_from, table_of, values_of
 from agent.proposers.space import DRAWS, PROBABILITY, Space, none_found, operation, space_of
+from tools.aga.config import PromptSet
 from tools.policy.catalogue import CATALOGUE, ParameterSpec
-from tools.policy.policy import Operation, Policy
+from tools.policy.policy import Operation
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -47,9 +49,14 @@ class TPEProposer:
         for _ in range(DRAWS):
             trial = study.ask()
             operations = _suggest(trial, space)
-            if operations is not None and space.allows(Policy(operations=operations)):
+            backgrounds = _suggest_backgrounds(trial, history)
+            if operations is not None:
                 hypothesis, gain = _reason(judged)
-                return Proposal(hypothesis=hypothesis, expected_gain=gain, policy=operations)
+                proposal = Proposal(
+                    hypothesis=hypothesis, expected_gain=gain, policy=operations, backgrounds=backgrounds
+                )
+                if space.allows(proposal):
+                    return proposal
             _fail(study, trial)
         raise none_found(history, self.name)
 
@@ -83,6 +90,19 @@ def _suggest_operation(trial: "Trial", name: str) -> Operation:
     return operation(name, probability, values)
 
 
+def _suggest_backgrounds(trial: "Trial", history: History) -> list[PromptSet]:
+    values: dict[str, float | str] = {}
+    for name, kind in table_of(history).items():
+        key = f"backgrounds.{name}"
+        if isinstance(kind, Range):
+            values[name] = trial.suggest_float(key, kind.low, kind.high, log=kind.log)
+        else:
+            values[name] = trial.suggest_categorical(key, kind)
+        if values[name] == WITHOUT:
+            break
+    return prompts_from(history, values)
+
+
 def _suggest_value(trial: "Trial", key: str, spec: ParameterSpec) -> float:
     if spec.integer:
         return float(trial.suggest_int(key, int(spec.low), int(spec.high), log=spec.log))
@@ -100,21 +120,35 @@ def _tell(study: "Study", record: IterationRecord, space: Space) -> None:
         return
     state = optuna.trial.TrialState.FAIL if record.mean is None else optuna.trial.TrialState.COMPLETE
     numbers = _numbers(operations)
-    if numbers is None:
+    scenes = values_of(space.history, record.proposal.prompts)
+    if numbers is None or scenes is None:
         return
+    table = table_of(space.history)
+    kinds = {f"backgrounds.{name}": _distribution(table[name]) for name in scenes}
     for turn in range(len(names)):
         turned = names[turn:] + names[:turn]
         params: dict[str, Any] = {
             "operations": len(names),
             **{f"operation_{i}": n for i, n in enumerate(turned)},
         }
-        distributions = _structure(space, len(names)) | {key: kind for key, (_, kind) in numbers.items()}
+        distributions = (
+            _structure(space, len(names)) | {key: kind for key, (_, kind) in numbers.items()} | kinds
+        )
         params |= {key: value for key, (value, _) in numbers.items()}
+        params |= {f"backgrounds.{name}": value for name, value in scenes.items()}
         study.add_trial(
             optuna.trial.create_trial(
                 state=state, value=record.mean, params=params, distributions=distributions
             )
         )
+
+
+def _distribution(kind: Range | tuple[str, ...]) -> "BaseDistribution":
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    if isinstance(kind, Range):
+        return FloatDistribution(kind.low, kind.high, log=kind.log)
+    return CategoricalDistribution(kind)
 
 
 def _structure(space: Space, count: int) -> "dict[str, BaseDistribution]":

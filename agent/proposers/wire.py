@@ -7,6 +7,7 @@ catalogue. Ranges are told in the prompt and checked by vet, which says what is 
 import copy
 from typing import Any
 
+from agent.history import Backgrounds
 from agent.proposal import Proposal
 from prompts import render
 from tools.policy.catalogue import CATALOGUE
@@ -17,12 +18,14 @@ PREVIEW = "preview_policy"
 RESULTS = "read_results"
 
 
-def proposal_schema() -> dict[str, Any]:
-    """JSON schema of `Proposal`, named as the tool that submits it."""
+def proposal_schema(backgrounds: Backgrounds = "off") -> dict[str, Any]:
+    """JSON schema of `Proposal`, named as the tool that submits it; without the list of backgrounds where it is off."""
     from langchain_core.utils.json_schema import dereference_refs
 
     schema = dereference_refs(Proposal.model_json_schema())
     schema.pop("$defs", None)
+    if backgrounds == "off":
+        del schema["properties"]["backgrounds"]
     schema = _tidy(schema)
     operation = schema["properties"]["policy"]["items"]
     operation["properties"]["name"]["enum"] = list(CATALOGUE)
@@ -34,7 +37,7 @@ def proposal_schema() -> dict[str, Any]:
 
 def _tidy(schema: dict[str, Any]) -> dict[str, Any]:
     """Objects closed and all of their properties required; titles and docstrings out."""
-    kept = {key: value for key, value in schema.items() if key not in ("title", "$defs")}
+    kept = {key: value for key, value in schema.items() if key not in ("title", "$defs", "default")}
     if schema.get("type") == "object":
         kept.pop("description", None)
         kept["properties"] = {name: _tidy(value) for name, value in schema.get("properties", {}).items()}
@@ -45,9 +48,11 @@ def _tidy(schema: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def tool_definitions(names: list[str], provider: str) -> list[dict[str, Any]]:
+def tool_definitions(
+    names: list[str], provider: str, backgrounds: Backgrounds = "off"
+) -> list[dict[str, Any]]:
     """The tools called `names` as function declarations, for `bind_tools`."""
-    proposal = proposal_schema()
+    proposal = proposal_schema(backgrounds)
     submit = {key: value for key, value in proposal.items() if key not in ("title", "description")}
     operations = {"operations": copy.deepcopy(proposal["properties"]["policy"])}
     nothing = _object({})

@@ -76,6 +76,7 @@ class Reader:
         self.study_run = ""
         self._results: dict[str, TrialResult] = {}
         self._proposals: dict[str, Proposal] = {}
+        self._sheets: dict[str, Path | None] = {}
 
     def records(self, phase: Phase | None = None) -> list[IterationRecord]:
         """Every candidate of the study with its trials, oldest first; of `phase`, or all but final."""
@@ -168,6 +169,8 @@ class Reader:
             gain=metrics.get("gain_over_reference"),
             gain_interval=(low, high) if low is not None and high is not None else None,
             within_noise=None if noise is None else noise == "true",
+            generated=tags.get("generated", ""),
+            sheet=self._sheet(run),
         )
 
     def _trial(self, run: Run) -> TrialRecord:
@@ -197,6 +200,16 @@ class Reader:
             )
             self._results[run.info.run_id] = TrialResult.from_json(json.loads(text))
         return self._results[run.info.run_id]
+
+    def _sheet(self, run: Run) -> Path | None:
+        if run.data.tags.get("generated", "failed").startswith("failed"):
+            return None
+        if run.info.run_id not in self._sheets:
+            listed = self.client.list_artifacts(run.info.run_id, "backgrounds")
+            self._sheets[run.info.run_id] = (
+                Path(self.client.download_artifacts(run.info.run_id, listed[0].path)) if listed else None
+            )
+        return self._sheets[run.info.run_id]
 
     def _proposal(self, run: Run) -> Proposal:
         if run.info.run_id not in self._proposals:

@@ -174,6 +174,15 @@ class Tracking(Reader):
         """A file as artifact, under its own name."""
         self.client.log_artifact(run_id, str(path))
 
+    def log_generated(
+        self, run_id: str, text: str, gates: Mapping[str, Mapping[str, int]], sheet: Path | None
+    ) -> None:
+        """What became of an iteration's backgrounds: a sentence, the counts of each gate, and a contact sheet."""
+        self.client.set_tag(run_id, "generated", text[:_TAG_LIMIT])
+        self.client.log_dict(run_id, {gate: dict(counts) for gate, counts in gates.items()}, "gates.json")
+        if sheet is not None:
+            self.client.log_artifact(run_id, str(sheet), "backgrounds")
+
     def log_llm_call(self, call: Any, run_id: str | None = None) -> None:
         """One call of the LLM (`agent.llm.CallRecord`) as a trace of the study's experiment."""
         end = time.time_ns()

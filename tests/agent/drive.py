@@ -5,6 +5,7 @@
 `before:NODE` and `after:NODE` end the process with SIGKILL when that node of the loop is about to begin, or has done
 its work and is not yet checkpointed; `epoch:N` when the N-th epoch of any trial has been reported. `workers:N` kills
 the worker processes, not this one, at that epoch. `interrupt:N` and `terminate:N` send SIGINT or SIGTERM instead.
+`generate:STAGE` kills it while synthetic images are made.
 """
 
 import os
@@ -65,10 +66,31 @@ def _arm_epoch(action: str, count: int) -> None:
     Tracking.log_epoch = counted
 
 
+def _arm_stage(stage: str) -> None:
+    """Dies in the middle of making synthetic images."""
+    from agent import synthesis
+
+    generate = synthesis.generate
+
+    def fatal(*arguments):
+        *others, on_progress = arguments
+
+        def counted(name: str, done: int, total: int) -> None:
+            on_progress(name, done, total)
+            if name == stage and done > 0:
+                _die()
+
+        return generate(*others, counted)  # pyright: ignore[reportCallIssue]
+
+    synthesis.generate = fatal
+
+
 def main() -> int:
     moment, _, where = sys.argv[1].partition(":")
     if moment in ("before", "after"):
         _arm_node(moment, where)
+    elif moment == "generate":
+        _arm_stage(where)
     elif moment != "none":
         _arm_epoch(moment, int(where))
     return cli.main(sys.argv[2:])

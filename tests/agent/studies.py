@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
     "--dataset demo --epochs 2 --seeds 2 --iterations 2 "
     "--search.final_seeds 3 --search.top_k 2 --search.baselines trivial_augment_wide --execution.workers 1 "
-    "--execution.threads 1"
+    "--execution.threads 1 --search.backgrounds off"
 )
 NODES = ["prepare", "propose", "vet", "realise", "train", "judge", "finalise"]
 # Seconds differ from run to run; everything else must not.

@@ -54,7 +54,9 @@ def _number(setting: Setting, kind: type) -> str:
     low = max((getattr(m, "ge", None) or getattr(m, "gt", None) or 0 for m in limits), default=0)
     high = min((x for m in limits if (x := getattr(m, "le", None) or getattr(m, "lt", None))), default=None)
     step = next((m.multiple_of for m in limits if getattr(m, "multiple_of", None)), 1)
-    candidates = [low + step, low + 2 * step, high] if kind is int else [low + 0.25 * ((high or 2) - low), high]
+    candidates = (
+        [low + step, low + 2 * step, high] if kind is int else [low + 0.25 * ((high or 2) - low), high]
+    )
     allowed = TypeAdapter(setting.field.rebuild_annotation())
     for candidate in candidates:
         if candidate is not None and candidate != setting.default:

@@ -105,7 +105,9 @@ class TestFaultsOfContent:
         assert "degrees=999 is out of range" in conversation
 
     def test_a_fault_of_the_transport_ends_the_study(self, provider: str, mode: str) -> None:
-        assert "agent resume" in str(Ask(provider, [Failure(503)], mode=mode).error)
+        error = Ask(provider, [Failure(503)], mode=mode).error
+        assert isinstance(error, TransportError)
+        assert error.resumable
 
 
 @pytest.mark.parametrize("mode", MODES)

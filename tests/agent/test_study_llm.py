@@ -15,7 +15,8 @@ from tests.loopback.server import Brain, LoopbackServer
 
 SHORT = (
     "--dataset demo --epochs 1 --seeds 1 --iterations 2 --search.final_seeds 2 --search.top_k 1 "
-    "--search.baselines [] --execution.workers 1 --execution.threads 1 --llm.retries 0 --llm.timeout 20"
+    "--search.baselines [] --execution.workers 1 --execution.threads 1 --llm.retries 0 --llm.timeout 20 "
+    "--search.backgrounds off"
 )
 
 

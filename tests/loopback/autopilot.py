@@ -41,10 +41,29 @@ def draw_proposal(ask: Ask) -> dict[str, object]:
             break
     else:
         raise RuntimeError("the autopilot found no safe policy")
-    return {
+    proposal = {
         "hypothesis": f"{' with '.join(names)} should help: the images vary in this way.",
         "expected_gain": round(draw.uniform(0.1, 2.0), 2),
         "policy": [operation.model_dump() for operation in policy.operations],
+    }
+    if "Backgrounds: one set of prompts" in ask.conversation:
+        proposal["backgrounds"] = [_prompts(draw)]
+    return proposal
+
+
+def _prompts(draw: random.Random) -> dict[str, object]:
+    """Background prompts that no modality forbids: the subject is neither mirrored nor turned."""
+    return {
+        "subject": "thing",
+        "scale": round(draw.uniform(0.3, 1.0), 2),
+        "instructions": ["a photograph of", "a painting of"],
+        "settings": draw.sample(["a meadow", "a beach", "wet sand", "a brick wall", "woven cloth"], 3),
+        "times": ["at noon", "at dusk"],
+        "avoid": [],
+        "flip_probability": 0.0,
+        "max_rotation": 0.0,
+        "min_scale": 0.9,
+        "max_scale": 1.1,
     }
 
 

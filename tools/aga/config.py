@@ -49,6 +49,12 @@ class DetectorConfig(BaseModel):
         description="'none': the centre of the image; 'dataset': given boxes; 'groundingdino': groundingdino-py; "
         "'transformers': its port",
     )
+    margin: float = Field(
+        default=0.1,
+        ge=0,
+        le=0.45,
+        description="of each side that kind 'none' leaves around its box; 0 leaves nothing",
+    )
     config: Path | None = Field(
         default=None,
         description="GroundingDINO's configuration file (.py); unset: the package's own for Swin-T or Swin-B",

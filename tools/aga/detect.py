@@ -7,7 +7,6 @@ from tools.aga.config import DetectorConfig
 from tools.aga.types import Box, Detector, SourceImage
 from tools.errors import ConfigurationError, DataError
 
-CENTRE_SHARE = 0.8
 """Of each side, that the box of 'none' takes: photographs are framed around what they show."""
 
 
@@ -22,7 +21,7 @@ def make_detector(config: DetectorConfig, boxes: Mapping[str, Box] | None = None
         ConfigurationError: weights are missing, or kind is 'dataset' and there are no boxes.
     """
     if config.kind == "none":
-        return CentreDetector()
+        return CentreDetector(config.margin)
     if config.kind == "dataset":
         if not boxes:
             raise ConfigurationError(
@@ -42,14 +41,18 @@ def make_detector(config: DetectorConfig, boxes: Mapping[str, Box] | None = None
 class CentreDetector:
     """Takes the centre of the image for the subject, with score 1."""
 
+    def __init__(self, margin: float = 0.1) -> None:
+        """`margin` is left free at each side, as a share of it; 0 takes the whole image."""
+        self._margin = margin
+
     @property
     def identity(self) -> str:
         """Names everything that its answers depend on."""
-        return f"none:{CENTRE_SHARE}"
+        return f"none:{1 - 2 * self._margin:g}"
 
     def detect(self, images: Sequence[SourceImage], subject: str) -> list[list[Box]]:
-        """One box for each image, in its middle, 80% of each side."""
-        margin = (1 - CENTRE_SHARE) / 2
+        """One box for each image, in its middle."""
+        margin = self._margin
         found: list[list[Box]] = []
         for image in images:
             height, width = image.pixels.shape[:2]

@@ -84,10 +84,17 @@ def distance_from_surroundings(pixels: np.ndarray, window: Window) -> np.ndarray
         cv2.KMEANS_PP_CENTERS,
     )
     share = np.bincount(labels.ravel(), minlength=groups) / len(around)
+    # Where only the edge of the image is left, the subject may touch it: its commonest colour alone is the ground.
+    common = share.max() if is_all(window, height, width) else min(RARE, share.max())
     nearest = np.full((height, width), np.inf, dtype=np.float32)
-    for centre in centres[share >= min(RARE, share.max())]:
+    for centre in centres[share >= common]:
         nearest = np.minimum(nearest, np.linalg.norm(lab - centre, axis=2))
     return nearest
+
+
+def is_all(window: Window, height: int, width: int) -> bool:
+    """Whether the window is the whole image (H, W)."""
+    return window == (0, height, 0, width)
 
 
 def whole_subject(mask: np.ndarray, weights: np.ndarray, largest_hole: float = LARGEST_HOLE) -> np.ndarray:

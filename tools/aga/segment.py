@@ -10,7 +10,14 @@ import numpy as np
 
 from tools.aga.config import SegmenterConfig
 from tools.aga.masks import read_mask
-from tools.aga.saliency import distance_from_surroundings, inner, nearness_to_middle, saliency, whole_subject
+from tools.aga.saliency import (
+    distance_from_surroundings,
+    inner,
+    is_all,
+    nearness_to_middle,
+    saliency,
+    whole_subject,
+)
 from tools.aga.types import Box, Segmenter, SourceImage
 from tools.errors import ConfigurationError, DataError
 
@@ -133,6 +140,8 @@ class GrabCutSegmenter(_InBox):
 class OtsuSegmenter(_InBox):
     """Otsu's threshold (1979) on how far a pixel's colour is from what surrounds the box, less so towards its edge.
 
+    Where the box is the whole image, the commonest colour of the image's edge is the ground.
+
     On grey levels alone it would have to be told whether the subject is dark or bright. Best where one thing lies on a
     plain ground, as in microscopy and dermoscopy; many times faster than GrabCut.
     """
@@ -140,18 +149,21 @@ class OtsuSegmenter(_InBox):
     @property
     def identity(self) -> str:
         """Names everything that its answers depend on."""
-        return "otsu-1"
+        return "otsu-2"
 
     def _within(self, pixels: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
         top, bottom, left, right = window
         mask = np.zeros(pixels.shape[:2], dtype=np.bool_)
         distance = distance_from_surroundings(pixels, window)
-        distance *= nearness_to_middle(window, *pixels.shape[:2]).astype(np.float32)
+        fills_the_frame = is_all(window, *pixels.shape[:2])
+        if not fills_the_frame:
+            distance *= nearness_to_middle(window, *pixels.shape[:2]).astype(np.float32)
         above = _above_otsu(distance[top:bottom, left:right], JUST_VISIBLE)
         if above is None:
             return mask
         mask[top:bottom, left:right] = above
-        return whole_subject(mask, distance, largest_hole=1)
+        # A subject that fills the frame is a shape on a plain ground: its holes belong to it (a zero, a ring).
+        return whole_subject(mask, distance, largest_hole=0 if fills_the_frame else 1)
 
 
 class GivenMasks:

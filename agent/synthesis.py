@@ -1,0 +1,145 @@
+"""Synthetic images in a study: whether proposals may ask for them, and the set that a proposal asks for."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.config import LLMConfig, StudyConfig
+from agent.history import Backgrounds
+from agent.proposal import Proposal
+from tools.aga.config import AgaConfig, PromptSet
+from tools.aga.pipeline import GeneratedSet, Progress, Tools, generate
+from tools.aga.sources import training_sources
+from tools.datasets.cache import CachedDataset
+from tools.datasets.types import Card, Dataset
+from tools.training.synthetic import Synthetic
+
+if TYPE_CHECKING:
+    from tools.aga.types import Captioner
+
+WITH_SUBJECTS = ("natural", "digits")
+"""Kinds of images that show a subject before a background that has nothing to do with the label."""
+SHOWN = 8
+"""Rows of a contact sheet."""
+
+
+def backgrounds_of(config: StudyConfig, card: Card) -> tuple[Backgrounds, str]:
+    """Whether proposals carry background prompts ('auto' resolved), and the sentence that says so and why."""
+    mode = config.search.backgrounds
+    if mode != "auto":
+        return mode, mode
+    if card.modality in WITH_SUBJECTS:
+        return "optional", f"optional (auto: images of kind {card.modality} show a subject on a background)"
+    return "off", (
+        f"off (auto: images of kind {card.modality} may be subject as a whole; --search.backgrounds optional "
+        "allows them)"
+    )
+
+
+class Synthesis:
+    """Makes the sets of one study, each once."""
+
+    def __init__(
+        self,
+        config: StudyConfig,
+        dataset: Dataset,
+        data: CachedDataset,
+        on_progress: Progress,
+        make_ask: Callable[[LLMConfig], Callable[[str, str], str]],
+    ) -> None:
+        """`make_ask` connects the chat model that writes captions, when one is needed."""
+        self._config, self._data = config, data
+        self._on_progress, self._make_ask = on_progress, make_ask
+        self._sources = training_sources(dataset, data, config.aga.compose.max_side)
+        self._root = config.runs_dir / "aga"
+        self._sets: dict[str, GeneratedSet] = {}
+
+    def of(self, proposal: Proposal) -> Synthetic | None:
+        """What trials of the proposal train on besides the real images; made where it is not there yet.
+
+        Raises:
+            AugurError: it cannot be made; says why.
+        """
+        if proposal.prompts is None:
+            return None
+        made = self.set_of(proposal.prompts)
+        return Synthetic(folder=made.folder, key=made.key, mixing=self._config.aga.mixing)
+
+    def set_of(self, prompts: PromptSet) -> GeneratedSet:
+        """The set of images that `prompts` ask for."""
+        name = prompts.model_dump_json()
+        if name not in self._sets:
+            data, config = self._data, self._config
+            self._sets[name] = generate(
+                self._sources,
+                prompts,
+                self.tools,
+                config.aga,
+                self._root,
+                data.image_size,
+                config.data.fit,
+                config.search.seed,
+                None,
+                data.card.classes,
+                data.fingerprint,
+                self._on_progress,
+            )
+        return self._sets[name]
+
+    def sheet(self, prompts: PromptSet, path: Path) -> None:
+        """Write a PNG of some images of the set: real, mask, background, composite."""
+        from tools.aga.examples import examples
+        from tools.aga.sheet import contact_sheet
+
+        made = self.set_of(prompts)
+        contact_sheet(examples(made, self._root, self._sources, SHOWN), path, describe(made))
+
+    def tools(self) -> Tools:
+        """What does each step, loaded.
+
+        Raises:
+            ConfigurationError: weights are missing, a device is, or no model is configured for the captions.
+        """
+        from tools.aga.backgrounds import make_background_maker
+        from tools.aga.classifier_gate import ClassifierGate
+        from tools.aga.detect import make_detector
+        from tools.aga.segment import make_segmenter
+
+        aga, data = self._config.aga, self._data
+        judge = aga.gates.classifier
+        return Tools(
+            detector=make_detector(aga.detector),
+            segmenter=make_segmenter(aga.segmenter),
+            captioner=self._captioner(aga),
+            maker=make_background_maker(aga.background),
+            classifier=ClassifierGate(judge, data.card.classes, data.image_size, aga.gates)
+            if judge
+            else None,
+        )
+
+    def _captioner(self, aga: AgaConfig) -> "Captioner":
+        from tools.aga.captions import open_captioner
+        from tools.aga.fitting import approximate_tokens, clip_token_counter
+
+        llm = caption_model(self._config)
+        ask = self._make_ask(llm) if aga.caption.kind == "llm" and llm.model else None
+        diffusion = aga.background.kind == "diffusion"
+        count = clip_token_counter(aga.background.model) if diffusion else approximate_tokens
+        return open_captioner(aga.caption, self._root / "captions", ask, llm.model or "", count)
+
+
+def caption_model(config: StudyConfig) -> LLMConfig:
+    """The chat model that writes captions: `aga.llm` with its own server, else the study's."""
+    if config.aga.llm is None:
+        return config.llm
+    return config.llm.model_copy(update={"model": config.aga.llm, "base_url": config.aga.llm_base_url})
+
+
+def describe(made: GeneratedSet) -> str:
+    """How many images there are and what the gates refused, in a line that people and models read."""
+    parts = [f"{made.images} synthetic images"]
+    parts += [f"{count} sources left out: {reason}" for reason, count in made.skipped.items() if count]
+    for gate, counts in made.gates.items():
+        name = gate.replace("_", " ")
+        parts.append(f"{name}: {counts.get('passed', 0)} passed, {counts.get('refused', 0)} refused")
+    return "; ".join(parts)
