@@ -127,6 +127,65 @@ def _resume(words: Sequence[str]) -> int:
     return _perform(resume, options, resume=_runs_dir_flag(runs_dir))
 
 
+def _generate(words: Sequence[str]) -> int:
+    from agent.configuration import load_with_options
+
+    extra = FlagParser(add_help=False)
+    extra.add_argument(
+        "--scale", type=float, default=1.0, metavar="K", help="synthetic images for each real one"
+    )
+    extra.add_argument(
+        "--subject", default="object", metavar="NAME", help="superclass for the detector, such as bird"
+    )
+    extra.add_argument(
+        "--domain", metavar="NAME", help="whose instructions, settings and times (prompts/aga/)"
+    )
+    extra.add_argument("--prompts", type=Path, metavar="FILE", help="YAML with a prompt set of your own")
+    extra.add_argument(
+        "--flip", type=float, default=0.5, metavar="P", help="probability of mirroring the subject"
+    )
+    extra.add_argument(
+        "--rotation", type=float, default=15.0, metavar="DEGREES", help="largest turn, either way"
+    )
+    extra.add_argument(
+        "--smallest", type=float, default=0.8, metavar="X", help="smallest zoom of the subject"
+    )
+    extra.add_argument("--largest", type=float, default=1.2, metavar="X", help="largest zoom of the subject")
+    extra.add_argument("--out", type=Path, metavar="PATH", help="copy the images there, as class folders")
+    extra.add_argument("--status", action="store_true", help="list what was made so far, and make nothing")
+    extra.add_argument("--prune", action="store_true", help="remove what was made, but for --keep")
+    extra.add_argument("--keep", action="append", default=[], metavar="SET", help="a set that --prune leaves")
+    config, options = load_with_options(
+        words, os.environ, command="generate", extra=extra, shown=_is_of_generation
+    )
+
+    def generate(terminal: "Terminal") -> int:
+        from agent import generate as generation
+
+        if options.status:
+            return generation.status(config.runs_dir, terminal)
+        if options.prune:
+            return generation.make_room(config.runs_dir, options.keep, terminal)
+        wishes = generation.Wishes(
+            options.scale,
+            options.subject,
+            options.prompts,
+            options.domain,
+            options.flip,
+            options.rotation,
+            options.smallest,
+            options.largest,
+            options.out,
+        )
+        return generation.generate(config, wishes, terminal)
+
+    return _perform(generate, options)
+
+
+def _is_of_generation(key: str) -> bool:
+    return key.startswith(("aga.", "data.", "llm.")) or key in ("search.seed", "runs_dir")
+
+
 def _list(words: Sequence[str]) -> int:
     options = _parse("list", "List the studies in a folder of runs.", words)
 
@@ -181,6 +240,7 @@ def _doctor(words: Sequence[str]) -> int:
 COMMANDS = {
     "run": Command("search for the best augmentation policy of a classifier", _run),
     "resume": Command("go on with a study that was interrupted", _resume),
+    "generate": Command("make training images with new backgrounds", _generate),
     "list": Command("list the studies so far", _list),
     "show": Command("show what a study tried, found and spent", _show),
     "ui": Command("open MLflow's web interface on the studies", _ui),

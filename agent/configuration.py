@@ -103,9 +103,13 @@ def load_with_options(
     *,
     command: str,
     extra: argparse.ArgumentParser | None = None,
+    shown: Callable[[str], bool] = lambda key: True,
 ) -> tuple[StudyConfig, argparse.Namespace]:
-    """As `load_config`, and the flags that are no settings (`quiet`, `debug`, `config`, those of `extra`)."""
-    flags = FlagSource(_Tree, command, extra)
+    """As `load_config`, and the flags that are no settings (`quiet`, `debug`, `config`, those of `extra`).
+
+    Help leaves out the settings that are not `shown`.
+    """
+    flags = FlagSource(_Tree, command, extra, shown)
     options = flags.read(arguments)
     variables = _EnvironmentSource(_Tree, environ)
     variables.check_names()

@@ -27,6 +27,9 @@ SHORT_FLAGS: dict[str, str] = {
     "search.iterations": "--iterations",
     "search.seeds": "--seeds",
     "search.seed": "--seed",
+    "aga.detector.kind": "--detector",
+    "aga.segmenter.kind": "--segmenter",
+    "aga.background.kind": "--background",
     "study": "--study",
     "runs_dir": "--runs-dir",
 }
@@ -54,6 +57,11 @@ _WORDS = {
         _SETTINGS,
         "Search for the augmentation policy that makes the classifier best, and prove it.",
         _EPILOG,
+    ),
+    "generate": (
+        "[--dataset NAME | --data PATH] [--scale K] [options]",
+        "Make training images with new backgrounds: the subject cut out, moved, and pasted.",
+        "All of it: docs/backgrounds.md. A second call with the same settings finds what the first one made.\n",
     ),
     "doctor": (
         _SETTINGS,

@@ -169,7 +169,7 @@ def test_a_scale_that_makes_no_sense_is_refused(world: World, scale: float) -> N
 
 
 def test_backgrounds_are_used_evenly_and_never_twice_for_one_source() -> None:
-    plan = Plan(3.5, usable=40, pool=30, seed=3)
+    plan = Plan(140, usable=40, pool=30, seed=3)
     pairs = [(plan[number].place, plan[number].background) for number in range(len(plan))]
     assert len(set(pairs)) == len(pairs) == 140
     used = Counter(background for _, background in pairs)
@@ -182,7 +182,7 @@ def test_the_background_does_not_predict_the_label() -> None:
     labels = np.repeat([0, 1], [60, 20])
     statistics = []
     for seed in range(400):
-        plan = Plan(2.0, usable=80, pool=8, seed=seed)
+        plan = Plan(160, usable=80, pool=8, seed=seed)
         table = np.zeros((2, 8))
         for number in range(len(plan)):
             table[labels[plan[number].place], plan[number].background] += 1

@@ -74,7 +74,7 @@ class Making:
 
         found = self._find_subjects(progress)
         usable = [each for each in found if each.usable]
-        candidates = self._fill_pool(image_count(self.prompts.scale, len(usable)), usable, progress)
+        candidates = self._fill_pool(expected, usable, progress)
         job = self._job(usable, [each for each in candidates if each.accepted])
         paste_all(job, lambda done, total: progress("composites", done, total))
         verdicts = self._judge(job)
@@ -164,7 +164,9 @@ class Making:
             sources=self.sources,
             subjects=usable,
             backgrounds=backgrounds,
-            plan=Plan(self.prompts.scale, len(usable), len(backgrounds), self.seed),
+            plan=Plan(
+                image_count(self.prompts.scale, len(self.sources)), len(usable), len(backgrounds), self.seed
+            ),
             prompts=self.prompts,
             compose=self.config.compose,
             fit=self.fit,

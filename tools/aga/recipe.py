@@ -49,13 +49,9 @@ class Copy:
 class Plan:
     """Which source and which background make which image."""
 
-    def __init__(self, scale: float, usable: int, pool: int, seed: int) -> None:
-        """`usable` sources and `pool` backgrounds, both at least 1.
-
-        Raises:
-            ConfigurationError: `scale` is not above 0 and at most 10, or makes no image at all.
-        """
-        self.images = image_count(scale, usable)
+    def __init__(self, images: int, usable: int, pool: int, seed: int) -> None:
+        """`images` of `usable` sources on `pool` backgrounds, each at least 1."""
+        self.images = images
         self._pool = pool
         self._order = np.random.default_rng([seed, _ORDER]).permutation(usable)
         blocks = np.tile(np.arange(pool), (-(-usable // pool), 1))
@@ -81,8 +77,10 @@ class Plan:
         return Copy(number, int(self._order[place]), copy, int(background))
 
 
-def image_count(scale: float, usable: int) -> int:
-    """Synthetic images for `usable` sources: `scale` times as many, rounded.
+def image_count(scale: float, sources: int) -> int:
+    """Synthetic images for a training split of `sources`: `scale` times as many, rounded.
+
+    Sources without a usable subject count too: the others get more copies, so that 2 means twice the real images.
 
     Raises:
         ConfigurationError: `scale` is not above 0 and at most 10, or too small for a single image.
@@ -91,9 +89,9 @@ def image_count(scale: float, usable: int) -> int:
         raise ConfigurationError(
             f"scale is {scale}: synthetic images for each real one, above 0 and at most 10"
         )
-    images = round(scale * usable)
+    images = round(scale * sources)
     if images < 1:
-        raise ConfigurationError(f"scale {scale} of {usable} usable images is not even one: raise it")
+        raise ConfigurationError(f"scale {scale} of {sources} training images is not even one: raise it")
     return images
 
 
