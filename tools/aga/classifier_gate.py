@@ -113,7 +113,7 @@ def _load(folder: Path, classes: int, image_size: int, device: str) -> "Classifi
             about = content.metadata() or {}
             weights = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
         normalisation = Normalisation(**json.loads(about["normalisation"]))
-        name, trained_size = about["model"], int(about["image_size"])
+        name, stem, trained_size = about["model"], about["stem"], int(about["image_size"])
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ConfigurationError(
             f"{file} was not written by a trial ({error}): {_SETTING} needs the folder of a finished one"
@@ -123,13 +123,12 @@ def _load(folder: Path, classes: int, image_size: int, device: str) -> "Classifi
             f"the classifier in {folder} ({_SETTING}) was trained on images of {trained_size} px, but these are of "
             f"{image_size} px: give a trial of the same data.image_size"
         )
-    model = architecture(ModelConfig(name=name, stem=about.get("stem", "auto")), classes, image_size)
+    model = architecture(ModelConfig.model_validate({"name": name, "stem": stem}), classes, image_size)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise ConfigurationError(
-            f"the weights {file} ({_SETTING}) do not fit {name} with {classes} classes and its usual first layers: "
-            "give a trial of this data set, trained with model.stem auto"
+            f"the weights {file} ({_SETTING}) do not fit {name} with {classes} classes: give a trial of this data set"
         ) from error
     return Classifier(on_device(model, device).eval(), normalisation, device)
 

@@ -1,6 +1,7 @@
 """Which pixels are the subject: the segmenters that need no weights, and the choice among all of them."""
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -63,7 +64,7 @@ def make_segmenter(config: SegmenterConfig, masks: Mapping[str, Path] | None = N
     return SamSegmenter(config)
 
 
-class _InBox:
+class _InBox(ABC):
     """Looks at the image at `WORKING_SIDE`, and gives masks at its own size."""
 
     def segment(self, image: SourceImage, boxes: Sequence[Box]) -> list[np.ndarray]:
@@ -88,9 +89,9 @@ class _InBox:
             masks.append(mask)
         return masks
 
+    @abstractmethod
     def _within(self, pixels: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
         """The subject in the window (top, bottom, left, right) of the image, as a mask of the whole image."""
-        raise NotImplementedError
 
 
 class GrabCutSegmenter(_InBox):

@@ -14,7 +14,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from tools.aga.types import SourceImage
 from tools.datasets.cached import CachedDataset, SplitView
-from tools.datasets.decode import Fit, UnreadableImage, _as_rgb
+from tools.datasets.decode import Fit, UnreadableImage, as_rgb
 from tools.datasets.types import Dataset, Source
 from tools.errors import DataError
 
@@ -141,7 +141,7 @@ def decode_whole(data: bytes, max_side: int) -> np.ndarray:
             image.draft(image.mode, (2 * max_side, 2 * max_side))
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
-            rgb = _as_rgb(image)
+            rgb = as_rgb(image)
     except (UnreadableImage, MemoryError):
         raise
     except Exception as error:

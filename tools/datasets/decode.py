@@ -84,7 +84,7 @@ def _decode(data: bytes, size: int, fit: Fit, max_pixels: int) -> np.ndarray:
         image.draft(image.mode, (size * _DRAFT, size * _DRAFT))
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
-        rgb = _as_rgb(image)
+        rgb = as_rgb(image)
     if fit == "crop":
         square = ImageOps.fit(rgb, (size, size), _RESAMPLING)
     elif fit == "pad":
@@ -94,7 +94,8 @@ def _decode(data: bytes, size: int, fit: Fit, max_pixels: int) -> np.ndarray:
     return np.asarray(square, dtype=np.uint8)
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
+def as_rgb(image: Image.Image) -> Image.Image:
+    """The image as 8-bit RGB, by the rules at the top of this file."""
     if image.mode.startswith("I"):
         image = _from_integers(image)
     if image.mode == "F":

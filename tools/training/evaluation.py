@@ -97,6 +97,7 @@ def save_trained(
             "format": "pt",
             "normalisation": json.dumps(asdict(normalisation)),
             "model": spec.model.name,
+            "stem": spec.model.stem,
             "image_size": str(spec.image_size),
             "policy": spec.policy,
             "key": spec.key,
