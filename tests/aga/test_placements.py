@@ -93,7 +93,8 @@ class TestDrawnPlacements:
         rng = np.random.default_rng(seed)
         placement = draw_placement(rng, boot(), 0.5, 180, 0.5, 1.5, place)
         _, placed = composite(PICTURE, boot(), PICTURE, placement, edge=1)
-        assert placed.sum() == pytest.approx(placement.scale**2 * boot().sum(), rel=0.06)
+        # at half size a pixel of the outline is a tenth of the boot's width
+        assert placed.sum() == pytest.approx(placement.scale**2 * boot().sum(), rel=0.1)
 
     def test_nothing_is_done_where_nothing_may_vary(self):
         placement = draw_placement(np.random.default_rng(0), rectangle(3, 20, 0, 9), 0, 0, 1, 1, "keep")
