@@ -18,7 +18,6 @@ from agent.tracking import Candidate
 from agent.trials import train_candidates
 from agent.vetting import refuse
 from tools.errors import AugurError, ConfigurationError
-from tools.policy.canonical import one_line
 
 
 class ProposalsRefused(AugurError):
@@ -116,7 +115,7 @@ def realise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         candidate.arm,
         candidate.proposal.hypothesis,
         candidate.proposal.expected_gain,
-        one_line(policy),
+        candidate.proposal.in_one_line(),
     )
     for warning in state["warnings"]:
         context.terminal.warn(warning)
