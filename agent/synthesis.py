@@ -1,6 +1,9 @@
 """Synthetic images in a study: whether proposals may ask for them, and the set that a proposal asks for."""
 
+import gc
+import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,20 +73,22 @@ class Synthesis:
         name = prompts.model_dump_json()
         if name not in self._sets:
             data, config = self._data, self._config
-            self._sets[name] = generate(
-                self._sources,
-                prompts,
-                self.tools,
-                config.aga,
-                self._root,
-                data.image_size,
-                config.data.fit,
-                config.search.seed,
-                None,
-                data.card.classes,
-                data.fingerprint,
-                self._on_progress,
-            )
+            with ExitStack() as held:
+                self._sets[name] = generate(
+                    self._sources,
+                    prompts,
+                    lambda: _held(self.tools(), held),
+                    config.aga,
+                    self._root,
+                    data.image_size,
+                    config.data.fit,
+                    config.search.seed,
+                    None,
+                    data.card.classes,
+                    data.fingerprint,
+                    self._on_progress,
+                )
+            _empty_caches()
         return self._sets[name]
 
     def sheet(self, prompts: PromptSet, path: Path) -> None:
@@ -126,6 +131,22 @@ class Synthesis:
         diffusion = aga.background.kind == "diffusion"
         count = clip_token_counter(aga.background.model) if diffusion else approximate_tokens
         return open_captioner(aga.caption, self._root / "captions", ask, llm.model or "", count)
+
+
+def _held(tools: Tools, stack: ExitStack) -> Tools:
+    """The tools, with whatever has processes of its own (a maker on several GPUs) closed when `stack` is."""
+    for tool in (tools.detector, tools.segmenter, tools.captioner, tools.maker):
+        if close := getattr(tool, "close", None):
+            stack.callback(close)
+    return tools
+
+
+def _empty_caches() -> None:
+    """Give the memory of models that are no longer used back to the GPU, for the trials."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def caption_model(config: StudyConfig) -> LLMConfig:
