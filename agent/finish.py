@@ -225,6 +225,7 @@ def _facts(context: Context) -> list[tuple[str, str]]:
         ("unreadable images left out", str(len(data.skipped))),
         ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
         ("recipe", describe_recipe(context.recipe)),
+        ("backgrounds", _chain(context)),
         ("arm", f"{context.proposer.name}" + (f" ({config.llm.model})" if config.llm.model else "")),
         (
             "seeds",
@@ -232,6 +233,16 @@ def _facts(context: Context) -> list[tuple[str, str]]:
         ),
         ("MLflow", f"experiment {context.tracking.experiment_id}, run {context.tracking.study_run}"),
     ]
+
+
+def _chain(context: Context) -> str:
+    """Whether proposals had backgrounds, and what made the images."""
+    if context.backgrounds == "off":
+        return "off"
+    aga = context.config.aga
+    kinds = (aga.detector.kind, aga.segmenter.kind, aga.caption.kind, aga.background.kind)
+    mixing = ", ".join(f"{name} {value}" for name, value in aga.mixing.decisive().items())
+    return f"{context.backgrounds}: {' → '.join(kinds)}; {mixing}"
 
 
 def _line(record: IterationRecord) -> IterationLine:

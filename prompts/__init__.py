@@ -45,8 +45,10 @@ def render(name: str, **values: Any) -> str:
 
 @cache
 def template_hash() -> str:
-    """SHA-256 over the names and texts of all templates: tells which words a study was run with."""
+    """SHA-256 over the names and texts of all templates and modality sets: which words a study was run with."""
     digest = hashlib.sha256()
     for name, text in _sources().items():
         digest.update(f"{name}\0{text}\0".encode())
+    for entry in sorted((files("prompts") / "aga").iterdir(), key=lambda entry: entry.name):
+        digest.update(f"{entry.name}\0{entry.read_text(encoding='utf-8')}\0".encode())
     return digest.hexdigest()

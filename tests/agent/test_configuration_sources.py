@@ -130,6 +130,7 @@ def test_the_short_flags_are_those_people_know() -> None:
             "--llm-base-url",
         ),
         *("--augmentations", "--iterations", "--seeds", "--seed", "--study", "--runs-dir"),
+        *("--detector", "--segmenter", "--background"),
     }
 
 
