@@ -17,7 +17,8 @@ def card(modality: Any) -> Card:
 
 
 @pytest.mark.parametrize(
-    ("modality", "mode"), [("natural", "optional"), ("digits", "optional"), ("fundus", "off"), ("unknown", "off")]
+    ("modality", "mode"),
+    [("natural", "optional"), ("digits", "optional"), ("fundus", "off"), ("unknown", "off")],
 )
 def test_auto_asks_for_backgrounds_where_there_is_a_subject_before_one(modality, mode):
     found, why = backgrounds_of(StudyConfig(), card(modality))
