@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.parsing import FlagParser, HelpFormatter, parse_words, unknown_word
+from agent.settings.arguments import FlagParser, HelpFormatter, parse_words, unknown_word
 from tools.errors import AugurError, ConfigurationError
 
 if TYPE_CHECKING:
-    from agent.terminal import Terminal
+    from agent.screen.terminal import Terminal
 
 _DESCRIPTION = """\
 Augur finds the training-time augmentation policy that makes your image
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(words)
     except AugurError as error:
-        from agent.terminal import Terminal
+        from agent.screen.terminal import Terminal
 
         if "--debug" in words or os.environ.get("AGENT_DEBUG"):
             traceback.print_exc()
@@ -93,7 +93,7 @@ def _version(arguments: list[str]) -> str:
 
 
 def _run(words: Sequence[str]) -> int:
-    from agent.configuration import load_with_options
+    from agent.settings.sources import load_with_options
 
     config, options = load_with_options(words, os.environ, command="run")
 
@@ -106,7 +106,7 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _resume(words: Sequence[str]) -> int:
-    from agent.configuration import load_file, read_changes
+    from agent.settings.sources import load_file, read_changes
 
     extra = FlagParser(add_help=False)
     extra.add_argument("name", metavar="STUDY", help="its name, as `agent list` shows it")
@@ -124,7 +124,7 @@ def _resume(words: Sequence[str]) -> int:
 
 
 def _generate(words: Sequence[str]) -> int:
-    from agent.configuration import load_with_options
+    from agent.settings.sources import load_with_options
 
     extra = FlagParser(add_help=False)
     extra.add_argument(
@@ -156,7 +156,7 @@ def _generate(words: Sequence[str]) -> int:
     )
 
     def generate(terminal: "Terminal") -> int:
-        from agent import generate as generation
+        from agent.commands import generate as generation
 
         if options.status:
             return generation.status(config.runs_dir, terminal)
@@ -211,7 +211,7 @@ def _ui(words: Sequence[str]) -> int:
     options = parse_words("ui", "Show all studies and trials in MLflow's web interface.", words, extra=extra)
 
     def serve(terminal: "Terminal") -> int:
-        from agent.ui import serve
+        from agent.commands.ui import serve
 
         return serve(options.runs_dir, options.host, options.port, terminal)
 
@@ -219,14 +219,14 @@ def _ui(words: Sequence[str]) -> int:
 
 
 def _doctor(words: Sequence[str]) -> int:
-    from agent.configuration import load_with_options
+    from agent.settings.sources import load_with_options
 
     extra = FlagParser(add_help=False)
     extra.add_argument("--offline", action="store_true", help="send no request to the LLM's provider")
     config, options = load_with_options(words, os.environ, command="doctor", extra=extra)
 
     def examine(terminal: "Terminal") -> int:
-        from agent.doctor import examine
+        from agent.commands.doctor import examine
 
         return examine(config, terminal, offline=options.offline)
 
@@ -234,13 +234,13 @@ def _doctor(words: Sequence[str]) -> int:
 
 
 def _datasets(words: Sequence[str]) -> int:
-    from agent.data_commands import datasets
+    from agent.commands.datasets import datasets
 
     return datasets(words)
 
 
 def _cache(words: Sequence[str]) -> int:
-    from agent.data_commands import cache
+    from agent.commands.datasets import cache
 
     return cache(words)
 
@@ -265,7 +265,7 @@ def _perform(
     resume: str | None = None,
     pages: bool = False,
 ) -> int:
-    from agent.exits import perform
+    from agent.screen.exits import perform
 
     return perform(action, options, resume=resume, pages=pages)
 

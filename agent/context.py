@@ -7,22 +7,22 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.config import StudyConfig
-from agent.history import Backgrounds, History, IterationRecord, Rejection
-from agent.ledger import Ledger, describe, exceeded
-from agent.proposal import SCHEMA_VERSION, Proposal
+from agent.memory import Candidate, Phase, Tracking
+from agent.memory.history import Backgrounds, History, IterationRecord, Rejection
+from agent.memory.ledger import Ledger, describe, exceeded
+from agent.memory.proposal import SCHEMA_VERSION, Proposal
 from agent.proposers import Proposer
-from agent.shifts import Shift
+from agent.screen.terminal import Terminal
+from agent.settings.config import StudyConfig
 from agent.state import Refusal
-from agent.synthesis import Synthesis
-from agent.terminal import Terminal
-from agent.tracking import Candidate, Phase, Tracking
+from agent.steps.shifts import Shift
+from agent.steps.synthesis import Synthesis
 from evaluators.statistics import is_within_noise, paired_difference
-from tools.datasets.cache import CachedDataset
+from tools.datasets.cache.build import CachedDataset
 from tools.execution.executor import Executor
 from tools.policy.catalogue import default_operation
 from tools.training.config import Recipe, TrialSpec
-from tools.training.store import TrialStore, trial_key
+from tools.training.trial_store import TrialStore, trial_key
 
 REFERENCE = "no augmentation"
 

@@ -7,16 +7,16 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from agent.context import REFERENCE, Context
-from agent.finish import finish
-from agent.ledger import BudgetSpent
-from agent.proposal import Proposal
+from agent.memory import Candidate
+from agent.memory.ledger import BudgetSpent
+from agent.memory.proposal import Proposal
 from agent.proposers import Malformed
+from agent.screen.rows import table_rows
 from agent.state import Refusal, State
-from agent.synthesis import describe
-from agent.tables import table_rows
-from agent.tracking import Candidate
-from agent.trials import train_candidates
-from agent.vetting import refuse
+from agent.steps.finish import finish
+from agent.steps.synthesis import describe
+from agent.steps.trials import train_candidates
+from agent.steps.vetting import refuse
 from tools.errors import AugurError, ConfigurationError
 
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from agent.config import StudyConfig
-from agent.configuration import dump_config, load_file
-from agent.store import is_local, open_tracking
-from agent.terminal import Terminal
+from agent.memory.store import is_local, open_tracking
+from agent.screen.terminal import Terminal
+from agent.settings.config import StudyConfig
+from agent.settings.sources import dump_config, load_file
 from tools.errors import AugurError, ConfigurationError
 
 if TYPE_CHECKING:
     from agent.context import Context
-    from agent.tracking import Tracking
+    from agent.memory import Tracking
 
 
 def run_study(config: StudyConfig, terminal: Terminal) -> int:
@@ -88,7 +88,7 @@ def list_studies(runs_dir: Path, terminal: Terminal) -> int:
 
 def show_study(study: str, runs_dir: Path, terminal: Terminal) -> int:
     """Print one study: its settings, its iterations, what it spent and what it found; the exit code."""
-    from agent.tables import table_rows
+    from agent.screen.rows import table_rows
 
     folder = _folder(study, runs_dir)
     tracking = _existing_store(runs_dir)
@@ -133,7 +133,7 @@ def _resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
 def _sit(config: StudyConfig, why: str, folder: Path, terminal: Terminal) -> int:
     """One sitting: open everything, run the loop from its last checkpoint, close everything."""
     from agent.graph import build_graph
-    from agent.opening import open_context
+    from agent.startup import open_context
 
     with open_context(config, why, folder, terminal) as context, _checkpointer(config.runs_dir) as saver:
         graph = build_graph(saver)
@@ -226,10 +226,10 @@ def _fresh_name(config: StudyConfig, parent: Path) -> str:
 def _write_config(folder: Path, config: StudyConfig) -> None:
     import yaml
 
-    from tools.training.store import write_atomically
+    from tools.files import write_whole
 
     text = yaml.safe_dump(dump_config(config), sort_keys=False, allow_unicode=True)
-    write_atomically(folder / "config.yaml", text.encode())
+    write_whole(folder / "config.yaml", text.encode())
 
 
 def _state(status: str, folder: Path) -> str:

@@ -23,9 +23,9 @@ import numpy as np
 import psutil
 
 from benchmarks.photos import write_photos
-from tools.datasets.cache import build_cache
+from tools.datasets.cache.build import build_cache
+from tools.datasets.cache.decode_all import Progress
 from tools.datasets.config import DataConfig
-from tools.datasets.staging import Progress
 from tools.datasets.types import Dataset
 
 WIDTH, HEIGHT = 1_632, 1_224

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from benchmarks.photos import write_photos
-from tools.datasets.cache import SplitView, build_cache
+from tools.datasets.cache.build import SplitView, build_cache
 from tools.datasets.config import DataConfig
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ _CHILD = f"""
 import sys
 from pathlib import Path
 import numpy as np
-from tools.datasets.cache import build_cache
+from tools.datasets.cache.build import build_cache
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
 config = DataConfig(path=Path(sys.argv[1]), decode_workers={WORKERS})

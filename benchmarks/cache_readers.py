@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.photos import write_photos
-from tools.datasets.cache import build_cache
+from tools.datasets.cache.build import build_cache
 from tools.datasets.config import DataConfig
 
 IMAGES = 2_000
@@ -27,7 +27,7 @@ _READER = f"""
 import sys
 from pathlib import Path
 import numpy as np
-from tools.datasets.cached import open_cache
+from tools.datasets.cache.read import open_cache
 view = open_cache(Path(sys.argv[1])).split("train")
 order = np.random.default_rng().permutation(len(view))
 for start in range(0, len(order), {BATCH}):

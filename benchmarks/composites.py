@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from tools.aga.compose import Placement, composite, draw_placement
+from tools.aga.composites.compose import Placement, composite, draw_placement
 
 SIZE = 224
 COUNT = 200

@@ -27,15 +27,15 @@ TARGET = 1.1
 CHILD = f"""
 import sys
 from pathlib import Path
-from tools.aga.backgrounds import make_background_maker
-from tools.aga.captions import TemplateCaptioner
+from tools.aga.backgrounds.makers import make_background_maker
+from tools.aga.captions.captioners import TemplateCaptioner
 from tools.aga.config import AgaConfig, PromptSet
-from tools.aga.detect import make_detector
+from tools.aga.detectors.simple import make_detector
 from tools.aga.pipeline import Tools, generate
-from tools.aga.segment import make_segmenter
-from tools.aga.sources import training_sources
-from tools.datasets.cached import open_cache
-from tools.datasets.sources import FolderSource
+from tools.aga.segmenters.classical import make_segmenter
+from tools.aga.making.sources import training_sources
+from tools.datasets.cache.read import open_cache
+from tools.datasets.folder.source import FolderSource
 from tools.datasets.types import Dataset
 root = Path(sys.argv[1])
 cached = open_cache(Path(sys.argv[2]))
@@ -59,7 +59,7 @@ print(made.images)
 
 
 def _peaks(count: int) -> dict[str, float]:
-    from tools.datasets.cache import build_cache
+    from tools.datasets.cache.build import build_cache
     from tools.datasets.config import DataConfig
 
     with tempfile.TemporaryDirectory() as place:

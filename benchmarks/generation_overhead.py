@@ -30,9 +30,9 @@ def run() -> dict[str, Any]:
     """
     import torch
 
-    from tests.aga.tiny_sdxl import SIDE, build_tiny_sdxl
+    from tests.tools.aga.tiny_sdxl import SIDE, build_tiny_sdxl
+    from tools.aga.backgrounds.diffusion import DiffusionMaker
     from tools.aga.config import BackgroundConfig
-    from tools.aga.diffusion import DiffusionMaker
 
     captions = [f"a quiet place at the edge of town, number {number}" for number in range(PICTURES)]
     seeds = list(range(PICTURES))

@@ -18,8 +18,9 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 from benchmarks.photos import encode_photo
-from tools.datasets.decode import as_rgb, decode
-from tools.datasets.likeness import THUMB, comparable, find_alike, thumbnail
+from tools.datasets.cache.decode import as_rgb, decode
+from tools.datasets.splits.likeness import comparable, find_alike
+from tools.datasets.splits.thumbnails import THUMB, thumbnail
 
 PER_KIND = 200
 """Pictures of which a copy of each kind is planted."""

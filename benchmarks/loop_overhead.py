@@ -43,7 +43,7 @@ def _seconds(folder: Path, backgrounds: str) -> list[float]:
     # Reading the first study made its store this process's own.
     clean = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     subprocess.run([sys.executable, "-m", "agent", *arguments.split()], check=True, env=clean)
-    from agent.tracking import Tracking
+    from agent.memory import Tracking
 
     tracking = Tracking(f"sqlite:///{Path(folder, 'mlflow.db')}", Path(folder, "artifacts"))
     tracking.find_study(backgrounds)

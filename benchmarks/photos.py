@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tools.datasets.sources import FolderSource
+from tools.datasets.folder.source import FolderSource
 from tools.datasets.types import Card, Dataset, Record, Split
 
 if TYPE_CHECKING:

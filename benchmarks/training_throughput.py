@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from tools.datasets.cache import build_cache
-from tools.datasets.cached import CachedDataset, open_cache
+from tools.datasets.cache.build import build_cache
+from tools.datasets.cache.read import CachedDataset, open_cache
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
 from tools.policy.build import build

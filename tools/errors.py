@@ -1,4 +1,6 @@
-"""The one family of errors that is written for the person at the terminal."""
+"""The one family of errors that is written for the person at the terminal, and the hint at a misspelt name."""
+
+from collections.abc import Iterable
 
 
 class AugurError(Exception):
@@ -20,3 +22,22 @@ class ConfigurationError(AugurError):
 
 class DataError(AugurError):
     """The data set is missing, malformed, corrupt, or leaks between its splits."""
+
+
+def closest(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> list[str]:
+    """Those of `known` that `name` is most likely a misspelling of, the likeliest first; at most `most`."""
+    from difflib import get_close_matches
+
+    return get_close_matches(name, list(known), n=most, cutoff=cutoff)
+
+
+def did_you_mean(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> str:
+    """The question "did you mean 'x' or 'y'?", or the empty string where nothing known is like `name`."""
+    likely = closest(name, known, most, cutoff)
+    return f"did you mean {' or '.join(map(repr, likely))}?" if likely else ""
+
+
+def first_line(error: BaseException, limit: int = 200) -> str:
+    """The first line of an error's text, cut at `limit` characters; its type's name where it has no text."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:limit].rstrip(" .")

@@ -9,7 +9,7 @@ from agent.llm.connect import DEFAULT_MODELS, configured_model, connect, provide
 from agent.llm.faults import ContentFault, TransportError
 from agent.llm.meter import CallRecord, Meter, Usage, total
 from agent.llm.prices import price_of
-from agent.llm.secrets import redact
+from agent.settings.secrets import redact
 
 __all__ = [
     "DEFAULT_MODELS",

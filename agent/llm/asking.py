@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from agent.config import LLMConfig
 from agent.llm.connect import connect
 from agent.llm.faults import ContentFault
 from agent.llm.meter import CallRecord, Meter
+from agent.settings.config import LLMConfig
 
 
 def make_ask(

@@ -4,8 +4,8 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from agent.config import LLMConfig
-from agent.llm.secrets import redact
+from agent.settings.config import LLMConfig
+from agent.settings.secrets import redact
 from tools.errors import ConfigurationError
 
 if TYPE_CHECKING:

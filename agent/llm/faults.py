@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from json import JSONDecodeError
 from typing import Any, Literal
 
-from agent.llm.secrets import redact
+from agent.settings.secrets import redact
 from tools.errors import AugurError
 
 FaultKind = Literal[

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agent.config import LLMConfig
 from agent.llm.faults import ContentFault, Fault, TransportError, fault_of
 from agent.llm.prices import cost, price_of
-from agent.llm.secrets import redact
+from agent.settings.config import LLMConfig
+from agent.settings.secrets import redact
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, BaseMessage

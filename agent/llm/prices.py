@@ -4,7 +4,7 @@ import json
 from functools import cache
 from importlib.resources import files
 
-from agent.config import LLMConfig
+from agent.settings.config import LLMConfig
 
 _MILLION = 1_000_000
 

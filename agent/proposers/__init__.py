@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from agent.history import History
-from agent.proposal import Proposal
+from agent.memory.history import History
+from agent.memory.proposal import Proposal
 
 
 class Proposer(Protocol):

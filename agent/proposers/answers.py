@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from agent.proposal import Proposal
+from agent.memory.proposal import Proposal
 from agent.proposers import Malformed
 
 if TYPE_CHECKING:

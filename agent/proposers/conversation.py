@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from agent.history import History
+from agent.memory.history import History
 from agent.proposers.results import feedback_values
 from prompts import render
 from tools.policy.catalogue import CATALOGUE, default_operation, describe_catalogue

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from agent.config import Arm, LLMConfig, SearchConfig
 from agent.llm import CallRecord, configured_model, connect
 from agent.proposers import Proposer
+from agent.settings.config import Arm, LLMConfig, SearchConfig
 from tools.errors import ConfigurationError
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from agent.history import History
-from agent.proposal import Proposal
+from agent.memory.history import History
+from agent.memory.proposal import Proposal
 from tools.errors import ConfigurationError
 from tools.policy.catalogue import CATALOGUE, default_operation
 

@@ -10,15 +10,14 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from agent.config import LLMConfig
-from agent.history import Backgrounds, History
 from agent.llm import CallRecord, ContentFault, Meter, TransportError, provider_of
-from agent.proposal import Proposal
+from agent.memory.history import Backgrounds, History
+from agent.memory.proposal import Proposal
 from agent.proposers import Malformed
 from agent.proposers.answers import read_arguments, read_text, unusable
 from agent.proposers.conversation import Mode, opening
 from agent.proposers.lookups import Lookups
-from agent.proposers.wire import (
+from agent.proposers.schema import (
     DESCRIBE,
     PREVIEW,
     RESULTS,
@@ -27,6 +26,7 @@ from agent.proposers.wire import (
     proposal_schema,
     tool_definitions,
 )
+from agent.settings.config import LLMConfig
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from agent.history import History
+from agent.memory.history import History
 from agent.proposers.results import feedback_values
-from agent.proposers.wire import DESCRIBE, PREVIEW, RESULTS
+from agent.proposers.schema import DESCRIBE, PREVIEW, RESULTS
 from prompts import render
 from tools.policy.policy import Operation, Policy
 from tools.policy.safety import lint
 from tools.policy.validate import check_policy
 
 if TYPE_CHECKING:
-    from tools.datasets.cache import CachedDataset
+    from tools.datasets.cache.build import CachedDataset
 
 SHEET_IMAGES = 8
 SHEET_ROWS = 3
@@ -73,7 +73,7 @@ class Lookups:
 
     @cached_property
     def _data(self) -> "CachedDataset":
-        from tools.datasets.cache import open_cache
+        from tools.datasets.cache.build import open_cache
 
         return open_cache(self._history.cache)
 

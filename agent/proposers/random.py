@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from agent.history import History
-from agent.proposal import Proposal
-from agent.proposers.scenes import Range, prompts_from, table_of
+from agent.memory.history import History
+from agent.memory.proposal import Proposal
+from agent.proposers.drawn_prompts import Range, prompts_from, table_of
 from agent.proposers.space import DRAWS, PROBABILITY, none_found, operation, space_of
 from tools.policy.catalogue import CATALOGUE, ParameterSpec
 from tools.policy.policy import Operation

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
-from agent.history import History, IterationRecord
+from agent.memory.history import History, IterationRecord
 
 BEST_ROWS = 40
 LATEST_ROWS = 20

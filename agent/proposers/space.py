@@ -6,9 +6,9 @@ would refuse, and whatever was tried or refused before, is never proposed.
 
 from dataclasses import dataclass
 
-from agent.history import History
-from agent.proposal import Proposal
-from agent.proposers.scenes import is_allowed
+from agent.memory.history import History
+from agent.memory.proposal import Proposal
+from agent.proposers.drawn_prompts import is_allowed
 from tools.errors import ConfigurationError
 from tools.policy.canonical import canonical_policy
 from tools.policy.catalogue import CATALOGUE, ParameterSpec

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agent.history import History, IterationRecord
-from agent.proposal import Proposal
-from agent.proposers.scenes import WITHOUT, Range, prompts_from, table_of, values_of
+from agent.memory.history import History, IterationRecord
+from agent.memory.proposal import Proposal
+from agent.proposers.drawn_prompts import WITHOUT, Range, prompts_from, table_of, values_of
 from agent.proposers.space import DRAWS, PROBABILITY, Space, none_found, operation, space_of
 from tools.aga.config import PromptSet
 from tools.policy.catalogue import CATALOGUE, ParameterSpec

@@ -40,7 +40,7 @@ def _arm_node(moment: str, name: str) -> None:
 
 
 def _arm_epoch(action: str, count: int) -> None:
-    from agent.tracking import Tracking
+    from agent.memory import Tracking
 
     log_epoch = Tracking.log_epoch
     seen = 0
@@ -68,7 +68,7 @@ def _arm_epoch(action: str, count: int) -> None:
 
 def _arm_stage(stage: str) -> None:
     """Dies in the middle of making synthetic images."""
-    from agent import synthesis
+    from agent.steps import synthesis
 
     generate = synthesis.generate
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.tracking import Tracking
+from agent.memory import Tracking
+from tests.repository import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
     "--dataset demo --epochs 2 --seeds 2 --iterations 2 "
     "--search.final_seeds 3 --search.top_k 2 --search.baselines trivial_augment_wide --execution.workers 1 "
@@ -28,7 +28,7 @@ TIMES = {"training_seconds", "seconds_outside_training"}
 _TIMEOUT = 280
 
 _forkserver = multiprocessing.get_context("forkserver")
-_forkserver.set_forkserver_preload(["agent.graph", "agent.opening", "agent.study", "agent.cli", "agent.llm"])
+_forkserver.set_forkserver_preload(["agent.graph", "agent.startup", "agent.study", "agent.cli", "agent.llm"])
 
 
 @dataclass(frozen=True)

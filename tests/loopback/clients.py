@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from agent.config import LLMConfig
+from agent.settings.config import LLMConfig
 from tests.loopback.server import LoopbackServer
 
 PROVIDERS = ("openai", "google_genai")

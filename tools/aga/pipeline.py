@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from tools.aga.config import AgaConfig, PromptSet
+from tools.aga.making.sources import TrainingSources
 from tools.aga.recipe import (
     background_size,
     classifier_identity,
@@ -31,8 +32,7 @@ from tools.aga.recipe import (
     set_key,
     subjects_of,
 )
-from tools.aga.sources import TrainingSources
-from tools.aga.store import (
+from tools.aga.store.pieces import (
     ABOUT,
     WORK,
     check_room,
@@ -40,26 +40,25 @@ from tools.aga.store import (
     full_disk_named,
     known_file,
     mark_used,
-    read_json,
     set_folder,
-    write_json,
     writing_set,
 )
 from tools.aga.types import BackgroundMaker, Captioner, Detector, Segmenter
-from tools.datasets.decode import Fit
+from tools.datasets.cache.decode import Fit
 from tools.errors import ConfigurationError
+from tools.files import read_json, write_json
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from tools.aga.gates import Verdict
+    from tools.aga.gates.gates import Verdict
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, in all); the stages are 'masks', 'captions', 'backgrounds' and 'composites'."""
 
 
 class Judge(Protocol):
-    """Looks at finished composites (`tools.aga.classifier_gate.ClassifierGate`)."""
+    """Looks at finished composites (`tools.aga.gates.classifier_gate.ClassifierGate`)."""
 
     def judge(self, images: "np.ndarray", labels: "Sequence[int] | np.ndarray") -> "list[Verdict]":
         """One verdict for each image, uint8 (N, S, S, 3), that is to be trained as its label."""
@@ -178,7 +177,7 @@ def generate(
             made = _finished(root, key)
             if made is None:
                 # Pillow, OpenCV and pyarrow are loaded only where there is something to make.
-                from tools.aga.making import Making
+                from tools.aga.making.set_maker import Making
 
                 making = Making(
                     sources,

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from tools.aga.config import AgaConfig, PromptSet
-from tools.aga.store import key_of
+from tools.aga.store.pieces import key_of
 from tools.errors import ConfigurationError
-from tools.training.store import WEIGHTS
+from tools.training.trial_store import WEIGHTS
 
 FORMAT = 1
 """Raised whenever the same recipe comes to mean other images."""
@@ -196,7 +196,7 @@ def request_key(config: AgaConfig, **parts: Any) -> str | None:
         return None
     settings = config.model_dump(mode="json", exclude={"max_disk_gib": True, "compose": {"workers"}})
     code = hashlib.sha256()
-    for file in sorted(_CODE.glob("*.py")):
+    for file in sorted(_CODE.rglob("*.py")):
         code.update(file.read_bytes())
     paths = [
         config.detector.config,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from tools.datasets.config import DataConfig
-from tools.datasets.known import Missing, place_of
+from tools.datasets.known.common import Missing, place_of
 from tools.datasets.registry import open_published
 from tools.datasets.types import Dataset
 from tools.errors import DataError

@@ -3,7 +3,12 @@
 from collections.abc import Callable
 from difflib import get_close_matches
 
-from tools.datasets import (
+from tools.datasets.collections.hf_sets import open_hub
+from tools.datasets.collections.medmnist_sets import open_medmnist
+from tools.datasets.collections.torchvision_sets import open_torchvision
+from tools.datasets.config import DataConfig
+from tools.datasets.folder.folder import open_folder
+from tools.datasets.known import (
     alzheimer_parkinson,
     aptos,
     cub,
@@ -15,13 +20,8 @@ from tools.datasets import (
     limuc,
     melanoma,
 )
-from tools.datasets.config import DataConfig
-from tools.datasets.folder import open_folder
-from tools.datasets.hf_sets import open_hub
-from tools.datasets.known import check_variant
-from tools.datasets.medmnist_sets import open_medmnist
-from tools.datasets.settle import settle
-from tools.datasets.torchvision_sets import open_torchvision
+from tools.datasets.known.common import check_variant
+from tools.datasets.splits.assign import settle
 from tools.datasets.types import Dataset, Entry
 from tools.errors import ConfigurationError
 

@@ -25,7 +25,7 @@ from tools.execution.worker import evaluate_in_worker, read_outcome, start_worke
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochTail, seconds_spent
 from tools.training.failures import failed
-from tools.training.store import predictions_file, read_predictions
+from tools.training.trial_store import predictions_file, read_predictions
 from tools.training.types import FailureKind, Predictions, TrialEvent, TrialResult
 
 _Outcome = TypeVar("_Outcome")

@@ -7,9 +7,9 @@ cannot.
 import json
 from pathlib import Path
 
+from tools.files import write_json
+from tools.processes import exit_with_parent
 from tools.training.config import TrialSpec
-from tools.training.orphans import exit_with_parent
-from tools.training.store import write_atomically
 from tools.training.types import TrialResult
 
 OUTCOME = "outcome.json"
@@ -37,7 +37,7 @@ def train_in_worker(spec: TrialSpec, device: str) -> None:
     outcome = spec.directory / OUTCOME
     outcome.unlink(missing_ok=True)
     result = train_trial(spec, device, on_epoch=lambda report: None)  # the parent follows epochs.jsonl
-    write_atomically(outcome, json.dumps(result.as_json()).encode())
+    write_json(outcome, result.as_json())
 
 
 def evaluate_in_worker(spec: TrialSpec, split: str, device: str) -> str | None:

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from tools.datasets.cached import SplitView, open_cache
+from tools.datasets.cache.read import SplitView, open_cache
 from tools.errors import DataError
 from tools.policy.build import BuiltPolicy, build
 from tools.policy.canonical import from_canonical
+from tools.processes import exit_with_parent
 from tools.training.config import TrialSpec
-from tools.training.orphans import exit_with_parent
 from tools.training.seeds import Stream, derived_seed
 from tools.training.synthetic import Mixing, Synthetic, SyntheticSet, open_synthetic
 

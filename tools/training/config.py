@@ -80,11 +80,11 @@ class TrialSpec(BaseModel):
     model_config = _FROZEN
 
     key: str
-    """SHA-256 that names the trial (see `tools.training.store.trial_key`)."""
+    """SHA-256 that names the trial (see `tools.training.trial_store.trial_key`)."""
     policy: str
     """Canonical JSON of a `tools.policy.policy.Policy`."""
     cache: Path
-    """Folder of the decoded data set (`tools.datasets.cache.open_cache`)."""
+    """Folder of the decoded data set (`tools.datasets.cache.build.open_cache`)."""
     image_size: int
     classes: int
     ordinal: bool

@@ -12,14 +12,14 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from tools.datasets.cached import CachedDataset, SplitView, open_cache
+from tools.datasets.cache.read import CachedDataset, SplitView, open_cache
 from tools.errors import AugurError
 from tools.training.config import TrialSpec
 from tools.training.metrics import NonFiniteLoss, score
 from tools.training.models import architecture
 from tools.training.normalisation import Normalisation
 from tools.training.precision import Precision, precision_for
-from tools.training.store import LOCK, WEIGHTS, read_predictions, write_predictions
+from tools.training.trial_store import LOCK, WEIGHTS, read_predictions, write_predictions
 from tools.training.types import Predictions
 
 

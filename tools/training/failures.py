@@ -1,11 +1,9 @@
 """Failures of a trial as results: what happened, and what to try."""
 
-import gc
 import traceback
 
-import torch
-
 from tools.errors import AugurError
+from tools.machine import is_out_of_memory
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import read_epochs
 from tools.training.metrics import NonFiniteLoss
@@ -13,15 +11,12 @@ from tools.training.types import FailureKind, TrialResult
 
 TRACEBACK = "error.txt"
 
-_ALLOCATION_MESSAGES = ("can't allocate memory", "out of memory", "not enough memory")
-"""How torch's allocators other than CUDA's say it, in a plain RuntimeError."""
-
 
 def failure_of(spec: TrialSpec, device: str, error: Exception) -> tuple[FailureKind, str]:
     """The kind and the text of a failure; an unexpected one also leaves its traceback in the trial's folder."""
     if isinstance(error, NonFiniteLoss):
         return "non_finite_loss", f"{error}; try a smaller training.learning_rate or a milder policy"
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return "out_of_memory", (
             f"out of memory on {device} with batches of {spec.recipe.batch_size} images of {spec.image_size} px: "
             "try a smaller training.batch_size or data.image_size, a smaller model.name, or fewer execution.workers"
@@ -56,16 +51,3 @@ def failed(
         reason=reason,
         environment=machine,
     )
-
-
-def free_memory(device: str) -> None:
-    """Gives back what a failed trial held, so that the next one does not fail for it."""
-    gc.collect()
-    if torch.device(device).type == "cuda":
-        torch.cuda.empty_cache()
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(message in str(error) for message in _ALLOCATION_MESSAGES)

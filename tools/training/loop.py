@@ -8,22 +8,23 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-from tools.datasets.cached import open_cache
+from tools.datasets.cache.read import open_cache
 from tools.errors import AugurError
+from tools.machine import free_memory
 from tools.training.batches import TrainingImages, epoch_batches, training_loader
 from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
 from tools.training.environment import environment
 from tools.training.epoch_log import EpochLog, seconds_spent
 from tools.training.evaluation import Classifier, evaluate_trial, on_device, predict, save_trained
-from tools.training.failures import failed, failure_of, free_memory
+from tools.training.failures import failed, failure_of
 from tools.training.metrics import NonFiniteLoss
 from tools.training.models import build_model
 from tools.training.normalisation import IMAGENET, training_normalisation
 from tools.training.optimisation import learning_rate_at, optimizer_for, set_learning_rate
 from tools.training.precision import precision_for
 from tools.training.seeds import Stream, derived_seed
-from tools.training.store import LOCK, WEIGHTS, read_result, write_result
+from tools.training.trial_store import LOCK, WEIGHTS, read_result, write_result
 from tools.training.types import EpochReport, Scores, TrialResult
 
 __all__ = ["evaluate_trial", "train_trial"]
@@ -58,7 +59,7 @@ def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], 
         except Exception as error:
             kind, reason = failure_of(spec, device, error)
         # outside the except block, so that no traceback holds the tensors any more
-        free_memory(device)
+        free_memory()
         seconds = before + time.perf_counter() - started
         result = failed(spec, kind, reason, environment(device), seconds)
         if kind == "non_finite_loss":

@@ -14,7 +14,7 @@ from tools.errors import ConfigurationError
 from tools.training.config import ModelConfig
 from tools.training.seeds import Stream, derived_seed
 from tools.training.stems import apply_stem, stem_for
-from tools.training.store import TORCHVISION_WEIGHTS
+from tools.training.trial_store import TORCHVISION_WEIGHTS
 from tools.training.weights import load_pretrained
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tools.datasets.cached import Rows
-from tools.training.store import write_atomically
+from tools.datasets.cache.read import Rows
+from tools.files import write_json
 
 _CACHED = "normalisation.json"
 _CHUNK_PIXELS = 16_000_000
@@ -63,5 +63,5 @@ def training_normalisation(cache: Path, images: Rows | np.ndarray) -> Normalisat
     std = np.sqrt((share * (values - mean[:, None]) ** 2).sum(axis=1))
     std[std == 0] = 1.0
     found = Normalisation(tuple(mean.tolist()), tuple(std.tolist()))
-    write_atomically(file, json.dumps(asdict(found)).encode())
+    write_json(file, asdict(found))
     return found

@@ -9,7 +9,7 @@ from torch import nn
 
 from tools.errors import ConfigurationError
 from tools.training.stems import first_convolution, shrunk_kernel
-from tools.training.store import TORCHVISION_WEIGHTS
+from tools.training.trial_store import TORCHVISION_WEIGHTS
 
 _WRAPPERS = ("model", "state_dict", "model_state_dict")
 """Keys under which training scripts (torchvision's `model`, Lightning's `state_dict`) keep the weights."""

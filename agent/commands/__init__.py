@@ -1,0 +1,1 @@
+"""The commands of `agent`: one file each, with its own flags."""

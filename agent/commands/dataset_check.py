@@ -1,0 +1,150 @@
+"""`agent datasets check`: a verdict for each thing that may spoil results, and a contact sheet to look at."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from agent.screen.dataset_tables import class_table
+from agent.screen.tables import facts_grid
+from agent.screen.terminal import Terminal
+from agent.settings.config import StudyConfig
+from tools.datasets.cache.build import slug
+from tools.datasets.check.class_sheet import class_sheet
+from tools.datasets.check.findings import Finding, Report
+from tools.datasets.check.findings import check as check_data
+from tools.datasets.folder.source import FolderSource
+from tools.datasets.registry import ENTRIES, open_published
+from tools.datasets.types import Dataset
+from tools.errors import AugurError, ConfigurationError
+
+_MARKS = {
+    "right": ("✓", "green"),
+    "warning": ("!", "yellow"),
+    "problem": ("✗", "bold red"),
+    "unknown": ("–", "dim"),
+}
+
+
+def check(config: StudyConfig, sheet: Path | None, terminal: Terminal, *, as_json: bool) -> int:
+    """Look at every image of a data set, and print a verdict for each check; 1 where there are problems, else 0.
+
+    Args:
+        config: the settings of the study that is planned.
+        sheet: where the contact sheet of training images is written; in the folder of the runs where None.
+        terminal: what shows it.
+        as_json: print JSON and nothing else.
+
+    Raises:
+        ConfigurationError: there is no data set of that name.
+        DataError: it is not there, or malformed.
+        AugurError: the disk is full or cannot be written.
+    """
+    published = open_published(config.data)
+    name = config.data.dataset or "folder"
+    file = sheet or config.runs_dir / f"data-{slug(published.card.name)}.png"
+    _make_folder(file)
+    entry = ENTRIES.get(name)
+    size = config.data.image_size or published.card.image_size
+    report = check_data(
+        published,
+        entry.counts if entry is not None else (),
+        config.data,
+        size,
+        config.runs_dir / "cache",
+        lambda done, total: terminal.progress("looking at images", done, total),
+    )
+    terminal.close()
+    drawn = _draw_sheet(report, file)
+    if as_json:
+        terminal.verbatim(json.dumps(_report_json(report, name, size, file if drawn else None), indent=2))
+    else:
+        _print(report, name, size, terminal)
+        where = f"Training images to look at: {file}" if drawn else "There are no training images to show."
+        terminal.verbatim(where)
+        terminal.result(_verdict(report))
+    return 1 if report.problems else 0
+
+
+def _print(report: Report, name: str, size: int, terminal: Terminal) -> None:
+    published = report.inspection.published
+    terminal.show(
+        facts_grid(
+            [
+                ("data set", _title(name, published)),
+                ("decoded to", f"{size} × {size} pixels"),
+            ],
+        )
+    )
+    terminal.show(Text(""))
+    terminal.show(class_table(report.counts))
+    terminal.show(Text(""))
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in report.findings:
+        mark, style = _MARKS[finding.verdict]
+        table.add_row(Text(mark, style=style), Text(finding.check), _said(finding))
+    terminal.show(table)
+    terminal.show(Text(""))
+
+
+def _title(name: str, published: Dataset) -> str:
+    title = published.card.title
+    if isinstance(published.source, FolderSource):
+        title += f" in {published.source.root}"
+    return title if name == "folder" else f"{name}: {title}"
+
+
+def _said(finding: Finding) -> Text:
+    text = Text(finding.text, style="bold" if finding.verdict == "problem" else "")
+    for line in finding.details:
+        text.append(f"\n{line}", style="not bold dim")
+    return text
+
+
+def _verdict(report: Report) -> str:
+    warnings = f"{report.warnings} warning{'' if report.warnings == 1 else 's'}"
+    if report.problems:
+        count = f"{report.problems} problem{'' if report.problems == 1 else 's'}"
+        return f"{count} and {warnings}: mend the problems (✗) before training on it."
+    return f"No problems, {warnings}." if report.warnings else "No problems."
+
+
+def _draw_sheet(report: Report, file: Path) -> bool:
+    division = report.inspection.division
+    if division is None:
+        return False
+    try:
+        class_sheet(division, report.inspection.pixels, file)
+    except OSError as error:
+        raise AugurError(
+            f"the contact sheet {file} cannot be written ({error.strerror or error}): name another --sheet FILE"
+        ) from error
+    return True
+
+
+def _make_folder(file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the folder of the contact sheet {file} cannot be made ({error.strerror}): name another --sheet FILE"
+        ) from error
+
+
+def _report_json(report: Report, name: str, size: int, sheet: Path | None) -> dict[str, Any]:
+    return {
+        "dataset": name,
+        "title": report.inspection.published.card.title,
+        "image_size": size,
+        "problems": report.problems,
+        "warnings": report.warnings,
+        "counts": report.counts,
+        "findings": [asdict(each) for each in report.findings],
+        "sheet": None if sheet is None else str(sheet),
+    }

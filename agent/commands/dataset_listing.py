@@ -1,0 +1,255 @@
+"""`agent datasets`: which data sets there are, what is known of one, and fetching it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from agent.screen.dataset_tables import class_table
+from agent.screen.tables import facts_grid, open_table
+from agent.screen.terminal import Terminal
+from tools.datasets.check.findings import class_counts
+from tools.datasets.folder.walk import tree
+from tools.datasets.presence import Presence, look_for, occupied
+from tools.datasets.registry import ENTRIES, dataset_names
+from tools.datasets.types import SPLITS, Card, Dataset, Entry, Split
+from tools.errors import AugurError, ConfigurationError
+
+_COLLECTIONS = {
+    "folder": "images of your own: class folders, with or without splits, or a manifest.csv (--data PATH)",
+    "torchvision": "classification sets of torchvision, such as torchvision:CIFAR10",
+    "hf": "image sets in the form of the Hugging Face datasets library, such as hf:cifar10",
+    "medmnist": "2-D sets of MedMNIST v2, such as medmnist:bloodmnist or medmnist:bloodmnist_64",
+}
+"""What has no entry of its own → what it is."""
+_MEASURES = {"validation_accuracy": "accuracy", "validation_macro_f1": "macro F1"}
+
+
+def list_all(terminal: Terminal, *, as_json: bool) -> int:
+    """Print every data set; the exit code."""
+    found = {name: look_for(name) for name in ENTRIES}
+    others = {name: _COLLECTIONS.get(name.partition(":")[0], "") for name in dataset_names()}
+    others = {name: about for name, about in others.items() if name not in ENTRIES}
+    if as_json:
+        rows = [_as_json(ENTRIES[name], presence) for name, presence in found.items()]
+        terminal.verbatim(json.dumps({"datasets": rows, "collections": others}, indent=2))
+        return 0
+    table = open_table()
+    table.add_column("data set", ratio=1)
+    for header in ("images", "classes", "modality", "splits", "here"):
+        table.add_column(header, justify="right" if header in ("images", "classes") else "left")
+    for name, presence in found.items():
+        table.add_row(*_row(ENTRIES[name], presence))
+    terminal.show(table)
+    for presence in found.values():
+        if presence.state == "damaged":
+            terminal.warn(f"{presence.name} in {presence.place} is damaged: {_first_line(presence.reason)}")
+    listed = Table.grid(padding=(0, 2, 0, 0))
+    listed.add_column(no_wrap=True)
+    listed.add_column()
+    for name, about in others.items():
+        listed.add_row(Text(name), Text(about, style="dim"))
+    terminal.show(Text(""))
+    terminal.show(listed)
+    terminal.note(
+        "agent datasets show NAME says all of one, get NAME fetches it, check NAME looks for faults."
+    )
+    return 0
+
+
+def show(name: str, path: Path | None, terminal: Terminal) -> int:
+    """Print all that is known of a data set; the exit code.
+
+    Raises:
+        ConfigurationError: there is no data set of that name.
+        DataError: nothing is known of it before it is here (a collection's set, a folder), and it is not.
+    """
+    presence = look_for(name, path)
+    entry = ENTRIES.get(name)
+    if entry is None and presence.error is not None:
+        raise presence.error
+    card = presence.dataset.card if presence.dataset is not None else ENTRIES[name].card
+    facts = [
+        ("data set", f"{name}: {card.title}"),
+        ("shows", card.description),
+        ("modality", card.modality),
+        ("classes", _classes(card)),
+        ("measure", _MEASURES.get(card.metric, card.metric)),
+        ("image size", f"{card.image_size} × {card.image_size} pixels, unless --image-size says otherwise"),
+        ("licence", card.licence),
+        ("citation", card.citation or "unknown"),
+    ]
+    facts += [("caveat" if number == 0 else "", text) for number, text in enumerate(card.warnings)]
+    if entry is not None and entry.counts:
+        facts.append(("published", "; or ".join(_by_split(each) for each in entry.counts)))
+    if entry is not None and entry.variants:
+        facts.append(("variants", f"{', '.join(entry.variants)} (--data.variant)"))
+    facts.append(("here", _whereabouts(presence)))
+    terminal.show(facts_grid(facts))
+    if presence.dataset is not None:
+        for note in presence.dataset.notes:
+            terminal.note(note)
+        terminal.show(Text(""))
+        terminal.show(_counts_table(presence.dataset))
+        return 0
+    if presence.state == "damaged" and not presence.expected:
+        terminal.warn(presence.reason)
+    expected = presence.expected
+    if expected:
+        terminal.verbatim(f"\nexpected in {presence.place}:\n{expected}")
+    terminal.verbatim(f"\nto get it:\n{tree(_commands(entry, card))}")
+    return 0
+
+
+def get(name: str, path: Path | None, terminal: Terminal) -> int:
+    """Fetch a data set, or print the commands that do; the exit code.
+
+    Raises:
+        ConfigurationError: there is no data set of that name, or it is of the user's own.
+        DataError: it cannot be fetched, or something else is in its place.
+    """
+    if name == "folder":
+        raise ConfigurationError(
+            "'folder' stands for images of your own: there is nothing to fetch. See: agent datasets"
+        )
+    before = look_for(name, path)
+    if before.dataset is not None:
+        terminal.result(f"{name} is here already: {_whereabouts(before)}. Nothing was fetched.")
+        return 0
+    entry = ENTRIES.get(name)
+    fetch = name if entry is None else entry.fetch
+    if entry is not None and not fetch:
+        terminal.note(f"No library fetches {name}; run:")
+        terminal.verbatim(entry.card.download)
+        return 0
+    if before.place.is_file() or (entry is not None and occupied(before.place)):
+        raise AugurError(
+            f"{before.place} holds something, but not {name}:\n{before.reason}\nNothing was fetched, so that nothing "
+            "there is overwritten: move it away, or name another folder with --data PATH."
+        )
+    from tools.datasets.collections.download import download
+
+    fetched = download(fetch, before.place, terminal.note)
+    after = look_for(name, path)
+    flag = f" --data {path}" if path is not None else ""
+    if after.dataset is None:
+        after, flag = look_for(name, fetched), f" --data {fetched}"
+    if after.dataset is None:
+        raise AugurError(
+            f"{fetch} was fetched into {fetched}, but it is not as {name} should be: {after.reason}"
+        )
+    terminal.show(_counts_table(after.dataset))
+    terminal.result(
+        f"{name} is in {fetched}. Look at it: agent datasets check {name}{flag}   Use it: agent run --dataset "
+        f"{name}{flag}"
+    )
+    return 0
+
+
+# ------------------------------------------------------------------ the list
+
+
+def _row(entry: Entry, presence: Presence) -> list[Text]:
+    card = entry.card
+    title = Text(card.name, style="bold")
+    title.append(f"\n{card.title}", style="not bold dim")
+    if entry.variants:
+        title.append(f"\nvariants: {', '.join(entry.variants)}", style="not bold dim")
+    styles = {"present": "green", "damaged": "bold red", "absent": "dim"}
+    return [
+        title,
+        Text(_images(entry, presence)),
+        Text(str(len(_card(entry, presence).classes) or "–")),
+        Text(card.modality),
+        Text(_splits(entry, presence)),
+        Text(presence.state, style=styles[presence.state]),
+    ]
+
+
+def _card(entry: Entry, presence: Presence) -> Card:
+    """As it is once the images are here: some classes are only known then."""
+    return presence.dataset.card if presence.dataset is not None else entry.card
+
+
+def _images(entry: Entry, presence: Presence) -> str:
+    if presence.dataset is not None:
+        return f"{len(presence.dataset.records):,}"
+    totals = sorted({sum(each.values()) for each in entry.counts}, reverse=True)
+    return " or\n".join(f"{total:,}" for total in totals) or "–"
+
+
+def _splits(entry: Entry, presence: Presence) -> str:
+    if presence.dataset is not None:
+        return _kind([split for split in SPLITS if any(r.split == split for r in presence.dataset.records)])
+    kinds = [
+        "none" if "all" in each else _kind([split for split in SPLITS if split in each])
+        for each in entry.counts
+    ]
+    return " or\n".join(dict.fromkeys(kinds)) or "–"
+
+
+def _kind(given: list[Split]) -> str:
+    if given == ["train"]:
+        return "none"
+    return "test only" if given == ["test"] else ", ".join(given).replace("validation", "val")
+
+
+def _as_json(entry: Entry, presence: Presence) -> dict[str, Any]:
+    card = _card(entry, presence)
+    return {
+        "name": card.name,
+        "title": card.title,
+        "state": presence.state,
+        "place": str(presence.place) if presence.dataset is None or occupied(presence.place) else None,
+        "reason": presence.reason,
+        "images": len(presence.dataset.records) if presence.dataset is not None else None,
+        "published": [dict(each) for each in entry.counts],
+        "classes": list(card.classes),
+        "modality": card.modality,
+        "variants": list(entry.variants),
+        "licence": card.licence,
+        "fetch": entry.fetch,
+    }
+
+
+# ------------------------------------------------------------------ one of them
+
+
+def _classes(card: Card) -> str:
+    if not card.classes:
+        return "as its tables name them, once it is here"
+    if not any(card.superclasses):
+        return ", ".join(card.classes)
+    return ", ".join(
+        f"{name} ({superclass})" if superclass else name
+        for name, superclass in zip(card.classes, card.superclasses, strict=True)
+    )
+
+
+def _whereabouts(presence: Presence) -> str:
+    if presence.dataset is not None:
+        where = f"in {presence.place}" if occupied(presence.place) else "which Augur brings with it"
+        return f"{len(presence.dataset.records):,} images, {where}"
+    if presence.state == "damaged":
+        return f"damaged, in {presence.place}: {_first_line(presence.reason)}"
+    return f"not yet: looked for in {presence.place.absolute()}"
+
+
+def _commands(entry: Entry | None, card: Card) -> list[str]:
+    own = [f"agent datasets get {card.name}", "or"] if entry is not None and entry.fetch else []
+    return [*own, *card.download.splitlines()]
+
+
+def _counts_table(dataset: Dataset) -> Table:
+    return class_table(class_counts(dataset.records, dataset.card.classes))
+
+
+def _by_split(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{split} {count:,}" for split, count in counts.items()) + " images"
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]

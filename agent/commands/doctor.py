@@ -1,0 +1,273 @@
+"""`agent doctor`: what works here with these settings, and how to mend what does not.
+
+Each check is a function that returns its lines; none changes anything, and no value of a key is ever read into one.
+"""
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Literal
+
+from rich.table import Table
+from rich.text import Text
+
+from agent.llm.ping import reach
+from agent.screen.terminal import Terminal
+from agent.settings.config import StudyConfig
+from tools.errors import AugurError
+
+MINIMUM_PYTHON = (3, 11)
+MINIMUM_DISK = 2 * 2**30
+"""Bytes that the cache and the checkpoints of a small study need."""
+_GIB = 2**30
+
+
+State = Literal["works", "fails", "absent"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line: what was looked at, and whether it works. A failed essential check means that no study can run."""
+
+    name: str
+    state: State
+    detail: str
+    remedy: str = ""
+    essential: bool = False
+
+
+def examine(config: StudyConfig, terminal: Terminal, *, offline: bool = False) -> int:
+    """Run every check and print the table; 1 if something essential fails, else 0.
+
+    Args:
+        config: the settings of the study that would be run.
+        terminal: where the table goes.
+        offline: send no request to the LLM's provider, nor to an MLflow server.
+    """
+    checks = list(all_checks(config, offline=offline))
+    terminal.show(_table(checks))
+    broken = [check for check in checks if check.state == "fails" and check.essential]
+    if broken:
+        names = ", ".join(check.name for check in broken)
+        terminal.result(f"A study cannot run here: {names}.")
+        return 1
+    hurt = [check.name for check in checks if check.state == "fails"]
+    terminal.result(
+        "A study can run here" + (f", but not everything works: {', '.join(hurt)}." if hurt else ".")
+    )
+    return 0
+
+
+def all_checks(config: StudyConfig, *, offline: bool) -> Iterator[Check]:
+    """Every check, in the order of the table."""
+    yield from _machine()
+    yield from _packages()
+    yield from _devices(config)
+    yield from _store(config, offline)
+    yield from _data(config)
+    yield from _keys()
+    yield from reach_model(config, offline=offline)
+
+
+def _machine() -> Iterator[Check]:
+    import psutil
+
+    from tools.machine import usable_cores
+
+    python = platform.python_version()
+    if sys.version_info[:2] >= MINIMUM_PYTHON:
+        yield Check("Python", "works", f"{python} ({sys.executable})")
+    else:
+        least = ".".join(map(str, MINIMUM_PYTHON))
+        yield Check("Python", "fails", python, f"install Python {least} or newer", essential=True)
+    memory = psutil.virtual_memory()
+    yield Check("machine", "works", f"{platform.platform(terse=True)} {platform.machine()}")
+    yield Check("CPU", "works", f"{usable_cores()} cores of {os.cpu_count()} may be used")
+    yield Check("memory", "works", f"{memory.available / _GIB:.1f} GiB free of {memory.total / _GIB:.1f} GiB")
+
+
+def _packages() -> Iterator[Check]:
+    try:
+        needed = [line for line in requires("augur") or [] if "extra ==" not in line]
+    except PackageNotFoundError:
+        yield Check("packages", "fails", "augur itself is not installed", "run `make setup`", essential=True)
+        return
+    from packaging.requirements import Requirement
+
+    found, wrong = [], []
+    for requirement in map(Requirement, needed):
+        try:
+            have = version(requirement.name)
+        except PackageNotFoundError:
+            wrong.append(f"{requirement.name} is missing")
+            continue
+        found.append(f"{requirement.name} {have}")
+        if not requirement.specifier.contains(have, prereleases=True):
+            wrong.append(f"{requirement.name} {have} is not {requirement.specifier}")
+    if wrong:
+        yield Check("packages", "fails", "; ".join(wrong), "run `make setup`", essential=True)
+    yield Check("versions", "works", ", ".join(found))
+
+
+def _devices(config: StudyConfig) -> Iterator[Check]:
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        yield Check("torch", "fails", f"cannot be imported: {error}", "run `make setup`", essential=True)
+        return
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    for number in range(count):
+        free, total = torch.cuda.mem_get_info(number)
+        name = torch.cuda.get_device_name(number)
+        yield Check(
+            f"cuda:{number}", "works", f"{name}, {free / _GIB:.1f} GiB free of {total / _GIB:.1f} GiB"
+        )
+    if not count:
+        built = f"torch is built for CUDA {torch.version.cuda}" if torch.version.cuda else "torch has no CUDA"
+        yield Check(
+            "CUDA", "absent", f"no device ({built})", "trials run on the CPU; small ones do well there"
+        )
+    if torch.backends.mps.is_available():
+        yield Check("MPS", "works", "Apple GPU")
+    from tools.execution.devices import plan_workers
+
+    try:
+        plans = plan_workers(config.execution)
+    except AugurError as error:
+        yield Check("workers", "fails", str(error), "see --execution.device", essential=True)
+        return
+    yield Check("workers", "works", ", ".join(f"{plan.device} × {plan.threads} threads" for plan in plans))
+
+
+def _store(config: StudyConfig, offline: bool) -> Iterator[Check]:
+    from agent.memory.store import store_uri
+    from agent.settings.sources import mask
+
+    folder = config.runs_dir.resolve()
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        remedy = "make it writable, or choose another with --runs-dir"
+        yield Check("runs", "fails", f"{folder}: {error.strerror}", remedy, essential=True)
+    else:
+        yield Check("runs", "works", f"{folder} is writable")
+        free = shutil.disk_usage(existing).free
+        if free < MINIMUM_DISK:
+            remedy = "make room, or choose another disk with --runs-dir"
+            yield Check("disk", "fails", f"{free / _GIB:.1f} GiB free at {existing}", remedy)
+        else:
+            yield Check("disk", "works", f"{free / _GIB:.0f} GiB free at {existing}")
+    uri = store_uri(config.runs_dir)
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        yield Check("MLflow", "absent", f"no store yet at {uri}", "the first study makes it")
+        return
+    if offline and uri.startswith(("http://", "https://")):
+        yield Check("MLflow", "absent", f"{mask(uri)} was not asked (--offline)")
+        return
+    yield _opens(uri, mask(uri))
+
+
+def _opens(uri: str, shown: str) -> Check:
+    import logging
+
+    for name in ("alembic", "mlflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    # A server that is away is retried for minutes by default.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+    from agent.memory import Tracking
+    from agent.settings.sources import mask
+
+    try:
+        studies = len(Tracking(uri, None).studies())
+    except Exception as error:
+        reason = mask(f"{shown}: {type(error).__name__}: {str(error).splitlines()[0]}")
+        remedy = "check MLFLOW_TRACKING_URI" if "MLFLOW_TRACKING_URI" in os.environ else "move the file away"
+        return Check("MLflow", "fails", reason, remedy, essential=True)
+    return Check("MLflow", "works", f"{shown} holds {studies} {'study' if studies == 1 else 'studies'}")
+
+
+def _data(config: StudyConfig) -> Iterator[Check]:
+    from tools.datasets.registry import ENTRIES, open_dataset, open_published
+
+    asked = config.data
+    assert asked.dataset is not None  # resolved by the configuration
+    try:
+        data = open_dataset(asked)
+    except AugurError as error:
+        first, *rest = str(error).splitlines()
+        yield Check(f"data: {asked.dataset}", "fails", first, "\n".join(rest).strip(), essential=True)
+    else:
+        found = f"{len(data.records):,} images, {len(data.card.classes)} classes"
+        yield Check(f"data: {asked.dataset}", "works", found)
+    present = []
+    for name in ENTRIES:
+        try:
+            open_published(asked.model_copy(update={"dataset": name, "path": None, "variant": None}))
+            present.append(name)
+        except AugurError:
+            continue
+    there = f"{', '.join(present)} of {len(ENTRIES)} known by name"
+    yield Check("data sets", "works", there, "`agent datasets` lists all, and says how to get them")
+
+
+def _keys() -> Iterator[Check]:
+    from agent.llm.connect import KEY_VARIABLES
+
+    names = [name for names in KEY_VARIABLES.values() for name in names]
+    present = [name for name in names if os.environ.get(name)]
+    if present:
+        yield Check("keys", "works", f"{', '.join(present)} {'is' if len(present) == 1 else 'are'} set")
+    else:
+        remedy = (
+            "set OPENAI_API_KEY or GOOGLE_API_KEY, or use a local server (--llm-base-url), or --proposer tpe"
+        )
+        yield Check("keys", "absent", "none of the known providers", remedy)
+
+
+def reach_model(config: StudyConfig, *, offline: bool) -> Iterator[Check]:
+    """Whether the model that would propose can be reached; one cheap request, no tokens."""
+    from agent.llm import configured_model
+
+    needed = config.search.proposer in ("llm", "best_of_n")
+    try:
+        model = configured_model(config.llm)
+    except AugurError as error:
+        yield Check("LLM", "fails", str(error), "see --llm", essential=True)
+        return
+    if model is None:
+        remedy = "name one with --llm PROVIDER:MODEL; without, the arm tpe searches"
+        yield Check(
+            "LLM", "fails" if needed else "absent", "no model is configured", remedy, essential=needed
+        )
+    elif offline:
+        yield Check("LLM", "absent", f"{model} was not asked (--offline)")
+    else:
+        found = reach(model, config.llm.base_url)
+        states: dict[bool | None, State] = {True: "works", False: "fails", None: "absent"}
+        yield Check("LLM", states[found.reachable], found.detail, found.remedy, essential=needed)
+
+
+_MARKS = {"works": ("✓", "green"), "fails": ("✗", "bold red"), "absent": ("–", "dim")}
+
+
+def _table(checks: list[Check]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in checks:
+        mark, style = _MARKS[check.state]
+        detail = Text(check.detail)
+        if check.remedy:
+            detail.append(f"\n→ {check.remedy}", style="yellow" if check.state == "fails" else "dim")
+        table.add_row(Text(mark, style=style), Text(check.name), detail)
+    return table

@@ -1,0 +1,129 @@
+"""`agent ui`: MLflow's own server on the store of the studies, until Ctrl-C."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from agent.screen.terminal import Terminal
+from tools.errors import AugurError
+
+_POLL_SECONDS = 0.5
+_CLOSING_SECONDS = 10.0
+_LISTED = 6
+"""Experiments whose pages are named when the server is up."""
+
+
+def serve(runs_dir: Path, host: str, port: int, terminal: Terminal) -> int:
+    """Serve the store of `runs_dir` at `host`:`port` until interrupted; the server's own exit code otherwise.
+
+    Raises:
+        AugurError: there is no store yet, the port is taken, or the server does not start.
+    """
+    from agent.memory.store import store_uri
+
+    uri = store_uri(runs_dir)
+    if uri.startswith(("http://", "https://")):
+        from agent.settings.sources import mask
+
+        terminal.note(f"The studies are on an MLflow server already: {mask(uri)}")
+        return 0
+    if "MLFLOW_TRACKING_URI" not in os.environ and not (runs_dir / "mlflow.db").exists():
+        raise AugurError(
+            f"there are no studies in {runs_dir.resolve()}: start one with `agent run`, or name another --runs-dir"
+        )
+    _check_port(host, port)
+    artifacts = (runs_dir / "artifacts").resolve().as_uri()
+    command = [sys.executable, "-m", "mlflow", "server", "--default-artifact-root", artifacts]
+    command += [
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--uvicorn-opts",
+        "--log-level warning",
+    ]
+    # By a variable, not an argument: a store's address may hold a password, and arguments are seen by everyone.
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
+    # In a session of its own: Ctrl-C comes to this process alone, which then ends the server with all its workers.
+    server = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+        address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
+        terminal.note(f"MLflow is starting on {address} …")
+        if _answers(address, server):
+            terminal.note(f"MLflow shows the studies at {address} (stop with Ctrl-C)")
+            for name, page in _pages(address):
+                terminal.note(f"{name}: {page}")
+        code = server.wait()
+        raise AugurError(f"MLflow's server ended by itself with code {code}; its own lines above say why")
+    finally:
+        _stop(server)
+
+
+def _check_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise AugurError(
+                f"cannot listen at {host}:{port} ({error}): it is taken or not yours; "
+                f"choose another, such as --port {port + 1 if port < 65_535 else 5001}"
+            ) from None
+
+
+def _answers(address: str, server: subprocess.Popen[bytes]) -> bool:
+    """Wait until the server answers; False where it ended before."""
+    while server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=_POLL_SECONDS):
+                return True
+        except (urllib.error.URLError, OSError):
+            try:
+                server.wait(_POLL_SECONDS)
+            except subprocess.TimeoutExpired:
+                continue
+    return False
+
+
+def _pages(address: str) -> list[tuple[str, str]]:
+    """(experiment, its table of runs) of the latest experiments.
+
+    The page that MLflow opens by itself is the one for chat applications, which has no runs.
+    """
+    request = urllib.request.Request(
+        f"{address}/api/2.0/mlflow/experiments/search",
+        data=json.dumps({"max_results": _LISTED, "order_by": ["last_update_time DESC"]}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            found = json.load(answer).get("experiments", [])
+    except (urllib.error.URLError, OSError, ValueError):
+        return []
+    return [
+        (item["name"], f"{address}/#/experiments/{item['experiment_id']}/runs?workflowType=machine_learning")
+        for item in found
+        if item["name"] != "Default"
+    ]
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """End the server and every process that it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(server.pid, number)
+        except ProcessLookupError:
+            break
+        try:
+            server.wait(_CLOSING_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue

@@ -1,0 +1,97 @@
+"""Whether an LLM provider answers: its list of models, asked for once. Costs no token and imports no client."""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import NamedTuple
+
+from agent.llm.connect import KEY_VARIABLES, provider_of
+from agent.settings.sources import mask
+
+TIMEOUT = 5.0
+"""Seconds."""
+
+
+class _Endpoint(NamedTuple):
+    """Where a provider lists its models, below its base URL, and how a key is sent."""
+
+    base: str
+    path: str
+    header: str
+    value: str = "{key}"
+
+
+_BEARER = ("Authorization", "Bearer {key}")
+_ENDPOINTS = {
+    "openai": _Endpoint("https://api.openai.com/v1", "/models", *_BEARER),
+    "google_genai": _Endpoint(
+        "https://generativelanguage.googleapis.com", "/v1beta/models?pageSize=1000", "x-goog-api-key"
+    ),
+    "anthropic": _Endpoint("https://api.anthropic.com", "/v1/models?limit=1000", "x-api-key"),
+    "deepseek": _Endpoint("https://api.deepseek.com", "/models", *_BEARER),
+    "groq": _Endpoint("https://api.groq.com/openai/v1", "/models", *_BEARER),
+    "mistralai": _Endpoint("https://api.mistral.ai/v1", "/models", *_BEARER),
+    "xai": _Endpoint("https://api.x.ai/v1", "/models", *_BEARER),
+    "ollama": _Endpoint("http://localhost:11434", "/api/tags", *_BEARER),
+}
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What asking came to. `reachable` is None where this provider cannot be asked cheaply."""
+
+    reachable: bool | None
+    detail: str
+    remedy: str = ""
+
+
+def reach(model: str, base_url: str | None, timeout: float = TIMEOUT) -> Reach:
+    """Ask the provider of `model` ('provider:model') for its list of models.
+
+    Args:
+        model: its provider's key is read from the environment, and sent to that provider only.
+        base_url: of a server that speaks the provider's protocol, in its place.
+        timeout: seconds until it is held for unreachable.
+    """
+    provider, name = provider_of(model), model.partition(":")[2]
+    endpoint = _ENDPOINTS.get(provider)
+    if endpoint is None:
+        return Reach(None, f"{model}: it is not known how to ask {provider} for free")
+    variables = KEY_VARIABLES.get(provider, ())
+    key = next((os.environ[variable] for variable in variables if os.environ.get(variable)), None)
+    if key is None and variables and not base_url:
+        return Reach(False, f"{model}: no key", f"set {' or '.join(variables)}")
+    address = (base_url or endpoint.base).rstrip("/") + endpoint.path
+    request = urllib.request.Request(address, headers={"anthropic-version": "2023-06-01"})
+    if key:
+        request.add_unredirected_header(endpoint.header, endpoint.value.format(key=key))
+    shown = mask(address)
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            listed = _names(json.load(answer))
+    except urllib.error.HTTPError as error:
+        if error.code in (401, 403):
+            remedy = f"check {' or '.join(variables) or 'the key'}"
+            return Reach(False, f"{model}: {shown} refuses the key (HTTP {error.code})", remedy)
+        if error.code == 404:
+            return Reach(False, f"{model}: {shown} is not there (HTTP 404)", "check --llm-base-url")
+        return Reach(False, f"{model}: {shown} answers HTTP {error.code}", "try again later")
+    except (OSError, HTTPException, ValueError) as error:
+        reason = mask(str(getattr(error, "reason", error)))
+        remedy = "start the server, or check --llm-base-url" if base_url else "check the network or its proxy"
+        return Reach(False, f"{model}: no answer from {shown}: {reason}", remedy)
+    if not listed or any(name == other or other.startswith(f"{name}:") for other in listed):
+        return Reach(True, f"{model} at {shown}")
+    some = ", ".join(sorted(listed)[:5]) + (", …" if len(listed) > 5 else "")
+    # A provider may know more names than it lists (aliases); a server of one's own serves what it lists.
+    return Reach(not base_url, f"{model}: {shown} answers, but does not list {name}", f"it lists: {some}")
+
+
+def _names(answer: object) -> set[str]:
+    """Names in a list of models, as OpenAI, Google, Anthropic and Ollama write it; empty where it has another form."""
+    rows = answer.get("data") or answer.get("models") if isinstance(answer, dict) else None
+    names = (row.get("id") or row.get("name") for row in rows or () if isinstance(row, dict))
+    return {str(name).removeprefix("models/") for name in names if name}

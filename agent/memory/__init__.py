@@ -1,0 +1,11 @@
+"""The study's memory in MLflow: what was tried and what came of it, written and read by explicit run ids.
+
+Three levels: a study run, a run for each candidate (the reference, a baseline, an iteration), a run for each of its
+trials. Runs are found or created by their tags, so that a resumed study writes into the runs it had, once. This is
+the only package that speaks MLflow; what may be spent is the ledger's business, where weights lie the trial store's.
+"""
+
+from agent.memory.reading import Candidate, Phase, StudySummary
+from agent.memory.writing import Tracking
+
+__all__ = ["Candidate", "Phase", "StudySummary", "Tracking"]

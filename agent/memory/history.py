@@ -1,0 +1,96 @@
+"""What an arm is told: rebuilt from MLflow before every proposal, so that a resumed study knows the same."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from agent.memory.proposal import Proposal
+from tools.datasets.types import Card
+
+Backgrounds = Literal["off", "optional", "always"]
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trained classifier. Scores are 0..1; `accuracy` is the validation accuracy it is judged by."""
+
+    seed: int
+    status: Literal["finished", "failed"]
+    accuracy: float | None
+    per_class_recall: tuple[float | None, ...] = ()
+    train_loss: float | None = None
+    """Of the last epoch; with `validation_loss`, it tells over- from under-fitting."""
+    validation_loss: float | None = None
+    reason: str = ""
+    """Why it failed."""
+
+
+@dataclass(frozen=True)
+class IterationRecord:
+    """One proposal and what became of it. Differences are in accuracy (0..1), paired by seed with the reference."""
+
+    number: int
+    """From 1; references and baselines have 0."""
+    arm: str
+    name: str
+    """'iteration 3', or the baseline's name."""
+    proposal: Proposal
+    trials: tuple[TrialRecord, ...]
+    mean: float | None
+    """Mean validation accuracy over the finished seeds."""
+    std: float | None
+    gain: float | None
+    """Mean paired difference to the reference."""
+    gain_interval: tuple[float, float] | None
+    """95% interval of the gain; None with fewer than two pairs."""
+    within_noise: bool | None
+    generated: str = ""
+    """What became of its backgrounds: images made, and how many each gate refused; empty without backgrounds."""
+    sheet: Path | None = None
+    """Contact sheet of its synthetic images."""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A proposal that vet refused in the current iteration, as text (it may not even be a proposal), and why."""
+
+    answer: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class History:
+    """All that an arm may base its proposal on."""
+
+    card: Card
+    class_counts: dict[str, int]
+    """Training images of each class."""
+    image_size: int
+    model: str
+    """Name and weights of the classifier, as text."""
+    recipe: str
+    """The training recipe in one line."""
+    minimum_operations: int
+    maximum_operations: int
+    iteration: int
+    """The one now to be proposed, from 1."""
+    iterations: int
+    seed: int
+    """The study's."""
+    reference: IterationRecord | None
+    """No augmentation."""
+    noise: float | None
+    """Standard deviation of the reference's accuracy over seeds."""
+    baselines: tuple[IterationRecord, ...]
+    past: tuple[IterationRecord, ...]
+    """Earlier iterations, oldest first."""
+    cache: Path
+    """Folder of the decoded data set, for tools that look at training images."""
+    rejections: tuple[Rejection, ...] = ()
+    """Of the iteration now being proposed, oldest first."""
+    budget_left: str = ""
+    """One line of text."""
+    backgrounds: Backgrounds = "off"
+    """Whether a proposal may, or must, have background prompts."""
+    incumbent: IterationRecord | None = field(default=None)
+    """The best so far by mean validation accuracy, baselines left out."""

@@ -1,0 +1,266 @@
+"""What a study tells the store while it runs."""
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from mlflow.entities import Metric, Param, Run, RunTag
+
+from agent.memory.reading import Candidate, Phase, Reader
+from evaluators.statistics import Interval
+from tools.training.types import EpochReport, TrialResult
+
+_TAG_LIMIT = 4000
+
+
+class Tracking(Reader):
+    """A study's memory, written and read."""
+
+    def open_study(
+        self, experiment: str, study: str, tags: Mapping[str, str], params: Mapping[str, Any]
+    ) -> str:
+        """Find or create the study's run, and log those of `params` that it lacks (cut at 6,000 characters each)."""
+        found = self.client.get_experiment_by_name(experiment)
+        if found is None:
+            location = (self._artifacts / quote(experiment, safe="")).as_uri() if self._artifacts else None
+            # The tag has MLflow's page open at the runs, and not at its view for chat applications.
+            self.experiment_id = self.client.create_experiment(
+                experiment,
+                artifact_location=location,
+                tags={"mlflow.experimentKind": "custom_model_development"},
+            )
+        else:
+            self.experiment_id = found.experiment_id
+        self.study = study
+        run = self._find_or_create("study", study, {"phase": "search", **tags}, parent=None)
+        self.study_run = run.info.run_id
+        missing = [
+            Param(key, str(value)[:6000]) for key, value in params.items() if key not in run.data.params
+        ]
+        for start in range(0, len(missing), 100):
+            self.client.log_batch(self.study_run, params=missing[start : start + 100])
+        return self.study_run
+
+    def open_candidate(self, candidate: Candidate, phase: Phase, warnings: Iterable[str] = ()) -> str:
+        """Find or create the run of `candidate` in `phase`."""
+        policy = candidate.proposal.in_one_line()
+        tags = {
+            "phase": phase,
+            "candidate": candidate.name,
+            "iteration": str(candidate.number),
+            "arm": candidate.arm,
+            "policy": policy[:_TAG_LIMIT],
+            "mlflow.note.content": _note(candidate, policy, list(warnings)),
+        }
+        prefix = "final: " if phase == "final" else ""
+        run = self._find_or_create(
+            "iteration", prefix + candidate.name, tags, self.study_run, by=("phase", "candidate")
+        )
+        # Written again where the run is found: a process may have been killed right after creating it.
+        self.client.log_dict(run.info.run_id, candidate.proposal.model_dump(), "proposal.json")
+        if "expected_gain" not in run.data.metrics:
+            self.client.log_metric(run.info.run_id, "expected_gain", candidate.proposal.expected_gain / 100)
+        return run.info.run_id
+
+    def open_trial(self, candidate_run: str, candidate: Candidate, phase: Phase, key: str, seed: int) -> str:
+        """Find or create the run of one trial, by its key, below its candidate's run."""
+        tags = {
+            "phase": phase,
+            "candidate": candidate.name,
+            "iteration": str(candidate.number),
+            "arm": candidate.arm,
+            "seed": str(seed),
+            "trial_key": key,
+        }
+        run = self._find_or_create(
+            "trial", f"seed {seed}", tags, candidate_run, by=("phase", "candidate", "trial_key")
+        )
+        policy = candidate.proposal.in_one_line()
+        self.client.log_batch(
+            run.info.run_id, params=[Param("seed", str(seed)), Param("policy", policy[:6000])]
+        )
+        self.client.log_text(run.info.run_id, candidate.policy_json, "policy.json")
+        return run.info.run_id
+
+    def log_epoch(self, run_id: str, report: EpochReport) -> None:
+        """One epoch's losses and scores, at step = epoch."""
+        self.client.log_batch(run_id, metrics=_epoch_metrics(report, int(time.time() * 1000)))
+
+    def epochs_logged(self, run_id: str) -> int:
+        """The last epoch that a trial's run tells of; 0 where it tells of none."""
+        return max(
+            (metric.step for metric in self.client.get_metric_history(run_id, "train_loss")), default=0
+        )
+
+    def end_trial(self, run_id: str, result: TrialResult, classes: tuple[str, ...]) -> None:
+        """Write what is missing of `result` and end the run: FINISHED, or FAILED with its reason."""
+        logged = self.epochs_logged(run_id)
+        now = int(time.time() * 1000)
+        metrics = [m for epoch in result.epochs if epoch.epoch > logged for m in _epoch_metrics(epoch, now)]
+        metrics.append(Metric("training_seconds", result.seconds, now, 0))
+        tags = [RunTag(f"environment.{name}", value) for name, value in result.environment.items()]
+        if result.scores is not None:
+            scores = result.scores
+            metrics += [
+                Metric(name, value, now, 0)
+                for name, value in {
+                    "selected_validation_accuracy": scores.accuracy,
+                    "selected_validation_macro_f1": scores.macro_f1,
+                    "selected_validation_balanced_accuracy": scores.balanced_accuracy,
+                    "selected_validation_quadratic_kappa": scores.quadratic_kappa,
+                    **{f"recall_class_{i}": recall for i, recall in enumerate(scores.per_class_recall)},
+                }.items()
+                if value is not None
+            ]
+            confusion = {"classes": list(classes), "rows_are_true": [list(row) for row in scores.confusion]}
+            self.client.log_dict(run_id, confusion, "confusion.json")
+        else:
+            tags.append(RunTag("failure", result.failure or "error"))
+            tags.append(RunTag("mlflow.note.content", f"{result.failure}: {result.reason}"[:_TAG_LIMIT]))
+        for start in range(0, len(metrics), 900):
+            self.client.log_batch(run_id, metrics=metrics[start : start + 900])
+        self.client.log_batch(run_id, tags=tags)
+        self.client.log_dict(run_id, result.as_json(), "result.json")
+        self.client.set_terminated(run_id, "FINISHED" if result.status == "finished" else "FAILED")
+
+    def end_candidate(
+        self,
+        run_id: str,
+        accuracies: Mapping[int, float],
+        std: float | None,
+        gain: Interval | None,
+        noise: bool | None,
+    ) -> None:
+        """Write a candidate's mean, spread and paired gain, and end its run; FAILED where no trial finished."""
+        now = int(time.time() * 1000)
+        values: dict[str, float | None] = {
+            "seeds_finished": float(len(accuracies)),
+            "validation_accuracy_std": std,
+        }
+        if accuracies:
+            values["validation_accuracy"] = sum(accuracies.values()) / len(accuracies)
+        if gain is not None:
+            values |= {"gain_over_reference": gain.mean, "gain_low": gain.low, "gain_high": gain.high}
+        metrics = [Metric(key, value, now, 0) for key, value in values.items() if value is not None]
+        tags = [] if noise is None else [RunTag("within_noise", str(noise).lower())]
+        self.client.log_batch(run_id, metrics=metrics, tags=tags)
+        self.client.set_terminated(run_id, "FINISHED" if accuracies else "FAILED")
+
+    def log_study(
+        self, metrics: Mapping[str, float], step: int = 0, tags: Mapping[str, str] | None = None
+    ) -> None:
+        """Metrics and tags of the study itself (the incumbent curve has step = iteration)."""
+        now = int(time.time() * 1000)
+        self.client.log_batch(
+            self.study_run,
+            metrics=[Metric(key, value, now, step) for key, value in metrics.items()],
+            tags=[RunTag(key, value[:_TAG_LIMIT]) for key, value in (tags or {}).items()],
+        )
+
+    def log_test(self, run_id: str, accuracy: float, macro_f1: float, on: str = "") -> None:
+        """Scores on the test set, or on the other one that `on` ends their names with; only on runs of phase final."""
+        now = int(time.time() * 1000)
+        scores = {"test_accuracy": accuracy, "test_macro_f1": macro_f1}
+        metrics = [Metric(f"{name}{on}", value, now, 0) for name, value in scores.items()]
+        self.client.log_batch(run_id, metrics=metrics)
+
+    def log_json(self, run_id: str, value: Any, name: str) -> None:
+        """A JSON artifact."""
+        self.client.log_text(run_id, json.dumps(value, indent=2), name)
+
+    def log_file(self, run_id: str, path: Path) -> None:
+        """A file as artifact, under its own name."""
+        self.client.log_artifact(run_id, str(path))
+
+    def log_generated(
+        self, run_id: str, text: str, gates: Mapping[str, Mapping[str, int]], sheet: Path | None
+    ) -> None:
+        """What became of an iteration's backgrounds: a sentence, the counts of each gate, and a contact sheet."""
+        self.client.set_tag(run_id, "generated", text[:_TAG_LIMIT])
+        self.client.log_dict(run_id, {gate: dict(counts) for gate, counts in gates.items()}, "gates.json")
+        if sheet is not None:
+            self.client.log_artifact(run_id, str(sheet), "backgrounds")
+
+    def log_llm_call(self, call: Any, run_id: str | None = None) -> None:
+        """One call of the LLM (`agent.llm.CallRecord`) as a trace of the study's experiment."""
+        end = time.time_ns()
+        attributes = {
+            "model": call.model,
+            "dollars": "unknown" if call.dollars is None else f"{call.dollars:.6f}",
+            "mlflow.chat.tokenUsage": {
+                "input_tokens": call.input_tokens,
+                "output_tokens": call.output_tokens,
+                "total_tokens": call.input_tokens + call.output_tokens,
+            },
+        }
+        span = self.client.start_trace(
+            name=call.kind,
+            span_type="CHAT_MODEL",
+            inputs=call.request,
+            attributes=attributes,
+            tags={"study": self.study},
+            experiment_id=self.experiment_id,
+            start_time_ns=end - int(call.seconds * 1e9),
+            run_id=run_id or self.study_run,
+        )
+        outputs = call.answer if call.error is None else {"error": call.error}
+        self.client.end_trace(
+            span.trace_id, outputs=outputs, status="OK" if call.error is None else "ERROR", end_time_ns=end
+        )
+
+    def end_study(self, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
+        """End the study's run, and as KILLED every run of it that was still going on."""
+        for run in self._runs(f"tags.study = '{self.study}' and attributes.status = 'RUNNING'"):
+            if run.info.run_id != self.study_run:
+                self.client.set_terminated(run.info.run_id, "KILLED")
+        self.client.set_terminated(self.study_run, status)
+
+    def close_run(self, run_id: str) -> None:
+        """End a run that did what it was to do."""
+        self.client.set_terminated(run_id, "FINISHED")
+
+    def log_leaderboard(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """The final comparison as a table that the MLflow UI shows.
+
+        Written whole rather than with `log_table`, which appends: a resumed finish would list every arm twice.
+        """
+        columns = list(rows[0]) if rows else []
+        table = {"columns": columns, "data": [[row[column] for column in columns] for row in rows]}
+        self.client.log_dict(self.study_run, table, "leaderboard.json")
+        shown = json.dumps([{"path": "leaderboard.json", "type": "table"}])
+        self.client.set_tag(self.study_run, "mlflow.loggedArtifacts", shown)
+
+    def _find_or_create(
+        self, kind: str, name: str, tags: Mapping[str, str], parent: str | None, by: tuple[str, ...] = ()
+    ) -> Run:
+        where = [f"tags.study = '{self.study}'", f"tags.kind = '{kind}'"]
+        where += [f"tags.{key} = '{tags[key]}'" for key in by]
+        found = self._runs(" and ".join(where))
+        if found:
+            if found[0].info.status != "RUNNING":
+                self.client.update_run(found[0].info.run_id, status="RUNNING")
+            return found[0]
+        every = {"kind": kind, "study": self.study, **tags}
+        if parent is not None:
+            every["mlflow.parentRunId"] = parent
+        return self.client.create_run(self.experiment_id, tags=every, run_name=name)
+
+
+def _epoch_metrics(report: EpochReport, now: int) -> list[Metric]:
+    values = {
+        "train_loss": report.train_loss,
+        "validation_loss": report.validation_loss,
+        "validation_accuracy": report.validation_accuracy,
+        "validation_macro_f1": report.validation_macro_f1,
+        "learning_rate": report.learning_rate,
+    }
+    return [Metric(key, value, now, report.epoch) for key, value in values.items()]
+
+
+def _note(candidate: Candidate, policy: str, warnings: list[str]) -> str:
+    lines = [f"**{policy}**", "", candidate.proposal.hypothesis]
+    lines += [f"- Label safety: {warning}" for warning in warnings]
+    return "\n".join(lines)[:_TAG_LIMIT]

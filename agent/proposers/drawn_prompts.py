@@ -1,0 +1,139 @@
+"""Background prompts as the arms `random` and `tpe` draw them: parts of the modality set that suits the images.
+
+One table says what is drawn; both arms read it. Moves of the subject that would change labels (the lint's say) are
+not in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agent.memory.history import History
+from prompts.modality_sets import modality_set_for
+from tools.aga.captions.forbidden_words import allowed
+from tools.aga.captions.prompt_sets import MOST_ENTRIES, vet_prompts
+from tools.aga.config import PromptSet
+from tools.policy.policy import Operation, Parameter, Policy
+from tools.policy.safety import lint
+
+SUBJECTS = {"digits": "digit"}
+"""Kind of images → what a detector is asked for; 'object' for others. `aga.subjects` says it better, class by class."""
+PARTS = ("all", "first third", "second third", "last third")
+"""Of instructions, settings and times."""
+SETS = ("instructions", "settings", "times")
+PRESENCE = "backgrounds"
+WITH, WITHOUT = "with", "without"
+_ROTATIONS = (45.0, 30.0, 20.0, 15.0, 10.0, 5.0)
+_DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Range:
+    """Of a number that is drawn."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+Table = dict[str, Range | tuple[str, ...]]
+"""Name → range of a number, or the words to choose from."""
+
+
+def table_of(history: History) -> Table:
+    """What is drawn for the backgrounds of a proposal, in this order; nothing where there are none."""
+    if history.backgrounds == "off":
+        return {}
+    table: Table = {PRESENCE: (WITH, WITHOUT)} if history.backgrounds == "optional" else {}
+    table["scale"] = Range(0.25, 3.0, log=True)
+    if _is_safe(history, "horizontal_flip", {}):
+        table["flip_probability"] = Range(0.0, 0.5)
+    safe = [angle for angle in _ROTATIONS if _is_safe(history, "rotate", {"degrees": angle})]
+    if safe:
+        table["max_rotation"] = Range(0.0, safe[0])
+    table |= {"min_scale": Range(0.6, 1.0), "max_scale": Range(1.0, 1.4)}
+    return {**table, **dict.fromkeys(SETS, PARTS)}
+
+
+def prompts_from(history: History, values: Mapping[str, float | str]) -> list[PromptSet]:
+    """The prompt set that drawn `values` mean, as the only item of a list; an empty list for 'without'."""
+    if not values or values.get(PRESENCE) == WITHOUT:
+        return []
+    numbers = {
+        name: float(f"{value:.{_DIGITS}g}") for name, value in values.items() if isinstance(value, float)
+    }
+    parts = {name: part_of(history, name, str(values[name])) for name in SETS}
+    return [
+        PromptSet(
+            subject=_subject(history),
+            avoid=[],
+            instructions=parts["instructions"],
+            settings=parts["settings"],
+            times=parts["times"],
+            scale=numbers["scale"],
+            flip_probability=numbers.get("flip_probability", 0.0),
+            max_rotation=numbers.get("max_rotation", 0.0),
+            min_scale=numbers["min_scale"],
+            max_scale=numbers["max_scale"],
+        )
+    ]
+
+
+def values_of(history: History, prompts: PromptSet | None) -> dict[str, float | str] | None:
+    """The inverse of `prompts_from`; None for a set that these arms cannot draw."""
+    table = table_of(history)
+    if prompts is None:
+        return {PRESENCE: WITHOUT} if PRESENCE in table else ({} if not table else None)
+    values: dict[str, float | str] = {}
+    for name, kind in table.items():
+        if name == PRESENCE:
+            values[name] = WITH
+        elif isinstance(kind, Range):
+            number = getattr(prompts, name)
+            if not kind.low <= number <= kind.high:
+                return None
+            values[name] = number
+        else:
+            part = next((p for p in PARTS if part_of(history, name, p) == getattr(prompts, name)), None)
+            if part is None:
+                return None
+            values[name] = part
+    return values
+
+
+def part_of(history: History, name: str, part: str) -> list[str]:
+    """The entries of one set that belong to a part, without those that name a class or the subject."""
+    entries = list(getattr(modality_set_for(history.card.modality), name))
+    entries = allowed(entries, [*history.card.classes, _subject(history)])
+    if part != PARTS[0] and len(entries) >= len(PARTS) - 1:
+        entries = entries[PARTS.index(part) - 1 :: len(PARTS) - 1]
+    return entries[:MOST_ENTRIES]
+
+
+def subject_moves(prompts: PromptSet) -> Policy:
+    """What a prompt set does to the subject, as a policy: for the label-safety lint, which knows policies."""
+    operations = []
+    if prompts.flip_probability > 0:
+        operations.append(
+            Operation(name="horizontal_flip", probability=prompts.flip_probability, parameters=[])
+        )
+    if prompts.max_rotation >= 1:
+        turn = Parameter(name="degrees", value=prompts.max_rotation)
+        operations.append(Operation(name="rotate", probability=1.0, parameters=[turn]))
+    return Policy(operations=operations)
+
+
+def is_allowed(history: History, prompts: PromptSet) -> bool:
+    """Whether vet would take the prompts."""
+    findings = lint(subject_moves(prompts), history.card)
+    unsafe = any(finding.severity == "reject" for finding in findings)
+    return not unsafe and not vet_prompts(prompts, history.card.classes)
+
+
+def _subject(history: History) -> str:
+    return SUBJECTS.get(history.card.modality, "object")
+
+
+def _is_safe(history: History, name: str, values: dict[str, float]) -> bool:
+    parameters = [Parameter(name=key, value=value) for key, value in values.items()]
+    policy = Policy(operations=[Operation(name=name, probability=1.0, parameters=parameters)])
+    return not any(finding.severity == "reject" for finding in lint(policy, history.card))

@@ -1,0 +1,107 @@
+"""The JSON schemas that go over the wire: one shape within the subsets of OpenAI's strict mode and of Gemini.
+
+No reference, no union, no free-form object, no range: every property is required, names are enumerations of the
+catalogue. Ranges are told in the prompt and checked by vet, which says what is wrong in words.
+"""
+
+import copy
+from typing import Any
+
+from agent.memory.history import Backgrounds
+from agent.memory.proposal import Proposal
+from prompts import render
+from tools.policy.catalogue import CATALOGUE
+
+SUBMIT = "submit_proposal"
+DESCRIBE = "describe_dataset"
+PREVIEW = "preview_policy"
+RESULTS = "read_results"
+
+
+def proposal_schema(backgrounds: Backgrounds = "off") -> dict[str, Any]:
+    """JSON schema of `Proposal`, named as the tool that submits it; without the list of backgrounds where it is off."""
+    from langchain_core.utils.json_schema import dereference_refs
+
+    schema = dereference_refs(Proposal.model_json_schema())
+    schema.pop("$defs", None)
+    if backgrounds == "off":
+        del schema["properties"]["backgrounds"]
+    schema = _tidy(schema)
+    operation = schema["properties"]["policy"]["items"]
+    operation["properties"]["name"]["enum"] = list(CATALOGUE)
+    parameter = operation["properties"]["parameters"]["items"]
+    names = dict.fromkeys(item.name for spec in CATALOGUE.values() for item in spec.parameters)
+    parameter["properties"]["name"]["enum"] = list(names)
+    return {"title": SUBMIT, "description": _description(SUBMIT), **schema}
+
+
+def _tidy(schema: dict[str, Any]) -> dict[str, Any]:
+    """Objects closed and all of their properties required; titles and docstrings out."""
+    kept = {key: value for key, value in schema.items() if key not in ("title", "$defs", "default")}
+    if schema.get("type") == "object":
+        kept.pop("description", None)
+        kept["properties"] = {name: _tidy(value) for name, value in schema.get("properties", {}).items()}
+        kept["required"] = list(kept["properties"])
+        kept["additionalProperties"] = False
+    if "items" in schema:
+        kept["items"] = _tidy(schema["items"])
+    return kept
+
+
+def tool_definitions(
+    names: list[str], provider: str, backgrounds: Backgrounds = "off"
+) -> list[dict[str, Any]]:
+    """The tools called `names` as function declarations, for `bind_tools`."""
+    proposal = proposal_schema(backgrounds)
+    submit = {key: value for key, value in proposal.items() if key not in ("title", "description")}
+    operations = {"operations": copy.deepcopy(proposal["properties"]["policy"])}
+    nothing = _object({})
+    parameters = {SUBMIT: submit, PREVIEW: _object(operations), DESCRIBE: nothing, RESULTS: nothing}
+    tools = [
+        {
+            "type": "function",
+            "function": {
+                "name": name,
+                "description": _description(name),
+                "parameters": copy.deepcopy(parameters[name]),
+            },
+        }
+        for name in names
+    ]
+    if provider == "openai":
+        for tool in tools:
+            tool["function"]["strict"] = True
+    # Gemini's declarations have no such word; its client would warn of every one that it drops.
+    return [_without(tool, "additionalProperties") for tool in tools] if provider == "google_genai" else tools
+
+
+def ordered(schema: dict[str, Any]) -> dict[str, Any]:
+    """`schema` with Gemini's `propertyOrdering`: its client shuffles properties, and the reason comes first."""
+    kept = dict(schema)
+    if "properties" in schema:
+        kept["properties"] = {name: ordered(value) for name, value in schema["properties"].items()}
+        kept["propertyOrdering"] = list(schema["properties"])
+    if "items" in schema:
+        kept["items"] = ordered(schema["items"])
+    return kept
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _description(tool: str) -> str:
+    return render("tools", tool=tool)
+
+
+def _without(value: Any, key: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _without(item, key) for name, item in value.items() if name != key}
+    if isinstance(value, list):
+        return [_without(item, key) for item in value]
+    return value

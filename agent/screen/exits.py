@@ -1,0 +1,103 @@
+"""How a command ends: every exit code in one place.
+
+0 done · 1 failed · 2 wrong usage or configuration · 130 interrupted (Ctrl-C) · 143 terminated (SIGTERM).
+"""
+
+import argparse
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+from agent.screen.terminal import Terminal
+from tools.errors import AugurError
+
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived. A KeyboardInterrupt, so that whatever closes in order on Ctrl-C does so here."""
+
+
+@contextmanager
+def termination_raises() -> Iterator[None]:
+    """Within, SIGTERM raises `Terminated` in the main thread, once: further ones must not cut the closing short."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(number: int, frame: FrameType | None) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def perform(
+    action: Callable[[Terminal], int],
+    options: argparse.Namespace,
+    *,
+    resume: str | None = None,
+    pages: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Run a command on a terminal of its own to its exit code.
+
+    Args:
+        action: the command.
+        options: with those that every command has (`quiet`, `debug`).
+        resume: as in `run_to_exit_code`.
+        pages: as in `Terminal`.
+        quiet: be quiet even without the option.
+    """
+    terminal = Terminal(quiet or options.quiet, pages=pages)
+    debug = options.debug or bool(os.environ.get("AGENT_DEBUG"))
+    return run_to_exit_code(lambda: action(terminal), terminal, resume=resume, debug=debug)
+
+
+def run_to_exit_code(
+    action: Callable[[], int], terminal: Terminal, *, resume: str | None = None, debug: bool = False
+) -> int:
+    """Run a command to its exit code; errors for the person at the terminal become one message.
+
+    Args:
+        action: the command; returns its own code.
+        terminal: where the message goes.
+        resume: what follows `agent resume STUDY` in the line that says how to go on; None where nothing can.
+        debug: print the traceback of such an error too. Any other exception is a fault of Augur and always shows it.
+    """
+
+    def how_to_resume() -> str:
+        return (
+            f" Go on with: agent resume {terminal.study}{resume}"
+            if terminal.study and resume is not None
+            else ""
+        )
+
+    try:
+        with termination_raises():
+            return action()
+    except AugurError as error:
+        if debug:
+            traceback.print_exc()
+        terminal.error(f"{error} Nothing is lost.{how_to_resume()}" if error.resumable else str(error))
+        return error.exit_code
+    except KeyboardInterrupt as interrupt:
+        terminated = isinstance(interrupt, Terminated)
+        terminal.error(f"{'terminated' if terminated else 'interrupted'}.{how_to_resume()}")
+        return TERMINATED if terminated else INTERRUPTED
+    except Exception:
+        terminal.close()
+        traceback.print_exc()
+        terminal.error(
+            f"this is a fault of Augur, not of yours: please report it with the lines above.{how_to_resume()}"
+        )
+        return 1

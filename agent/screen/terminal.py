@@ -1,0 +1,265 @@
+"""What a person sees while a study runs: why each policy is tried, how its trials go, what came of it.
+
+Three manners. On a terminal: a live display. Elsewhere (a file, a pipe, CI): one line with its time for each thing
+that happened, without colour or control codes. For commands that answer a question (`agent list`): whole tables.
+With `quiet`, warnings and the result only. Knows nothing of the loop: it is told, and prints.
+"""
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from agent.screen.live import LiveTrials
+from agent.screen.tables import (
+    FinalRow,
+    Row,
+    comparison_table,
+    facts_grid,
+    iterations_table,
+    open_table,
+    percent,
+)
+from evaluators.wording import gain, signed
+from tools.training.types import TrialEvent
+
+__all__ = ["FinalRow", "Row", "Terminal", "console"]
+
+_FILE_COLUMNS = 120
+"""Width of tables that go to a file."""
+
+
+class Terminal:
+    """Where the loop says what it does."""
+
+    def __init__(
+        self,
+        quiet: bool = False,
+        *,
+        pages: bool = False,
+        output: Console | None = None,
+        errors: Console | None = None,
+    ) -> None:
+        """Open the terminal.
+
+        Args:
+            quiet: print warnings and the result only.
+            pages: for commands that answer a question: whole tables, no times.
+            output: standard output where None.
+            errors: standard error where None.
+        """
+        self._out = output or console()
+        self._errors = errors or console(stderr=True)
+        self._quiet = quiet
+        self._live = self._out.is_interactive and not quiet
+        self._stamped = not self._live and not pages
+        self._trials = LiveTrials(self._out) if self._live else None
+        self._shown: set[Row] = set()
+        self._quarter: tuple[str, int] = ("", -1)
+        self.study: str | None = None
+        """The study that was opened, for the line that says how to resume it."""
+
+    # ------------------------------------------------------------------ what is going on
+
+    def opening(self, study: str, lines: Sequence[tuple[str, str]]) -> None:
+        """The first words of a study; `lines[0]` says which arm it is and why."""
+        self.study = study
+        if self._quiet:
+            return
+        facts = [*lines[:1], ("study", study), *lines[1:]]
+        if self._stamped:
+            for name, text in facts:
+                self._line(f"{name}: {text}")
+            return
+        self._out.print(facts_grid(facts))
+
+    def note(self, text: str) -> None:
+        """Something worth knowing."""
+        if not self._quiet:
+            self._say(text)
+
+    def warn(self, text: str) -> None:
+        """Something that may spoil the result; printed even when quiet."""
+        if self._stamped:
+            self._errors.print(Text(f"{_clock()} warning: {text}"), soft_wrap=True)
+        else:
+            target = self._out if self._live else self._errors
+            target.print(_hanging("!", Text(text), "bold yellow"))
+
+    def error(self, text: str) -> None:
+        """What ended the command, and what to do about it."""
+        self.close()
+        self._errors.print(Text("error: ", style="bold red").append(text, style="not bold"), soft_wrap=True)
+
+    def progress(self, description: str, done: int, total: int) -> None:
+        """`done` of `total` pieces of a long preparation; a line for each quarter where there is no live display."""
+        if self._trials is not None:
+            self._trials.preparation(description, done, total)
+        elif not self._quiet and total:
+            quarter = (description, 4 * done // total)
+            if quarter != self._quarter and (quarter[1] > 0 or quarter[0] != self._quarter[0]):
+                self._line(f"{description}: {done:,} of {total:,}")
+            self._quarter = quarter
+
+    # ------------------------------------------------------------------ an iteration
+
+    def proposal(
+        self,
+        iteration: int,
+        iterations: int,
+        arm: str,
+        hypothesis: str,
+        expected_gain: float,
+        one_line_policy: str,
+    ) -> None:
+        """What is tried next, and why. `expected_gain` is in accuracy points."""
+        if self._quiet:
+            return
+        title = f"iteration {iteration} of {iterations} · {arm}"
+        expected = f"{signed(expected_gain / 100)} points"
+        if self._stamped:
+            self._line(f"{title}: {one_line_policy}")
+            self._line(f"  why: {hypothesis} (expects {expected})")
+            return
+        self._out.print()
+        self._out.rule(Text(title, style="bold"), align="left", style="dim")
+        self._out.print(facts_grid([("try", one_line_policy), ("why", hypothesis), ("expects", expected)]))
+
+    def rejection(self, attempt: int, reasons: Sequence[str]) -> None:
+        """An answer of the arm that cannot be trained; it is asked again."""
+        if not self._quiet:
+            self._say(f"answer {attempt} refused: {'; '.join(reasons)}")
+
+    def trials_begin(self, total: int, title: str) -> None:
+        """`total` trials are about to be trained."""
+        if self._trials is not None:
+            self._trials.begin(total, title)
+        elif not self._quiet:
+            self._line(f"{title}: {total} {'trial' if total == 1 else 'trials'}")
+
+    def trial_event(self, event: TrialEvent, label: str) -> None:
+        """A trial has begun, finished an epoch, or ended."""
+        if self._trials is not None:
+            self._trials.update(event, label)
+        if event.kind != "ended" or event.result is None or self._quiet:
+            return
+        result = event.result
+        seconds = f"{result.seconds:.1f} s"
+        if result.scores is not None:
+            accuracy = f"validation accuracy {percent(result.scores.accuracy)}"
+            mark, text = "✓", f"{label}: {accuracy}, {seconds}"
+        else:
+            mark, text = "✗", f"{label}: FAILED ({result.failure}) after {seconds}: {result.reason}"
+        if self._stamped:
+            self._line(text)
+        else:
+            self._out.print(_hanging(mark, Text(text), "green" if mark == "✓" else "bold red"))
+
+    def trials_end(self) -> None:
+        """No trial runs any more."""
+        if self._trials is not None:
+            self._trials.end()
+
+    def iteration_table(self, rows: Sequence[Row]) -> None:
+        """All that was compared so far. Without a live display, a line for each row that is new."""
+        if self._quiet or not rows:
+            return
+        if not self._stamped:
+            self._out.print(Padding(iterations_table(rows), (1, 0)))
+            return
+        for row in rows:
+            if row not in self._shown:
+                self._shown.add(row)
+                won = "" if row.gain is None else f", gain {gain(row.gain, row.interval)} points"
+                verdict = f", {row.verdict}" if row.verdict and row.verdict != row.name else ""
+                self._line(
+                    f"{row.name}: validation accuracy {percent(row.mean, row.std)}{won}{verdict} | {row.policy}"
+                )
+
+    def ledger(self, text: str) -> None:
+        """What was spent so far."""
+        if self._quiet or not text:
+            return
+        if self._stamped:
+            self._line(f"spent: {text}")
+        else:
+            self._out.print(_hanging("Σ", Text(text, style="dim"), "dim"))
+
+    # ------------------------------------------------------------------ results
+
+    def show(self, drawing: RenderableType) -> None:
+        """Anything that Rich can draw, as the answer of a command; printed even when quiet."""
+        self._out.print(drawing)
+
+    def verbatim(self, text: str) -> None:
+        """Text that is copied or read by a program: not wrapped, whatever the width; printed even when quiet."""
+        self._out.print(Text(text), soft_wrap=True)
+
+    def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A plain table of texts; printed even when quiet."""
+        table = open_table(*headers)
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        self.show(table)
+
+    def result(self, text: str) -> None:
+        """The sentence that the study ends with; printed even when quiet."""
+        self._out.print(
+            Panel(Text(text), style="bold") if self._live else Text(text), soft_wrap=not self._live
+        )
+
+    def final(
+        self,
+        rows: Sequence[FinalRow],
+        sentence: str,
+        where: Sequence[tuple[str, str]],
+        cautions: Sequence[str] = (),
+    ) -> None:
+        """The result: the comparison on the test set, the verdict, what to bear in mind, and where to look next."""
+        self.close()
+        self._out.print()
+        self._out.print(comparison_table(rows))
+        self.result(sentence)
+        for caution in cautions:
+            self.warn(caution)
+        for name, place in where:
+            self._out.print(Text(f"{name}: ", style="dim").append(place, style="not dim"), soft_wrap=True)
+
+    def close(self) -> None:
+        """End the live display; what was printed stays."""
+        if self._trials is not None:
+            self._trials.end()
+
+    # ------------------------------------------------------------------ within
+
+    def _say(self, text: str) -> None:
+        if self._stamped:
+            self._line(text)
+        else:
+            self._out.print(_hanging("·", Text(text), "dim"))
+
+    def _line(self, text: str) -> None:
+        self._out.print(Text(f"{_clock()} {' '.join(text.split())}"), soft_wrap=True)
+
+
+def console(stderr: bool = False) -> Console:
+    """Standard output or error: no markup, no guessed colours; wide enough for a table where it is a file."""
+    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if not made.is_terminal and "COLUMNS" not in made._environ:
+        made.width = _FILE_COLUMNS
+    return made
+
+
+def _clock() -> str:
+    return time.strftime("%H:%M:%S")
+
+
+def _hanging(mark: str, text: Text, style: str) -> RenderableType:
+    """`text` wrapped beside its mark."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row(Text(mark, style=style), text)
+    return grid

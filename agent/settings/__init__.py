@@ -1,0 +1,1 @@
+"""The one tree of settings, and where its values come from."""

@@ -1,0 +1,293 @@
+"""Where settings come from: defaults < preset of the data set < YAML file < environment < command line.
+
+The sources are those of pydantic-settings; what is added here is that every complaint names the key, where its
+value came from, and what would be right. Light: imports no torch, no MLflow, no LangChain.
+"""
+
+import argparse
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.sources.utils import parse_env_vars
+
+from agent.settings.config import StudyConfig
+from agent.settings.file import FileSource
+from agent.settings.flags import FlagSource
+from agent.settings.secrets import MASK, redact
+from agent.settings.table import DELIMITER, NONE, PREFIX, nearest, sections, settings
+from tools.errors import ConfigurationError
+
+RESERVED_VARIABLES = {
+    "AGENT_CONFIG": "the YAML file, where --config is not given",
+    "AGENT_DEBUG": "as --debug, where it is not empty",
+}
+"""Variables with our prefix that are no settings."""
+
+PRESETS = Path(__file__).parent / "presets"
+"""NAME.yaml: settings that suit the data set NAME better than the defaults; weaker than any other source."""
+
+
+class _Tree(BaseSettings, StudyConfig):
+    """The tree as pydantic-settings wants it; what leaves this module is a plain StudyConfig."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, enable_decoding=False, hide_input_in_errors=True, protected_namespaces=()
+    )
+
+
+class _EnvironmentSource(EnvSettingsSource):
+    """The variables of a given environment, rather than of this process."""
+
+    def __init__(self, tree: type[BaseSettings], environ: Mapping[str, str]) -> None:
+        self._environ = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+        super().__init__(
+            tree,
+            env_prefix=PREFIX,
+            env_nested_delimiter=DELIMITER,
+            env_parse_none_str=NONE,
+            env_ignore_empty=True,
+        )
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return parse_env_vars(self._environ, False, self.env_ignore_empty, self.env_parse_none_str)
+
+    def check_names(self) -> None:
+        """Raise what is unknown.
+
+        Raises:
+            ConfigurationError: a variable with our prefix that is no setting.
+        """
+        known = {setting.variable for setting in settings().values()} | RESERVED_VARIABLES.keys()
+        faults = []
+        for name, value in sorted(self._environ.items()):
+            key = name.removeprefix(PREFIX).lower().replace(DELIMITER, ".")
+            if name in known or not value:
+                continue
+            if key in sections():
+                faults.append(
+                    f"{name} names a section: set its keys one by one, such as {name}{DELIMITER}"
+                    f"{next(k for k in settings() if k.startswith(key + '.')).rpartition('.')[2].upper()}"
+                )
+                continue
+            likely = nearest(name, known)
+            hint = f"the nearest valid one is {likely}" if likely else "unset it, or see `agent run --help`"
+            faults.append(f"unknown environment variable {name}: {hint}")
+        if faults:
+            raise ConfigurationError("\n".join(faults))
+
+
+def load_config(arguments: Sequence[str], environ: Mapping[str, str], *, command: str = "run") -> StudyConfig:
+    """The settings of a study, from all sources.
+
+    Args:
+        arguments: the flags after `agent run`.
+        environ: the environment; only names with the prefix AGENT_ are read.
+        command: for messages and help.
+
+    Raises:
+        ConfigurationError: an unknown key or a bad value; names it, its origin, and what is allowed.
+        SystemExit: after --help, with status 0.
+    """
+    return load_with_options(arguments, environ, command=command)[0]
+
+
+def load_with_options(
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    command: str,
+    extra: argparse.ArgumentParser | None = None,
+    shown: Callable[[str], bool] = lambda key: True,
+) -> tuple[StudyConfig, argparse.Namespace]:
+    """As `load_config`, and the flags that are no settings (`quiet`, `debug`, `config`, those of `extra`).
+
+    Help leaves out the settings that are not `shown`.
+    """
+    flags = FlagSource(_Tree, command, extra, shown)
+    options = flags.read(arguments)
+    variables = _EnvironmentSource(_Tree, environ)
+    variables.check_names()
+    path = options.config or environ.get("AGENT_CONFIG")
+    file = FileSource(_Tree, Path(path)) if path else None
+    sources: tuple[PydanticBaseSettingsSource, ...] = (flags, variables, *([file] if file else []))
+
+    class Sourced(_Tree):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], **_: PydanticBaseSettingsSource
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return sources
+
+    return _resolved(lambda: Sourced(), flags, variables, file), options
+
+
+def is_changeable(key: str) -> bool:
+    """Whether a study may go on with another value: no result that it has depends on it."""
+    return key.partition(".")[0] in ("llm", "budget", "execution", "runs_dir") or key in (
+        "search.iterations",
+        "search.repairs",
+    )
+
+
+def read_changes(
+    arguments: Sequence[str], extra: argparse.ArgumentParser
+) -> tuple[FlagSource, argparse.Namespace]:
+    """The flags of `agent resume`: what is to change from now on.
+
+    Raises:
+        ConfigurationError: an unknown flag, or one of a setting that cannot change within a study.
+        SystemExit: after --help, with status 0.
+    """
+    flags = FlagSource(_Tree, "resume", extra, shown=is_changeable)
+    options = flags.read(arguments)
+    if fixed := [flag for key, flag in flags.typed.items() if not is_changeable(key)]:
+        raise ConfigurationError(
+            f"{', '.join(fixed)}: cannot change within a study, whose results would no longer be comparable; start a "
+            "new one (it finds all trials again that it shares with this one)"
+        )
+    return flags, options
+
+
+def load_file(
+    path: Path, environ: Mapping[str, str] = os.environ, changes: FlagSource | None = None
+) -> StudyConfig:
+    """The settings that a study began with, as `dump_config` wrote them to `path`, and `changes` over them.
+
+    A secret was masked there: its value is taken from the setting's variable, such as AGENT_LLM__BASE_URL.
+
+    Raises:
+        ConfigurationError: the file is missing or holds no valid settings, or a masked value is not given anew.
+    """
+    file = FileSource(_Tree, path)
+    tree = _beneath(changes() if changes else {}, file())
+    for key, setting in settings().items():
+        if MASK in str(_value_at(tree, key)):
+            if not environ.get(setting.variable):
+                raise ConfigurationError(
+                    f"{key} holds a secret, which {path} does not: set {setting.variable} to its full value"
+                )
+            section, _, name = key.rpartition(".")
+            (tree[section] if section else tree)[name] = environ[setting.variable]
+    variables = _EnvironmentSource(_Tree, {})
+    return _resolved(lambda: _Plain.model_validate(tree), changes, variables, file)
+
+
+class _Plain(StudyConfig):
+    """Validates one tree of values, without any other source."""
+
+
+def _resolved(
+    build: Callable[[], StudyConfig],
+    flags: FlagSource | None,
+    variables: _EnvironmentSource,
+    file: FileSource | None,
+) -> StudyConfig:
+    try:
+        merged = build().model_dump(exclude_unset=True)
+    except ValidationError as error:
+        faults = [_complaint(dict(fault), flags, variables, file) for fault in error.errors()]
+        raise ConfigurationError("\n".join(faults)) from None
+    data = merged.setdefault("data", {})
+    if data.get("dataset") is None:
+        data["dataset"] = "folder" if data.get("path") else "demo"
+    preset = PRESETS / f"{data['dataset']}.yaml"
+    if not preset.is_file():
+        return StudyConfig.model_validate(merged)
+    weak = yaml.safe_load(preset.read_text(encoding="utf-8"))
+    try:
+        return StudyConfig.model_validate(_beneath(merged, weak))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        value = mask(str(first.get("input")))
+        raise ConfigurationError(f"{key} = {value!r} (preset {preset}): {first['msg']}") from None
+
+
+def _beneath(strong: dict[str, Any], weak: dict[str, Any]) -> dict[str, Any]:
+    """Both trees as one; a leaf of `strong` wins."""
+    joined = {**weak, **strong}
+    for key in strong.keys() & weak.keys():
+        if isinstance(strong[key], dict) and isinstance(weak[key], dict):
+            joined[key] = _beneath(strong[key], weak[key])
+    return joined
+
+
+def _complaint(
+    fault: dict[str, Any], flags: FlagSource | None, variables: _EnvironmentSource, file: FileSource | None
+) -> str:
+    """What is wrong with one value, in the words of this program instead of pydantic's."""
+    location = tuple(str(part) for part in fault["loc"])
+    key = ".".join(location)
+    while key and key not in settings() and key not in sections():
+        key = key.rpartition(".")[0]
+    if key not in settings():  # a rule about a whole section
+        reason = str(fault.get("ctx", {}).get("error", fault["msg"]))
+        return f"{key}: {reason}" if key else reason
+    where, value = _origin(key, flags, variables, file)
+    setting = settings()[key]
+    reason = f"must be {setting.allowed}" if fault["type"] != "value_error" else str(fault["ctx"]["error"])
+    likely = nearest(str(value), setting.choices)
+    hint = f" (did you mean {likely}?)" if likely else ""
+    return f"{key} = {mask(str(value))!r} ({where}): {reason}{hint}"
+
+
+def _origin(
+    key: str, flags: FlagSource | None, variables: _EnvironmentSource, file: FileSource | None
+) -> tuple[str, Any]:
+    """Where the value of `key` in force came from, and the value as it stands there."""
+    if flags is not None and key in flags.typed:
+        return f"flag {flags.typed[key]}", _value_at(flags(), key)
+    variable = settings()[key].variable
+    if (found := _value_at(variables(), key)) is not None:
+        return f"environment variable {variable}", found
+    if file is not None and key in file.lines:
+        return file.where(key), _value_at(file(), key)
+    return "default", settings()[key].default
+
+
+def _value_at(tree: Any, key: str) -> Any:
+    for part in key.split("."):
+        tree = tree.get(part) if isinstance(tree, dict) else None
+    return tree
+
+
+_SECRET_NAME = re.compile(r"(^|[_.-])(key|secret|password|passwd|token|credentials?)$", re.IGNORECASE)
+_SECRETS_IN_TEXT = (
+    (re.compile(r"(?<=://)[^/\s@]+(?=@)"), MASK),
+    (
+        re.compile(r"([?&;](?:api[_-]?key|key|token|secret|password|signature|sig)=)[^&\s#]+", re.IGNORECASE),
+        rf"\1{MASK}",
+    ),
+    (re.compile(r"\b(bearer\s+)[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1{MASK}"),
+    (re.compile(r"\b(?:pk|rk|gsk|xai|hf|nvapi)[-_][\w-]{12,}"), MASK),
+)
+"""What `redact` leaves, because it knows no address with a bare token and no provider but its own."""
+
+
+def mask(text: str) -> str:
+    """`text` without secrets: known keys of the environment, user:password@, ?key=…, and what looks like a key."""
+    text = redact(text)
+    for pattern, replacement in _SECRETS_IN_TEXT:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def dump_config(config: StudyConfig) -> dict[str, Any]:
+    """The settings as JSON-able values, with secrets masked; what is logged with a study."""
+    return _masked(config.model_dump(mode="json"))
+
+
+def _masked(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {key: _masked(item, key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_masked(item, name) for item in value]
+    if isinstance(value, str):
+        return MASK if value and _SECRET_NAME.search(name) else mask(value)
+    return value

@@ -1,0 +1,150 @@
+"""The table of settings: every leaf of the configuration tree with its flag, its variable and what it allows.
+
+One table, four readers: the command line, the environment, the error texts and the tests. It is made from the
+pydantic tree, so that a new field needs no second entry anywhere.
+"""
+
+import difflib
+import types
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from agent.settings.config import StudyConfig
+
+PREFIX = "AGENT_"
+DELIMITER = "__"
+
+NONE = "none"
+"""How an unset value is written in a file, a variable and a flag."""
+
+_KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+_METAVARS: dict[Any, str] = {int: "N", float: "X", bool: "BOOL", Path: "PATH", str: "TEXT"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One leaf of the tree, such as `search.iterations`."""
+
+    key: str
+    field: FieldInfo
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable, such as AGENT_SEARCH__ITERATIONS."""
+        return PREFIX + self.key.replace(".", DELIMITER).upper()
+
+    @property
+    def default(self) -> Any:
+        """The value where no source gives one."""
+        return self.field.get_default(call_default_factory=True)
+
+    @property
+    def metavar(self) -> str:
+        """How help names its value."""
+        choices = self.choices
+        if choices:
+            return "{" + ",".join(choices) + "}"
+        kind = self._kinds()[0]
+        if get_origin(kind) is dict:
+            return "NAME=VALUE,…"
+        return "NAME,…" if get_origin(kind) is list else _METAVARS[kind]
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Its permitted words; empty where it is no choice."""
+        kind = self._kinds()[0]
+        return tuple(map(str, get_args(kind))) if get_origin(kind) is Literal else ()
+
+    @property
+    def bounds(self) -> str:
+        """Its range in words; empty where it has none."""
+        low = high = ""
+        for limit in self.field.metadata:
+            match limit:
+                case Ge():
+                    low = f"at least {_number(limit.ge)}"
+                case Gt():
+                    low = f"above {_number(limit.gt)}"
+                case Le():
+                    high = f"at most {_number(limit.le)}"
+                case Lt():
+                    high = f"below {_number(limit.lt)}"
+        if low.startswith("at least ") and high.startswith("at most "):
+            return f"{low.removeprefix('at least ')} to {high.removeprefix('at most ')}"
+        return " and ".join(filter(None, (low, high)))
+
+    @property
+    def allowed(self) -> str:
+        """Everything that it accepts, in words."""
+        kind = self._kinds()[0]
+        if self.choices:
+            words = "one of " + ", ".join(self.choices)
+        elif get_origin(kind) is list:
+            words = "names with commas between them, or [] for none"
+        elif get_origin(kind) is dict:
+            words = "pairs NAME=VALUE with commas between them"
+        elif kind is str:
+            words = self.field.description or "text"
+        else:
+            words = ", ".join(filter(None, (_KINDS[kind], self.bounds)))
+        return f"{words}; or {NONE}" if type(None) in self._kinds() else words
+
+    def _kinds(self) -> tuple[Any, ...]:
+        annotation = self.field.annotation
+        union = get_origin(annotation) in (Union, types.UnionType)
+        kinds = get_args(annotation) if union else (annotation,)
+        return tuple(sorted(kinds, key=lambda kind: kind is type(None)))
+
+
+def _number(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _leaves(model: type[BaseModel], prefix: str) -> Iterable[Setting]:
+    for name, field in model.model_fields.items():
+        if _is_section(field.annotation):
+            yield from _leaves(field.annotation, f"{prefix}{name}.")  # type: ignore[arg-type]
+        else:
+            yield Setting(prefix + name, field)
+
+
+@cache
+def settings() -> dict[str, Setting]:
+    """Key → setting, in the order of the tree."""
+    return {setting.key: setting for setting in _leaves(StudyConfig, "")}
+
+
+@cache
+def sections() -> tuple[str, ...]:
+    """Keys that hold further keys, such as `search`."""
+    return tuple(dict.fromkeys(key.rpartition(".")[0] for key in settings() if "." in key))
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate most like `word`; None where none is near."""
+    found = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def nearest_key(key: str) -> str | None:
+    """The valid key most like `key`; a key that is right but for its section (`epochs`) finds its full name."""
+    same_leaf = [valid for valid in settings() if valid.rpartition(".")[2] == key.rpartition(".")[2]]
+    if len(same_leaf) == 1:
+        return same_leaf[0]
+    close = nearest(key, same_leaf or [*settings(), *sections()])
+    if close or "." in key:
+        return close
+    by_leaf = {valid.rpartition(".")[2]: valid for valid in settings()}
+    leaf = nearest(key, by_leaf)
+    return by_leaf[leaf] if leaf else None

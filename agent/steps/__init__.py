@@ -1,0 +1,1 @@
+"""What the nodes of the loop do: one file for each step."""

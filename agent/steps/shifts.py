@@ -1,0 +1,175 @@
+"""Tests under shift: other data sets of the same classes, which the final comparison is made on as well.
+
+They are decoded when a study opens, as the data set itself is, and looked at by nothing but the finish.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.screen.terminal import Terminal
+from evaluators.report.report import TestScores
+from tools.datasets.cache.build import CachedDataset, build_cache
+from tools.datasets.cache.overlap import shared_images
+from tools.datasets.config import DataConfig
+from tools.datasets.known.common import place_of
+from tools.datasets.presence import occupied
+from tools.datasets.registry import ENTRIES, open_published
+from tools.datasets.types import Card, Dataset
+from tools.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from agent.context import Context
+    from agent.memory import Candidate
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A data set that classifiers of another one are tested on."""
+
+    name: str
+    data: CachedDataset
+    cautions: tuple[str, ...]
+    """To be said with its numbers."""
+
+    @property
+    def metric(self) -> str:
+        """What its metrics in MLflow end with, such as _imagenet_v2."""
+        return "_" + "".join(letter if letter.isalnum() else "_" for letter in self.name)
+
+    @property
+    def predictions(self) -> str:
+        """Names a trial's predictions on it: others, where its images change."""
+        return f"test{self.metric}-{self.data.fingerprint[:12]}"
+
+
+def find_shifts(config: DataConfig, card: Card) -> list[tuple[Dataset, DataConfig]]:
+    """The sets that the study's classifiers are tested on besides their own test split; decodes nothing.
+
+    Args:
+        config: of the study's data set; `shifts` says which.
+        card: of that data set.
+
+    Raises:
+        ConfigurationError: one is unknown, or has classes that the data set has not.
+        DataError: one is missing or malformed.
+    """
+    found = []
+    for name, path in _wanted(config):
+        unset = dict.fromkeys(("variant", "splits", "fold", "fraction", "per_class"))
+        asked = config.model_copy(update={"dataset": name, "path": path, **unset})
+        if name not in ENTRIES:
+            asked = asked.model_copy(update={"dataset": "folder"})
+        found.append((_tests(open_published(asked), name, card), asked))
+    return found
+
+
+def _tests(dataset: Dataset, name: str, card: Card) -> Dataset:
+    """The test split of `dataset`, or all of it where it has none, with the labels of the study's classes."""
+    label = {each: number for number, each in enumerate(card.classes)}
+    if unknown := [each for each in dataset.card.classes if each not in label]:
+        raise ConfigurationError(
+            f"data.shifts: {name} has classes that {card.name} has not: {', '.join(unknown[:5])}. It has "
+            f"{', '.join(card.classes[:10])}"
+        )
+    records = [record for record in dataset.records if record.split == "test"] or dataset.records
+    return replace(
+        dataset,
+        card=replace(dataset.card, name=name, classes=card.classes, superclasses=card.superclasses),
+        records=tuple(
+            replace(record, label=label[dataset.card.classes[record.label]], split="test")
+            for record in records
+        ),
+        missing=(),
+        folds=(),
+        shift_of=card.name,
+    )
+
+
+def decode_shifts(
+    found: Sequence[tuple[Dataset, DataConfig]], study: CachedDataset, root: Path, terminal: Terminal
+) -> list[Shift]:
+    """What `find_shifts` found for the data of a study, decoded into the folder `root` of all caches.
+
+    Raises:
+        DataError: an image cannot be read.
+    """
+    shifts = []
+    for dataset, config in found:
+        name = dataset.card.name
+        data = build_cache(
+            dataset,
+            config,
+            study.image_size,
+            root,
+            lambda done, total, name=name: terminal.progress(f"decoding {name}", done, total),
+        )
+        for line in (*data.card.warnings, *data.notes):
+            terminal.note(f"{name}: {line}")
+        shifts.append(Shift(name, data, (*data.card.warnings, *_overlap(study, data, terminal))))
+    return shifts
+
+
+def _overlap(study: CachedDataset, data: CachedDataset, terminal: Terminal) -> tuple[str, ...]:
+    shared = shared_images(study, data)
+    if not shared:
+        return ()
+    shown = ", ".join(f"{ours} = {theirs}" for ours, theirs in shared[:5])
+    caution = (
+        f"{len(shared)} of its images are also training or validation images ({shown}): its scores are too good by "
+        "them"
+    )
+    terminal.warn(f"{data.card.name}: {caution}")
+    return (caution,)
+
+
+def _wanted(config: DataConfig) -> Iterator[tuple[str, Path | None]]:
+    """(name, path) of each; 'auto' stands for every known one that is there. A new name with a path is a folder."""
+    known = [name for name, entry in ENTRIES.items() if entry.shift_of is not None]
+    for each in config.shifts:
+        name, _, path = each.partition("=")
+        if name == AUTO:
+            of_this = [other for other in known if ENTRIES[other].shift_of == config.dataset]
+            yield from ((other, None) for other in of_this if occupied(place_of(other, DataConfig())))
+        elif name in known or (path and name not in ENTRIES):
+            yield name, Path(path) if path else None
+        else:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise ConfigurationError(
+                f"data.shifts: {name!r} is no data set that only tests: {hint}There are {', '.join(known)} "
+                "('auto' stands for every one that is there), and images of your own by a new name: NAME=PATH."
+            )
+
+
+def test_on(
+    context: "Context",
+    shift: Shift,
+    candidates: Sequence["Candidate"],
+    validation: Mapping[str, Mapping[int, float]],
+) -> dict[str, TestScores]:
+    """Scores of every candidate on a shifted set, under every seed that it finished; logged with its trials."""
+    scores = {}
+    for candidate in candidates:
+        specs = [
+            spec.model_copy(update={"cache": shift.data.folder})
+            for spec in context.specs(candidate, sorted(validation[candidate.name]))
+            if context.testable(spec.key)
+        ]
+        found = context.executor.evaluate(specs, shift.predictions)
+        its = TestScores.of({spec.seed: each for spec, each in zip(specs, found, strict=True)})
+        parent = context.tracking.open_candidate(candidate, "final")
+        for spec in specs:
+            run = context.tracking.open_trial(parent, candidate, "final", spec.key, spec.seed)
+            context.tracking.log_test(run, its.accuracy[spec.seed], its.macro_f1[spec.seed], shift.metric)
+            context.tracking.close_run(run)
+        if its.accuracy:
+            means = (sum(each.values()) / len(each) for each in (its.accuracy, its.macro_f1))
+            context.tracking.log_test(parent, *means, on=shift.metric)
+        context.tracking.close_run(parent)
+        scores[candidate.name] = its
+    return scores

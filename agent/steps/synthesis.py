@@ -1,0 +1,171 @@
+"""Synthetic images in a study: whether proposals may ask for them, and the set that a proposal asks for."""
+
+import gc
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.memory.history import Backgrounds
+from agent.memory.proposal import Proposal
+from agent.settings.config import LLMConfig, StudyConfig
+from tools.aga.config import AgaConfig, PromptSet
+from tools.aga.making.sources import training_sources
+from tools.aga.pipeline import GeneratedSet, Progress, Tools, generate
+from tools.aga.types import Box
+from tools.datasets.cache.build import CachedDataset
+from tools.datasets.types import Card, Dataset
+from tools.training.synthetic import Synthetic
+
+if TYPE_CHECKING:
+    from tools.aga.types import Captioner
+
+WITH_SUBJECTS = ("natural", "digits")
+"""Kinds of images that show a subject before a background that has nothing to do with the label."""
+SHOWN = 8
+"""Rows of a contact sheet."""
+
+
+def backgrounds_of(config: StudyConfig, card: Card) -> tuple[Backgrounds, str]:
+    """Whether proposals carry background prompts ('auto' resolved), and the sentence that says so and why."""
+    mode = config.search.backgrounds
+    if mode != "auto":
+        return mode, mode
+    if card.modality in WITH_SUBJECTS:
+        return "optional", f"optional (auto: images of kind {card.modality} show a subject on a background)"
+    return "off", (
+        f"off (auto: images of kind {card.modality} may be subject as a whole; --search.backgrounds optional "
+        "allows them)"
+    )
+
+
+class Synthesis:
+    """Makes the sets of one study, each once."""
+
+    def __init__(
+        self,
+        config: StudyConfig,
+        dataset: Dataset,
+        data: CachedDataset,
+        on_progress: Progress,
+        make_ask: Callable[[LLMConfig], Callable[[str, str], str]],
+    ) -> None:
+        """`make_ask` connects the chat model that writes captions, when one is needed."""
+        self._config, self._data, self._dataset = config, data, dataset
+        self._on_progress, self._make_ask = on_progress, make_ask
+        self._sources = training_sources(dataset, data, config.aga.compose.max_side)
+        self._root = config.runs_dir / "aga"
+        self._sets: dict[str, GeneratedSet] = {}
+
+    def of(self, proposal: Proposal) -> Synthetic | None:
+        """What trials of the proposal train on besides the real images; made where it is not there yet.
+
+        Raises:
+            AugurError: it cannot be made; says why.
+        """
+        if proposal.prompts is None:
+            return None
+        made = self.set_of(proposal.prompts)
+        return Synthetic(folder=made.folder, key=made.key, mixing=self._config.aga.mixing)
+
+    def set_of(self, prompts: PromptSet) -> GeneratedSet:
+        """The set of images that `prompts` ask for."""
+        name = prompts.model_dump_json()
+        if name not in self._sets:
+            data, config = self._data, self._config
+            with ExitStack() as held:
+                self._sets[name] = generate(
+                    self._sources,
+                    prompts,
+                    lambda: _held(self.tools(), held),
+                    config.aga,
+                    self._root,
+                    data.image_size,
+                    config.data.fit,
+                    config.search.seed,
+                    dict(enumerate(data.card.superclasses)) or None,
+                    data.card.classes,
+                    data.fingerprint,
+                    self._on_progress,
+                )
+            _empty_caches()
+        return self._sets[name]
+
+    def sheet(self, prompts: PromptSet, path: Path) -> None:
+        """Write a PNG of some images of the set: real, mask, background, composite."""
+        from tools.aga.making.examples import examples
+        from tools.sheet import contact_sheet
+
+        made = self.set_of(prompts)
+        contact_sheet(examples(made, self._root, self._sources, SHOWN), path, describe(made))
+
+    def tools(self) -> Tools:
+        """What does each step, loaded.
+
+        Raises:
+            ConfigurationError: weights are missing, a device is, or no model is configured for the captions.
+        """
+        from tools.aga.backgrounds.makers import make_background_maker
+        from tools.aga.detectors.simple import make_detector
+        from tools.aga.gates.classifier_gate import ClassifierGate
+        from tools.aga.segmenters.classical import make_segmenter
+
+        aga, data = self._config.aga, self._data
+        boxes = {
+            file: Box(each.left, each.top, each.right, each.bottom, 1.0)
+            for file, each in self._dataset.boxes.items()
+        }
+        judge = aga.gates.classifier
+        return Tools(
+            detector=make_detector(aga.detector, boxes),
+            segmenter=make_segmenter(aga.segmenter, self._dataset.masks),
+            captioner=self._captioner(aga),
+            maker=make_background_maker(aga.background),
+            classifier=ClassifierGate(judge, data.card.classes, data.image_size, aga.gates)
+            if judge
+            else None,
+        )
+
+    def _captioner(self, aga: AgaConfig) -> "Captioner":
+        from tools.aga.captions.captioners import open_captioner
+        from tools.aga.captions.fitting import approximate_tokens, clip_token_counter
+
+        llm = caption_model(self._config)
+        ask = self._make_ask(llm) if aga.caption.kind == "llm" and llm.model else None
+        diffusion = aga.background.kind == "diffusion"
+        count = clip_token_counter(aga.background.model) if diffusion else approximate_tokens
+        return open_captioner(aga.caption, self._root / "captions", ask, llm.model or "", count)
+
+
+def _held(tools: Tools, stack: ExitStack) -> Tools:
+    """The tools, with whatever has processes of its own (a maker on several GPUs) closed when `stack` is."""
+    for tool in (tools.detector, tools.segmenter, tools.captioner, tools.maker):
+        if close := getattr(tool, "close", None):
+            stack.callback(close)
+    return tools
+
+
+def _empty_caches() -> None:
+    """Give the memory of models that are no longer used back to the GPU, for the trials."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def caption_model(config: StudyConfig) -> LLMConfig:
+    """The chat model that writes captions: `aga.llm` with its own server, else the study's."""
+    if config.aga.llm is None:
+        return config.llm
+    return config.llm.model_copy(update={"model": config.aga.llm, "base_url": config.aga.llm_base_url})
+
+
+def describe(made: GeneratedSet) -> str:
+    """How many images there are and what the gates refused, in a line that people and models read."""
+    parts = [f"{made.images} synthetic images"]
+    parts += [f"{count} sources left out: {reason}" for reason, count in made.skipped.items() if count]
+    for gate, counts in made.gates.items():
+        name = gate.replace("_", " ")
+        parts.append(f"{name}: {counts.get('passed', 0)} passed, {counts.get('refused', 0)} refused")
+    return "; ".join(parts)

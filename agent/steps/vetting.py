@@ -1,0 +1,87 @@
+"""The ladder that costs no training: what a proposal must pass before it is trained. Nothing is ever repaired here."""
+
+import math
+from collections.abc import Sequence
+
+from agent.memory.history import Backgrounds, IterationRecord
+from agent.memory.proposal import Proposal
+from agent.proposers.drawn_prompts import subject_moves
+from agent.settings.config import SearchConfig
+from tools.aga.captions.prompt_sets import vet_prompts
+from tools.datasets.types import Card
+from tools.policy.safety import lint
+from tools.policy.validate import check_policy
+
+HYPOTHESIS_LIMIT = 3000
+"""Characters; a tag in MLflow holds little more."""
+
+
+def refuse(
+    proposal: Proposal,
+    search: SearchConfig,
+    card: Card,
+    tried: Sequence[IterationRecord],
+    trusted: bool = False,
+    backgrounds: Backgrounds = "off",
+) -> tuple[list[str], list[str]]:
+    """(reasons to refuse the proposal, warnings about it); no reason means that it may be trained.
+
+    Args:
+        proposal: what the arm answered.
+        search: for the number of operations that is allowed.
+        card: for the label-safety lint.
+        tried: everything trained before in this study.
+        trusted: for the fixed baselines of the literature, which are single whole policies by design: neither the
+            number of operations nor the label-safety lint refuses them.
+        backgrounds: whether the proposal may, or must, have background prompts.
+    """
+    reasons = []
+    if len(proposal.hypothesis) > HYPOTHESIS_LIMIT:
+        reasons.append(
+            f"hypothesis: {len(proposal.hypothesis)} characters; say it in one or two sentences, "
+            f"in at most {HYPOTHESIS_LIMIT}."
+        )
+    if not math.isfinite(proposal.expected_gain):
+        reasons.append(
+            f"expected_gain: {proposal.expected_gain} is not a finite number; give accuracy points, such as 1.5."
+        )
+    low, high = (1, 1) if trusted else search.operation_range
+    policy = proposal.as_policy()
+    reasons += check_policy(policy, low, high)
+    if not trusted:
+        reasons += _check_backgrounds(proposal, card, backgrounds)
+    if reasons:  # what follows needs a valid policy
+        return reasons, []
+    for record in tried:
+        if record.proposal.identity == proposal.identity:
+            score = "failed" if record.mean is None else f"{record.mean:.4f}"
+            reasons.append(
+                f"this policy was tried before, as {record.name} (validation accuracy {score}): "
+                f"{proposal.in_one_line()}. Propose one that differs."
+            )
+    warnings = []
+    for finding in lint(policy, card):
+        if finding.severity == "reject" and not trusted:
+            reasons.append(f"{finding.operation}: {finding.reason}")
+        else:
+            warnings.append(f"{finding.operation}: {finding.reason}")
+    for prompts in proposal.backgrounds:
+        for finding in lint(subject_moves(prompts), card):
+            text = f"backgrounds: the subject must not be moved so ({finding.operation}): {finding.reason}"
+            (reasons if finding.severity == "reject" else warnings).append(text)
+    return reasons, warnings
+
+
+def _check_backgrounds(proposal: Proposal, card: Card, wanted: Backgrounds) -> list[str]:
+    sets = proposal.backgrounds
+    if wanted == "off":
+        return ["backgrounds: this study makes none; leave the list empty."] if sets else []
+    if len(sets) > 1:
+        return [f"backgrounds: {len(sets)} sets of prompts; a proposal has one at most."]
+    if not sets:
+        return (
+            ["backgrounds: every proposal of this study needs one set of prompts."]
+            if wanted == "always"
+            else []
+        )
+    return [f"backgrounds: {reason}" for reason in vet_prompts(sets[0], card.classes)]

@@ -1,0 +1,84 @@
+"""`agent ui`: MLflow's server on the right store, or why not."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from agent.commands.ui import serve
+from agent.screen.terminal import Terminal
+from tests.repository import ROOT
+from tools.errors import AugurError
+
+
+@pytest.fixture(autouse=True)
+def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def test_without_a_store_it_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(AugurError, match="start one with `agent run`"):
+        serve(tmp_path, "127.0.0.1", 5000, Terminal())
+
+
+def test_a_taken_port_is_named_and_another_offered(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(AugurError, match=rf"cannot listen at 127\.0\.0\.1:{port} .*--port {port + 1}"):
+            serve(tmp_path, "127.0.0.1", port, Terminal())
+
+
+def test_a_port_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").touch()
+    with pytest.raises(AugurError, match=r"cannot listen at 127\.0\.0\.1:70000"):
+        serve(tmp_path, "127.0.0.1", 70_000, Terminal())
+
+
+def test_a_server_of_ones_own_is_pointed_to(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:sesame@mlflow.example.org")
+    assert serve(tmp_path, "127.0.0.1", 5000, Terminal(pages=True)) == 0
+    shown = capsys.readouterr().out
+    assert "mlflow.example.org" in shown
+    assert "sesame" not in shown
+
+
+@pytest.mark.slow
+def test_it_serves_the_store_and_leaves_no_process_behind(tmp_path: Path) -> None:
+    from agent.memory import Tracking
+
+    store = Tracking(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
+    store.open_study("digits/resnet18", "first", {"arm": "tpe"}, {})
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agent", "ui", "--runs-dir", str(tmp_path), "--port", str(port)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = next(line for line in process.stdout if "shows the studies" in line)
+        found = re.search(r"http://\S+", line)
+        assert found
+        address = f"{found[0]}/api/2.0/mlflow/experiments/get-by-name?experiment_name=digits/resnet18"
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            assert b"digits/resnet18" in answer.read()
+        page = f"{found[0]}/#/experiments/1/runs?workflowType=machine_learning"
+        assert any(page in line for line in process.stdout)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert children
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]

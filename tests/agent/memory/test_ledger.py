@@ -1,0 +1,116 @@
+"""What a study has spent survives everything, and counts once."""
+
+import json
+
+import pytest
+
+from agent.memory.ledger import Ledger, Spent, describe, exceeded
+from agent.settings.config import BudgetConfig
+from tools.errors import AugurError
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_totals_survive_a_new_sitting(tmp_path):
+    first = Ledger(tmp_path / "ledger.jsonl")
+    first.add_trial("a", 10.0, reused=False)
+    first.add_llm_call("c1", 100, 20, 0.5)
+    second = Ledger(tmp_path / "ledger.jsonl")
+    second.add_trial("b", 5.0, reused=False)
+    spent = second.spent()
+    assert (spent.trials, spent.training_seconds, spent.llm_calls, spent.tokens, spent.dollars) == (
+        2,
+        15.0,
+        1,
+        120,
+        0.5,
+    )
+
+
+def test_a_trial_said_twice_counts_once(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.add_trial("a", 10.0, reused=False)
+    ledger.add_trial("a", 10.0, reused=False)
+    assert (ledger.spent().trials, ledger.spent().training_seconds) == (1, 10.0)
+
+
+def test_a_reused_trial_costs_nothing(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.add_trial("a", 10.0, reused=True)
+    assert (ledger.spent().trials, ledger.spent().reused_trials, ledger.spent().training_seconds) == (
+        0,
+        1,
+        0.0,
+    )
+
+
+def test_the_epochs_of_a_killed_trial_are_spent_until_it_ends(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.begin_trial("a")
+    ledger.add_epoch("a", 1, 3.0)
+    ledger.add_epoch("a", 1, 3.0)
+    ledger.add_epoch("a", 2, 4.0)
+    assert (ledger.spent().trials, ledger.spent().training_seconds) == (0, 7.0)
+    assert ledger.knows("a")
+    ledger.add_trial("a", 20.0, reused=False)
+    assert (ledger.spent().trials, ledger.spent().training_seconds) == (1, 20.0)
+
+
+def test_wall_clock_is_the_sum_of_the_sittings_without_the_night_between(tmp_path):
+    clock = Clock()
+    first = Ledger(tmp_path / "ledger.jsonl", clock)
+    clock.now += 100
+    first.add_trial("a", 1.0, reused=False)
+    clock.now += 40_000
+    second = Ledger(tmp_path / "ledger.jsonl", clock)
+    clock.now += 7
+    assert second.spent().wall_clock == pytest.approx(107)
+
+
+def test_a_line_torn_by_a_kill_is_dropped_and_the_file_goes_on(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    Ledger(path).add_trial("a", 10.0, reused=False)
+    with path.open("a") as file:
+        file.write('{"time": 5, "sitt')
+    again = Ledger(path)
+    again.add_trial("b", 1.0, reused=False)
+    assert again.spent().trials == 2
+    assert [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_damaged_line_in_the_middle_stops_with_its_number(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    Ledger(path).add_trial("a", 10.0, reused=False)
+    path.write_text(path.read_text() + "garbage\n")
+    with pytest.raises(AugurError, match="line 3 is no ledger entry"):
+        Ledger(path)
+
+
+@pytest.mark.parametrize(
+    ("budget", "spent"),
+    [
+        (BudgetConfig(wall_clock=60), Spent(wall_clock=61)),
+        (BudgetConfig(training_seconds=60), Spent(training_seconds=60)),
+        (BudgetConfig(trials=3), Spent(trials=3)),
+        (BudgetConfig(llm_calls=3), Spent(llm_calls=4)),
+        (BudgetConfig(tokens=100), Spent(input_tokens=60, output_tokens=40)),
+        (BudgetConfig(dollars=0.5), Spent(dollars=0.51)),
+    ],
+)
+def test_every_limit_stops_when_it_is_reached_and_not_before(budget, spent):
+    assert exceeded(spent, budget) is not None
+    assert exceeded(Spent(), budget) is None
+    assert exceeded(spent, BudgetConfig()) is None
+
+
+def test_an_unknown_price_is_a_lower_bound_never_zero(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.add_llm_call("known", 10, 10, 0.25)
+    ledger.add_llm_call("unknown", 10, 10, None)
+    assert "at least $0.2500 (1 calls of unknown price)" in describe(ledger.spent(), BudgetConfig())

@@ -1,0 +1,238 @@
+"""What every arm promises, asked of each of them; the LLM arms talk to a real server on loopback."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.memory.history import History, Rejection
+from agent.memory.proposal import Proposal
+from agent.proposers import Proposer
+from agent.proposers.best_of_n import BestOfNProposer
+from agent.proposers.fixed import FixedProposer
+from agent.proposers.llm import LLMProposer
+from agent.proposers.random import RandomProposer
+from agent.proposers.tpe import TPEProposer
+from tests.agent.proposers.arms import REFERENCE_MEAN, history, made_cache, operation, proposal, record
+from tests.loopback.autopilot import autopilot
+from tests.loopback.clients import llm_config
+from tests.loopback.server import LoopbackServer
+from tools.errors import ConfigurationError
+from tools.policy.canonical import canonical_json
+from tools.policy.catalogue import default_operation
+from tools.policy.policy import Operation
+from tools.policy.safety import lint
+from tools.policy.validate import check_policy
+
+BASELINES = [
+    "trivial_augment_wide",
+    "rand_augment",
+    "aug_mix",
+    "auto_augment",
+    "mixup",
+    "cutmix",
+    "rotate",
+    "jpeg",
+]
+PAST = (
+    record(
+        1,
+        proposal(operation("rotate", degrees=20), operation("perspective", distortion=0.3)),
+        0.78,
+        gain=0.03,
+    ),
+    record(
+        2, proposal(operation("erasing", area=0.2), operation("jpeg", quality=50)), None, reason="NaN loss"
+    ),
+    record(
+        3,
+        proposal(operation("gamma", gamma=1.5), operation("clahe", clip_limit=3, tiles=4)),
+        0.74,
+        gain=-0.01,
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_cache(tmp_path_factory.mktemp("cache")).folder
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LoopbackServer]:
+    with LoopbackServer(brain=autopilot) as running:
+        yield running
+
+
+def llm(server: LoopbackServer, provider: str = "openai", mode: str = "tools") -> LLMProposer:
+    from agent.llm import connect
+
+    config = llm_config(provider, server, mode=mode)
+    return LLMProposer(connect(config), config, lambda record: None)
+
+
+def best_of_n(server: LoopbackServer) -> BestOfNProposer:
+    from agent.llm import connect
+
+    config = llm_config("openai", server, mode="structured")
+    return BestOfNProposer(connect(config), config, lambda record: None)
+
+
+ARMS: dict[str, Callable[[LoopbackServer], Proposer]] = {
+    "random": lambda server: RandomProposer(),
+    "tpe": lambda server: TPEProposer(),
+    "fixed": lambda server: FixedProposer(BASELINES),
+    "llm by tools, OpenAI": llm,
+    "llm by tools, Gemini": lambda server: llm(server, "google_genai"),
+    "llm by schema, OpenAI": lambda server: llm(server, mode="structured"),
+    "llm by schema, Gemini": lambda server: llm(server, "google_genai", "structured"),
+    "best_of_n": best_of_n,
+}
+
+
+@pytest.fixture(params=ARMS)
+def arm(request: pytest.FixtureRequest, server: LoopbackServer) -> Proposer:
+    return ARMS[request.param](server)
+
+
+def asked(arm: Proposer, told: History) -> Proposal:
+    answer = arm.ask(told)
+    assert isinstance(answer, Proposal), answer.reason
+    return answer
+
+
+class TestEveryArm:
+    @pytest.mark.parametrize("past", [(), PAST], ids=["no history", "with a failure in the history"])
+    def test_proposals_are_valid_and_safe(self, arm: Proposer, cache: Path, past) -> None:
+        if arm.name == "fixed":
+            pytest.skip("published policies are proposed as they are; vet judges them")
+        for modality in ("digits", "fundus", "xray"):
+            told = history(cache, past=past, modality=modality)
+            policy = asked(arm, told).as_policy()
+            assert check_policy(policy, 2, 3) == []
+            assert [item for item in lint(policy, told.card) if item.severity == "reject"] == []
+
+    @pytest.mark.parametrize("number", [1, 2, 4])
+    def test_the_number_of_operations_is_kept(self, arm: Proposer, cache: Path, number: int) -> None:
+        if arm.name == "fixed":
+            pytest.skip("published policies are single operations")
+        made = asked(arm, history(cache, operations=(number, number)))
+        assert len(made.policy) == number
+
+    def test_the_same_history_gives_the_same_proposal(self, arm: Proposer, cache: Path) -> None:
+        told = history(cache, past=PAST)
+        assert asked(arm, told) == asked(arm, told)
+
+    def test_each_iteration_gives_another_proposal(self, arm: Proposer, cache: Path) -> None:
+        told = history(cache, past=PAST)
+        made = [canonical_json(asked(arm, replace(told, iteration=n)).as_policy()) for n in (4, 5, 6)]
+        assert len(set(made)) == 3
+
+    def test_a_rejection_gives_another_proposal(self, arm: Proposer, cache: Path) -> None:
+        if arm.name == "fixed":
+            pytest.skip("the list is the list")
+        told = history(cache, past=PAST)
+        first = asked(arm, told)
+        again = replace(told, rejections=(Rejection(first.model_dump_json(), ("tried before",)),))
+        assert asked(arm, again).policy != first.policy
+
+    def test_a_hypothesis_is_given(self, arm: Proposer, cache: Path) -> None:
+        assert asked(arm, history(cache, past=PAST)).hypothesis
+
+
+class TestRandom:
+    def test_another_seed_of_the_study_gives_another_draw(self) -> None:
+        first, second = (asked(RandomProposer(), history(seed=seed)) for seed in (0, 1))
+        assert first != second
+
+    def test_it_reaches_the_whole_catalogue_but_the_whole_policies(self) -> None:
+        from tools.policy.catalogue import CATALOGUE
+
+        drawn = {
+            item.name
+            for iteration in range(1, 200)
+            for item in asked(RandomProposer(), history(iteration=iteration)).policy
+        }
+        assert drawn == {name for name, spec in CATALOGUE.items() if not spec.whole_policy}
+
+    def test_it_expects_nothing(self) -> None:
+        assert asked(RandomProposer(), history()).expected_gain == 0.0
+
+
+class TestTPE:
+    PARTNERS = ("shear", "contrast", "equalize", "jpeg", "hue", "grayscale", "erasing", "gamma")
+
+    def told(self, good: Operation, bad: Operation) -> History:
+        """Twelve policies with `good` and another operation that are good, and twelve with `bad` that are not."""
+        past = []
+        for number in range(1, 25):
+            partner = default_operation(self.PARTNERS[number % len(self.PARTNERS)])
+            mean = 0.85 + number / 1000 if number % 2 else 0.6
+            made = proposal(good if number % 2 else bad, partner)
+            past.append(record(number, made, mean, gain=mean - REFERENCE_MEAN))
+        return history(past=past)
+
+    def draws(self, arm: Proposer, told: History) -> list[Proposal]:
+        return [asked(arm, replace(told, iteration=n)) for n in range(100, 130)]
+
+    def test_it_goes_where_the_good_results_are(self) -> None:
+        told = self.told(good=operation("rotate", degrees=30), bad=operation("gaussian_noise", sigma=0.1))
+        by_tpe, by_chance = (
+            sum(any(item.name == "rotate" for item in made.policy) for made in self.draws(arm, told))
+            for arm in (TPEProposer(), RandomProposer())
+        )
+        assert by_tpe > 2 * by_chance
+        assert by_tpe >= 10
+
+    def test_it_goes_where_the_good_numbers_are(self) -> None:
+        told = self.told(good=operation("rotate", degrees=30), bad=operation("rotate", degrees=150))
+        degrees = [
+            item.parameters[0].value
+            for made in self.draws(TPEProposer(), told)
+            for item in made.policy
+            if item.name == "rotate"
+        ]
+        assert sum(abs(value - 30) < abs(value - 150) for value in degrees) > 0.8 * len(degrees)
+        assert degrees
+
+    def test_it_expects_what_the_good_ones_gained(self) -> None:
+        told = self.told(good=operation("rotate", degrees=30), bad=operation("invert"))
+        made = asked(TPEProposer(), told)
+        assert made.expected_gain == pytest.approx(100 * (0.871 - REFERENCE_MEAN))
+        assert "drawn near the best 3 of 24" in made.hypothesis
+
+    def test_its_first_draws_say_that_they_are_random(self) -> None:
+        assert "still at random" in asked(TPEProposer(), history()).hypothesis
+
+    def test_it_is_quiet(self, capfd: pytest.CaptureFixture[str]) -> None:
+        asked(TPEProposer(), history(past=PAST))
+        assert capfd.readouterr().err == ""
+
+    def test_policies_that_it_cannot_express_are_passed_over(self) -> None:
+        strange = (
+            record(1, proposal(operation("trivial_augment_wide", 1.0)), 0.9),
+            record(2, proposal(operation("rotate", 0.01, degrees=20), operation("jpeg", quality=50)), 0.9),
+        )
+        assert asked(TPEProposer(), history(past=strange))
+
+
+class TestFixed:
+    def test_iteration_i_proposes_the_i_th_at_its_defaults(self) -> None:
+        arm = FixedProposer(["aug_mix", "rand_augment"])
+        made = [asked(arm, history(iteration=n)).policy for n in (1, 2)]
+        assert [policy[0].name for policy in made] == ["aug_mix", "rand_augment"]
+        assert {item.name: item.value for item in made[1][0].parameters} == {"num_ops": 2.0, "magnitude": 9.0}
+
+    def test_more_iterations_than_policies_is_a_configuration_error(self) -> None:
+        with pytest.raises(ConfigurationError, match=r"has 1 policies .*set search\.iterations to 1"):
+            FixedProposer(["aug_mix"]).ask(history(iteration=2))
+
+    def test_an_unknown_name_is_refused(self) -> None:
+        with pytest.raises(ConfigurationError, match="'nonsense', not in the catalogue"):
+            FixedProposer(["nonsense"])
+
+
+def test_more_operations_than_there_are_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigurationError, match=r"asks for 99 operations, but only \d+"):
+        RandomProposer().ask(history(operations=(99, 99)))

@@ -1,0 +1,131 @@
+"""The schemas that really go over the wire, held against the rules that each provider documents.
+
+OpenAI: "Structured outputs", supported schemas. Gemini: "Structured output" (responseJsonSchema) and the Schema of
+function declarations.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from agent.llm import connect
+from agent.proposers.llm import LLMProposer
+from tests.agent.proposers.arms import history
+from tests.loopback.clients import llm_config
+from tests.loopback.replies import Answer
+from tests.loopback.server import LoopbackServer
+from tools.policy.catalogue import CATALOGUE
+
+OPENAI_KEYWORDS = {"type", "properties", "required", "additionalProperties", "items", "enum", "description"}
+GEMINI_JSON_KEYWORDS = OPENAI_KEYWORDS | {
+    "title",
+    "format",
+    "minimum",
+    "maximum",
+    "minItems",
+    "maxItems",
+    "propertyOrdering",
+}
+GEMINI_SCHEMA_KEYWORDS = {
+    "type",
+    "format",
+    "title",
+    "description",
+    "nullable",
+    "enum",
+    "items",
+    "properties",
+    "required",
+    "propertyOrdering",
+}
+
+
+def sent(provider: str, mode: str) -> dict[str, Any]:
+    with LoopbackServer([Answer("{}")]) as server:
+        config = llm_config(provider, server, mode=mode)
+        LLMProposer(connect(config), config, lambda record: None).ask(history())
+        return server.requests[0].body
+
+
+def nodes(schema: dict[str, Any], depth: int = 1) -> Iterator[tuple[dict[str, Any], int]]:
+    yield schema, depth
+    for value in schema.get("properties", {}).values():
+        yield from nodes(value, depth + 1)
+    if "items" in schema:
+        yield from nodes(schema["items"], depth + 1)
+
+
+def openai_schemas() -> list[dict[str, Any]]:
+    tools = [tool["function"] for tool in sent("openai", "tools")["tools"]]
+    answer = sent("openai", "structured")["response_format"]["json_schema"]
+    assert all(item["strict"] is True for item in [*tools, answer])
+    return [*(tool["parameters"] for tool in tools), answer["schema"]]
+
+
+class TestOpenAIStrict:
+    def test_only_supported_keywords_are_used(self) -> None:
+        used = {key for schema in openai_schemas() for node, _ in nodes(schema) for key in node}
+        assert used <= OPENAI_KEYWORDS
+
+    def test_every_object_is_closed_and_requires_all_its_properties(self) -> None:
+        objects = [
+            node for schema in openai_schemas() for node, _ in nodes(schema) if node["type"] == "object"
+        ]
+        assert objects
+        for node in objects:
+            assert node["additionalProperties"] is False
+            assert set(node["required"]) == set(node["properties"])
+
+    def test_the_root_is_an_object(self) -> None:
+        assert {schema["type"] for schema in openai_schemas()} == {"object"}
+
+    def test_the_limits_of_size_are_kept(self) -> None:
+        for schema in openai_schemas():
+            found = list(nodes(schema))
+            assert max(depth for _, depth in found) <= 10
+            assert sum(len(node.get("properties", {})) for node, _ in found) <= 5000
+            enums = [node["enum"] for node, _ in found if "enum" in node]
+            assert sum(len(values) for values in enums) <= 1000
+            assert sum(len(value) for values in enums for value in values) <= 15_000
+
+
+class TestGemini:
+    def declarations(self) -> list[dict[str, Any]]:
+        (tool,) = sent("google_genai", "tools")["tools"]
+        return tool["functionDeclarations"]
+
+    def test_function_declarations_use_only_the_words_of_its_schema(self) -> None:
+        schemas = [item["parameters"] for item in self.declarations() if "parameters" in item]
+        assert len(schemas) == 2
+        assert {
+            key for schema in schemas for node, _ in nodes(schema) for key in node
+        } <= GEMINI_SCHEMA_KEYWORDS
+
+    def test_no_object_is_without_properties_and_no_list_without_items(self) -> None:
+        object_, array = 6, 5  # google.ai.generativelanguage Type, as numbers on the wire
+        for item in self.declarations():
+            for node, _ in nodes(item["parameters"]) if "parameters" in item else ():
+                assert node["type"] != object_ or node["properties"]
+                assert node["type"] != array or node["items"]
+
+    def test_no_declaration_lost_a_property(self) -> None:
+        submit = next(item for item in self.declarations() if item["name"] == "submit_proposal")["parameters"]
+        assert (
+            set(submit["required"]) == set(submit["properties"]) == {"hypothesis", "expected_gain", "policy"}
+        )
+        operation = submit["properties"]["policy"]["items"]
+        assert set(operation["required"]) == {"name", "probability", "parameters"}
+        assert operation["properties"]["name"]["enum"] == list(CATALOGUE)
+
+    def test_the_schema_of_an_answer_uses_only_supported_keywords(self) -> None:
+        schema = sent("google_genai", "structured")["generationConfig"]["responseJsonSchema"]
+        assert {key for node, _ in nodes(schema) for key in node} <= GEMINI_JSON_KEYWORDS
+
+    def test_the_reason_is_written_before_the_policy(self) -> None:
+        schema = sent("google_genai", "structured")["generationConfig"]["responseJsonSchema"]
+        assert schema["propertyOrdering"] == ["hypothesis", "expected_gain", "policy"]
+
+    def test_the_client_drops_nothing_from_the_schemas(self, caplog: pytest.LogCaptureFixture) -> None:
+        sent("google_genai", "tools")
+        assert "not supported in schema" not in caplog.text

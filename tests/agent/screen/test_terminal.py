@@ -1,0 +1,298 @@
+"""What a person sees: live on a terminal, line by line elsewhere, the result alone when quiet."""
+
+import io
+import re
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from agent.screen.tables import percent
+from agent.screen.terminal import FinalRow, Row, Terminal
+from evaluators import wording
+from evaluators.statistics import Interval
+from tools.training.types import EpochReport, Scores, TrialEvent, TrialResult
+
+POLICY = (
+    "rotate(p=0.6412, degrees=2.785) > gaussian_noise(p=0.288, sigma=0.007858) > resized_crop(p=1, scale=0.8)"
+)
+HYPOTHESIS = (
+    "Strokes differ in slant more than in thickness, so a small rotation should bring the training digits nearer to "
+    "other hands without turning a six into a nine."
+)
+ROWS = [
+    Row("", "no augmentation", "no augmentation", 0.912, 0.006, None, None, "reference"),
+    Row(
+        "", "trivial_augment_wide", "trivial_augment_wide(p=1)", 0.93, 0.004, 0.018, (0.002, 0.034), "better"
+    ),
+    Row("1", "iteration 1", POLICY, 0.934, 0.0049, 0.0123, (-0.003, 0.027), "within noise"),
+    Row("2", "iteration 2", "invert(p=1)", None, None, None, None, "failed"),
+]
+SURE, UNSURE = Interval(0.934, 0.92, 0.95, 5), Interval(0.02, -0.005, 0.045, 5)
+FINAL = [
+    FinalRow(
+        "no augmentation", "", "reference", Interval(0.91, 0.9, 0.92, 5), Interval(0.905, 0.89, 0.92, 5), None
+    ),
+    FinalRow("iteration 1", POLICY, "chosen", SURE, SURE, UNSURE),
+    FinalRow("iteration 3", "hue(p=1)", "finalist", Interval(0.92, None, None, 1), None, None),
+]
+SENTENCE = (
+    "The policy is within noise of no augmentation: +2.0 points [−0.5, +4.5] on the test set over 5 seeds."
+)
+STAMP = re.compile(r"^\d\d:\d\d:\d\d ")
+
+
+class Screen:
+    """A terminal that writes into memory."""
+
+    def __init__(
+        self, width: int = 80, *, live: bool = False, quiet: bool = False, pages: bool = False
+    ) -> None:
+        self._output, self._errors = io.StringIO(), io.StringIO()
+        settings = {"width": width, "markup": False, "emoji": False, "highlight": False}
+        output = Console(file=self._output, force_terminal=live, force_interactive=live, **settings)
+        errors = Console(file=self._errors, **settings)
+        self.terminal = Terminal(quiet, pages=pages, output=output, errors=errors)
+
+    @property
+    def raw(self) -> str:
+        return self._output.getvalue()
+
+    @property
+    def errors(self) -> str:
+        return self._errors.getvalue()
+
+    @property
+    def lines(self) -> list[str]:
+        """What was written, without control codes."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.raw).replace("\r", "\n").splitlines()
+
+    @property
+    def text(self) -> str:
+        """What was written, without control codes and as if lines did not end."""
+        return " ".join(" ".join(self.lines).split())
+
+
+def train(terminal: Terminal, name: str = "iteration 1") -> None:
+    """Two trials of three epochs, of which one fails."""
+    terminal.trials_begin(2, name)
+    for seed in range(2):
+        terminal.trial_event(TrialEvent(f"key{seed}", "started", "cpu"), f"{name} · seed {seed}")
+    for epoch in range(1, 4):
+        for seed in range(2):
+            report = EpochReport(epoch, 3, 0.5, 0.6, 0.9, 0.9, 0.001, 1.0)
+            terminal.trial_event(TrialEvent(f"key{seed}", "epoch", "cpu", report), f"{name} · seed {seed}")
+    scores = Scores(0.3, 0.934, 0.93, 0.93, None, (), ())
+    results = [
+        TrialResult("key0", 0, "finished", scores, seconds=12.34),
+        TrialResult(
+            "key1", 1, "failed", seconds=3.2, failure="non_finite_loss", reason="the loss became nan"
+        ),
+    ]
+    for seed, result in enumerate(results):
+        terminal.trial_event(TrialEvent(f"key{seed}", "ended", "cpu", result=result), f"{name} · seed {seed}")
+    terminal.trials_end()
+
+
+def study(terminal: Terminal) -> None:
+    """Everything that a study says."""
+    terminal.opening("digits", [("arm", "tpe: no model is configured"), ("data", "Digits, 32 px")])
+    terminal.warn(
+        "digits of one hand may be in different splits, which makes every one of these numbers too good"
+    )
+    for done in range(0, 1301, 13):
+        terminal.progress("decoding", done, 1300)
+    terminal.note("the cache is new")
+    terminal.proposal(1, 8, "llm", HYPOTHESIS, 1.5, POLICY)
+    terminal.rejection(
+        2, ["rotate: degrees 200 is above its highest, 180", "vertical_flip: a flipped 6 is a 9"]
+    )
+    train(terminal)
+    terminal.iteration_table(ROWS)
+    terminal.ledger(
+        "12 trials, 2m03s of training, 2m10s wall-clock, 3 LLM calls, 12,345 tokens, at least $0.0123"
+    )
+    terminal.final(FINAL, SENTENCE, [("report", "runs/studies/digits/report.md")])
+
+
+class TestFigures:
+    @pytest.mark.parametrize(
+        ("value", "spread", "text"),
+        [
+            (0.934, None, "93.4%"),
+            (0.93449, 0.0049, "93.4% ± 0.5"),
+            (1.0, 0.0, "100.0% ± 0.0"),
+            (None, None, "–"),
+        ],
+    )
+    def test_accuracies_are_percent_with_one_decimal(self, value, spread, text: str) -> None:
+        assert percent(value, spread) == text
+
+    @pytest.mark.parametrize(
+        ("gain", "interval", "text"),
+        [
+            (0.012, (-0.003, 0.027), "+1.2 [−0.3, +2.7]"),
+            (-0.012, None, "−1.2"),
+            (0.0, (-0.0001, 0.0001), "+0.0 [+0.0, +0.0]"),
+            (None, None, "–"),
+        ],
+    )
+    def test_gains_are_points_with_sign_and_interval(self, gain, interval, text: str) -> None:
+        assert wording.gain(gain, interval) == text
+
+
+class TestElsewhereThanOnATerminal:
+    def test_the_first_line_says_which_arm_and_why(self) -> None:
+        screen = Screen()
+        study(screen.terminal)
+        assert STAMP.sub("", screen.lines[0]) == "arm: tpe: no model is configured"
+
+    def test_there_are_no_control_codes(self) -> None:
+        screen = Screen()
+        study(screen.terminal)
+        assert "\x1b" not in screen.raw + screen.errors
+        assert "\r" not in screen.raw
+
+    def test_each_thing_is_one_line_with_its_time_however_long(self) -> None:
+        screen = Screen()
+        screen.terminal.proposal(1, 8, "llm", HYPOTHESIS, 1.5, POLICY)
+        first, second = screen.lines
+        assert STAMP.match(first)
+        assert first.endswith(f"iteration 1 of 8 · llm: {POLICY}")
+        assert second.endswith(f"{HYPOTHESIS} (expects +1.5 points)")
+
+    def test_a_trial_is_one_line_at_its_end(self) -> None:
+        screen = Screen()
+        train(screen.terminal)
+        assert [STAMP.sub("", line) for line in screen.lines] == [
+            "iteration 1: 2 trials",
+            "iteration 1 · seed 0: validation accuracy 93.4%, 12.3 s",
+            "iteration 1 · seed 1: FAILED (non_finite_loss) after 3.2 s: the loss became nan",
+        ]
+
+    def test_a_long_preparation_is_a_line_for_each_quarter(self) -> None:
+        screen = Screen()
+        for done in range(1, 1001):
+            screen.terminal.progress("decoding", done, 1000)
+        told = [STAMP.sub("", line) for line in screen.lines]
+        assert told == [
+            "decoding: 1 of 1,000",
+            "decoding: 250 of 1,000",
+            "decoding: 500 of 1,000",
+            "decoding: 750 of 1,000",
+            "decoding: 1,000 of 1,000",
+        ]
+
+    def test_a_row_of_the_table_is_told_once(self) -> None:
+        screen = Screen()
+        screen.terminal.iteration_table(ROWS[:3])
+        screen.terminal.iteration_table(ROWS)
+        assert len(screen.lines) == len(ROWS)
+        assert STAMP.sub("", screen.lines[2]) == (
+            "iteration 1: validation accuracy 93.4% ± 0.5, gain +1.2 [−0.3, +2.7] points, within noise | "
+            + POLICY
+        )
+
+    def test_warnings_go_to_standard_error(self) -> None:
+        screen = Screen()
+        screen.terminal.warn("beware")
+        assert screen.raw == ""
+        assert STAMP.sub("", screen.errors) == "warning: beware\n"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+class TestOnATerminal:
+    def test_nothing_is_wider_than_the_screen_and_nothing_is_cut(self, width: int) -> None:
+        screen = Screen(width, live=True)
+        study(screen.terminal)
+        assert max(cell_len(line) for line in screen.lines) <= width
+        assert "…" not in screen.text
+
+    def test_hypotheses_and_policies_wrap_whole(self, width: int) -> None:
+        screen = Screen(width, live=True)
+        screen.terminal.proposal(1, 8, "llm", HYPOTHESIS, 1.5, POLICY)
+        assert HYPOTHESIS in screen.text
+        assert POLICY in screen.text
+        assert "iteration 1 of 8 · llm" in screen.text
+
+    def test_running_trials_show_epoch_loss_and_accuracy(self, width: int) -> None:
+        screen = Screen(width, live=True)
+        terminal = screen.terminal
+        terminal.trials_begin(2, "iteration 1")
+        terminal.trial_event(TrialEvent("key0", "started", "cpu"), "iteration 1 · seed 0")
+        report = EpochReport(2, 3, 0.512, 0.6, 0.9, 0.9, 0.001, 1.0)
+        terminal.trial_event(TrialEvent("key0", "epoch", "cpu", report), "iteration 1 · seed 0")
+        terminal.close()
+        line = next(line for line in reversed(screen.lines) if "seed 0" in line)
+        assert "2/3" in line
+        assert "loss 0.512" in line
+        assert "acc  90.0%" in line
+
+    def test_an_ended_trial_leaves_a_line(self, width: int) -> None:
+        screen = Screen(width, live=True)
+        train(screen.terminal)
+        assert "✓ iteration 1 · seed 0: validation accuracy 93.4%, 12.3 s" in screen.text
+        assert "✗ iteration 1 · seed 1: FAILED (non_finite_loss)" in screen.text
+
+    def test_the_table_marks_the_best_iteration(self, width: int) -> None:
+        screen = Screen(width, live=True)
+        screen.terminal.iteration_table(ROWS)
+        assert [line.split("★")[0].strip() for line in screen.lines if "★" in line] == ["iteration 1", ""]
+        assert "★ the best iteration so far" in screen.text
+        assert "+1.8 [+0.2, +3.4]" in screen.text
+
+    def test_the_display_can_be_closed_at_any_time(self, width: int) -> None:
+        screen = Screen(width, live=True)
+        screen.terminal.trials_begin(2, "iteration 1")
+        screen.terminal.close()
+        screen.terminal.close()
+        screen.terminal.error("interrupted.")
+        assert screen.errors == "error: interrupted.\n"
+
+
+@pytest.mark.parametrize("live", [False, True])
+class TestQuiet:
+    def test_only_warnings_and_the_result_are_printed(self, live: bool) -> None:
+        screen = Screen(live=live, quiet=True)
+        study(screen.terminal)
+        assert "warning" in screen.errors or "digits of one hand" in screen.errors
+        assert screen.lines[1].split() == ["candidate", "validation", "test", "gain", "(points)"]
+        assert SENTENCE in screen.text
+        assert "report: runs/studies/digits/report.md" in screen.text
+
+    def test_the_study_is_known_for_the_line_that_says_how_to_resume(self, live: bool) -> None:
+        screen = Screen(live=live, quiet=True)
+        screen.terminal.opening("digits", [("arm", "tpe")])
+        assert (screen.raw, screen.terminal.study) == ("", "digits")
+
+
+class TestResult:
+    def test_the_final_table_holds_means_and_intervals(self) -> None:
+        screen = Screen(pages=True)
+        screen.terminal.final(FINAL, SENTENCE, [("report", "runs/report.md")])
+        assert "iteration 1 (chosen)" in screen.text
+        assert "[92.0, 95.0]" in screen.text
+        assert "[−0.5, +4.5]" in screen.text
+
+    def test_what_was_not_measured_is_a_dash(self) -> None:
+        screen = Screen(pages=True)
+        screen.terminal.final(FINAL[2:], SENTENCE, [])
+        line = next(line for line in screen.lines if "finalist" in line)
+        assert line.split()[-3:] == ["92.0%", "–", "–"]
+
+
+class TestPages:
+    def test_a_command_that_answers_prints_whole_tables_without_times(self) -> None:
+        screen = Screen(pages=True)
+        screen.terminal.iteration_table(ROWS)
+        screen.terminal.note("agent resume digits")
+        assert not any(STAMP.match(line) for line in screen.lines)
+        assert any(line.startswith("trivial_augment_wide") for line in screen.lines)
+
+    def test_a_plain_table_folds_long_cells(self) -> None:
+        screen = Screen(40, pages=True)
+        screen.terminal.table(
+            ("study", "state"), [("a-name-that-is-longer-than-the-screen-is-wide", "running")]
+        )
+        assert max(map(len, screen.lines)) <= 40
+        assert "running" in screen.text

@@ -1,0 +1,143 @@
+"""Synthetic images in a study: when they are asked for, who writes captions, and what is let go afterwards."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+from agent.settings.config import LLMConfig, SearchConfig, StudyConfig
+from agent.steps.synthesis import Synthesis, _held, backgrounds_of, caption_model
+from tools.aga.config import AgaConfig, PromptSet
+from tools.aga.detectors.simple import GivenBoxes
+from tools.aga.making.sources import training_sources
+from tools.aga.types import Box
+from tools.datasets.cache.build import build_cache
+from tools.datasets.config import DataConfig
+from tools.datasets.folder.source import FolderSource
+from tools.datasets.types import Card, Corners, Dataset, Record, Split
+
+
+def card(modality: Any) -> Card:
+    return Card(name="x", title="x", modality=modality, description="", classes=("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("modality", "mode"),
+    [("natural", "optional"), ("digits", "optional"), ("fundus", "off"), ("unknown", "off")],
+)
+def test_auto_asks_for_backgrounds_where_there_is_a_subject_before_one(modality, mode):
+    found, why = backgrounds_of(StudyConfig(), card(modality))
+    assert found == mode
+    assert "auto" in why
+    assert modality in why
+
+
+def test_what_is_set_is_taken(tmp_path):
+    config = StudyConfig(search=SearchConfig(backgrounds="always"))
+    assert backgrounds_of(config, card("fundus")) == ("always", "always")
+
+
+def test_captions_are_written_by_their_own_model_on_its_own_server_where_one_is_named():
+    llm = LLMConfig(model="openai:gpt-5", base_url="http://gateway/v1")
+    plain = StudyConfig(llm=llm)
+    assert caption_model(plain) == llm
+    local = StudyConfig(llm=llm, aga=AgaConfig(llm="openai:llama", llm_base_url="http://localhost:8000/v1"))
+    assert (caption_model(local).model, caption_model(local).base_url) == (
+        "openai:llama",
+        "http://localhost:8000/v1",
+    )
+    hosted = StudyConfig(llm=llm, aga=AgaConfig(llm="google_genai:gemini-flash-latest"))
+    assert caption_model(hosted).base_url is None
+
+
+def test_processes_of_a_maker_are_closed_after_use():
+    closed = []
+    maker = SimpleNamespace(close=lambda: closed.append("maker"))
+    others = {name: SimpleNamespace() for name in ("detector", "segmenter", "captioner")}
+    tools = cast(Any, SimpleNamespace(**others, maker=maker))
+    with ExitStack() as stack:
+        assert _held(tools, stack) is tools
+        assert closed == []
+    assert closed == ["maker"]
+
+
+# what a data set says of its subjects
+
+
+def birds(root: Path) -> Dataset:
+    """Bright squares on dark ground as given boxes and masks tell, and a class of empty frames; 96 px."""
+    draw = np.random.default_rng(0)
+    records, boxes, masks = [], {}, {}
+    for number in range(24):
+        split: Split = ("train", "train", "train", "train", "validation", "test")[number // 2 % 6]  # type: ignore[assignment]
+        file, label = f"{number:02d}.png", number % 2
+        pixels = draw.integers(0, 60, (96, 96, 3), dtype=np.uint8)
+        mask = np.zeros((96, 96), np.uint8)
+        if label == 0:
+            top, left = draw.integers(4, 40, 2).tolist()
+            pixels[top : top + 40, left : left + 40] = 255
+            mask[top : top + 40, left : left + 40] = 255
+            boxes[file] = Corners(left, top, left + 40, top + 40)
+        Image.fromarray(pixels).save(root / file)
+        Image.fromarray(mask).save(root / f"{file}.mask.png")
+        masks[file] = root / f"{file}.mask.png"
+        records.append(Record(file, label, split, file))
+    made = replace(card("natural"), classes=("bird", "empty"), superclasses=("bird", ""))
+    return Dataset(made, tuple(records), FolderSource(root), boxes=boxes, masks=masks)
+
+
+def test_boxes_masks_and_frames_without_a_subject_are_the_data_sets(tmp_path):
+    dataset = birds(tmp_path)
+    aga = AgaConfig.model_validate(
+        {
+            "detector": {"kind": "dataset"},
+            "segmenter": {"kind": "dataset"},
+            # Smaller than the images, so that boxes are in other pixels than the subjects are cut from.
+            "compose": {"max_side": 64, "size": "training"},
+        }
+    )
+    config = StudyConfig(runs_dir=tmp_path / "runs", aga=aga)
+    data = build_cache(dataset, DataConfig(decode_workers=1), 32, tmp_path / "cache")
+    synthesis = Synthesis(config, dataset, data, lambda *_: None, lambda _: lambda *_: "")
+    prompts = PromptSet(
+        subject="animal",
+        scale=1.0,
+        instructions=["A photograph of"],
+        settings=["a meadow", "a shore", "a forest"],
+        times=["at noon", "at dusk"],
+        avoid=[],
+        flip_probability=0.0,
+        max_rotation=0.0,
+        min_scale=1.0,
+        max_scale=1.0,
+    )
+    made = synthesis.set_of(prompts)
+    assert set(np.load(made.folder / "labels.npy").tolist()) == {0}, "none is made from empty frames"
+    train = data.split("train")
+    pixels, sources = np.load(made.folder / "pixels.npy"), np.load(made.folder / "sources.npy")
+    for composite, source in zip(pixels, sources, strict=True):
+        subject = train.images[source].min(axis=-1) > 250
+        inside = np.asarray(ndimage.binary_erosion(subject, iterations=2), dtype=bool)
+        assert inside.sum() > 50
+        assert (composite[inside] == train.images[source][inside]).all()
+        around = ~np.asarray(ndimage.binary_dilation(subject, iterations=2), dtype=bool)
+        assert (composite != train.images[source]).any(axis=-1)[around].mean() > 0.8
+
+
+@pytest.mark.parametrize("max_side", [64, 300])
+def test_given_boxes_are_in_pixels_of_the_file_whatever_its_size_here(tmp_path, max_side):
+    dataset = birds(tmp_path)
+    data = build_cache(dataset, DataConfig(decode_workers=1), 128, tmp_path / "cache")
+    sources = training_sources(dataset, data, max_side)
+    boxes = {file: Box(c.left, c.top, c.right, c.bottom, 1.0) for file, c in dataset.boxes.items()}
+    image = next(image for image in sources if image.label == 0)
+    ((box,),) = GivenBoxes(boxes).detect([image], "bird")
+    bright = np.argwhere(image.pixels.min(axis=-1) > 150)
+    seen = [*bright.min(axis=0), *(bright.max(axis=0) + 1)]
+    assert [box.top, box.left, box.bottom, box.right] == pytest.approx(seen, abs=1)

@@ -1,0 +1,75 @@
+"""What may be trained, and why not."""
+
+import pytest
+
+from agent.memory.history import IterationRecord
+from agent.memory.proposal import Proposal
+from agent.settings.config import SearchConfig
+from agent.steps.vetting import refuse
+from tools.datasets.types import Card
+from tools.policy.catalogue import default_operation
+from tools.policy.policy import Operation, Parameter
+
+DIGITS = Card("demo", "Digits", "digits", "Handwritten digits.", ("0", "1"))
+SEARCH = SearchConfig(augmentations="2-3")
+
+
+def proposal(*operations: Operation, **changes) -> Proposal:
+    fields = {"hypothesis": "It helps.", "expected_gain": 1.0, "policy": list(operations)}
+    return Proposal.model_validate({**fields, **changes})
+
+
+SAFE = (default_operation("brightness"), default_operation("gaussian_blur"))
+
+
+def test_a_valid_new_safe_proposal_passes():
+    assert refuse(proposal(*SAFE), SEARCH, DIGITS, []) == ([], [])
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_the_number_of_operations_is_enforced(count):
+    names = ("brightness", "gaussian_blur", "contrast", "sharpness")[:count]
+    reasons, _ = refuse(proposal(*map(default_operation, names)), SEARCH, DIGITS, [])
+    assert "2 to 3" in reasons[0]
+
+
+def test_nothing_is_clamped_into_range():
+    wild = Operation(name="rotate", probability=0.5, parameters=[Parameter(name="degrees", value=4000)])
+    reasons, _ = refuse(proposal(SAFE[0], wild), SEARCH, DIGITS, [])
+    assert any("4000" in reason and "degrees" in reason for reason in reasons)
+
+
+def test_not_a_number_is_named():
+    wild = Operation(
+        name="rotate", probability=float("nan"), parameters=[Parameter(name="degrees", value=float("inf"))]
+    )
+    reasons, _ = refuse(proposal(SAFE[0], wild, expected_gain=float("nan")), SEARCH, DIGITS, [])
+    text = " ".join(reasons)
+    assert "expected_gain: nan" in text
+    assert "probability nan" in text
+    assert "inf" in text
+
+
+def test_what_was_tried_before_is_refused_with_its_result():
+    past = IterationRecord(
+        1, "llm", "iteration 1", proposal(*SAFE, hypothesis="Other words."), (), 0.9, None, None, None, None
+    )
+    reasons, _ = refuse(proposal(*SAFE), SEARCH, DIGITS, [past])
+    assert "tried before, as iteration 1 (validation accuracy 0.9000)" in reasons[0]
+
+
+def test_what_would_change_the_label_is_refused_with_the_reason():
+    reasons, _ = refuse(proposal(SAFE[0], default_operation("horizontal_flip")), SEARCH, DIGITS, [])
+    assert reasons
+    assert reasons[0].startswith("horizontal_flip")
+
+
+def test_a_baseline_is_trusted_to_be_a_single_whole_policy():
+    baseline = proposal(default_operation("trivial_augment_wide"))
+    assert refuse(baseline, SEARCH, DIGITS, [])[0]
+    assert refuse(baseline, SEARCH, DIGITS, [], trusted=True)[0] == []
+
+
+def test_an_essay_for_a_hypothesis_is_refused():
+    reasons, _ = refuse(proposal(*SAFE, hypothesis="x" * 4000), SEARCH, DIGITS, [])
+    assert "4000 characters" in reasons[0]

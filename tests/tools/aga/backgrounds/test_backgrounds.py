@@ -1,0 +1,253 @@
+"""What every background maker promises, whichever back end draws; and what is particular to photos and textures."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.repository import ROOT
+from tests.tools.aga.tiny_sdxl import tiny_sdxl_folder  # noqa: F401 -- the fixture `tiny_sdxl`
+from tools.aga.backgrounds.makers import make_background_maker
+from tools.aga.backgrounds.textures.families import FAMILIES, TextureMaker, draw, family_of
+from tools.aga.config import BackgroundConfig
+from tools.aga.types import BackgroundMaker
+from tools.errors import ConfigurationError, DataError
+
+CAPTIONS = ["a forest at dawn", "the sea in winter", "an empty street at night"]
+SEEDS = [11, 12, 13]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    yield
+    torch.set_num_threads(before[0])
+    cv2.setNumThreads(before[1])
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six photos of different shape, format and mode, one of them in a folder below."""
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "below").mkdir()
+    kinds = ["a.jpg", "b.png", "c.webp", "below/d.bmp", "e.tif", "f.gif"]
+    for number, name in enumerate(kinds):
+        size = (90 + 40 * number, 140)
+        pixels = Image.fromarray(draw(f"photo {number}", number, 256)).resize(size)
+        (pixels.convert("L") if name == "e.tif" else pixels).save(folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["textures", "folder", "diffusion"])
+def maker(request: pytest.FixtureRequest) -> BackgroundMaker:
+    return make_background_maker(config_of(request.param, request))
+
+
+def config_of(kind: str, request: pytest.FixtureRequest) -> BackgroundConfig:
+    if kind == "folder":
+        return BackgroundConfig(kind="folder", folder=request.getfixturevalue("photos"))
+    if kind == "diffusion":
+        folder = request.getfixturevalue("tiny_sdxl")
+        return BackgroundConfig(kind="diffusion", model=str(folder), steps=2, devices="cpu", batch_size=2)
+    return BackgroundConfig(kind="textures")
+
+
+def differ(left: np.ndarray, right: np.ndarray) -> int:
+    """Largest difference in grey levels."""
+    return int(np.abs(left.astype(int) - right.astype(int)).max())
+
+
+class TestEveryBackgroundMaker:
+    @pytest.mark.parametrize("size", [16, 33, 64])
+    def test_makes_one_rgb_square_of_bytes_for_each_caption(self, maker: BackgroundMaker, size: int) -> None:
+        pictures = maker.make(CAPTIONS, SEEDS, size)
+        assert [(each.shape, each.dtype) for each in pictures] == [((size, size, 3), np.uint8)] * 3
+        assert all(each.flags.c_contiguous and each.flags.writeable for each in pictures)
+
+    def test_makes_nothing_of_nothing(self, maker: BackgroundMaker) -> None:
+        assert maker.make([], [], 32) == []
+
+    def test_repeats_itself_to_the_bit(self, maker: BackgroundMaker) -> None:
+        for first, second in zip(
+            maker.make(CAPTIONS, SEEDS, 32), maker.make(CAPTIONS, SEEDS, 32), strict=True
+        ):
+            assert np.array_equal(first, second)
+
+    def test_another_instance_makes_the_same(
+        self, maker: BackgroundMaker, request: pytest.FixtureRequest
+    ) -> None:
+        other = make_background_maker(config_of(request.node.callspec.params["maker"], request))
+        assert other.identity == maker.identity
+        assert np.array_equal(
+            other.make(CAPTIONS[:1], SEEDS[:1], 32), maker.make(CAPTIONS[:1], SEEDS[:1], 32)
+        )
+
+    def test_another_seed_makes_another_picture(self, maker: BackgroundMaker) -> None:
+        first, second = maker.make(CAPTIONS[:1] * 2, [1, 2], 32)
+        assert differ(first, second) > 5
+
+    def test_another_caption_makes_another_picture(
+        self, maker: BackgroundMaker, request: pytest.FixtureRequest
+    ) -> None:
+        if request.node.callspec.params["maker"] == "folder":
+            pytest.skip("photos are not chosen by caption")
+        first, second = maker.make(CAPTIONS[:2], [5, 5], 32)
+        assert differ(first, second) > 5
+
+    def test_a_picture_does_not_depend_on_its_neighbours(self, maker: BackgroundMaker) -> None:
+        together = maker.make(CAPTIONS, SEEDS, 32)
+        backwards = maker.make(CAPTIONS[::-1], SEEDS[::-1], 32)[::-1]
+        alone = [maker.make([each], [seed], 32)[0] for each, seed in zip(CAPTIONS, SEEDS, strict=True)]
+        # A matrix product of another height may round otherwise, in the last bit of a float32.
+        assert max(map(differ, together, alone)) <= 1
+        assert max(map(differ, together, backwards)) <= 1
+
+    def test_takes_any_seed_that_fits_64_bits(self, maker: BackgroundMaker) -> None:
+        first, second = maker.make(CAPTIONS[:1] * 2, [0, 2**63 - 1], 16)
+        assert differ(first, second) > 0
+
+    def test_refuses_captions_without_seeds(self, maker: BackgroundMaker) -> None:
+        with pytest.raises(ValueError):
+            maker.make(CAPTIONS, SEEDS[:2], 32)
+
+
+class TestTextures:
+    def test_the_caption_chooses_among_all_families(self) -> None:
+        assert {family_of(f"caption {number}") for number in range(300)} == set(FAMILIES)
+
+    def test_captions_of_one_family_differ_in_colour(self) -> None:
+        captions = [
+            each for each in (f"caption {number}" for number in range(300)) if family_of(each) == "marble"
+        ]
+        means = {tuple(draw(each, 0, 32).mean((0, 1)).round(1)) for each in captions[:8]}
+        assert len(means) == len(captions[:8])
+
+    @pytest.mark.parametrize("family", sorted(FAMILIES))
+    def test_no_picture_is_blank_and_every_seed_looks_different(self, family: str) -> None:
+        caption = next(each for each in map(str, range(1000)) if family_of(each) == family)
+        pictures = [draw(caption, seed, 64) for seed in range(6)]
+        assert min(each.std() for each in pictures) > 4
+        distances = [differ(left, right) for at, left in enumerate(pictures) for right in pictures[:at]]
+        assert min(distances) > 20
+
+    @pytest.mark.parametrize("family", sorted(FAMILIES))
+    def test_a_scene_is_the_same_at_every_size(self, family: str) -> None:
+        caption = next(each for each in map(str, range(1000)) if family_of(each) == family)
+        small, large = draw(caption, 3, 64), draw(caption, 3, 256)
+        blurred = [
+            cv2.resize(each, (8, 8), interpolation=cv2.INTER_AREA).astype(float) for each in (small, large)
+        ]
+        unlike = cv2.resize(draw(caption, 4, 64), (8, 8), interpolation=cv2.INTER_AREA).astype(float)
+        assert np.abs(blurred[0] - blurred[1]).mean() < max(6, 0.7 * np.abs(blurred[0] - unlike).mean())
+
+    @pytest.mark.parametrize("size", [1, 2, 7])
+    def test_draws_even_the_smallest_picture(self, size: int) -> None:
+        captions = [
+            next(each for each in map(str, range(1000)) if family_of(each) == one) for one in FAMILIES
+        ]
+        assert {each.shape for each in TextureMaker().make(captions, [0] * len(captions), size)} == {
+            (size, size, 3)
+        }
+
+    def test_refuses_a_picture_without_pixels(self) -> None:
+        with pytest.raises(ValueError):
+            draw("a forest", 0, 0)
+
+    def test_draws_sixty_pictures_in_a_second(self) -> None:
+        captions = [f"caption {number}" for number in range(60)]
+        TextureMaker().make(captions, range(60), 128)
+        seconds = []
+        for _ in range(3):
+            start = time.process_time()
+            TextureMaker().make(captions, range(60), 128)
+            seconds.append(time.process_time() - start)
+        assert min(seconds) < 1
+
+    def test_needs_neither_torch_nor_diffusers(self) -> None:
+        code = (
+            "import sys; from tools.aga.backgrounds.makers import make_background_maker as make; "
+            "from tools.aga.config import BackgroundConfig; import tools.aga.backgrounds.diffusion_workers; "
+            "make(BackgroundConfig()).make(['a forest'], [0], 16); "
+            "make(BackgroundConfig(kind='diffusion', devices='cpu')).identity; "
+            "assert not {'torch', 'diffusers', 'transformers'} & set(sys.modules)"
+        )
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+class TestFolder:
+    def test_uses_all_photos(self, photos: Path) -> None:
+        maker = make_background_maker(BackgroundConfig(kind="folder", folder=photos))
+        pictures = maker.make([""] * 60, range(60), 8)
+        assert len({each.tobytes() for each in pictures}) == 60
+
+    def test_a_crop_lies_within_the_photo(self, tmp_path: Path) -> None:
+        Image.new("RGB", (301, 97), "white").save(tmp_path / "wide.png")
+        Image.new("RGB", (64, 200), "white").save(tmp_path / "tall.png")
+        maker = make_background_maker(BackgroundConfig(kind="folder", folder=tmp_path))
+        assert min(each.min() for each in maker.make([""] * 40, range(40), 48)) == 255
+
+    def test_a_crop_keeps_the_proportions(self, tmp_path: Path) -> None:
+        canvas = np.full((200, 500, 3), 255, np.uint8)
+        canvas[:, ::50] = 0  # a line every 50 pixels, across and down
+        canvas[::50] = 0
+        Image.fromarray(canvas).save(tmp_path / "lines.png")
+        maker = make_background_maker(BackgroundConfig(kind="folder", folder=tmp_path))
+        for picture in maker.make([""] * 5, range(5), 200):
+            grey = picture.mean(2)
+            along_x, along_y = (np.flatnonzero(grey.mean(axis) < 150) for axis in (0, 1))
+            steps = [np.diff(each)[np.diff(each) > 5].mean() for each in (along_x, along_y)]
+            assert steps[0] == pytest.approx(steps[1], rel=0.06)
+
+    def test_turns_photos_as_their_exif_says(self, tmp_path: Path) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        sideways = Image.new("RGB", (300, 100), "white")
+        sideways.save(tmp_path / "sideways.jpg", exif=exif)
+        maker = make_background_maker(BackgroundConfig(kind="folder", folder=tmp_path))
+        assert min(each.min() for each in maker.make([""] * 20, range(20), 32)) == 255
+
+    def test_its_identity_follows_the_bytes(self, tmp_path: Path) -> None:
+        def identity() -> str:
+            return make_background_maker(BackgroundConfig(kind="folder", folder=tmp_path)).identity
+
+        Image.new("RGB", (30, 30), "red").save(tmp_path / "a.png")
+        red = identity()
+        assert identity() == red
+        Image.new("RGB", (30, 30), "tan").save(tmp_path / "a.png")
+        assert identity() != red
+
+    def test_needs_a_folder(self) -> None:
+        with pytest.raises(ConfigurationError, match=r"needs aga\.background\.folder"):
+            make_background_maker(BackgroundConfig(kind="folder"))
+
+    def test_a_missing_folder_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigurationError, match=f"there is no folder {tmp_path}/nowhere"):
+            make_background_maker(BackgroundConfig(kind="folder", folder=tmp_path / "nowhere"))
+
+    def test_a_folder_without_photos_says_what_it_has(self, tmp_path: Path) -> None:
+        (tmp_path / "notes.txt").write_text("none")
+        with pytest.raises(ConfigurationError, match=r"no image in .*but 1 other files: .*\.jpg"):
+            make_background_maker(BackgroundConfig(kind="folder", folder=tmp_path))
+
+    @pytest.mark.parametrize("content", [b"", b"not a photo", None])
+    def test_an_unreadable_photo_is_named(self, tmp_path: Path, content: bytes | None) -> None:
+        file = tmp_path / "broken.jpg"
+        if content is None:
+            Image.fromarray(draw("x", 0, 64)).save(file)
+            os.truncate(file, 700)
+        else:
+            file.write_bytes(content)
+        maker = make_background_maker(BackgroundConfig(kind="folder", folder=tmp_path))
+        with pytest.raises(DataError, match=r"broken\.jpg cannot be read: .*Replace it"):
+            maker.make([""], [0], 32)

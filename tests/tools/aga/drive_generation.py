@@ -1,0 +1,221 @@
+"""Generation on a small data set, and a process that generates and kills itself at a given moment.
+
+    python drive_generation.py FOLDER SCALE WORKERS [part of a file's path, and which write of such a file it dies in]
+
+FOLDER has `photos` (from `write_photos`); the store is FOLDER/aga. Prints the set's key.
+"""
+
+import hashlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image
+
+from tools import files
+from tools.aga.captions.captioners import TemplateCaptioner
+from tools.aga.config import AgaConfig, PromptSet
+from tools.aga.detectors.simple import CentreDetector
+from tools.aga.making.sources import TrainingSources, training_sources
+from tools.aga.pipeline import GeneratedSet, Tools, generate
+from tools.aga.segmenters.classical import OtsuSegmenter
+from tools.aga.types import Box, SourceImage
+from tools.datasets.cache.build import CachedDataset, build_cache
+from tools.datasets.config import DataConfig
+from tools.datasets.registry import open_dataset
+from tools.datasets.types import Dataset
+
+SIZE = 32
+PROMPTS = PromptSet(
+    subject="disc",
+    scale=1.5,
+    instructions=["a photo of", "a painting of"],
+    settings=["a meadow", "a street", "a shore", "a forest"],
+    times=["at dawn", "in winter", "at night"],
+    avoid=["moon"],
+    flip_probability=0.5,
+    max_rotation=20,
+    min_scale=0.8,
+    max_scale=1.2,
+)
+
+
+def write_photos(root: Path, counts: dict[str, int], width: int = 48, height: int = 40) -> Path:
+    """PNGs SPLIT/CLASS/N.png of a bright disc (class 'light') or a square (any other class) on dark noise."""
+    seed = 0
+    for folder, count in counts.items():
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            seed += 1
+            rng = np.random.default_rng(seed)
+            picture = rng.integers(0, 60, (height, width, 3), dtype=np.uint8)
+            colour = rng.integers(170, 256, 3).tolist()
+            x, y = width // 2 + int(rng.integers(-3, 4)), height // 2 + int(rng.integers(-3, 4))
+            if folder.endswith("light"):
+                cv2.circle(picture, (x, y), 9, colour, -1)
+            else:
+                cv2.rectangle(picture, (x - 8, y - 8), (x + 8, y + 8), colour, -1)
+            Image.fromarray(picture).save(root / folder / f"{number:03d}.png")
+    return root
+
+
+def splits(train: int, other: int = 2) -> dict[str, int]:
+    """Images of each folder of a two-class data set."""
+    folders = {"train": train, "val": other, "test": other}
+    return {f"{split}/{name}": count for split, count in folders.items() for name in ("dark", "light")}
+
+
+@dataclass
+class Waves:
+    """Plane waves whose direction, length and colours follow from caption and seed."""
+
+    made: list[tuple[str, int]] = field(default_factory=list)
+    blank: frozenset[str] = frozenset()
+    """Captions with these words fail: the picture is black, as diffusers' safety checker makes it."""
+
+    @property
+    def identity(self) -> str:
+        return f"waves/1 {sorted(self.blank)}"
+
+    def make(self, captions: Sequence[str], seeds: Sequence[int], size: int) -> list[np.ndarray]:
+        self.made += zip(captions, seeds, strict=True)
+        return [self._picture(caption, seed, size) for caption, seed in zip(captions, seeds, strict=True)]
+
+    def _picture(self, caption: str, seed: int, size: int) -> np.ndarray:
+        if any(word in caption for word in self.blank):
+            return np.zeros((size, size, 3), np.uint8)
+        rng = np.random.default_rng(int(hashlib.sha256(f"{caption} {seed}".encode()).hexdigest()[:8], 16))
+        x, y = np.meshgrid(np.arange(size), np.arange(size))
+        channels = [np.sin(x * a + y * b + c) for a, b, c in rng.uniform(-0.5, 0.5, (3, 3))]
+        return np.round(127.5 + 120 * np.stack(channels, axis=-1)).astype(np.uint8)
+
+
+@dataclass
+class BrightDetector:
+    """Finds what is brighter than 150: the box around it, scored by the brightest level."""
+
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def identity(self) -> str:
+        return "bright/1"
+
+    def detect(self, images: Sequence[SourceImage], subject: str) -> list[list[Box]]:
+        self.asked += [(image.file, subject) for image in images]
+        return [self._boxes(image.pixels.min(axis=-1)) for image in images]
+
+    def _boxes(self, levels: np.ndarray) -> list[Box]:
+        bright = levels > 150
+        if not bright.any():
+            return []
+        rows, columns = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
+        edges = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+        return [Box(*map(float, edges), score=float(levels.max()) / 255)]
+
+
+@dataclass
+class World:
+    """A data set on disk with its cache and its store."""
+
+    folder: Path
+    dataset: Dataset
+    cached: CachedDataset
+    fit: str = "stretch"
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "aga"
+
+    def sources(self, max_side: int = 1024) -> TrainingSources:
+        return training_sources(self.dataset, self.cached, max_side)
+
+    def generate(self, prompts: PromptSet = PROMPTS, tools: Any = None, **options: Any) -> GeneratedSet:
+        """As `generate`; `compose`, `gates`, … in `options` are settings of AGA, `superclasses` its `subjects`."""
+        settings = AgaConfig.model_fields.keys() - {"subjects"}
+        given = {name: options.pop(name) for name in list(options) if name in settings}
+        given["subjects"] = options.pop("superclasses", {})
+        given.setdefault("compose", {"workers": 1})
+        config = AgaConfig.model_validate(given)
+        arguments: dict[str, Any] = {
+            "sources": self.sources(config.compose.max_side),
+            "prompts": prompts,
+            "tools": tools or real_tools(),
+            "config": config,
+            "root": self.root,
+            "image_size": self.cached.image_size,
+            "fit": self.fit,
+            "seed": 0,
+            "subjects": None,
+            "classes": self.dataset.card.classes,
+            "fingerprint": self.cached.fingerprint,
+            "on_progress": lambda stage, done, total: None,
+        }
+        return generate(**(arguments | options))
+
+
+def real_tools(maker: Any = None, detector: Any = None, classifier: Any = None) -> Tools:
+    """The centre of the image, Otsu's threshold, captions by template, plane waves."""
+    return Tools(
+        detector or CentreDetector(), OtsuSegmenter(), TemplateCaptioner(), maker or Waves(), classifier
+    )
+
+
+def open_world(folder: Path, size: int = SIZE, **data: Any) -> World:
+    """Open what `write_photos` wrote to FOLDER/photos."""
+    config = DataConfig(path=folder / "photos", decode_workers=1, **data)
+    dataset = open_dataset(config)
+    return World(folder, dataset, build_cache(dataset, config, size, folder / "cache"), config.fit)
+
+
+def rows(made: GeneratedSet, name: str = "provenance") -> list[dict[str, Any]]:
+    """One of the set's tables."""
+    return pq.read_table(made.folder / f"{name}.parquet").to_pylist()
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file in a folder, by its path in it."""
+    return {
+        file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+def _die_in(part: str, deadly: int) -> None:
+    """Have this process killed when half of the `deadly`-th file with `part` in its path is written."""
+    written = 0
+    write = files.write_whole
+
+    def write_or_die(file: Path, data: bytes, scratch: Path | None = None) -> None:
+        nonlocal written
+        written += part in file.as_posix()
+        if written == deadly:
+            ((scratch or file.parent) / "torn.writing").write_bytes(data[: len(data) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        write(file, data, scratch)
+
+    for module in list(sys.modules.values()):
+        if getattr(module, "write_whole", None) is write:
+            vars(module)["write_whole"] = write_or_die
+
+
+def main() -> None:
+    folder, scale, workers = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+    import tools.aga.making.set_maker  # noqa: F401 (so that everything that writes is loaded)
+
+    if len(sys.argv) > 4:
+        _die_in(sys.argv[4], int(sys.argv[5]))
+    prompts = PROMPTS.model_copy(update={"scale": scale})
+    made = open_world(folder).generate(prompts, compose={"workers": workers})
+    print(made.key)
+
+
+if __name__ == "__main__":
+    main()

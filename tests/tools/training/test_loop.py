@@ -1,0 +1,190 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.tools.training.trials import HELD_OUT, TRAIN, numbers, silent, tiny_trial
+from tools.datasets.cache.read import CachedDataset
+from tools.errors import AugurError
+from tools.training.epoch_log import read_epochs
+from tools.training.loop import evaluate_trial, train_trial
+from tools.training.trial_store import TrialStore, read_result
+from tools.training.types import EpochReport
+
+FLIP = "horizontal_flip(p=0.5) > rotate(p=0.5, degrees=15)"
+MIXUP = "mixup(p=1, alpha=0.4)"
+
+
+def test_a_trial_reports_its_epochs_and_leaves_result_and_weights(tinted: CachedDataset, root: Path):
+    spec, reports = tiny_trial(tinted, root), list[EpochReport]()
+    result = train_trial(spec, "cpu", reports.append)
+    assert result.status == "finished"
+    assert [report.epoch for report in reports] == [1, 2, 3]
+    assert result.epochs == tuple(reports) == read_epochs(spec.directory)
+    assert result.scores is not None
+    assert result.scores.accuracy == reports[-1].validation_accuracy
+    assert sum(sum(row) for row in result.scores.confusion) == HELD_OUT
+    assert result.seconds == pytest.approx(sum(report.seconds for report in reports))
+    assert result.environment["torch"] == torch.__version__
+    assert (result.environment["device"], result.environment["threads"]) == ("cpu", "1")
+    assert TrialStore(root).result(spec.key) == result
+    left = {path.name for path in spec.directory.iterdir()}
+    assert left == {"trial.lock", "epochs.jsonl", "result.json", "weights.safetensors"}
+
+
+def test_a_classifier_learns(tinted: CachedDataset, root: Path):
+    spec = tiny_trial(tinted, root, model="resnet18", epochs=8)
+    result = train_trial(spec, "cpu", silent)
+    assert result.scores is not None
+    assert result.scores.accuracy >= 0.8
+    assert result.epochs[-1].train_loss < 0.7 * result.epochs[0].train_loss
+
+
+@pytest.mark.parametrize("policy", ["", FLIP, MIXUP], ids=["none", "images", "batches"])
+def test_the_same_trial_twice_is_equal_to_the_bit(tinted: CachedDataset, tmp_path: Path, policy: str):
+    first = tiny_trial(tinted, tmp_path / "a", policy)
+    again = tiny_trial(tinted, tmp_path / "b", policy)
+    torch.manual_seed(1)
+    one = train_trial(first, "cpu", silent)
+    torch.manual_seed(2)
+    other = train_trial(again, "cpu", silent)
+    assert one.status == "finished"
+    assert numbers(one) == numbers(other)
+    weights = [load_file(spec.directory / "weights.safetensors") for spec in (first, again)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.parametrize("policy", ["", FLIP], ids=["none", "images"])
+def test_loader_processes_change_nothing(tinted: CachedDataset, tmp_path: Path, policy: str):
+    alone = train_trial(tiny_trial(tinted, tmp_path / "a", policy, epochs=2), "cpu", silent)
+    spec = tiny_trial(tinted, tmp_path / "b", policy, loader_workers=2, epochs=2)
+    assert numbers(train_trial(spec, "cpu", silent)) == numbers(alone)
+
+
+def test_dropout_is_equal_to_the_bit_too(tinted: CachedDataset, tmp_path: Path):
+    specs = [tiny_trial(tinted, tmp_path / name, model="mobilenet_v2", epochs=1) for name in "ab"]
+    results = [train_trial(spec, "cpu", silent) for spec in specs]
+    assert numbers(results[0]) == numbers(results[1])
+
+
+def test_policy_and_seed_change_the_numbers(tinted: CachedDataset, root: Path):
+    specs = [
+        tiny_trial(tinted, root, epochs=1),
+        tiny_trial(tinted, root, policy=FLIP, epochs=1),
+        tiny_trial(tinted, root, policy=MIXUP, epochs=1),
+        tiny_trial(tinted, root, seed=1, epochs=1),
+    ]
+    losses = {train_trial(spec, "cpu", silent).epochs[0].train_loss for spec in specs}
+    assert len(losses) == len(specs)
+
+
+def test_seeds_pair_to_the_bit_across_policies(tinted: CachedDataset, root: Path):
+    """A policy that happens never to act ends exactly as none: same initial weights, same order, same steps."""
+    plain = train_trial(tiny_trial(tinted, root), "cpu", silent)
+    idle = train_trial(tiny_trial(tinted, root, policy="horizontal_flip(p=0.0001)"), "cpu", silent)
+    assert plain.key != idle.key
+    assert plain.scores == idle.scores
+    assert numbers(plain)["epochs"] == numbers(idle)["epochs"]
+
+
+def test_the_callers_random_state_is_left_alone(tinted: CachedDataset, root: Path):
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    train_trial(tiny_trial(tinted, root, policy=FLIP, epochs=1), "cpu", silent)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_a_finished_trial_is_not_trained_again(tinted: CachedDataset, root: Path):
+    spec, reports = tiny_trial(tinted, root), list[EpochReport]()
+    first = train_trial(spec, "cpu", silent)
+    assert train_trial(spec, "cpu", reports.append) == first
+    assert reports == []
+
+
+def test_the_best_epoch_is_kept_where_it_is_asked_for(tinted: CachedDataset, root: Path):
+    # rates so high that accuracy goes up and down
+    spec = tiny_trial(tinted, root, selection="best", epochs=6, learning_rate=0.05)
+    result = train_trial(spec, "cpu", silent)
+    assert result.scores is not None
+    best = max(result.epochs, key=lambda report: (report.validation_accuracy, -report.validation_loss))
+    assert best.epoch < 6
+    assert (result.scores.accuracy, result.scores.loss) == (best.validation_accuracy, best.validation_loss)
+    assert evaluate_trial(spec, "validation", "cpu").scores == result.scores
+
+
+def test_losses_are_without_label_smoothing(tinted: CachedDataset, tmp_path: Path):
+    # one step at a rate of almost nothing: both see the same weights
+    tiny = {"epochs": 1, "batch_size": TRAIN, "learning_rate": 1e-30}
+    plain = tiny_trial(tinted, tmp_path, label_smoothing=0.0, **tiny)
+    smooth = tiny_trial(tinted, tmp_path, label_smoothing=0.9, **tiny)
+    assert (
+        train_trial(plain, "cpu", silent).epochs[0].train_loss
+        == train_trial(smooth, "cpu", silent).epochs[0].train_loss
+    )
+
+
+def test_the_aga_recipe_trains(tinted: CachedDataset, root: Path):
+    from tools.training.config import TrainingConfig
+    from tools.training.recipes import resolve_recipe
+
+    recipe = resolve_recipe(TrainingConfig(recipe="aga", epochs=2))
+    spec = tiny_trial(tinted, root, **recipe.model_dump())
+    assert train_trial(spec, "cpu", silent).status == "finished"
+
+
+def test_evaluation_repeats_the_validation_scores_to_the_bit(tinted: CachedDataset, root: Path):
+    spec = tiny_trial(tinted, root)
+    result = train_trial(spec, "cpu", silent)
+    predictions = evaluate_trial(spec, "validation", "cpu")
+    assert predictions.scores == result.scores
+    assert predictions.probabilities.dtype == np.float32
+    np.testing.assert_allclose(predictions.probabilities.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(predictions.labels, tinted.split("validation").labels)
+
+
+def test_test_predictions_are_kept_with_the_trial(tinted: CachedDataset, root: Path):
+    spec = tiny_trial(tinted, root)
+    train_trial(spec, "cpu", silent)
+    predictions = evaluate_trial(spec, "test", "cpu")
+    TrialStore(root).drop_weights(spec.key)
+    kept = TrialStore(root).predictions(spec.key, "test")
+    assert kept is not None
+    assert kept.scores == predictions.scores == evaluate_trial(spec, "test", "cpu").scores
+    np.testing.assert_array_equal(kept.labels, tinted.open_test().labels)
+
+
+def test_a_trial_without_weights_cannot_be_evaluated(tinted: CachedDataset, root: Path):
+    spec = tiny_trial(tinted, root)
+    train_trial(spec, "cpu", silent)
+    TrialStore(root).drop_weights(spec.key)
+    with pytest.raises(AugurError, match=r"no weights"):
+        evaluate_trial(spec, "test", "cpu")
+
+
+def test_the_same_trial_elsewhere_has_the_same_result(tinted: CachedDataset, tmp_path: Path):
+    """A cache that was moved, and its normalisation computed anew, change nothing."""
+    here = tiny_trial(tinted, tmp_path / "a", epochs=1)
+    moved = tmp_path / "moved"
+    pixels = tinted.folder.parents[1]
+    shutil.copytree(pixels, moved, ignore=shutil.ignore_patterns("normalisation.json"))
+    view = moved / tinted.folder.relative_to(pixels)
+    there = here.model_copy(update={"cache": view, "directory": tmp_path / "b"})
+    assert numbers(train_trial(here, "cpu", silent)) == numbers(train_trial(there, "cpu", silent))
+    assert read_result(tmp_path / "b") is not None
+
+
+def test_real_images_train(shared_data: Path, tmp_path: Path):
+    from tools.datasets.cache.build import build_cache
+    from tools.datasets.config import DataConfig
+    from tools.datasets.registry import open_dataset
+
+    config = DataConfig(path=shared_data / "antsbees2", image_size=32)
+    cached = build_cache(open_dataset(config), config, 32, tmp_path / "cache")
+    spec = tiny_trial(cached, tmp_path, policy=FLIP, batch_size=32, epochs=2)
+    result = train_trial(spec, "cpu", silent)
+    assert result.status == "finished"
+    assert result.epochs[-1].train_loss < result.epochs[0].train_loss

@@ -1,0 +1,1 @@
+"""From a prompt set to captions: combinations, captioners, and words that a caption must not contain."""

@@ -1,0 +1,107 @@
+"""Keeps captions, so that no study asks a model for the same one twice.
+
+AB/KEY.json       one caption; KEY is a SHA-256 over the captioner, the combination and the words to avoid
+NAME.lock         held while a captioner is asked: of two studies that want the same caption, one asks
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from filelock import FileLock
+from pydantic import TypeAdapter, ValidationError
+
+from tools.aga.types import Caption, Captioner
+from tools.errors import AugurError
+from tools.files import write_json
+
+_CAPTION = TypeAdapter(Caption)
+
+
+class CachedCaptioner:
+    """Another captioner, asked only for what it has not been asked before, by whatever study."""
+
+    def __init__(self, inner: Captioner, folder: Path, batch_size: int = 8) -> None:
+        """Every `batch_size` captions are written as soon as they are there, so that a kill loses no more."""
+        self._inner = inner
+        self._folder = folder
+        self._batch_size = batch_size
+
+    @property
+    def identity(self) -> str:
+        """The inner captioner's: to keep an answer does not change it."""
+        return self._inner.identity
+
+    def caption(self, combinations: Sequence[tuple[str, str, str]], avoid: Sequence[str]) -> list[Caption]:
+        """One caption for each combination, equal ones for equal combinations. The order of `avoid` does not matter.
+
+        Raises:
+            AugurError: captions cannot be read or written; else whatever the inner captioner raises.
+        """
+        avoid = sorted(set(avoid))
+        identity = self._inner.identity
+        files = {each: self._file(identity, each, avoid) for each in dict.fromkeys(combinations)}
+        with self._working():
+            known = _read(files)
+        missing = [each for each in files if each not in known]
+        for start in range(0, len(missing), self._batch_size):
+            batch = missing[start : start + self._batch_size]
+            known |= self._ask({each: files[each] for each in batch}, avoid, identity)
+        return [known[each] for each in combinations]
+
+    def _ask(
+        self, files: dict[tuple[str, str, str], Path], avoid: list[str], identity: str
+    ) -> dict[tuple[str, str, str], Caption]:
+        with self._working():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self._folder / f"{_hash(identity)[:16]}.lock").acquire()
+        with lock:
+            with self._working():
+                known = _read(files)
+            missing = [each for each in files if each not in known]
+            made = self._inner.caption(missing, avoid) if missing else []
+            for each, caption in zip(missing, made, strict=True):
+                with self._working():
+                    _write(files[each], caption, identity)
+                known[each] = caption
+        return known
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """Not around the inner captioner: a connection that breaks is an OSError, too."""
+        try:
+            yield
+        except OSError as error:
+            raise AugurError(
+                f"captions cannot be kept in {self._folder} ({error.strerror or error}): make room, see who may "
+                "write there, or choose another --runs-dir"
+            ) from error
+
+    def _file(self, identity: str, combination: tuple[str, str, str], avoid: list[str]) -> Path:
+        key = _hash(identity, combination, avoid)
+        return self._folder / key[:2] / f"{key}.json"
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _read(files: dict[tuple[str, str, str], Path]) -> dict[tuple[str, str, str], Caption]:
+    found = {}
+    for combination, file in files.items():
+        try:
+            found[combination] = _CAPTION.validate_python(json.loads(file.read_bytes())["caption"])
+        except FileNotFoundError:
+            continue
+        except (ValueError, KeyError, TypeError, ValidationError):
+            # A file that a power cut left empty is as good as none.
+            continue
+    return found
+
+
+def _write(file: Path, caption: Caption, identity: str) -> None:
+    file.parent.mkdir(exist_ok=True)
+    write_json(file, {"captioner": identity, "caption": asdict(caption)})

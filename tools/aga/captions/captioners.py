@@ -1,0 +1,220 @@
+"""From combinations of instruction, setting and time to captions: by joining them, or by a chat model.
+
+After the AGA paper, section 4.2. The model is reached through a plain function that is handed in (`Ask`), for tools
+know nothing of agents. What it answers is read by `answers.py`, held against the words to avoid by `words.py`,
+shortened by `fitting.py`, and kept by `caption_cache.py`.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from prompts import render
+from tools.aga.captions.caption_answers import read_answer
+from tools.aga.captions.caption_cache import CachedCaptioner
+from tools.aga.captions.fitting import CLIP_TOKENS, approximate_tokens, fit, identity_of
+from tools.aga.captions.forbidden_words import named_in
+from tools.aga.captions.phrases import joined
+from tools.aga.config import CaptionConfig
+from tools.aga.types import Caption, Captioner
+from tools.errors import ConfigurationError
+
+Combination = tuple[str, str, str]
+"""Instruction, setting, time."""
+
+Ask = Callable[[str, str], str]
+"""(system, user) → what the model says: '' where it says nothing or refuses. Raises where it cannot be reached."""
+
+_PLACES = ("an empty place", "an open scene", "a plain view")
+"""What stands in for a setting that names a word to avoid."""
+_WORDS_PER_TOKEN = 0.6
+"""Asked of the model: plain English has about 0.75, and models count words badly."""
+
+
+def open_captioner(
+    config: CaptionConfig,
+    folder: Path,
+    ask: Ask | None = None,
+    model: str = "",
+    count_tokens: Callable[[str], int] = approximate_tokens,
+) -> Captioner:
+    """The captioner that `config` means; a model's captions are kept in `folder`.
+
+    Args:
+        config: `kind`, `attempts`, `batch_size` and `max_tokens` are used.
+        folder: where captions of a model are kept, for all studies.
+        ask: calls the model; only kind 'llm' needs it.
+        model: 'provider:model', part of what captions are kept by.
+        count_tokens: of the text encoder; see `fitting.clip_token_counter`.
+
+    Raises:
+        ConfigurationError: a model is asked for and there is none.
+    """
+    if config.kind == "template":
+        return TemplateCaptioner(config.max_tokens, count_tokens)
+    if ask is None:
+        raise ConfigurationError(
+            "aga.caption.kind is 'llm', but no model is configured: name one with --aga.llm or --llm, "
+            "or use --aga.caption.kind template"
+        )
+    written = LlmCaptioner(ask, model, config.attempts, config.batch_size, config.max_tokens, count_tokens)
+    return CachedCaptioner(written, folder, config.batch_size)
+
+
+class TemplateCaptioner:
+    """Joins the three parts to a phrase. Needs no model; the same combination always gives the same caption."""
+
+    def __init__(
+        self, limit: int = CLIP_TOKENS, count_tokens: Callable[[str], int] = approximate_tokens
+    ) -> None:
+        self._limit = limit
+        self._count_tokens = count_tokens
+
+    @property
+    def identity(self) -> str:
+        """Names everything that its answers depend on."""
+        return f"template/1, {self._limit} tokens by {identity_of(self._count_tokens)}"
+
+    def caption(self, combinations: Sequence[Combination], avoid: Sequence[str]) -> list[Caption]:
+        """One caption for each combination, free of the words to `avoid`.
+
+        A part that names one is left out, or, if it is the setting, replaced by a plain one; the caption's warning
+        says so.
+
+        Raises:
+            ConfigurationError: all three parts of a combination name words to avoid.
+        """
+        return [self._caption(combination, avoid) for combination in combinations]
+
+    def _caption(self, combination: Combination, avoid: Sequence[str]) -> Caption:
+        named = {part: words for part in combination if (words := named_in(part, avoid))}
+        if all(part in named for part in combination):
+            raise _nothing_left(combination, [word for words in named.values() for word in words])
+        instruction, setting, time = ("" if part in named else part for part in combination)
+        setting = setting or next((place for place in _PLACES if not named_in(place, avoid)), "")
+        text = joined(instruction, setting, time)
+        if named_in(text, avoid):
+            # Two harmless parts have met in a name ('garden' and 'spider'): a comma keeps them apart.
+            text = ", ".join(filter(None, (instruction, setting, time)))
+        fitted, shortened = fit(text, self._count_tokens, self._limit)
+        warnings = [f"{part!r} was left out: it names {_quoted(words)}" for part, words in named.items()]
+        return Caption(fitted, *combination, "template", 0, "; ".join(filter(None, [*warnings, shortened])))
+
+
+@dataclass
+class _Request:
+    """A caption that the model still owes, and what it made of it last."""
+
+    combination: Combination
+    place: int
+    rejected: str = ""
+    answer: str = ""
+
+
+class LlmCaptioner:
+    """Asks a chat model, several captions in one call; whatever it cannot do after some tries, the template does."""
+
+    def __init__(
+        self,
+        ask: Ask,
+        model: str,
+        attempts: int = 3,
+        batch_size: int = 8,
+        limit: int = CLIP_TOKENS,
+        count_tokens: Callable[[str], int] = approximate_tokens,
+    ) -> None:
+        """`model` ('provider:model') only names what `ask` calls; `attempts` answers are looked at for a caption."""
+        self._ask = ask
+        self._model = model
+        self._attempts = attempts
+        self._batch_size = batch_size
+        self._limit = limit
+        self._count_tokens = count_tokens
+        self._template = TemplateCaptioner(limit, count_tokens)
+
+    @property
+    def identity(self) -> str:
+        """Names everything that its answers depend on, but for which captions were asked for together."""
+        words = self._system(()) + _user([_Request(("how", "where", "when"), 0, "why", "what")])
+        prompt = hashlib.sha256(words.encode()).hexdigest()[:16]
+        return (
+            f"llm {self._model}, prompt {prompt}, {self._attempts} attempts, else {self._template.identity}"
+        )
+
+    def caption(self, combinations: Sequence[Combination], avoid: Sequence[str]) -> list[Caption]:
+        """One caption for each combination, free of the words to `avoid`.
+
+        The origin is 'template' where no answer of the model was of use; the warning tells what was wrong with the
+        last one. An error of `ask` goes through: the model is never replaced because it cannot be reached.
+
+        Raises:
+            ConfigurationError: the template had to step in, and all parts of its combination name words to avoid.
+        """
+        done: dict[int, Caption] = {}
+        requests = [_Request(combination, place) for place, combination in enumerate(combinations)]
+        for start in range(0, len(requests), self._batch_size):
+            done |= self._batch(requests[start : start + self._batch_size], avoid)
+        return [done[place] for place in range(len(combinations))]
+
+    def _batch(self, owed: list[_Request], avoid: Sequence[str]) -> dict[int, Caption]:
+        done: dict[int, Caption] = {}
+        system = self._system(avoid)
+        for look in range(1, self._attempts + 1):
+            captions, missing = read_answer(self._ask(system, _user(owed)), len(owed))
+            for number, request in enumerate(owed, start=1):
+                request.answer = captions.get(number, "")
+                request.rejected = missing if not request.answer else self._fault(request.answer, avoid)
+                if not request.rejected:
+                    text, warning = fit(request.answer, self._count_tokens, self._limit)
+                    done[request.place] = Caption(text, *request.combination, "llm", look, warning)
+            owed = [request for request in owed if request.rejected]
+            if not owed:
+                break
+        return done | {request.place: self._by_template(request, avoid) for request in owed}
+
+    def _fault(self, answer: str, avoid: Sequence[str]) -> str:
+        if words := named_in(answer, avoid):
+            return f"it names {_quoted(words)}"
+        try:
+            fit(answer, self._count_tokens, self._limit)
+        except ConfigurationError:
+            return f"it has no words that fit into {self._limit} tokens"
+        return ""
+
+    def _by_template(self, request: _Request, avoid: Sequence[str]) -> Caption:
+        caption = self._template.caption([request.combination], avoid)[0]
+        answers = "1 answer" if self._attempts == 1 else f"{self._attempts} answers"
+        reason = f"joined from its parts: after {answers} of the model, {request.rejected}"
+        return replace(
+            caption, attempts=self._attempts, warning="; ".join(filter(None, [reason, caption.warning]))
+        )
+
+    def _system(self, avoid: Sequence[str]) -> str:
+        words = int(self._limit * _WORDS_PER_TOKEN)
+        return render("aga_caption", part="system", words=words, avoid=list(avoid))
+
+
+def _user(owed: list[_Request]) -> str:
+    requests = [
+        {
+            "number": number,
+            **dict(zip(("instruction", "setting", "time"), request.combination, strict=True)),
+            "rejected": request.rejected,
+            "answer": request.answer,
+        }
+        for number, request in enumerate(owed, start=1)
+    ]
+    rejections = any(request.rejected for request in owed)
+    return render("aga_caption", part="user", requests=requests, rejections=rejections)
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return ", ".join(repr(word) for word in dict.fromkeys(words))
+
+
+def _nothing_left(combination: Combination, words: Sequence[str]) -> ConfigurationError:
+    return ConfigurationError(
+        f"no caption can be made of {' / '.join(combination)}: each part names a word to avoid ({_quoted(words)}). "
+        "Write other instructions, settings or times, or take the word out of those to avoid"
+    )

@@ -1,0 +1,1 @@
+"""Pasting a subject onto a background."""

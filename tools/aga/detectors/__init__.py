@@ -1,0 +1,1 @@
+"""Where the subject is: one file for each back end."""

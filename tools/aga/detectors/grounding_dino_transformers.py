@@ -1,0 +1,72 @@
+"""GroundingDINO as ported to `transformers`: from a folder, or from the hub."""
+
+import numpy as np
+
+from tools.aga.config import DetectorConfig
+from tools.aga.detectors.grounding_dino import LONG_SIDE, PromptedDetector, word_positions
+from tools.errors import ConfigurationError, first_line
+from tools.hub import digest_of, folder_of
+
+_CHECKPOINT = "aga.detector.checkpoint"
+_TYPES = ("grounding-dino", "mm-grounding-dino")
+
+
+class TransformersDetector(PromptedDetector):
+    """A GroundingDINO of `transformers`, such as IDEA-Research/grounding-dino-tiny."""
+
+    def __init__(self, config: DetectorConfig):
+        """Finds the folder (a hub id is fetched into the cache, once), and loads nothing.
+
+        Raises:
+            ConfigurationError: no checkpoint is named, it is not there, or the hub cannot be reached.
+        """
+        if config.checkpoint is None:
+            raise ConfigurationError(
+                f"{_CHECKPOINT} is not set: give a folder, or a hub id such as IDEA-Research/grounding-dino-tiny"
+            )
+        self._folder = folder_of(config.checkpoint, _CHECKPOINT)
+        super().__init__(config, f"transformers:{digest_of(self._folder)[:16]}")
+
+    def _load(self, device: str) -> None:
+        from transformers import AutoConfig, AutoModelForZeroShotObjectDetection, AutoProcessor
+
+        try:
+            kind = AutoConfig.from_pretrained(self._folder, local_files_only=True).model_type
+            if kind not in _TYPES:
+                raise ConfigurationError(
+                    f"{self._folder} ({_CHECKPOINT}) holds a {kind}, not a GroundingDINO"
+                )
+            self._processor = AutoProcessor.from_pretrained(self._folder, local_files_only=True)
+            model, report = AutoModelForZeroShotObjectDetection.from_pretrained(
+                self._folder, local_files_only=True, output_loading_info=True
+            )
+        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+            raise ConfigurationError(
+                f"no GroundingDINO can be loaded from {self._folder} ({_CHECKPOINT}): {first_line(error)}. It needs "
+                "config.json, preprocessor_config.json, the tokenizer's files and model.safetensors"
+            ) from error
+        missing = sorted(report["missing_keys"])
+        if missing:
+            raise ConfigurationError(
+                f"{self._folder} ({_CHECKPOINT}) does not fit its config.json: {len(missing)} weights are missing "
+                f"(such as {missing[0]})"
+            )
+        self._model = model.to(device).eval()
+        self._device = device
+
+    def _forward(self, images: list[np.ndarray], prompt: str) -> tuple[np.ndarray, np.ndarray, list[int]]:
+        import torch
+        from PIL import Image
+
+        side = self._config.side
+        inputs = self._processor(
+            images=[Image.fromarray(image) for image in images],
+            input_data_format="channels_last",  # an image of a row or two would be taken for channels
+            text=[prompt] * len(images),
+            size={"shortest_edge": side, "longest_edge": round(side * LONG_SIDE)},
+            return_tensors="pt",
+        ).to(self._device)
+        with torch.inference_mode():
+            answer = self._model(**inputs)
+        words = word_positions(inputs["input_ids"][0].tolist(), self._processor.tokenizer)
+        return answer.logits.sigmoid().cpu().numpy(), answer.pred_boxes.cpu().numpy(), words

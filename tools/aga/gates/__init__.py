@@ -1,0 +1,1 @@
+"""What a synthetic image must pass before it is trained on."""

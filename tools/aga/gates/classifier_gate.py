@@ -1,0 +1,159 @@
+"""A trained classifier as a judge of synthetic images, as in ALIA (Dunlap et al. 2023, section 3.3).
+
+It refuses what the classifier takes for another class with confidence (the picture shows something else than its
+label says) and, where asked, what it finds too easy (the picture teaches nothing new). ALIA takes the confidence from
+the average over each class; here both limits are settings (`aga.gates`).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tools.aga.config import GatesConfig
+from tools.aga.gates.gates import Verdict
+from tools.errors import ConfigurationError
+from tools.training.config import ModelConfig
+from tools.training.trial_store import RESULT, WEIGHTS, read_result
+
+if TYPE_CHECKING:
+    from tools.training.evaluation import Classifier
+
+_BATCH = 64
+_SETTING = "aga.gates.classifier"
+
+
+class ClassifierGate:
+    """Loads a finished trial's classifier once, judges many images."""
+
+    def __init__(
+        self, folder: Path, classes: Sequence[str], image_size: int, config: GatesConfig, device: str = "cpu"
+    ) -> None:
+        """Opens the trial in `folder`.
+
+        Args:
+            folder: of a finished trial: holds result.json and weights.safetensors.
+            classes: the data set's, in the order of its labels. The trial must have been trained on as many; their
+                names it does not know.
+            image_size: side of the images to be judged, in pixels.
+            config: `wrong_confidence` and `easy_confidence` are used; at 1 they refuse nothing.
+            device: 'cpu', 'mps' or 'cuda:N'.
+
+        Raises:
+            ConfigurationError: there is no finished trial, or it was trained on other classes or another size.
+        """
+        self._classes = tuple(classes)
+        self._size = image_size
+        self._config = config
+        self._classifier = _load(folder, len(self._classes), image_size, device)
+
+    def judge(self, images: np.ndarray, labels: Sequence[int] | np.ndarray) -> list[Verdict]:
+        """One verdict for each image; its value is the confidence (0..1) in the class that the classifier says.
+
+        Args:
+            images: uint8 (N, S, S, 3), RGB, S the image size given above.
+            labels: N class numbers: what each image is to be trained as.
+
+        Raises:
+            ValueError: images of another shape, or not one label for each.
+        """
+        if images.shape[1:] != (self._size, self._size, 3) or len(labels) != len(images):
+            raise ValueError(
+                f"expected N images of {self._size} x {self._size} x 3 and N labels, not {images.shape} "
+                f"and {len(labels)}"
+            )
+        verdicts = []
+        for start in range(0, len(images), _BATCH):
+            probabilities = self._probabilities(images[start : start + _BATCH])
+            chosen = labels[start : start + _BATCH]
+            verdicts += [
+                self._verdict(row, int(label)) for row, label in zip(probabilities, chosen, strict=True)
+            ]
+        return verdicts
+
+    def _probabilities(self, images: np.ndarray) -> np.ndarray:
+        import torch
+
+        classifier = self._classifier
+        with torch.inference_mode():
+            batch = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
+            logits = classifier.model(classifier.normalisation.apply(batch, classifier.device))
+            return logits.float().softmax(dim=1).cpu().numpy()
+
+    def _verdict(self, probabilities: np.ndarray, label: int) -> Verdict:
+        said = int(probabilities.argmax())
+        confidence = float(probabilities[said])
+        if said == label:
+            limit, name = self._config.easy_confidence, "easy_confidence"
+            reason = f"too easy: {self._classes[label]!r} with confidence {confidence:.2f}"
+        else:
+            limit, name = self._config.wrong_confidence, "wrong_confidence"
+            reason = f"{self._classes[said]!r} with confidence {confidence:.2f}, not {self._classes[label]!r}"
+        # a float32 softmax reaches 1 by rounding, so that 1 must mean never
+        refused = limit < 1 and confidence >= limit
+        return Verdict(
+            "classifier", not refused, confidence, f"{reason} (aga.gates.{name})" if refused else ""
+        )
+
+
+def _load(folder: Path, classes: int, image_size: int, device: str) -> "Classifier":
+    _check_finished(folder, classes)
+    import json
+
+    from safetensors import SafetensorError, safe_open
+
+    from tools.training.evaluation import Classifier, on_device
+    from tools.training.models import architecture
+    from tools.training.normalisation import Normalisation
+
+    file = folder / WEIGHTS
+    try:
+        with safe_open(file, framework="pt", device="cpu") as content:
+            about = content.metadata() or {}
+            weights = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+        normalisation = Normalisation(**json.loads(about["normalisation"]))
+        name, stem, trained_size = about["model"], about["stem"], int(about["image_size"])
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise ConfigurationError(
+            f"{file} was not written by a trial ({error}): {_SETTING} needs the folder of a finished one"
+        ) from error
+    if trained_size != image_size:
+        raise ConfigurationError(
+            f"the classifier in {folder} ({_SETTING}) was trained on images of {trained_size} px, but these are of "
+            f"{image_size} px: give a trial of the same data.image_size"
+        )
+    model = architecture(ModelConfig.model_validate({"name": name, "stem": stem}), classes, image_size)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"the weights {file} ({_SETTING}) do not fit {name} with {classes} classes: give a trial of this data set"
+        ) from error
+    return Classifier(on_device(model, device).eval(), normalisation, device)
+
+
+def _check_finished(folder: Path, classes: int) -> None:
+    try:
+        result = read_result(folder)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise ConfigurationError(
+            f"{folder / RESULT} cannot be read ({error}): {_SETTING} needs the folder of a finished trial"
+        ) from error
+    if result is None or result.scores is None or not (folder / WEIGHTS).is_file():
+        if result is None:
+            missing = f"it has no {RESULT}"
+        elif result.scores is None:
+            missing = f"the trial failed ({result.failure})"
+        else:
+            missing = f"its {WEIGHTS} is gone"
+        raise ConfigurationError(
+            f"{folder} holds no finished trial ({_SETTING}): {missing}. Give a folder in which training has ended and "
+            "whose weights were kept"
+        )
+    trained = len(result.scores.per_class_recall)
+    if trained != classes:
+        raise ConfigurationError(
+            f"the classifier in {folder} ({_SETTING}) knows {trained} classes, but this data set has {classes}: give a "
+            "trial of this data set"
+        )

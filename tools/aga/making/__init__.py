@@ -1,0 +1,1 @@
+"""Making a set of synthetic images from a training split, step by step."""

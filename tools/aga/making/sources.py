@@ -1,0 +1,199 @@
+"""The training images that synthetic ones are made from: those rows of the cache, read again at their own size.
+
+Rows, labels and groups are those of the cache's training split and of nothing else, so what the cache left out
+(unreadable, dropped for a leak) is no source, and no image of validation or test can become one.
+"""
+
+import hashlib
+import io
+from collections.abc import Sequence
+from typing import overload
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps
+
+from tools.aga.types import SourceImage
+from tools.datasets.cache.decode import Fit, UnreadableImage, as_rgb
+from tools.datasets.cache.read import CachedDataset, SplitView
+from tools.datasets.types import Dataset, Source
+from tools.errors import DataError
+
+_RESAMPLING = Image.Resampling.BILINEAR
+"""As in `tools/datasets/cache/decode.py`, whose pixels the fitted ones are to equal as far as they can."""
+
+
+class TrainingSources(Sequence[SourceImage]):
+    """The training images by their row, decoded when they are asked for. Pickles as names, never as pixels."""
+
+    def __init__(self, source: Source, view: SplitView, max_side: int) -> None:
+        self.source = source
+        self.max_side = max_side
+        self._view = view
+
+    def __len__(self) -> int:
+        return len(self._view)
+
+    @overload
+    def __getitem__(self, index: int) -> SourceImage: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[SourceImage]: ...
+
+    def __getitem__(self, index: int | slice) -> SourceImage | list[SourceImage]:
+        """The image of a training row, its longer side at most `max_side`.
+
+        Raises:
+            DataError: it cannot be read any more.
+        """
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        row = range(len(self))[index]
+        data = self._bytes(row)
+        try:
+            pixels = decode_whole(data, self.max_side)
+        except UnreadableImage as error:
+            raise DataError(self._changed(row, str(error))) from error
+        pixels = _enlarged(pixels, self.image_size)
+        return SourceImage(
+            row,
+            self.file(row),
+            pixels,
+            self.label(row),
+            self.group(row),
+            hashlib.sha256(data).hexdigest(),
+            max(pixels.shape[:2]) / _longer_side(data),
+        )
+
+    def file(self, row: int) -> str:
+        """How the data set names the image."""
+        return self._view.files[row]
+
+    def label(self, row: int) -> int:
+        """Its class."""
+        return int(self._view.labels[row])
+
+    def group(self, row: int) -> str:
+        """Its group (a patient, a source photo)."""
+        return self._view.groups[row]
+
+    def digest(self, row: int) -> str:
+        """Hex SHA-256 of the encoded image, without decoding it."""
+        return hashlib.sha256(self._bytes(row)).hexdigest()
+
+    @property
+    def image_size(self) -> int:
+        """Side of the training images in pixels."""
+        return self._view.images.shape[1]
+
+    def training_pixels(self, row: int) -> np.ndarray:
+        """The image as trials see it, uint8 (S, S, 3): the cache's own, so equal to the bit."""
+        return self._view.images.read(row)
+
+    def _bytes(self, row: int) -> bytes:
+        try:
+            return self.source.read(self.file(row))
+        except OSError as error:
+            raise DataError(self._changed(row, error.strerror or str(error))) from error
+
+    def _changed(self, row: int, reason: str) -> str:
+        return (
+            f"{self.source.where(self.file(row))} was readable when the data set was opened, and is not now "
+            f"({reason}): put it back, or run again for the data set to be read anew"
+        )
+
+
+def _longer_side(data: bytes) -> int:
+    """Of the encoded image, in pixels; it was decoded before."""
+    with Image.open(io.BytesIO(data)) as image:
+        return max(image.size)
+
+
+def _enlarged(pixels: np.ndarray, side: int) -> np.ndarray:
+    """At least `side` pixels along the longer side: a mask of fewer would be coarser than what is trained on."""
+    height, width = pixels.shape[:2]
+    longer = max(height, width)
+    if longer >= side:
+        return pixels
+    size = (max(1, round(width * side / longer)), max(1, round(height * side / longer)))
+    return np.asarray(Image.fromarray(pixels).resize(size, _RESAMPLING))
+
+
+def training_sources(dataset: Dataset, cached: CachedDataset, max_side: int) -> TrainingSources:
+    """The training images of a data set as sources.
+
+    Args:
+        dataset: where the bytes come from.
+        cached: what says which images are for training; made from the same data set.
+        max_side: larger images are shrunk to this longer side, in pixels.
+    """
+    return TrainingSources(dataset.source, cached.split("train"), max_side)
+
+
+def decode_whole(data: bytes, max_side: int) -> np.ndarray:
+    """Decode an image in its own proportions, by the rules of `datasets/cache/decode.py` (EXIF, transparency, 16 bits).
+
+    How many pixels it may have was checked when the cache was made.
+
+    Returns:
+        uint8 (H, W, 3), RGB; the longer of H and W is at most `max_side`.
+
+    Raises:
+        UnreadableImage: it is broken.
+    """
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.draft(image.mode, (2 * max_side, 2 * max_side))
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            rgb = as_rgb(image)
+    except (UnreadableImage, MemoryError):
+        raise
+    except Exception as error:
+        # Pillow's plugins let many types of error out on broken files.
+        raise UnreadableImage(str(error) or type(error).__name__) from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+    longer = max(rgb.size)
+    if longer > max_side:
+        width, height = (max(1, round(side * max_side / longer)) for side in rgb.size)
+        rgb = rgb.resize((width, height), _RESAMPLING)
+    return np.asarray(rgb, dtype=np.uint8)
+
+
+def fitted(pixels: np.ndarray, size: int, fit: Fit) -> np.ndarray:
+    """Make a picture a square as the cache does.
+
+    Args:
+        pixels: uint8 (H, W, 3).
+        size: side of the result.
+        fit: stretch both sides, crop the centre, or pad with black.
+
+    Returns:
+        uint8 (size, size, 3).
+    """
+    return np.asarray(_square(Image.fromarray(pixels), size, fit), dtype=np.uint8)
+
+
+def fitted_mask(mask: np.ndarray, size: int, fit: Fit) -> np.ndarray:
+    """Make a mask a square as the cache makes its image: True where at least half of a pixel is.
+
+    Args:
+        mask: bool (H, W).
+        size: side of the result.
+        fit: as for the image; padding is False.
+
+    Returns:
+        bool (size, size).
+    """
+    levels = Image.fromarray(mask.astype(np.uint8) * 255)
+    return np.asarray(_square(levels, size, fit), dtype=np.uint8) >= 128
+
+
+def _square(image: Image.Image, size: int, fit: Fit) -> Image.Image:
+    if fit == "crop":
+        return ImageOps.fit(image, (size, size), _RESAMPLING)
+    if fit == "pad":
+        return ImageOps.pad(image, (size, size), _RESAMPLING, color=0)
+    return image.resize((size, size), _RESAMPLING)

@@ -1,0 +1,1 @@
+"""Which pixels are the subject: one file for each back end."""

@@ -1,0 +1,1 @@
+"""The store of masks, backgrounds and finished sets on disk."""

@@ -1,0 +1,144 @@
+"""What is in the store of generated images, and how it is made smaller. Light: imports no torch, no Pillow."""
+
+import shutil
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from tools.aga.store.pieces import ABOUT, KNOWN, PIECES, PLAN, SETS, STORE_LOCK, WORK, disk_usage
+from tools.files import read_json
+
+_PIECES = ("masks", "backgrounds", "sightings")
+
+
+@dataclass(frozen=True)
+class StoredSet:
+    """A set that is on disk."""
+
+    key: str
+    folder: Path
+    finished: bool
+    being_written: bool
+    images: int
+    """Synthetic images; of an unfinished set those that it is to have at most."""
+    bytes: int
+    """Of its own files: masks and backgrounds belong to all sets."""
+    used: float
+    """When it was last finished, used or worked at, in seconds since 1970."""
+    about: dict[str, Any]
+    """What its set.json says; empty for an unfinished set."""
+
+
+def list_sets(root: Path) -> list[StoredSet]:
+    """All sets, finished or not, those used last first."""
+    found = []
+    for folder in (root / SETS).glob("*/"):
+        about = read_json(folder / ABOUT)
+        expected = about or read_json(folder / WORK / PLAN) or {}
+        # Removed by another process meanwhile: it is no longer in the store.
+        with suppress(FileNotFoundError):
+            used = (folder / ABOUT if about else folder / WORK).stat().st_mtime
+            found.append(
+                StoredSet(
+                    key=folder.name,
+                    folder=folder,
+                    finished=about is not None,
+                    being_written=_is_locked(folder),
+                    images=expected.get("images", 0),
+                    bytes=disk_usage(folder),
+                    used=used,
+                    about=about or {},
+                )
+            )
+    return sorted(found, key=lambda each: (-each.used, each.key))
+
+
+def prune(root: Path, keep: Collection[str], down_to: int = 0) -> int:
+    """Remove sets, those not used for the longest time first, then masks and backgrounds that no set left refers to.
+
+    A set that is being written is never removed, and as long as there is one, no mask or background is. A finished
+    set that is removed can be made again, to the last byte.
+
+    Args:
+        root: folder of the store.
+        keep: keys of the sets that stay.
+        down_to: stop as soon as the store takes no more than this many bytes.
+
+    Returns:
+        The bytes that were freed.
+    """
+    if not root.is_dir():
+        return 0
+    before = taken = disk_usage(root)
+    with FileLock(root / STORE_LOCK):
+        stored = list_sets(root)
+        left = []
+        for each in reversed(stored):
+            if each.key in keep or each.being_written or taken <= down_to:
+                left.append(each)
+            else:
+                taken -= _remove(each.folder)
+        _forget_requests(root, {each.key for each in left})
+        if not any(each.being_written for each in left):
+            _prune_pieces(root, left, taken, down_to)
+    return before - disk_usage(root)
+
+
+def _prune_pieces(root: Path, left: list[StoredSet], taken: int, down_to: int) -> None:
+    referred: set[str] = set()
+    for each in left:
+        referred |= _references(each.folder)
+    unused = [
+        file
+        for kind in _PIECES
+        for file in (root / kind).glob("*/*")
+        if f"{file.parent.parent.name}/{file.parent.name}/{file.name}" not in referred
+    ]
+    for file in sorted(unused, key=lambda file: (file.stat().st_mtime, file.name)):
+        if taken <= down_to:
+            return
+        taken -= file.stat().st_size
+        file.unlink()
+
+
+def _references(folder: Path) -> set[str]:
+    """Masks, backgrounds and sightings that a set was made from, as paths within the store.
+
+    Of an unfinished set, what it has recorded so far.
+    """
+    finished = read_json(folder / PIECES)
+    if finished is not None:
+        return set(finished["pieces"])
+    records = [read_json(file) or {} for file in (folder / WORK).glob("*.json")]
+    return {piece for record in records for piece in record.get("pieces", ())}
+
+
+def _is_locked(folder: Path) -> bool:
+    lock = FileLock(f"{folder}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _remove(folder: Path) -> int:
+    """Remove a set, and return its bytes. Its set.json goes first: what is half removed is not finished."""
+    size = disk_usage(folder)
+    (folder / ABOUT).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    if not folder.exists():
+        Path(f"{folder}.lock").unlink(missing_ok=True)
+    return size - disk_usage(folder)
+
+
+def _forget_requests(root: Path, keys: set[str]) -> None:
+    for file in (root / KNOWN).glob("*.json"):
+        known = read_json(file)
+        if known is None or known.get("set") not in keys:
+            file.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""The decode-once cache: every distinct image decoded once, whatever splits are made of it."""

@@ -1,0 +1,146 @@
+"""What the bytes of each image are: their SHA-256, remembered, so that an unchanged file is read for it only once."""
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from tools.datasets.folder.source import FolderSource
+from tools.datasets.types import Source
+from tools.errors import AugurError
+
+_BATCH = 1_024
+"""Files that are remembered at once: each time waits for the disk, and what a kill makes unknown is at most this."""
+_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of one image: `sha256` (32 bytes), or the reason why they cannot be used."""
+
+    sha256: bytes | None
+    size: int
+    reason: str = ""
+
+
+class ContentIndex:
+    """A small sqlite file: (path, size, mtime, ctime) to SHA-256. Safe for several processes; only ever a memo.
+
+    Its folder must exist.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def contents(self, source: Source, files: Sequence[str]) -> Iterator[Content]:
+        """The content of each file, in order; unknown files are read in threads, a bounded number at a time.
+
+        Raises:
+            AugurError: the index itself cannot be used.
+        """
+        if not isinstance(source, FolderSource):
+            yield from (_hash_bytes(source, file) for file in files)
+            return
+        try:
+            with closing(self._connect()) as database, ThreadPoolExecutor(_THREADS) as threads:
+                remaining = iter(files)
+                while batch := list(islice(remaining, _BATCH)):
+                    yield from self._batch(database, threads, [source.path(file) for file in batch])
+        except sqlite3.Error as error:
+            raise AugurError(
+                f"the index of image hashes {self._file} cannot be used ({error}). It holds nothing that "
+                "cannot be made again: delete it, and run again."
+            ) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._file, timeout=60)
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS content "
+            "(path BLOB PRIMARY KEY, size INTEGER, mtime INTEGER, ctime INTEGER, sha256 BLOB) WITHOUT ROWID"
+        )
+        return database
+
+    def _batch(
+        self, database: sqlite3.Connection, threads: ThreadPoolExecutor, paths: list[Path]
+    ) -> Iterator[Content]:
+        # The state is taken before the file is read: a file that changes meanwhile no longer matches it.
+        states = [_state(path) for path in paths]
+        known = [self._known(database, path, state) for path, state in zip(paths, states, strict=True)]
+        unknown = [path for path, content in zip(paths, known, strict=True) if content is None]
+        hashed = dict(zip(unknown, threads.map(_hash_file, unknown), strict=True))
+        with database:
+            database.executemany(
+                "REPLACE INTO content VALUES (?, ?, ?, ?, ?)",
+                [
+                    (os.fsencode(path.absolute()), *state, hashed[path].sha256)
+                    for path, state in zip(paths, states, strict=True)
+                    if state is not None and path in hashed and hashed[path].sha256 is not None
+                ],
+            )
+        for path, content in zip(paths, known, strict=True):
+            yield content if content is not None else hashed[path]
+
+    @staticmethod
+    def _known(
+        database: sqlite3.Connection, path: Path, state: tuple[int, int, int] | None
+    ) -> Content | None:
+        if state is None:
+            return None
+        row = database.execute(
+            "SELECT sha256 FROM content WHERE path = ? AND size = ? AND mtime = ? AND ctime = ?",
+            (os.fsencode(path.absolute()), *state),
+        ).fetchone()
+        return Content(row[0], state[0]) if row else None
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    # The time of the last change of status tells a rewritten file even where its modification time was put back.
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _hash_file(path: Path) -> Content:
+    try:
+        with path.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").digest()
+            size = opened.tell()
+    except OSError as error:
+        return Content(None, 0, f"cannot be read: {error.strerror}")
+    return Content(digest, size) if size else Content(None, 0, "empty file")
+
+
+def _hash_bytes(source: Source, file: str) -> Content:
+    try:
+        data = source.read(file)
+    except OSError as error:
+        return Content(None, 0, f"cannot be read: {error.strerror or error}")
+    return Content(hashlib.sha256(data).digest(), len(data)) if data else Content(None, 0, "empty file")
+
+
+def identical_files(paths: Sequence[Path]) -> list[list[int]]:
+    """Positions of files with the same bytes, in lists of two or more.
+
+    Only files of equal size are read: a few on disk, not the whole data set.
+    """
+    by_size: dict[int, list[int]] = {}
+    for position, path in enumerate(paths):
+        state = _state(path)
+        if state is not None and state[0] > 0:
+            by_size.setdefault(state[0], []).append(position)
+    suspects = [position for same in by_size.values() if len(same) > 1 for position in same]
+    by_hash: dict[bytes, list[int]] = {}
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for position, content in zip(
+            suspects, threads.map(_hash_file, [paths[position] for position in suspects]), strict=True
+        ):
+            if content.sha256 is not None:
+                by_hash.setdefault(content.sha256, []).append(position)
+    return [same for same in by_hash.values() if len(same) > 1]

@@ -1,0 +1,149 @@
+"""The part of building a cache that takes time: decode every image once, in parallel, into files that survive a kill.
+
+Decoding processes write rows straight into the folder of pixels, so no pixel passes through a pipe and memory does
+not grow with the data set. After a kill the folder is taken up where its book ends.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from tools.datasets.cache.decode import UnreadableImage, decode
+from tools.datasets.cache.pixels import Decoding, PixelFolder, RowWriter
+from tools.datasets.splits.thumbnails import thumbnail
+from tools.datasets.types import Source
+from tools.errors import AugurError
+from tools.machine import usable_cores
+from tools.processes import WorkerDied, run_in_processes
+
+_CHUNK = 16
+"""Images of one task."""
+_IN_PROCESS = 8 * 2**20
+"""Bytes of encoded images below which starting processes takes longer than decoding in this one."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image and where its pixels belong."""
+
+    file: str
+    row: int
+    content: bytes
+    """SHA-256 of its bytes: another content than the one that was looked at before is refused."""
+    size: int
+    """Of the encoded image, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of decoding a row: the checksum of its pixels, or the reason why there are none."""
+
+    row: int
+    checksum: int
+    reason: str | None = None
+
+
+def stage(
+    folder: PixelFolder,
+    source: Source,
+    rows: Sequence[Row],
+    decoding: Decoding,
+    workers: int | None,
+    progress: Progress | None,
+) -> dict[int, str]:
+    """Decode `rows` into an allocated folder, but for those that are there already.
+
+    Args:
+        workers: decoding processes; all cores where None.
+        progress: called with (images done, images in all), from this process.
+
+    Returns:
+        The reason for each row whose image is unreadable. Its pixels are left zero.
+
+    Raises:
+        AugurError: the disk cannot be written, or a decoding process died.
+    """
+    book = folder.book("r+")
+    # Plain arrays over the same mapping: indexing a memmap costs twenty times as much.
+    there, checksums = np.asarray(book["there"]), np.asarray(book["checksum"])
+    todo = [row for row in rows if not there[row.row]]
+    finished = len(rows) - len(todo)
+    if progress is not None:
+        progress(finished, len(rows))
+    processes = min(workers or usable_cores(), -(-len(todo) // _CHUNK))
+    if sum(row.size for row in todo) < _IN_PROCESS:
+        processes = min(processes, 1)
+    unreadable: dict[int, str] = {}
+    for outcomes in _decode_all(_Task(source, folder, decoding), todo, processes):
+        for outcome in outcomes:
+            if outcome.reason is None:
+                checksums[outcome.row] = outcome.checksum
+                there[outcome.row] = 1
+            else:
+                unreadable[outcome.row] = outcome.reason
+        finished += len(outcomes)
+        if progress is not None:
+            progress(finished, len(rows))
+    return unreadable
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What a decoding process needs to know once."""
+
+    source: Source
+    folder: PixelFolder
+    decoding: Decoding
+
+
+def _decode_all(task: _Task, todo: list[Row], processes: int) -> Iterator[list[Outcome]]:
+    rows = iter(todo)
+    chunks = iter(lambda: list(islice(rows, _CHUNK)), [])
+    if processes <= 1:
+        with RowWriter(task.folder) as writer:
+            for chunk in chunks:
+                yield [_decode_row(task, writer, row) for row in chunk]
+        return
+    try:
+        yield from run_in_processes(_decode_in_worker, chunks, processes, _begin_worker, (task,))
+    except WorkerDied as died:
+        suspects = sorted(task.source.where(row.file) for chunk in died.in_flight for row in chunk)
+        raise AugurError(
+            "a process that decodes images died (out of memory, or a fault in the decoder). What it was given is "
+            f"among these {len(suspects)} files: {', '.join(suspects[:_CHUNK])}. Fewer processes "
+            "(--data.decode_workers) or a lower --data.max_pixels need less memory; what is decoded so far is kept."
+        ) from died
+
+
+def _decode_row(task: _Task, writer: RowWriter, row: Row) -> Outcome:
+    try:
+        data = task.source.read(row.file)
+    except OSError as error:
+        return Outcome(row.row, 0, f"cannot be read: {error.strerror}")
+    if hashlib.sha256(data).digest() != row.content:
+        return Outcome(row.row, 0, "changed while the data set was being read")
+    how = task.decoding
+    try:
+        pixels = decode(data, how.size, how.fit, how.max_pixels)
+    except UnreadableImage as error:
+        return Outcome(row.row, 0, str(error))
+    return Outcome(row.row, writer.write(row.row, pixels, thumbnail(pixels)))
+
+
+_worker: tuple[_Task, RowWriter] | None = None
+
+
+def _begin_worker(task: _Task) -> None:
+    global _worker
+    _worker = task, RowWriter(task.folder).__enter__()
+
+
+def _decode_in_worker(chunk: list[Row]) -> list[Outcome]:
+    assert _worker is not None
+    task, writer = _worker
+    return [_decode_row(task, writer, row) for row in chunk]

@@ -1,0 +1,252 @@
+"""A folder of decoded images: one row of pixels for each distinct content, whatever splits are made of them.
+
+    NAME-SIZEpx-KEY/       the key: SHA-256 over the contents in their order and the way of decoding
+      decoding.json        the way of decoding
+      pixels.npy           uint8 (N, S, S, 3), RGB
+      thumbnails.npy       uint8 (N, T, T), grey: what near-duplicates are found by
+      book.npy             of each row: SHA-256 of the encoded image, CRC-32 of the pixels, whether it is there
+      unreadable.json      row → why its image cannot be used; written last: with it, the folder is complete
+      used                 empty: its time says when the folder was last opened by a build or a check
+      alike.json           rows that show the same picture, once that was asked
+      views/               what studies open (`views.py`)
+
+While it is being filled the folder is called NAME-SIZEpx-KEY.partial. Pixels are written by `write`, never through a
+mapping: a full disk is then an error with a name, where a mapping would end the process.
+"""
+
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from tools.datasets.cache.decode import Fit
+from tools.datasets.splits.thumbnails import THUMB
+from tools.errors import AugurError, DataError
+from tools.files import allocate_array, sync, write_json
+
+FORMAT = 2
+"""Raised whenever the files, or the pixels that decoding makes, change their meaning."""
+
+USED = "used"
+
+_BOOK = np.dtype([("content", "u1", (32,)), ("checksum", "<u4"), ("there", "u1")])
+_THREADS = 8
+_CHECKED_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How encoded images become pixels: caches of the same decoding can lend each other rows."""
+
+    size: int
+    fit: Fit
+    max_pixels: int
+    format: int = FORMAT
+
+
+class PixelFolder:
+    """A complete or growing folder of pixels. Cheap to open and to pickle (by its path)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PixelFolder, (self.folder,)
+
+    @property
+    def pixels(self) -> Path:
+        """Where the rows of pixels are."""
+        return self.folder / "pixels.npy"
+
+    @property
+    def thumbnails(self) -> Path:
+        """Where the rows of thumbnails are."""
+        return self.folder / "thumbnails.npy"
+
+    def book(self, mode: str = "r") -> np.memmap:
+        """The rows' contents and checksums; 'r+' to write them."""
+        return _opened(self.folder / "book.npy", mode)
+
+    def unreadable(self) -> dict[int, str]:
+        """Row → why its image cannot be used."""
+        return {int(row): reason for row, reason in read_part(self.folder / "unreadable.json").items()}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every readable image is there."""
+        return (self.folder / "unreadable.json").is_file()
+
+    def complete(self, unreadable: Mapping[int, str]) -> None:
+        """Say that every image is there but these."""
+        for file in (self.pixels, self.thumbnails, self.folder / "book.npy"):
+            sync(file)
+        write_json(self.folder / "unreadable.json", {str(row): reason for row, reason in unreadable.items()})
+
+    def allocate(self, contents: Sequence[bytes], decoding: Decoding) -> None:
+        """Make the files at their full size, where an earlier, interrupted call has not.
+
+        Raises:
+            AugurError: the disk is too small or cannot be written.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        count, size = len(contents), decoding.size
+        needed = 0 if self.pixels.exists() else count * (size * size * 3 + THUMB * THUMB)
+        free = shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise AugurError(
+                f"the decoded images need {needed / 2**20:.0f} MiB, but {self.folder} has {free / 2**20:.0f} MiB free. "
+                "Free some space (`agent cache` lists what is there), choose another runs directory, or a smaller "
+                "image size."
+            )
+        try:
+            write_json(self.folder / "decoding.json", asdict(decoding))
+            allocate_array(self.folder / "book.npy", (count,), _BOOK)
+            allocate_array(self.thumbnails, (count, THUMB, THUMB), np.dtype("u1"))
+            allocate_array(self.pixels, (count, size, size, 3), np.dtype("u1"))
+        except OSError as error:
+            raise AugurError(
+                f"{needed / 2**20:.0f} MiB for the decoded images cannot be set up in {self.folder}: {error.strerror}"
+            ) from error
+        if count:
+            self.book("r+")["content"] = np.frombuffer(b"".join(contents), np.uint8).reshape(count, 32)
+
+    def damaged(self, rows: np.ndarray) -> list[int]:
+        """Those of `rows` whose pixels are not what was written. Reads them all; memory stays flat.
+
+        Raises:
+            DataError: the files are not even of the right size.
+        """
+        book = self.book()
+        pixels = _opened(self.pixels, "r")
+        if len(pixels) != len(book) or len(_opened(self.thumbnails, "r")) != len(book):
+            raise DataError(f"{self.folder} holds {len(pixels)} rows of pixels for {len(book)} images")
+        checksums, row_bytes, start = (
+            np.array(book["checksum"]),
+            int(np.prod(pixels.shape[1:])),
+            pixels.offset,
+        )
+
+        def check(some: np.ndarray) -> list[int]:
+            with self.pixels.open("rb", buffering=0) as opened:
+                return [
+                    int(row)
+                    for row in some
+                    if zlib.crc32(os.pread(opened.fileno(), row_bytes, start + int(row) * row_bytes))
+                    != checksums[row]
+                ]
+
+        parts = np.array_split(rows, max(1, len(rows) // _CHECKED_AT_ONCE))
+        with ThreadPoolExecutor(_THREADS) as threads:
+            return [row for bad in threads.map(check, parts) for row in bad]
+
+    def borrow(self, others: Sequence["PixelFolder"]) -> int:
+        """Take over rows that other folders of the same decoding hold already; how many.
+
+        A row that is damaged there is not taken.
+        """
+        book = self.book("r+")
+        missing = {bytes(book["content"][row]): int(row) for row in np.flatnonzero(book["there"] == 0)}
+        taken = 0
+        for other in others:
+            if not missing:
+                break
+            taken += self._borrow(other, book, missing)
+        return taken
+
+    def _borrow(self, other: "PixelFolder", book: np.memmap, missing: dict[bytes, int]) -> int:
+        try:
+            theirs = other.book()
+            pixels, thumbnails = _opened(other.pixels, "r"), _opened(other.thumbnails, "r")
+        except DataError:
+            return 0
+        if pixels.shape[1:] != _opened(self.pixels, "r").shape[1:]:
+            return 0
+        taken = 0
+        with RowWriter(self) as writer:
+            for row in np.flatnonzero(theirs["there"][: len(pixels)]).tolist():
+                mine = missing.get(bytes(theirs["content"][row]))
+                if mine is None:
+                    continue
+                copied = np.array(pixels[row])
+                if zlib.crc32(copied.tobytes()) != theirs["checksum"][row]:
+                    continue
+                book["checksum"][mine] = writer.write(mine, copied, np.array(thumbnails[row]))
+                book["there"][mine] = 1
+                del missing[bytes(theirs["content"][row])]
+                taken += 1
+        return taken
+
+
+class RowWriter:
+    """Writes rows of pixels and thumbnails into their places, from whichever process it is opened in."""
+
+    def __init__(self, folder: PixelFolder) -> None:
+        self._folder = folder
+        self._opened: list[tuple[BinaryIO, int]] = []
+
+    def __enter__(self) -> "RowWriter":
+        for file in (self._folder.pixels, self._folder.thumbnails):
+            self._opened.append((file.open("r+b", buffering=0), _opened(file, "r").offset))
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        for opened, _start in self._opened:
+            opened.close()
+
+    def write(self, row: int, pixels: np.ndarray, thumbnail: np.ndarray) -> int:
+        """Put one image into its row; the checksum of its pixels.
+
+        Raises:
+            AugurError: the disk is full, or cannot be written.
+        """
+        try:
+            for (opened, start), values in zip(self._opened, (pixels, thumbnail), strict=True):
+                data = values.tobytes()
+                if os.pwrite(opened.fileno(), data, start + row * len(data)) != len(data):
+                    raise OSError(28, "No space left on device")
+        except OSError as error:
+            raise AugurError(
+                f"the decoded images cannot be written to {self._folder.folder} ({error.strerror}). What is decoded "
+                "so far is kept: make room, and run again."
+            ) from error
+        return zlib.crc32(pixels.tobytes())
+
+
+def _opened(file: Path, mode: Any) -> np.memmap:
+    try:
+        opened = np.lib.format.open_memmap(file, mode=mode)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} is missing or damaged ({error})") from error
+    if not isinstance(opened, np.memmap):
+        raise DataError(f"{file} holds no array")
+    return opened
+
+
+def read_part(file: Path) -> dict[str, Any]:
+    """What is in one of a cache's JSON files.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{file.parent} is not a finished cache of a data set ({file.name} is missing)"
+        ) from error
+    except ValueError as error:
+        raise DataError(f"{file} is damaged ({error}): delete {file.parent}, and it is made again") from error
+
+
+def pixel_folders(root: Path, name: str = "*") -> Iterator[PixelFolder]:
+    """The folders of pixels below the folder of all caches, growing ones too, in the order of their names."""
+    for each in sorted(root.glob(f"{name}px-*")):
+        if (each / "decoding.json").is_file():
+            yield PixelFolder(each)

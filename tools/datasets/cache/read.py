@@ -1,0 +1,183 @@
+"""A finished cache: the decoded images of a data set, as trials read them. Cheap to open; imports no torch.
+
+What is opened is a view: which rows of a folder of pixels (`pixels.py`) are in which split. Views with other splits,
+folds or fewer labels share the pixels. A finished view never changes, but for the words about it (`about.json`).
+
+    NAME-SIZEpx-KEY/views/KEY/
+      about.json           the card and the notes
+      meta.json            fingerprint, size, counts, skipped files
+      train.json           rows, labels, files, groups of the split; likewise validation.json
+      test.json            touched by `open_test` only: without it, nothing says which rows are test images
+      splits.csv           file, label, split, group of every image, to be published with a study
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, SupportsIndex
+
+import numpy as np
+
+from tools.datasets.cache.pixels import FORMAT, PixelFolder, read_part
+from tools.datasets.types import Card, Split
+from tools.errors import AugurError, DataError
+
+
+class SealedTestError(AugurError):
+    """The test split was asked for by a way that is open during the search."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was left out, and why."""
+
+    file: str
+    reason: str
+
+
+class Rows:
+    """Images of one split: some rows of a file of pixels that every process maps, and none copies.
+
+    Indexed like an array uint8 (N, S, S, 3); what comes out of an array of indices or a slice is a copy.
+    """
+
+    def __init__(self, file: Path, rows: np.ndarray) -> None:
+        """`rows`: as below."""
+        try:
+            mapped = np.load(file, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"the decoded images {file} cannot be opened ({error}): delete {file.parent}, and they are made again"
+            ) from error
+        if len(rows) and int(rows.max()) >= len(mapped):
+            raise DataError(
+                f"{file} holds {len(mapped)} images, fewer than its views name: delete {file.parent}, and they are "
+                "made again"
+            )
+        self._file, self._offset = file, mapped.offset
+        self._pixels = np.asarray(mapped)
+        self.rows = rows
+        """int64 (N,), places in the file."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, S, S, 3)."""
+        return len(self.rows), *self._pixels.shape[1:]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """uint8."""
+        return self._pixels.dtype
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: SupportsIndex | slice | Sequence[int] | np.ndarray) -> np.ndarray:
+        return self._pixels[self.rows[index]]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[index] for index in range(len(self)))
+
+    def read(self, index: int) -> np.ndarray:
+        """One image, uint8 (S, S, 3), by reading the file.
+
+        Once seen, mapped pages count as this process's memory for as long as it lives.
+        """
+        shape = self._pixels.shape[1:]
+        count = int(np.prod(shape))
+        start = self._offset + int(self.rows[index]) * count
+        return np.fromfile(self._file, np.uint8, count, offset=start).reshape(shape)
+
+
+@dataclass(frozen=True)
+class SplitView:
+    """One split. Pickles as its place on disk, never as pixels."""
+
+    folder: Path
+    name: Split
+    images: Rows
+    """uint8 (N, S, S, 3), RGB, read-only."""
+    labels: np.ndarray
+    """int64 (N,), index into the card's classes."""
+    files: list[str]
+    groups: list[str]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _open_split, (self.folder, self.name)
+
+
+class CachedDataset:
+    """A finished cache. Cheap to open and to pickle (by its folder)."""
+
+    def __init__(self, folder: Path) -> None:
+        meta = read_part(folder / "meta.json")
+        if meta.get("format") != FORMAT:
+            raise DataError(
+                f"{folder} was written in format {meta.get('format')}, this version reads {FORMAT}: delete the "
+                "folder, and it is made again from the images"
+            )
+        about = read_part(folder / "about.json")
+        self.folder = folder
+        self.fingerprint: str = meta["fingerprint"]
+        """Hex SHA-256 over what trials can depend on: contents, labels, splits, groups, classes, size, fit."""
+        self.image_size: int = meta["image_size"]
+        self.skipped = tuple(Skipped(**each) for each in meta["skipped"])
+        self.card = _card_from(about["card"])
+        self.notes: tuple[str, ...] = tuple(about["notes"])
+        """What was found and done while opening and building, for the user to see."""
+        self._class_counts: dict[str, dict[str, int]] = meta["class_counts"]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open_cache, (self.folder,)
+
+    @property
+    def splits_file(self) -> Path:
+        """The table of all images with their splits (`split_file.py`), to be copied, not read, by a study."""
+        return self.folder / "splits.csv"
+
+    def class_counts(self, split: Split) -> dict[str, int]:
+        """Images of each class. Also for test: the counts are kept apart from the sealed file."""
+        return dict(self._class_counts[split])
+
+    def split(self, name: Literal["train", "validation", "test"]) -> SplitView:
+        """The training or validation images.
+
+        Raises:
+            SealedTestError: for 'test', which only `open_test` opens.
+        """
+        if name == "test":
+            raise SealedTestError(
+                "the test split stays sealed during the search; the final comparison opens it by open_test()"
+            )
+        return _open_split(self.folder, name)
+
+    def open_test(self) -> SplitView:
+        """The test images. To be called once, when nothing will be chosen any more."""
+        return _open_split(self.folder, "test")
+
+
+def open_cache(folder: Path) -> CachedDataset:
+    """Open a finished cache from its folder.
+
+    Raises:
+        DataError: there is none, it is not finished, or it was written by another version.
+    """
+    return CachedDataset(Path(folder))
+
+
+def _open_split(folder: Path, name: Split) -> SplitView:
+    found = read_part(folder / f"{name}.json")
+    images = Rows(PixelFolder(folder.parent.parent).pixels, np.asarray(found["rows"], dtype=np.int64))
+    labels = np.asarray(found["labels"], dtype=np.int64)
+    labels.flags.writeable = False
+    return SplitView(folder, name, images, labels, found["files"], found["groups"])
+
+
+def _card_from(data: dict[str, Any]) -> Card:
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+    }
+    return Card(**fields)

@@ -1,0 +1,130 @@
+"""Write a view: which rows of a folder of pixels are in which split (`cached.py` reads it)."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tools.datasets.cache.pixels import FORMAT, Decoding, read_part
+from tools.datasets.cache.read import Skipped
+from tools.datasets.splits.split_file import NAME as SPLITS_FILE
+from tools.datasets.splits.split_file import write_splits
+from tools.datasets.types import SPLITS, Card, Record, Split
+from tools.errors import DataError
+from tools.files import sync, write_json
+
+
+@dataclass(frozen=True)
+class View:
+    """What a view holds. `rows` and `contents` (SHA-256) go with `records`, which are in their final order."""
+
+    card: Card
+    records: Sequence[Record]
+    rows: Sequence[int]
+    contents: Sequence[bytes]
+    skipped: Sequence[Skipped]
+    notes: Sequence[str]
+
+
+def write_view(parent: Path, view: View, decoding: Decoding, gaps: set[tuple[Split, int]]) -> Path:
+    """Write the view below `parent`, where it is not there yet; its folder.
+
+    Args:
+        parent: the folder of the pixels.
+        view: what it holds.
+        decoding: how the pixels were made.
+        gaps: splits that were published without images of some class (its label).
+
+    Raises:
+        DataError: a class has no image in a split that should have some.
+    """
+    fingerprint = _fingerprint(view, decoding)
+    names = [(each.file, each.group) for each in view.records]
+    key = _digest([fingerprint, names, [asdict(each) for each in view.skipped]])
+    folder = parent / "views" / key[:16]
+    if not folder.exists():
+        counts = count_classes(view, gaps)
+        partial = folder.with_name(f"{folder.name}.writing")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for split in SPLITS:
+            its = [at for at, record in enumerate(view.records) if record.split == split]
+            write_json(
+                partial / f"{split}.json",
+                {
+                    "rows": [view.rows[at] for at in its],
+                    "labels": [view.records[at].label for at in its],
+                    "files": [view.records[at].file for at in its],
+                    "groups": [view.records[at].group for at in its],
+                },
+            )
+        write_splits(partial / SPLITS_FILE, view.records, view.card.classes)
+        sync(partial / SPLITS_FILE)
+        write_json(
+            partial / "meta.json",
+            {
+                "format": FORMAT,
+                "fingerprint": fingerprint,
+                "image_size": decoding.size,
+                "class_counts": counts,
+                "skipped": [asdict(each) for each in view.skipped],
+            },
+        )
+        _write_about(partial, view)
+        os.replace(partial, folder)
+    _write_about(folder, view)
+    return folder
+
+
+def _fingerprint(view: View, decoding: Decoding) -> str:
+    """Names the data as trials see it: files may be renamed and groups be called otherwise without changing it."""
+    digest = hashlib.sha256()
+    _feed(digest, FORMAT, decoding.size, decoding.fit, view.card.classes)
+    numbers: dict[str, int] = {}
+    for record, content in zip(view.records, view.contents, strict=True):
+        group = numbers.setdefault(record.group, len(numbers))
+        _feed(digest, content.hex(), record.label, record.split, group)
+    return digest.hexdigest()
+
+
+def _feed(digest: "hashlib._Hash", *values: object) -> None:
+    digest.update(json.dumps(values).encode() + b"\n")
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
+
+def count_classes(view: View, gaps: set[tuple[Split, int]]) -> dict[Split, dict[str, int]]:
+    """Images of each class in each split.
+
+    Raises:
+        DataError: as in `write_view`.
+    """
+    classes = view.card.classes
+    counts: dict[Split, dict[str, int]] = {split: dict.fromkeys(classes, 0) for split in SPLITS}
+    for record in view.records:
+        counts[record.split][classes[record.label]] += 1
+    empty = [
+        f"{name} in {split}"
+        for split in SPLITS
+        for label, name in enumerate(classes)
+        if counts[split][name] == 0 and (split, label) not in gaps
+    ]
+    if empty:
+        left = f" after {len(view.skipped)} unreadable files were skipped" if view.skipped else ""
+        raise DataError(
+            f"no usable image of class {', '.join(empty)} in {view.card.name}{left}. Every class needs at least one "
+            "image in each split."
+        )
+    return counts
+
+
+def _write_about(folder: Path, view: View) -> None:
+    about = json.loads(json.dumps({"card": asdict(view.card), "notes": list(view.notes)}))
+    file = folder / "about.json"
+    if not file.exists() or read_part(file) != about:
+        write_json(file, about)

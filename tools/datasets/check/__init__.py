@@ -1,0 +1,1 @@
+"""Inspecting a data set before anything is trained on it."""

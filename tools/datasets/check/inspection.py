@@ -1,0 +1,76 @@
+"""Look at every image of a data set, stopping at nothing: what is unreadable, what is there twice, and what a study
+would make of it. `check.py` judges it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tools.datasets.cache.build import decoded, divide, published_gaps
+from tools.datasets.cache.decode_all import Progress
+from tools.datasets.cache.read import Skipped
+from tools.datasets.cache.views import View, count_classes
+from tools.datasets.config import DataConfig
+from tools.datasets.splits.leaks import Pair
+from tools.datasets.types import Dataset, Record
+from tools.errors import AugurError
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found in a data set."""
+
+    published: Dataset
+    usable: Sequence[Record]
+    """Records whose images are readable, in the splits they were published with."""
+    skipped: Sequence[Skipped]
+    pairs: Sequence[Pair]
+    """Those of `usable` (by position) that show the same picture, whatever their splits."""
+    division: View | None
+    """The splits that a study would use, with leaks dropped; None where there can be no study."""
+    refusal: str
+    """Why there can be none; '' where there can, and where the data set is published for tests only."""
+    pixels: Path
+    """The folder of decoded images, whose rows `division` names."""
+
+
+def inspect(
+    published: Dataset,
+    config: DataConfig,
+    image_size: int,
+    root: Path,
+    progress: Progress | None = None,
+) -> Inspection:
+    """Decode every image, or open what was decoded before, and look for what is alike.
+
+    Neither an unreadable image nor a leak stops it. Its pixels are those that a study with these settings uses.
+
+    Args:
+        published: as `open_published` returns it.
+        config: everything that decides how images are decoded and divided.
+        image_size: side of the decoded images in pixels.
+        root: folder of all caches.
+        progress: called with (images done, images in all).
+
+    Raises:
+        AugurError: the disk is full or cannot be written, or a decoding process died.
+    """
+    lenient = config.model_copy(update={"on_corrupt": "skip", "on_leak": "drop"})
+    division, refusal = None, ""
+    with decoded(published, lenient, image_size, root, progress) as found:
+        if published.shift_of is None:
+            try:
+                asked = replace(published, published=published)
+                division = divide(found.usable, asked, found.pairs, found.plan, lenient)
+                division = replace(division, skipped=found.skipped)
+                count_classes(division, published_gaps(published, config))
+            except AugurError as error:
+                division, refusal = None, str(error)
+        return Inspection(
+            published,
+            found.usable.records,
+            found.skipped,
+            found.pairs,
+            division,
+            refusal,
+            found.folder,
+        )

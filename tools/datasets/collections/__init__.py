@@ -1,0 +1,1 @@
+"""Data sets that come by the name of a collection: torchvision, Hugging Face, MedMNIST."""

@@ -1,0 +1,1 @@
+"""Data sets in the user's own folders."""

@@ -1,0 +1,1 @@
+"""Published data sets known by name: one file each."""

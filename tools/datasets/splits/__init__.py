@@ -1,0 +1,1 @@
+"""Which image is in which split, and guarding that no image is in two."""

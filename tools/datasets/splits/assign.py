@@ -1,0 +1,164 @@
+"""Which image is in which split, for good: as published, carved, by folds, or from a file; then the few labels.
+
+Everything here is decided by names, labels, groups and a seed, never by pixels; images that are alike come in as
+`alike`, and stay together in whatever is made here.
+"""
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tools.datasets.config import DataConfig
+from tools.datasets.folder.source import FolderSource
+from tools.datasets.splits.carve import carve_splits, fold_splits
+from tools.datasets.splits.leaks import clear_groups
+from tools.datasets.splits.split_file import read_splits
+from tools.datasets.types import SPLITS, Dataset, Record, Split
+from tools.errors import ConfigurationError, DataError
+
+
+def settle(dataset: Dataset, config: DataConfig, alike: Sequence[Sequence[int]] = ()) -> Dataset:
+    """The data set with the splits that are used.
+
+    Args:
+        dataset: as its adapter opens it, with published splits or none.
+        config: `splits`, `fold`, `validation_fraction`, `test_fraction`, `split_seed`, `fraction` and `per_class`.
+        alike: positions of records that show the same image; they get one split where splits are made here.
+
+    Raises:
+        DataError: a class is too small, the file of splits does not fit, or a group is in two splits (unless such
+            images are to be dropped or moved).
+        ConfigurationError: a setting does not go with the data set.
+    """
+    if dataset.shift_of is not None:
+        raise ConfigurationError(
+            f"{dataset.card.name} has a test split only: it tests classifiers of {dataset.shift_of}, and none can be "
+            f"trained on it. Use --dataset {dataset.shift_of}."
+        )
+    notes: list[str] = []
+    records = list(dataset.records)
+    if config.splits is not None:
+        records, note = read_splits(config.splits, records)
+        notes.append(note)
+    place = dataset.source.root if isinstance(dataset.source, FolderSource) else dataset.card.name
+    records, said = clear_groups(records, config.on_leak, str(place))
+    notes += said
+    if config.splits is None:
+        divided: set[Split] = {"train"} if config.fold is None else {"train", "validation"}
+        if dataset.missing or config.fold is not None:
+            records = _join(
+                records, [same for same in alike if {records[at].split for at in same} <= divided]
+            )
+        test: list[Split] = [split for split in dataset.missing if split == "test"]
+        validation: list[Split] = [split for split in dataset.missing if split == "validation"]
+        if config.fold is None:
+            records, note = _carve(dataset, records, [*validation, *test], config)
+            notes += note
+        else:
+            records, note = _carve(dataset, records, test, config)
+            notes += note
+            records, note = _fold(dataset, records, config)
+            notes.append(note)
+    records, few = _few_labels(dataset, records, config)
+    notes += few
+    return replace(dataset, records=tuple(records), notes=(*dataset.notes, *notes), published=dataset)
+
+
+def _join(records: list[Record], alike: Sequence[Sequence[int]]) -> list[Record]:
+    """Groups joined wherever they share an image."""
+    parent: dict[str, str] = {}
+
+    def root(group: str) -> str:
+        while group in parent:
+            group = parent[group]
+        return group
+
+    for same in alike:
+        one, *others = sorted({root(records[position].group) for position in same})
+        parent.update(dict.fromkeys(others, one))
+    return [replace(record, group=root(record.group)) for record in records] if parent else records
+
+
+def _carve(
+    dataset: Dataset, records: list[Record], missing: Sequence[Split], config: DataConfig
+) -> tuple[list[Record], list[str]]:
+    if not missing:
+        return records, []
+    pool = [position for position, record in enumerate(records) if record.split == "train"]
+    sizes: dict[Split, float] = {"validation": config.validation_fraction, "test": config.test_fraction}
+    parts = carve_splits(
+        [records[position].label for position in pool],
+        [records[position].group for position in pool],
+        sizes["validation"] if "validation" in missing else 0,
+        sizes["test"] if "test" in missing else 0,
+        config.split_seed,
+        dataset.card.classes,
+    )
+    for position, part in zip(pool, parts, strict=True):
+        records[position] = replace(records[position], split=part)
+    named = " and ".join(f"{split} ({sizes[split]:.0%})" for split in SPLITS if split in missing)
+    return records, [
+        f"{named} carved from {len(pool)} images, stratified by class, groups kept together, split seed "
+        f"{config.split_seed}"
+    ]
+
+
+def _fold(dataset: Dataset, records: list[Record], config: DataConfig) -> tuple[list[Record], str]:
+    assert config.fold is not None
+    part, parts = map(int, config.fold.split("/"))
+    pool = [position for position, record in enumerate(records) if record.split != "test"]
+    if len(dataset.folds) == parts:
+        chosen = dataset.folds[part - 1]
+        held = [records[position].file in chosen for position in pool]
+        how = "as published"
+    else:
+        held = fold_splits(
+            [records[position].label for position in pool],
+            [records[position].group for position in pool],
+            part,
+            parts,
+            config.split_seed,
+            dataset.card.classes,
+        )
+        how = f"stratified by class, groups kept together, split seed {config.split_seed}"
+    for position, validation in zip(pool, held, strict=True):
+        records[position] = replace(records[position], split="validation" if validation else "train")
+    return records, (
+        f"fold {part} of {parts}: {sum(held)} of {len(pool)} images are validation ({how}); the test split is the "
+        "same in every fold"
+    )
+
+
+def _few_labels(
+    dataset: Dataset, records: list[Record], config: DataConfig
+) -> tuple[list[Record], list[str]]:
+    """Of each class the first training images in an order that the seed decides: fewer are always within more."""
+    if config.fraction is None and config.per_class is None:
+        return records, []
+    seed = config.split_seed
+
+    def rank(position: int) -> tuple[bytes, bytes]:
+        record = records[position]
+        return _hash(seed, record.group), _hash(seed, record.file)
+
+    train = [position for position, record in enumerate(records) if record.split == "train"]
+    kept: set[int] = set()
+    for label, name in enumerate(dataset.card.classes):
+        its = sorted((position for position in train if records[position].label == label), key=rank)
+        if config.per_class is not None and len(its) < config.per_class:
+            raise DataError(
+                f"data.per_class is {config.per_class}, but class {name!r} has only {len(its)} training images: ask "
+                f"for at most {min(Counter(records[position].label for position in train).values())}"
+            )
+        kept.update(its[: config.per_class or math.ceil((config.fraction or 1) * len(its))])
+    few = [record for position, record in enumerate(records) if record.split != "train" or position in kept]
+    wish = f"{config.per_class} of each class" if config.per_class else f"{config.fraction:g} of each class"
+    return few, [
+        f"few labels: {len(kept)} of {len(train)} training images are used ({wish}, split seed {seed})"
+    ]
+
+
+def _hash(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"{seed}\0{name}".encode()).digest()
