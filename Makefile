@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null || echo .bootstrap/bin/uv)
 
-.PHONY: help setup demo test test-slow test-gpu lint format bench clean
+.PHONY: help setup install demo test test-slow test-gpu lint format bench clean
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -28,6 +28,9 @@ else
 		--exclude-newer-package torchvision=false --group dev --editable .
 endif
 	@touch $@
+
+install: $(filter .bootstrap/bin/uv,$(UV)) ## install the command agent (and augur) for this user, in an environment of its own
+	$(UV) tool install --python $(PYTHON) --overrides packaging/overrides.txt $(if $(TORCH),--torch-backend $(TORCH)) .
 
 demo: setup ## run the main job end to end on the embedded data set (no key, no GPU, under 3 minutes)
 	$(BIN)/agent run --dataset demo
