@@ -1,6 +1,5 @@
 """Synthetic images in a study: whether proposals may ask for them, and the set that a proposal asks for."""
 
-import gc
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,8 +13,9 @@ from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.making.sources import training_sources
 from tools.aga.pipeline import GeneratedSet, Progress, Tools, generate
 from tools.aga.types import Box
-from tools.datasets.cache.build import CachedDataset
+from tools.datasets.cache.read import CachedDataset
 from tools.datasets.types import Card, Dataset
+from tools.machine import free_memory
 from tools.training.synthetic import Synthetic
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ class Synthesis:
                     data.fingerprint,
                     self._on_progress,
                 )
-            _empty_caches()
+            if "torch" in sys.modules:  # the memory of models that are no longer used, for the trials
+                free_memory()
         return self._sets[name]
 
     def sheet(self, prompts: PromptSet, path: Path) -> None:
@@ -144,14 +145,6 @@ def _held(tools: Tools, stack: ExitStack) -> Tools:
         if close := getattr(tool, "close", None):
             stack.callback(close)
     return tools
-
-
-def _empty_caches() -> None:
-    """Give the memory of models that are no longer used back to the GPU, for the trials."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        gc.collect()
-        torch.cuda.empty_cache()
 
 
 def caption_model(config: StudyConfig) -> LLMConfig:

@@ -61,3 +61,13 @@ def resolve_recipe(config: TrainingConfig) -> Recipe:
     return RECIPES[config.recipe].model_copy(
         update={**chosen, "selection": config.selection, "amp": config.amp}
     )
+
+
+def describe_recipe(recipe: Recipe) -> str:
+    """The recipe in one line."""
+    schedule = f"step {recipe.step_size}×{recipe.gamma:g}" if recipe.schedule == "step" else "cosine"
+    return (
+        f"{recipe.name}: {recipe.epochs} epochs, batch {recipe.batch_size}, {recipe.optimizer} "
+        f"lr {recipe.learning_rate:g}, {schedule}, weight decay {recipe.weight_decay:g}, "
+        f"label smoothing {recipe.label_smoothing:g}"
+    )

@@ -1,22 +1,17 @@
-"""The end of a study: extra seeds for the best, one choice on validation, the test set opened once, the report.
+"""What a study ends with: the comparison on the test set, the report, the policy as code, the words on the terminal."""
 
-The only code of the loop that asks for the test split.
-"""
-
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
-import numpy as np
-
-from agent.context import REFERENCE, Context, describe_recipe
-from agent.memory import Candidate
+from agent.context import Context
+from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.history import IterationRecord
 from agent.memory.ledger import describe
 from agent.screen.rows import verdict
 from agent.screen.terminal import FinalRow
-from agent.steps.shifts import Shift, test_on
-from agent.steps.trials import train_candidates
+from agent.steps.choosing import BACKGROUNDS_ONLY, POLICY_ONLY
+from agent.steps.judging import log_spending
+from agent.steps.shifts import Shift
+from agent.steps.testing import Validation
 from evaluators.report.report import (
     Comparison,
     IterationLine,
@@ -30,116 +25,13 @@ from evaluators.report.report import (
     write_markdown,
 )
 from tools.policy.export import as_python
-
-POLICY_ONLY, BACKGROUNDS_ONLY = "policy only", "backgrounds only"
-
-
-def finish(context: Context, why_stopped: str) -> str:
-    """Run the end of the study; the name of the chosen candidate, or '' where no proposal finished a trial."""
-    finalists = context.finalists()
-    contenders = [context.reference(), *context.baselines(), *finalists]
-    _train_extra_seeds(context, contenders)
-    validation = {c.name: context.accuracies(c, "final") for c in contenders}
-    for contender in contenders:
-        context.judge(contender, "final")
-    chosen = choose(finalists, validation)
-    tested = [c for c in contenders if (c not in finalists or c == chosen) and validation[c.name]]
-    seeds = sorted({seed for c in tested for seed in validation[c.name]})
-    train_candidates(context, tested, seeds, "final", "weights that an earlier study dropped", testable=True)
-    if parts := ablations(chosen):
-        train_candidates(context, parts, seeds, "final", "what each part of the choice does", testable=True)
-        for part in parts:
-            validation[part.name] = context.accuracies(part, "final")
-            context.judge(part, "final")
-        contenders += parts
-        tested += [part for part in parts if validation[part.name]]
-    scores = _open_test(context, tested, validation)
-    test = context.data.open_test()
-    comparisons = _compare(context, contenders, chosen, validation, scores, test.groups)
-    shifts = [_shifted(context, shift, tested, chosen, validation) for shift in context.shifts]
-    report = _report(context, comparisons, chosen, scores, why_stopped, shifts)
-    _publish(context, report, chosen)
-    context.prune_weights(tested)
-    return chosen.name if chosen else ""
+from tools.training.recipes import describe_recipe
 
 
-def choose(finalists: Sequence[Candidate], validation: Mapping[str, Mapping[int, float]]) -> Candidate | None:
-    """The finalist with the best mean validation accuracy over the seeds that all finalists finished.
-
-    Finalists are held against each other on equal seeds; the earlier one wins a tie. One that finished no seed is out.
-    """
-    running = [c for c in finalists if validation[c.name]]
-    if not running:
-        return None
-    common = set.intersection(*(set(validation[c.name]) for c in running))
-
-    def mean(candidate: Candidate) -> float:
-        seeds = common or set(validation[candidate.name])
-        return sum(validation[candidate.name][seed] for seed in seeds) / len(seeds)
-
-    return max(running, key=mean)
-
-
-def ablations(chosen: Candidate | None) -> list[Candidate]:
-    """The chosen proposal's policy alone and its backgrounds alone, where it has both."""
-    if chosen is None or not chosen.proposal.backgrounds:
-        return []
-    why = "A part of the chosen proposal, to see what it does alone."
-    parts = {
-        POLICY_ONLY: chosen.proposal.model_copy(update={"backgrounds": [], "hypothesis": why}),
-        BACKGROUNDS_ONLY: chosen.proposal.model_copy(update={"policy": [], "hypothesis": why}),
-    }
-    return [Candidate(name, 0, chosen.arm, proposal) for name, proposal in parts.items()]
-
-
-def _train_extra_seeds(context: Context, contenders: Sequence[Candidate]) -> None:
-    """All contenders under the final seeds; one seed after the other where a budget may cut that short."""
-    seeds = context.seeds(max(context.config.search.final_seeds, context.config.search.seeds))
-    limited = any(value is not None for value in context.config.budget.model_dump().values())
-    for chunk in [[seed] for seed in seeds] if limited else [seeds]:
-        if cut := train_candidates(context, contenders, chunk, "final", "extra seeds for the best"):
-            context.terminal.note(f"The finish is cut short: {cut}.")
-            # What was trained before counts: it is found again without training.
-            return
-
-
-def _open_test(
-    context: Context, candidates: Sequence[Candidate], validation: Mapping[str, Mapping[int, float]]
-) -> dict[str, TestScores]:
-    """Test scores of every candidate, under every seed that it finished."""
-    specs = {
-        c.name: [spec for spec in context.specs(c, sorted(validation[c.name])) if context.testable(spec.key)]
-        for c in candidates
-    }
-    context.terminal.note("The choice is made on validation; the sealed test set is opened now.")
-    context.tracking.log_study({}, tags={"test_opened": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
-    wanted = [spec for group in specs.values() for spec in group]
-    evaluated = context.executor.evaluate(wanted, "test")
-    by_key = {spec.key: predictions for spec, predictions in zip(wanted, evaluated, strict=True)}
-    scores = {}
-    for candidate in candidates:
-        found = {spec.seed: by_key[spec.key] for spec in specs[candidate.name]}
-        scores[candidate.name] = TestScores.of(found)
-        parent = context.tracking.open_candidate(candidate, "final")
-        for spec in specs[candidate.name]:
-            run = context.tracking.open_trial(parent, candidate, "final", spec.key, spec.seed)
-            p = found[spec.seed]
-            context.tracking.log_test(run, p.scores.accuracy, p.scores.macro_f1)
-            context.tracking.log_json(run, asdict(p.scores), "test_scores.json")
-            context.tracking.close_run(run)
-        mean = scores[candidate.name]
-        context.tracking.log_test(
-            parent, float(np.mean(list(mean.accuracy.values()))), float(np.mean(list(mean.macro_f1.values())))
-        )
-        context.tracking.close_run(parent)
-    return scores
-
-
-def _compare(
-    context: Context,
+def compare_all(
     contenders: Sequence[Candidate],
     chosen: Candidate | None,
-    validation: Mapping[str, Mapping[int, float]],
+    validation: Validation,
     scores: Mapping[str, TestScores],
     groups: Sequence[str],
 ) -> list[Comparison]:
@@ -169,7 +61,7 @@ def _compare(
     ]
 
 
-def _report(
+def build_report(
     context: Context,
     comparisons: Sequence[Comparison],
     chosen: Candidate | None,
@@ -177,6 +69,7 @@ def _report(
     why_stopped: str,
     shifts: Sequence[ShiftTable],
 ) -> Report:
+    """Everything that the report says."""
     config, data = context.config, context.data
     test = data.open_test()
     records = sorted(context.tracking.records(), key=lambda r: r.number)
@@ -200,6 +93,18 @@ def _report(
     )
 
 
+def shift_table(shift: Shift, comparisons: Sequence[Comparison]) -> ShiftTable:
+    """The comparison on a shifted set, as a section of the report."""
+    return ShiftTable(
+        shift.name,
+        shift.data.card.title,
+        len(shift.data.open_test()),
+        shift.cautions,
+        comparisons,
+        _sentence(comparisons),
+    )
+
+
 def _sentence(comparisons: Sequence[Comparison]) -> str:
     winner = next((c for c in comparisons if c.role == "chosen"), None)
     if winner is None:
@@ -209,22 +114,6 @@ def _sentence(comparisons: Sequence[Comparison]) -> str:
             "The reference finished no trial under a seed of the chosen policy, so nothing can be said of it."
         )
     return winner.verdict.sentence(f"The chosen policy ({winner.policy})")
-
-
-def _shifted(
-    context: Context,
-    shift: Shift,
-    tested: Sequence[Candidate],
-    chosen: Candidate | None,
-    validation: Mapping[str, Mapping[int, float]],
-) -> ShiftTable:
-    scores = test_on(context, shift, tested, validation)
-    images = shift.data.open_test()
-    comparisons = _compare(context, tested, chosen, validation, scores, images.groups)
-    card = shift.data.card
-    return ShiftTable(
-        shift.name, card.title, len(images), shift.cautions, comparisons, _sentence(comparisons)
-    )
 
 
 def _facts(context: Context) -> list[tuple[str, str]]:
@@ -289,8 +178,8 @@ def _recall(
     return [(name, mean(REFERENCE, i), mean(chosen.name, i)) for i, name in enumerate(classes)]
 
 
-def _publish(context: Context, report: Report, chosen: Candidate | None) -> None:
-    """The report to the study's folder, to MLflow, and its gist to the terminal."""
+def publish(context: Context, report: Report, chosen: Candidate | None) -> None:
+    """Write the report to the study's folder and to MLflow, and its essence to the terminal."""
     tracking, folder = context.tracking, context.folder
     reference = next((r for r in tracking.records() if r.name == REFERENCE), None)
     band = (reference.mean, reference.std or 0.0) if reference and reference.mean is not None else None
@@ -313,7 +202,7 @@ def _publish(context: Context, report: Report, chosen: Candidate | None) -> None
             for c in report.comparisons
         ]
     )
-    context.log_ledger()
+    log_spending(context)
     winner = next((c for c in report.comparisons if c.role == "chosen"), None)
     if chosen is not None:
         policy = folder / "policy.json"
@@ -329,7 +218,7 @@ def _publish(context: Context, report: Report, chosen: Candidate | None) -> None
             (
                 f"**{report.sentence}**",
                 *(f"Caution: {warning}" for warning in report.warnings),
-                "All of it: report.md among the artifacts.",
+                "The full report is report.md among the artifacts.",
             )
         ),
         "phase": "final",
