@@ -1,33 +1,23 @@
 """What a policy does to images, to look at (a contact sheet) or to read (statistics, for models that cannot see)."""
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
 
 from tools.errors import ConfigurationError
 from tools.policy.build import build
 from tools.policy.canonical import one_line
 from tools.policy.policy import Policy
 from tools.policy.transforms import as_array
+from tools.sheet import SheetRow, draw_sheet
 
 _TILE = 128
 """Least side of a tile in pixels; smaller images are enlarged by a whole factor, so that their pixels show."""
 _LARGEST_TILE = 224
-_GAP = 6
-_MARGIN = 16
-_HEADER = 62
-"""Width of the column that names the rows."""
-_TITLE_SIZE, _TITLE_LINE = 16, 22
-_LABEL_SIZE, _LABEL_LINE = 13, 18
-_INK, _FAINT, _PAPER, _BORDER = (24, 24, 27), (113, 113, 122), (255, 255, 255), (228, 228, 231)
-
-_Row = tuple[str, np.ndarray, list[list[str]]]
-"""Name, images uint8 (N, S, S, 3), and the lines beneath each image."""
+_LABEL_WIDTH = 62
 
 
 def contact_sheet(
@@ -55,13 +45,14 @@ def contact_sheet(
     classes = list(dict.fromkeys(labels))
     numbers = torch.tensor([classes.index(label) for label in labels])
     views = _versions(images, numbers, len(classes), policy, seed, rows)
-    original: _Row = ("original", images, [[label] for label in labels])
-    augmented: list[_Row] = [
-        (f"view {number}", pixels, [_caption(classes, share) for share in shares])
+    rows_of_tiles = [SheetRow(list(images), "original", captions=[[label] for label in labels])]
+    rows_of_tiles += [
+        SheetRow(list(pixels), f"view {number}", captions=[_caption(classes, share) for share in shares])
         for number, (pixels, shares) in enumerate(views, start=1)
     ]
-    sheet = _Sheet(one_line(policy), images.shape[1], [original, *augmented])
-    sheet.image.save(path, format="PNG")
+    side = images.shape[1]
+    tile = side * max(1, -(-_TILE // side)) if side <= _LARGEST_TILE else _LARGEST_TILE
+    draw_sheet(one_line(policy), rows_of_tiles, tile, label_width=_LABEL_WIDTH).save(path, format="PNG")
 
 
 def preview_statistics(images: np.ndarray, policy: Policy, seed: int) -> str:
@@ -119,52 +110,6 @@ def _caption(classes: Sequence[str], shares: np.ndarray) -> list[str]:
     """Lines beneath a tile: none where the label is one class, else 'cat 70%' and 'dog 30%'."""
     held = [(share, name) for share, name in zip(shares, classes, strict=True) if share >= 0.005]
     return [f"{name} {share:.0%}" for share, name in sorted(held, reverse=True)] if len(held) > 1 else []
-
-
-class _Sheet:
-    """The drawn page: title, a column that names the rows, and a grid of tiles with lines beneath them."""
-
-    def __init__(self, title: str, side: int, rows: list[_Row]) -> None:
-        self.tile = side * max(1, -(-_TILE // side)) if side <= _LARGEST_TILE else _LARGEST_TILE
-        self.title_font = ImageFont.load_default(size=_TITLE_SIZE)
-        self.label_font = ImageFont.load_default(size=_LABEL_SIZE)
-        width = 2 * _MARGIN + _HEADER + len(rows[0][1]) * (self.tile + _GAP) - _GAP
-        lines = self._wrap(title, width - 2 * _MARGIN)
-        tops = [_MARGIN + len(lines) * _TITLE_LINE + _GAP]
-        for _, _, captions in rows:
-            tops.append(tops[-1] + self.tile + max(map(len, captions)) * _LABEL_LINE + _GAP)
-        self.image = Image.new("RGB", (width, tops[-1] + _MARGIN - _GAP), _PAPER)
-        self.draw = ImageDraw.Draw(self.image)
-        for number, line in enumerate(lines):
-            self.draw.text((_MARGIN, _MARGIN + number * _TITLE_LINE), line, _INK, self.title_font)
-        for top, row in zip(tops, rows, strict=False):
-            self._row(top, *row)
-
-    def _row(self, y: int, name: str, images: np.ndarray, captions: list[list[str]]) -> None:
-        self.draw.text((_MARGIN, y + self.tile // 2), name, _FAINT, self.label_font, anchor="lm")
-        for column, (image, lines) in enumerate(zip(images, captions, strict=True)):
-            x = _MARGIN + _HEADER + column * (self.tile + _GAP)
-            self.image.paste(self._scaled(image), (x, y))
-            self.draw.rectangle((x - 1, y - 1, x + self.tile, y + self.tile), outline=_BORDER)
-            for number, line in enumerate(lines):
-                place = (x + self.tile // 2, y + self.tile + 4 + number * _LABEL_LINE)
-                self.draw.text(place, self._shortened(line), _INK, self.label_font, anchor="mt")
-
-    def _scaled(self, image: np.ndarray) -> Image.Image:
-        enlarge = self.tile >= image.shape[0]
-        resample = Image.Resampling.NEAREST if enlarge else Image.Resampling.LANCZOS
-        return Image.fromarray(image).resize((self.tile, self.tile), resample)
-
-    def _shortened(self, text: str) -> str:
-        if self.label_font.getlength(text) <= self.tile:
-            return text
-        while text and self.label_font.getlength(text + "…") > self.tile:
-            text = text[:-1]
-        return text + "…"
-
-    def _wrap(self, title: str, width: int) -> list[str]:
-        letters = int(width / (self.title_font.getlength(title) / len(title)))
-        return textwrap.wrap(title, max(20, letters - 2), break_long_words=False)
 
 
 def _triple(values: np.ndarray) -> str:

@@ -249,6 +249,9 @@ class AugMix(v2.AugMix):
                 )
                 if magnitudes is not None and signed and torch.rand(()) <= 0.5:
                     magnitude = -magnitude
+                if name == "Posterize" and magnitude == 0:  # no bits are kept, which Pillow refuses to do
+                    chained = PIL.Image.new("RGB", image.size)
+                    continue
                 chained = self._apply_image_or_video_transform(
                     chained, name, magnitude, interpolation=self.interpolation, fill=self._fill
                 )
