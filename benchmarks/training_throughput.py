@@ -27,8 +27,7 @@ from tools.training.config import ModelConfig, TrainingConfig, TrialSpec
 from tools.training.loop import train_trial
 from tools.training.models import build_model
 from tools.training.normalisation import training_normalisation
-from tools.training.optimisation import learning_rate_at, optimizer_for
-from tools.training.recipes import resolve_recipe
+from tools.training.recipes import learning_rate_at, optimizer_for, resolve_recipe
 from tools.training.types import EpochReport
 
 NAME = "training throughput"

@@ -4,6 +4,7 @@ Every file that another process may read, or that a resumed run relies on, is wr
 (or in `scratch`, a folder on the same disk that is emptied after a crash), synced, and renamed.
 """
 
+import glob
 import hashlib
 import itertools
 import json
@@ -38,6 +39,12 @@ def written_whole(file: Path, scratch: Path | None = None) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_unfinished(file: Path) -> None:
+    """Delete what killed processes left of writing `file`. Only for a caller that knows nobody else is writing it."""
+    for temporary in file.parent.glob(f".{glob.escape(file.name)}.*.writing"):
+        temporary.unlink(missing_ok=True)
 
 
 def write_whole(file: Path, data: bytes, scratch: Path | None = None) -> None:

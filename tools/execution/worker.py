@@ -42,8 +42,8 @@ def train_in_worker(spec: TrialSpec, device: str) -> None:
 
 def evaluate_in_worker(spec: TrialSpec, split: str, device: str) -> str | None:
     """Evaluates one trial; its predictions lie in its folder. Returns the reason where it failed."""
+    from tools.training.evaluation import evaluate_trial
     from tools.training.failures import failure_of
-    from tools.training.loop import evaluate_trial
 
     try:
         evaluate_trial(spec, split, device)

@@ -1,4 +1,4 @@
-"""What a trained classifier says about a split."""
+"""Trained classifiers: saved, loaded, run on the images of a split, and scored by scikit-learn."""
 
 import json
 import math
@@ -10,17 +10,19 @@ import torch
 from filelock import FileLock
 from safetensors import safe_open
 from safetensors.torch import save_file
+from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix, f1_score
 from torch import nn
 
 from tools.datasets.cache.read import CachedDataset, SplitView, open_cache
-from tools.errors import AugurError
+from tools.errors import AugurError, DataError
+from tools.files import remove_unfinished, written_whole
 from tools.training.config import TrialSpec
-from tools.training.metrics import NonFiniteLoss, score
+from tools.training.failures import NonFiniteLoss
+from tools.training.hardware import Precision, on_device, precision_for
 from tools.training.models import architecture
 from tools.training.normalisation import Normalisation
-from tools.training.precision import Precision, precision_for
 from tools.training.trial_store import LOCK, WEIGHTS, read_predictions, write_predictions
-from tools.training.types import Predictions
+from tools.training.types import Predictions, Scores
 
 
 @dataclass(frozen=True)
@@ -90,25 +92,75 @@ def predict(classifier: Classifier, view: SplitView, spec: TrialSpec, precision:
     return Predictions(probabilities, np.array(view.labels), scores)
 
 
+def score(probabilities: np.ndarray, labels: np.ndarray, ordinal: bool, loss: float) -> Scores:
+    """Scores of predictions; the predicted class is the most probable one, the lowest where several tie.
+
+    Macro-F1 and balanced accuracy are means over the classes that occur (in labels or predictions, and in
+    labels), as scikit-learn defines them, so that a class without images neither helps nor hurts.
+
+    Args:
+        probabilities: (N, C) float, rows sum to 1.
+        labels: (N,) int, 0..C-1.
+        ordinal: whether classes are ordered; only then is the quadratic kappa given (None where it is
+            undefined: one class alone, in labels and predictions).
+        loss: mean cross-entropy in nats, carried into the result.
+
+    Raises:
+        DataError: no predictions, shapes that do not match, labels outside 0..C-1, or probabilities that are
+            not finite.
+    """
+    if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or not len(labels):
+        raise DataError(
+            f"cannot score probabilities of shape {probabilities.shape} against labels of shape "
+            f"{labels.shape}: expected (N, C) and (N,) with N at least 1"
+        )
+    if not np.isfinite(probabilities).all():
+        raise DataError("cannot score probabilities that are NaN or infinite: the classifier has diverged")
+    classes = probabilities.shape[1]
+    if labels.min() < 0 or labels.max() >= classes:
+        raise DataError(
+            f"labels run from {labels.min()} to {labels.max()}, but the classifier has {classes} classes"
+        )
+    predicted = probabilities.argmax(axis=1)
+    every_class = np.arange(classes)
+    confusion = confusion_matrix(labels, predicted, labels=every_class)
+    images = confusion.sum(axis=1)
+    present = images > 0
+    recalls = [float(confusion[c, c] / images[c]) if present[c] else None for c in every_class]
+    kappa = None
+    if ordinal and (len(np.unique(labels)) > 1 or len(np.unique(predicted)) > 1):
+        kappa = float(cohen_kappa_score(labels, predicted, labels=every_class, weights="quadratic"))
+    return Scores(
+        loss=float(loss),
+        accuracy=float(accuracy_score(labels, predicted)),
+        macro_f1=float(f1_score(labels, predicted, average="macro")),
+        # as balanced_accuracy_score defines it, without its warning about predictions of empty classes
+        balanced_accuracy=float(np.mean([recall for recall in recalls if recall is not None])),
+        quadratic_kappa=kappa,
+        per_class_recall=tuple(recalls),
+        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+    )
+
+
 def save_trained(
     file: Path, state: dict[str, torch.Tensor], normalisation: Normalisation, spec: TrialSpec
 ) -> None:
     """Writes weights as safetensors, whole or not at all; how to normalise and the policy are its metadata."""
-    unfinished = file.with_suffix(".writing")
-    save_file(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()},
-        unfinished,
-        metadata={
-            "format": "pt",
-            "normalisation": json.dumps(asdict(normalisation)),
-            "model": spec.model.name,
-            "stem": spec.model.stem,
-            "image_size": str(spec.image_size),
-            "policy": spec.policy,
-            "key": spec.key,
-        },
-    )
-    unfinished.replace(file)
+    remove_unfinished(file)
+    with written_whole(file) as temporary:
+        save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()},
+            temporary,
+            metadata={
+                "format": "pt",
+                "normalisation": json.dumps(asdict(normalisation)),
+                "model": spec.model.name,
+                "stem": spec.model.stem,
+                "image_size": str(spec.image_size),
+                "policy": spec.policy,
+                "key": spec.key,
+            },
+        )
 
 
 def load_trained(spec: TrialSpec, device: str) -> Classifier:
@@ -128,10 +180,3 @@ def load_trained(spec: TrialSpec, device: str) -> Classifier:
         model.load_state_dict({name: content.get_tensor(name) for name in content.keys()})  # noqa: SIM118
         normalisation = Normalisation(**json.loads(content.metadata()["normalisation"]))
     return Classifier(on_device(model, device).eval(), normalisation, device)
-
-
-def on_device(model: nn.Module, device: str) -> nn.Module:
-    """`model` moved to `device`, in the memory layout that is fast there (channels last on CUDA)."""
-    if torch.device(device).type == "cuda":
-        return model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return model.to(device)

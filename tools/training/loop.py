@@ -14,20 +14,16 @@ from tools.machine import free_memory
 from tools.training.batches import TrainingImages, epoch_batches, training_loader
 from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
-from tools.training.environment import environment
 from tools.training.epoch_log import EpochLog, seconds_spent
-from tools.training.evaluation import Classifier, evaluate_trial, on_device, predict, save_trained
-from tools.training.failures import failed, failure_of
-from tools.training.metrics import NonFiniteLoss
+from tools.training.evaluation import Classifier, predict, save_trained
+from tools.training.failures import NonFiniteLoss, failed, failure_of
+from tools.training.hardware import environment, on_device, precision_for
 from tools.training.models import build_model
 from tools.training.normalisation import IMAGENET, training_normalisation
-from tools.training.optimisation import learning_rate_at, optimizer_for, set_learning_rate
-from tools.training.precision import precision_for
+from tools.training.recipes import learning_rate_at, optimizer_for
 from tools.training.seeds import Stream, derived_seed
 from tools.training.trial_store import LOCK, WEIGHTS, read_result, write_result
 from tools.training.types import EpochReport, Scores, TrialResult
-
-__all__ = ["evaluate_trial", "train_trial"]
 
 _CHECK_EVERY = 50
 """Steps between looks at the loss; each look waits for the GPU."""
@@ -194,7 +190,8 @@ class _Training:
         rate = 0.0
         for step, (images, labels) in enumerate(self._loader):
             rate = learning_rate_at(self._spec.recipe, epoch, step, steps)
-            set_learning_rate(self._optimizer, rate)
+            for group in self._optimizer.param_groups:
+                group["lr"] = rate
             torch.manual_seed(derived_seed(self._spec.seed, Stream.STEP, epoch, step))
             losses[step] = self._train_step(images, labels)
             sizes[step] = len(labels)

@@ -1,6 +1,5 @@
 """Classifiers of torchvision.models by name, ready for any image size and number of classes."""
 
-import difflib
 import warnings
 from functools import cache
 from pathlib import Path
@@ -10,7 +9,7 @@ import torch
 from torch import nn
 from torchvision import models as torchvision_models
 
-from tools.errors import ConfigurationError
+from tools.errors import ConfigurationError, did_you_mean, first_line
 from tools.training.config import ModelConfig
 from tools.training.seeds import Stream, derived_seed
 from tools.training.stems import apply_stem, stem_for
@@ -80,11 +79,8 @@ def architecture(config: ModelConfig, classes: int, image_size: int) -> nn.Modul
     """
     name = config.name
     if name not in model_names():
-        near = difflib.get_close_matches(name.lower(), model_names(), n=3, cutoff=0.4)
-        raise ConfigurationError(
-            f"there is no model {name!r} in torchvision.models (model.name)"
-            + (f"; did you mean {' or '.join(near)}?" if near else "; resnet18 is one")
-        )
+        hint = did_you_mean(name.lower(), model_names(), most=3, cutoff=0.4) or "resnet18 is one"
+        raise ConfigurationError(f"there is no model {name!r} in torchvision.models (model.name); {hint}")
     stem = stem_for(config, image_size)
     options: dict[str, Any] = {"num_classes": classes}
     if name in ("googlenet", "inception_v3"):
@@ -105,8 +101,7 @@ def architecture(config: ModelConfig, classes: int, image_size: int) -> nn.Modul
 
 
 def _unsuitable(config: ModelConfig, image_size: int, error: Exception) -> ConfigurationError:
-    detail = (str(error).splitlines() or [type(error).__name__])[0]
     return ConfigurationError(
-        f"{config.name!r} cannot take images of {image_size} px ({detail}): choose another data.image_size "
+        f"{config.name!r} cannot take images of {image_size} px ({first_line(error)}): choose another data.image_size "
         "(224 suits every model but inception_v3, which needs 299) or another model.name"
     )

@@ -10,7 +10,8 @@ from tests.tools.training.trials import HELD_OUT, TRAIN, numbers, silent, tiny_t
 from tools.datasets.cache.read import CachedDataset
 from tools.errors import AugurError
 from tools.training.epoch_log import read_epochs
-from tools.training.loop import evaluate_trial, train_trial
+from tools.training.evaluation import evaluate_trial
+from tools.training.loop import train_trial
 from tools.training.trial_store import TrialStore, read_result
 from tools.training.types import EpochReport
 

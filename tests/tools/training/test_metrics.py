@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score
 
 from tools.errors import DataError
-from tools.training.metrics import score
+from tools.training.evaluation import score
 
 
 def certain(predicted: list[int], classes: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 import pytest
 
 from tools.errors import ConfigurationError
-from tools.training.precision import precision_for
+from tools.training.hardware import precision_for
 
 
 @pytest.mark.parametrize(

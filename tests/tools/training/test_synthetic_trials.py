@@ -12,8 +12,9 @@ from tests.tools.training.trials import mixed, numbers, silent, tiny_trial
 from tools.datasets.cache.read import CachedDataset
 from tools.training import checkpoint
 from tools.training.config import TrialSpec
-from tools.training.loop import evaluate_trial, train_trial
-from tools.training.optimisation import learning_rate_at
+from tools.training.evaluation import evaluate_trial
+from tools.training.loop import train_trial
+from tools.training.recipes import learning_rate_at
 from tools.training.synthetic import Mixing
 from tools.training.trial_store import WEIGHTS
 from tools.training.types import EpochReport
