@@ -21,7 +21,7 @@ from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset, open_cache
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
-from tools.policy.build import build
+from tools.policy.built_policy import build
 from tools.policy.canonical import canonical_json, from_canonical, parse_one_line
 from tools.training.config import ModelConfig, TrainingConfig, TrialSpec
 from tools.training.loop import train_trial

@@ -1,4 +1,4 @@
-"""What a policy does to images, to look at (a contact sheet) or to read (statistics, for models that cannot see)."""
+"""What a policy does to images: a contact sheet, and statistics in words for models that cannot see."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from tools.errors import ConfigurationError
-from tools.policy.build import build
+from tools.policy.built_policy import build
 from tools.policy.canonical import one_line
 from tools.policy.policy import Policy
 from tools.policy.transforms import as_array
@@ -23,16 +23,16 @@ _LABEL_WIDTH = 62
 def contact_sheet(
     images: np.ndarray, labels: Sequence[str], policy: Policy, path: Path, seed: int, rows: int = 4
 ) -> None:
-    """Writes a PNG: the images, beneath them `rows` augmented versions of each, named and titled.
+    """Write a PNG: the images in a row, and beneath them `rows` augmented versions of each.
 
-    Under an operation on the batch, the columns are the batch, and each tile says what its soft label holds.
+    An operation on the batch mixes the columns, and each tile then says what its soft label is.
 
     Args:
         images: uint8 (N, S, S, 3), RGB, one column each; 6 to 10 read best.
         labels: N class names.
         policy: a valid policy.
         path: where the PNG is written; its folder must exist.
-        seed: of the augmentation. The global generator is left as it was.
+        seed: of the augmentation. The global generator is left unchanged.
         rows: augmented rows.
 
     Raises:
@@ -60,8 +60,8 @@ def preview_statistics(images: np.ndarray, policy: Policy, seed: int) -> str:
 
     Args:
         images: uint8 (N, S, S, 3), RGB.
-        policy: a valid policy. An operation on the batch is left out, since it changes no pixel by itself.
-        seed: of the augmentation. The global generator is left as it was.
+        policy: a valid policy. An operation on the batch is skipped: it only mixes images.
+        seed: of the augmentation. The global generator is left unchanged.
 
     Raises:
         ConfigurationError: the policy is not valid.
@@ -121,7 +121,7 @@ def _spread(images: np.ndarray) -> float:
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Pearson's r over all pixels; 1 for two flat images, which have none, that are equal, else 0."""
+    """Pearson's r over all pixels; where an image is flat and r undefined, 1 if both are equal, else 0."""
     if one.std() == 0 or other.std() == 0:
         return float(np.array_equal(one, other))
     return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])

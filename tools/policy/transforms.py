@@ -1,6 +1,6 @@
-"""Transforms that torchvision lacks, or has in a form too slow or too coarse for training on one core.
+"""Transforms that torchvision lacks, or whose torchvision version is too slow or too coarse on one core.
 
-Each draws from torch's global generator only, and each is self-contained but for the functions at the top:
+Each draws from torch's global generator only, and uses nothing of this project but the functions at the top:
 `export.py` copies the source of those that a policy uses. Tensors are uint8 (3, H, W) with any strides, RGB.
 """
 

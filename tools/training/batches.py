@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from tools.datasets.cache.read import SplitView, open_cache
 from tools.errors import DataError
-from tools.policy.build import BuiltPolicy, build
+from tools.policy.built_policy import BuiltPolicy, build
 from tools.policy.canonical import from_canonical
 from tools.processes import exit_with_parent
 from tools.training.config import TrialSpec
