@@ -65,7 +65,7 @@ class LocalExecutor:
         """`timeout`: seconds for one session of one trial. Processes start with `warm_up` or the first trial."""
         if not plans:
             raise ConfigurationError("an executor needs at least one worker (execution.workers)")
-        self._workers = [_Worker(plan) for plan in plans]
+        self._workers = [_TrialWorker(plan) for plan in plans]
         self._timeout = timeout
 
     def __enter__(self) -> Self:
@@ -169,7 +169,7 @@ class LocalExecutor:
 @dataclass(frozen=True, eq=False)
 class _RunningTrial:
     spec: TrialSpec
-    worker: "_Worker"
+    worker: "_TrialWorker"
     future: "Future[Any]"
     tail: EpochTail
     seconds_before: float
@@ -185,14 +185,14 @@ class _RunningTrial:
 
 
 def _start(
-    worker: "_Worker", spec: TrialSpec, task: _Task, timeout: float | None, restarted: bool = False
+    worker: "_TrialWorker", spec: TrialSpec, task: _Task, timeout: float | None, restarted: bool = False
 ) -> _RunningTrial:
     future = worker.submit(task, (spec, worker.plan.device), timeout)
     tail = EpochTail(spec.directory)
     return _RunningTrial(spec, worker, future, tail, seconds_spent(spec.directory), restarted)
 
 
-class _Worker:
+class _TrialWorker:
     """A worker process, which is started when it is needed, and again after it was killed."""
 
     def __init__(self, plan: WorkerPlan) -> None:
@@ -222,10 +222,10 @@ class _Worker:
             pool.join()
 
 
-def _kill(workers: list[_Worker]) -> None:
+def _kill(workers: list[_TrialWorker]) -> None:
     if workers:
         with ThreadPoolExecutor(len(workers)) as threads:
-            list(threads.map(_Worker.kill, workers))
+            list(threads.map(_TrialWorker.kill, workers))
 
 
 def _death(error: BaseException) -> str:
