@@ -34,19 +34,19 @@ class Classifier:
 
 
 def evaluate_trial(spec: TrialSpec, split: str, device: str) -> Predictions:
-    """Predicts `split` with the trial's weights and keeps the predictions in its folder.
+    """Predict `split` with the trial's weights, and keep the predictions in its folder.
 
-    Predictions already kept there are returned as they are: the test images are looked at once.
+    Predictions that are already there are returned as they are: test images are used once.
 
     Args:
         spec: of a trial that has finished.
-        split: 'train' or 'validation'; 'test' opens the sealed images, and so does any name that begins with it: that
-            of another data set, which `spec.cache` then is of.
+        split: 'train' or 'validation'; 'test' opens the sealed images, and so does any name that begins with it: the
+            test set of another data set, whose cache `spec.cache` then is.
         device: 'cpu', 'mps' or 'cuda:N'.
 
     Raises:
         AugurError: the trial has no weights.
-        DataError: the decoded data set is gone, or its labels do not suit the classifier.
+        DataError: the decoded data set is missing, or its labels do not fit the classifier.
     """
     with FileLock(spec.directory / LOCK):
         kept = read_predictions(spec.directory, split)
@@ -68,7 +68,7 @@ def _view(cached: CachedDataset, split: str) -> SplitView:
 def predict(classifier: Classifier, view: SplitView, spec: TrialSpec, precision: Precision) -> Predictions:
     """Probabilities and scores for every image of `view`, in its order.
 
-    Batches are twice the recipe's: without gradients they still take less memory than a training step.
+    Batches are twice the recipe's: without gradients they take less memory than a training step.
     """
     classifier.model.eval()
     size = 2 * spec.recipe.batch_size
@@ -96,14 +96,14 @@ def score(probabilities: np.ndarray, labels: np.ndarray, ordinal: bool, loss: fl
 
     Equal to scikit-learn's to the bit, without its import, which takes longer than that of torch. Macro-F1 and
     balanced accuracy are means over the classes that occur (in labels or predictions, and in labels), so that a
-    class without images neither helps nor hurts.
+    class without images does not change them.
 
     Args:
         probabilities: (N, C) float, rows sum to 1.
         labels: (N,) int, 0..C-1.
         ordinal: whether classes are ordered; only then is the quadratic kappa given (None where it is
             undefined: one class alone, in labels and predictions).
-        loss: mean cross-entropy in nats, carried into the result.
+        loss: mean cross-entropy in nats, copied to the result.
 
     Raises:
         DataError: no predictions, shapes that do not match, labels outside 0..C-1, or probabilities that are
@@ -149,7 +149,7 @@ def _quadratic_kappa(confusion: np.ndarray) -> float:
 def save_trained(
     file: Path, state: dict[str, torch.Tensor], normalisation: Normalisation, spec: TrialSpec
 ) -> None:
-    """Writes weights as safetensors, whole or not at all; how to normalise and the policy are its metadata."""
+    """Write weights as safetensors, whole or not at all; normalisation and policy are in its metadata."""
     remove_unfinished(file)
     with written_whole(file) as temporary:
         save_file(

@@ -1,4 +1,4 @@
-"""Training of one trial, from its specification to its result; exact to the bit when repeated or resumed on CPU."""
+"""Training of one trial, from its specification to its result; on CPU equal to the bit when repeated or resumed."""
 
 import time
 from collections.abc import Callable
@@ -26,14 +26,14 @@ from tools.training.trial_store import LOCK, WEIGHTS, read_result, write_result
 from tools.training.types import EpochReport, Scores, TrialResult
 
 _CHECK_EVERY = 50
-"""Steps between looks at the loss; each look waits for the GPU."""
+"""Steps between checks of the loss; each check waits for the GPU."""
 
 
 def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]) -> TrialResult:
-    """Trains one classifier, or goes on training it, or returns the result that is already there.
+    """Train one classifier, or resume training it, or return the result that is already there.
 
     Leaves weights.safetensors and result.json in the trial's folder. A failure is a result, not an exception.
-    One process at a time trains a trial; a second one waits and returns the first one's result.
+    Only one process trains a trial at a time; a second one waits and returns the first one's result.
 
     On CPU, results are equal to the bit for one version of torch and one number of threads, whatever the number
     of loader processes and however often the trial was killed and resumed.
@@ -41,7 +41,7 @@ def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], 
     Args:
         spec: what to train.
         device: 'cpu', 'mps' or 'cuda:N'.
-        on_epoch: called after each epoch of this sitting, in this process.
+        on_epoch: called after each epoch of this session, in this process.
     """
     spec.directory.mkdir(parents=True, exist_ok=True)
     with FileLock(spec.directory / LOCK):
@@ -54,7 +54,7 @@ def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], 
                 return _train(spec, device, on_epoch)
         except Exception as error:
             kind, reason = failure_of(spec, device, error)
-        # outside the except block, so that no traceback holds the tensors any more
+        # outside the except block, where no traceback holds the tensors any longer
         free_memory()
         seconds = before + time.perf_counter() - started
         result = failed(spec, kind, reason, environment(device), seconds)
@@ -102,7 +102,7 @@ class _Training:
         self._checkpoint = Checkpoint(spec.directory, spec.key)
         self._restore()
         if torch.device(device).type == "cuda":
-            torch.backends.cudnn.benchmark = True  # the shapes hardly ever change
+            torch.backends.cudnn.benchmark = True  # shapes rarely change
 
     @property
     def finished_epochs(self) -> int:
@@ -169,7 +169,7 @@ class _Training:
         self._best_weights = state["best_weights"]
 
     def _keep(self, scores: Scores) -> None:
-        """Remembers what the trial will be judged by: the last epoch, or the best one so far."""
+        """Remember the scores that count for the trial: of the last epoch, or of the best one so far."""
         if self._spec.recipe.selection == "last":
             self._scores = scores
             return
@@ -229,7 +229,7 @@ class _Training:
 
 
 def _refuse_non_finite(losses: torch.Tensor, epoch: int) -> None:
-    """`losses` (steps,) holds 0 for steps to come."""
+    """`losses` (steps,) is 0 for the steps that have not been trained yet."""
     bad = torch.nonzero(~torch.isfinite(losses))
     if len(bad):
         step = int(bad[0])

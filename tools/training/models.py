@@ -24,7 +24,7 @@ def model_names() -> tuple[str, ...]:
 
 
 def check_model(config: ModelConfig, classes: int, image_size: int) -> None:
-    """Refuses, in well under a second and without a download, a model that no trial could train.
+    """Refuse a model that no trial could train, in well under a second and without a download.
 
     Builds it and passes one empty image through it on torch's `meta` device, which computes shapes only.
 
@@ -37,7 +37,7 @@ def check_model(config: ModelConfig, classes: int, image_size: int) -> None:
             f"there is no weights file {weights} (model.weights): give 'torchvision', or the path of a "
             ".safetensors or .pth file"
         )
-    # RegNet computes its widths with tensors, which needs real ones
+    # RegNet computes its widths with tensors, which must be real ones
     with torch.device("cpu" if config.name.startswith("regnet") else "meta"):
         model = architecture(config, classes, image_size).to("meta").eval()
     try:
@@ -50,7 +50,7 @@ def check_model(config: ModelConfig, classes: int, image_size: int) -> None:
 def build_model(config: ModelConfig, classes: int, image_size: int, seed: int) -> nn.Module:
     """A classifier: float32 images (B, 3, S, S) to logits (B, classes). On CPU, in training mode.
 
-    The initial weights follow from `config`, `classes`, `image_size` and `seed` alone; the caller's random
+    The initial weights depend on `config`, `classes`, `image_size` and `seed` only; the caller's random
     state is neither used nor changed. For the small stems see `tools.training.stems`, for pretrained weights
     `tools.training.weights`.
 
@@ -84,7 +84,7 @@ def architecture(config: ModelConfig, classes: int, image_size: int) -> nn.Modul
     stem = stem_for(config, image_size)
     options: dict[str, Any] = {"num_classes": classes}
     if name in ("googlenet", "inception_v3"):
-        # their ImageNet weights expect inputs scaled in their own way, which transform_input does
+        # their ImageNet weights expect inputs in another scale, which transform_input gives
         options |= {"aux_logits": False, "transform_input": config.weights is not None, "init_weights": True}
     elif name.startswith("vit_"):
         options["image_size"] = image_size

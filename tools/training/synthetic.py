@@ -7,8 +7,8 @@ A set is a folder, written once and only read by trials:
     sources.npy   int64 (M,), row of the training split that the image was made from, from 0
     set.json      {"key": hex, "image_size": S, "images": M}; anything else in it is not read
 
-Which images an epoch has is decided in `batches.py`; how images are made, in `tools.aga`. Validation and test
-images are read elsewhere and never come from here.
+`batches.py` decides which images an epoch uses, and `tools.aga` makes them. Validation and test images never come
+from here.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Mixing(BaseModel):
     )
 
     def decisive(self) -> dict[str, Any]:
-        """The fields that training depends on in this mode: what a trial's key is made of.
+        """The fields that training depends on in this mode, which are part of a trial's key.
 
         'replace' has the steps of the real images anyway; 'extra' replaces nothing.
         """
@@ -69,7 +69,7 @@ class Synthetic(BaseModel):
     folder: Path
     """Of the set."""
     key: str = Field(pattern=r"^[0-9a-f]+$")
-    """Hex; names the content of the set, wherever it lies. Must equal the one in its set.json."""
+    """Hex; names the content of the set, wherever its folder is. Must equal the one in its set.json."""
     mixing: Mixing = Mixing()
 
 

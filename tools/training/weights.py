@@ -19,9 +19,9 @@ _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 
 
 def load_pretrained(model: nn.Module, name: str, weights: str) -> None:
-    """Fills `model`, built as `name`, with pretrained weights.
+    """Load pretrained weights into `model`, which was built as `name`.
 
-    The head starts fresh where its shape differs (another number of classes), and a 7x7 first kernel is
+    The head keeps its initial weights where its shape differs (another number of classes), and a 7x7 first kernel is
     resampled where the model has a small stem; everything else must match exactly.
 
     Args:

@@ -4,9 +4,8 @@ from tools.errors import ConfigurationError
 from tools.training.hardware import precision_for
 
 
-@pytest.mark.parametrize(
-    ("device", "amp", "bf16", "name", "scaled"),
-    [
+def test_the_precision_follows_from_device_and_setting():
+    for device, amp, bf16, name, scaled in (
         ("cuda:0", "auto", True, "bf16", False),
         ("cuda:0", "auto", False, "fp16", True),
         ("cuda", "bf16", True, "bf16", False),
@@ -17,20 +16,18 @@ from tools.training.hardware import precision_for
         ("cpu", "auto", None, "fp32", False),
         ("cpu", "off", None, "fp32", False),
         ("cpu", "bf16", None, "bf16", False),
-    ],
-)
-def test_the_precision_follows_from_device_and_setting(
-    device: str, amp: str, bf16: bool | None, name: str, scaled: bool
-):
-    precision = precision_for(device, amp, bf16)
-    assert (precision.name, precision.scaled) == (name, scaled)
-    assert (precision.dtype is None) == (name == "fp32")
+    ):
+        precision = precision_for(device, amp, bf16)
+        assert (precision.name, precision.scaled) == (name, scaled), (device, amp, bf16)
+        assert (precision.dtype is None) == (name == "fp32")
 
 
-@pytest.mark.parametrize(
-    ("device", "amp", "bf16"),
-    [("cpu", "fp16", None), ("mps", "fp16", None), ("mps", "bf16", None), ("cuda:0", "bf16", False)],
-)
-def test_a_precision_that_the_device_does_not_have_is_refused(device: str, amp: str, bf16: bool | None):
-    with pytest.raises(ConfigurationError, match=r"training\.amp"):
-        precision_for(device, amp, bf16)
+def test_a_precision_that_the_device_does_not_have_is_refused():
+    for device, amp, bf16 in (
+        ("cpu", "fp16", None),
+        ("mps", "fp16", None),
+        ("mps", "bf16", None),
+        ("cuda:0", "bf16", False),
+    ):
+        with pytest.raises(ConfigurationError, match=r"training\.amp"):
+            precision_for(device, amp, bf16)
