@@ -28,7 +28,7 @@ from tools.execution.devices import WorkerPlan, plan_workers
 from tools.execution.local import LocalExecutor
 from tools.policy.catalogue import CATALOGUE
 from tools.training.config import Recipe
-from tools.training.environment import environment
+from tools.training.hardware import environment
 from tools.training.models import check_model
 from tools.training.recipes import describe_recipe, resolve_recipe
 from tools.training.trial_store import TrialStore

@@ -95,8 +95,8 @@ class Synthesis:
 
     def sheet(self, prompts: PromptSet, path: Path) -> None:
         """Write a PNG of some images of the set: real, mask, background, composite."""
+        from tools.aga.making.example_sheet import contact_sheet
         from tools.aga.making.examples import examples
-        from tools.sheet import contact_sheet
 
         made = self.set_of(prompts)
         contact_sheet(examples(made, self._root, self._sources, SHOWN), path, describe(made))

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tools.aga.making.example_sheet import Example
 from tools.aga.making.pool import kept_picture
 from tools.aga.making.sources import TrainingSources
 from tools.aga.making.subjects import kept_mask
 from tools.aga.pipeline import GeneratedSet
-from tools.sheet import Example
 
 _COLUMNS = ["training_row", "class", "mask", "background", "caption", "file", "accepted"]
 

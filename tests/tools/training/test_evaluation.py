@@ -2,12 +2,18 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    cohen_kappa_score,
+    confusion_matrix,
+    f1_score,
+)
 
 from tools.errors import DataError
-from tools.training.metrics import score
+from tools.training.evaluation import score
 
 
 def certain(predicted: list[int], classes: int) -> np.ndarray:
@@ -51,14 +57,19 @@ def test_a_class_without_images_has_no_recall_and_does_not_count():
     assert scores.macro_f1 == scores.balanced_accuracy == 1.0
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
-def test_balanced_accuracy_is_scikit_learns(pairs: list[tuple[int, int]]):
-    labels = np.array([label for label, _ in pairs])
-    scores = score(certain([guess for _, guess in pairs], 4), labels, ordinal=True, loss=0.0)
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60))
+def test_scores_are_scikit_learns_to_the_bit(pairs: list[tuple[int, int]]):
+    labels, guesses = (np.array(column) for column in zip(*pairs, strict=True))
+    scores = score(certain(guesses.tolist(), 4), labels, ordinal=True, loss=0.0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        expected = balanced_accuracy_score(labels, [guess for _, guess in pairs])
-    assert scores.balanced_accuracy == pytest.approx(expected)
+        warnings.simplefilter("ignore")
+        assert scores.accuracy == accuracy_score(labels, guesses)
+        assert scores.macro_f1 == f1_score(labels, guesses, average="macro")
+        assert scores.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, guesses))
+        kappa = cohen_kappa_score(labels, guesses, labels=range(4), weights="quadratic")
+    assert scores.confusion == tuple(map(tuple, confusion_matrix(labels, guesses, labels=range(4))))
+    assert scores.quadratic_kappa == (None if np.isnan(kappa) else kappa)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """From a policy to callables for the training loop: one for an image, one for a batch.
 
-All randomness comes from torch's global CPU generator: after the same `torch.manual_seed` the same images
-come out. One image is one core's work, so OpenCV's own threads are switched off: they would fight with the
-loader's processes and hang after a fork.
+All randomness comes from torch's global CPU generator: the same `torch.manual_seed` gives the same images. An image
+is augmented on one core, so OpenCV's own threads are switched off: they would compete with the loader's processes,
+and hang after a fork.
 """
 
 from collections.abc import Callable
@@ -15,23 +15,23 @@ import torch
 from torch.nn.functional import one_hot
 from torchvision.transforms import v2
 
+from tools.policy.catalogue import Stage
 from tools.policy.policy import Policy
-from tools.policy.specification import Stage
-from tools.policy.steps import PlacedStep, steps_of
+from tools.policy.steps import Step, steps_of
 from tools.policy.transforms import as_tensor
 
 cv2.setNumThreads(1)
 
 
 class BuiltPolicy:
-    """A policy made ready. Picklable, so that loader processes may hold it."""
+    """A policy ready to run. Picklable, so that it can be sent to loader processes."""
 
-    def __init__(self, steps: list[PlacedStep], classes: int) -> None:
-        on_image = [placed for placed in steps if placed.stage != "batch"]
-        on_batch = [placed for placed in steps if placed.stage == "batch"]
+    def __init__(self, steps: list[Step], classes: int) -> None:
+        on_image = [step for step in steps if step.stage != "batch"]
+        on_batch = [step for step in steps if step.stage == "batch"]
         self._classes = classes
         self._chain = _chain(on_image)
-        self._mixer = make_transform(on_batch[0]) if on_batch else None
+        self._mixer = _transform(on_batch[0]) if on_batch else None
         self.is_identity: bool = not steps
         """Whether neither images nor labels are ever changed."""
         self.has_mix: bool = self._mixer is not None
@@ -45,7 +45,7 @@ class BuiltPolicy:
 
         Returns:
             uint8 (3, S, S) that shares no memory with `image`. Its strides are channels-last, as PIL's and
-            OpenCV's memory is: `torch.stack` or `.contiguous()` settle them.
+            OpenCV's memory is; `torch.stack` and `.contiguous()` change that.
         """
         result: Any = image
         for step in self._chain:
@@ -53,7 +53,7 @@ class BuiltPolicy:
         return result
 
     def mix(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The batch operation, with its probability drawn once; each image meets its predecessor.
+        """The batch operation, with its probability drawn once; each image is mixed with the one before it.
 
         Args:
             images: float (B, 3, S, S), on any device.
@@ -71,7 +71,7 @@ class BuiltPolicy:
 
 
 def build(policy: Policy, image_size: int, classes: int) -> BuiltPolicy:
-    """Makes the canonical form of `policy` ready for square images of `image_size` pixels.
+    """Build the canonical form of `policy` for square images of `image_size` pixels.
 
     Raises:
         ConfigurationError: the policy is not valid (see `check_policy`).
@@ -79,26 +79,20 @@ def build(policy: Policy, image_size: int, classes: int) -> BuiltPolicy:
     return BuiltPolicy(steps_of(policy, image_size, classes), classes)
 
 
-def make_transform(placed: PlacedStep) -> Callable[..., Any]:
-    """The torchvision transform of a step, applied with its probability."""
-    step = placed.step
-    if step.draws_itself:
-        return step.transform(**step.arguments, p=placed.probability)
+def _transform(step: Step) -> Callable[..., Any]:
     transform = step.transform(**step.arguments)
-    return transform if placed.probability == 1 else v2.RandomApply([transform], p=placed.probability)
+    return transform if step.probability == 1 else v2.RandomApply([transform], p=step.probability)
 
 
-def _chain(steps: list[PlacedStep]) -> list[Callable[[Any], Any]]:
-    """The transforms, with conversions only where two neighbours differ in what they run on."""
+def _chain(steps: list[Step]) -> list[Callable[[Any], Any]]:
+    """The transforms, with conversions only between neighbours that run on different types."""
     stage: Stage = steps[0].stage if steps else "tensor"
     chain: list[Callable[[Any], Any]] = [PIL.Image.fromarray if stage == "image" else _tensor_copy]
-    for placed in steps:
-        if placed.stage != stage:
-            chain.append(
-                v2.functional.to_pil_image if placed.stage == "image" else v2.functional.pil_to_tensor
-            )
-            stage = placed.stage
-        chain.append(make_transform(placed))
+    for step in steps:
+        if step.stage != stage:
+            chain.append(v2.functional.to_pil_image if step.stage == "image" else v2.functional.pil_to_tensor)
+            stage = step.stage
+        chain.append(_transform(step))
     if stage == "image":
         chain.append(v2.functional.pil_to_tensor)
     return chain

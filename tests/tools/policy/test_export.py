@@ -4,12 +4,11 @@ import subprocess
 import sys
 from typing import Any
 
-import pytest
 import torch
 from PIL import Image
 
 from tests.tools.policy.pictures import picture
-from tools.policy.build import build
+from tools.policy.built_policy import build
 from tools.policy.canonical import one_line, parse_one_line
 from tools.policy.catalogue import CATALOGUE, default_operation
 from tools.policy.export import as_python
@@ -32,33 +31,33 @@ def _run(source: str) -> dict[str, Any]:
     return namespace
 
 
-@pytest.mark.parametrize("policy", ALL, ids=one_line)
-def test_the_same_seed_gives_the_same_pixels(policy):
+def test_the_same_seed_gives_the_same_pixels():
     image = picture(48)
-    built, exported = build(policy, 48, classes=3), _run(as_python(policy, 48, classes=3))
-    for seed in range(6):
-        torch.manual_seed(seed)
-        inside = built.augment(image)
-        torch.manual_seed(seed)
-        outside = exported["augment"](Image.fromarray(image))
+    for policy in ALL:
+        built, exported = build(policy, 48, classes=3), _run(as_python(policy, 48, classes=3))
+        for seed in range(6):
+            torch.manual_seed(seed)
+            inside = built.augment(image)
+            torch.manual_seed(seed)
+            outside = exported["augment"](Image.fromarray(image))
 
-        assert outside.dtype == torch.uint8
-        assert torch.equal(inside, outside)
+            assert outside.dtype == torch.uint8, one_line(policy)
+            assert torch.equal(inside, outside), one_line(policy)
 
 
-@pytest.mark.parametrize("text", ["mixup(p=1, alpha=0.2)", "invert(p=1) > cutmix(p=0.5, alpha=1)"])
-def test_the_same_seed_mixes_the_same_way(text):
-    policy = parse_one_line(text)
-    built, exported = build(policy, 16, classes=3), _run(as_python(policy, 16, classes=3))
+def test_the_same_seed_mixes_the_same_way():
     images, labels = torch.rand(6, 3, 16, 16), torch.tensor([0, 1, 2, 0, 1, 2])
-    for seed in range(6):
-        torch.manual_seed(seed)
-        inside, soft = built.mix(images, labels)
-        torch.manual_seed(seed)
-        outside, targets = exported["mix"](images, labels)
+    for text in ("mixup(p=1, alpha=0.2)", "invert(p=1) > cutmix(p=0.5, alpha=1)"):
+        policy = parse_one_line(text)
+        built, exported = build(policy, 16, classes=3), _run(as_python(policy, 16, classes=3))
+        for seed in range(6):
+            torch.manual_seed(seed)
+            inside, soft = built.mix(images, labels)
+            torch.manual_seed(seed)
+            outside, targets = exported["mix"](images, labels)
 
-        assert torch.equal(inside, outside)
-        assert torch.equal(soft, targets if targets.ndim == 2 else torch.eye(3)[targets])
+            assert torch.equal(inside, outside), text
+            assert torch.equal(soft, targets if targets.ndim == 2 else torch.eye(3)[targets]), text
 
 
 def test_the_source_runs_without_augur(tmp_path):

@@ -1,9 +1,11 @@
-"""Which arithmetic a trial uses on which device."""
+"""What a trial does with its device: the arithmetic, the memory layout, and what is recorded about it."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
+import torchvision
+from torch import nn
 
 from tools.errors import ConfigurationError
 
@@ -33,15 +35,15 @@ def precision_for(device: str, amp: str, bf16_supported: bool | None = None) -> 
     """The arithmetic that `amp` means on `device`.
 
     'auto' is bfloat16 on CUDA devices that compute in it, float16 with loss scaling on older ones, and float32
-    elsewhere, where mixed precision is slower or not reproducible.
+    elsewhere, where mixed precision is slower or cannot be reproduced.
 
     Args:
         device: 'cpu', 'mps', 'cuda' or 'cuda:N'.
         amp: 'auto', 'off', 'bf16' or 'fp16'.
-        bf16_supported: of the CUDA device; asked of torch where None.
+        bf16_supported: by the CUDA device; asked of torch where None.
 
     Raises:
-        ConfigurationError: this precision cannot be had on this device.
+        ConfigurationError: the device does not support it.
     """
     kind = torch.device(device).type
     if amp == "off":
@@ -59,3 +61,24 @@ def precision_for(device: str, amp: str, bf16_supported: bool | None = None) -> 
     if kind == "cpu" and amp == "bf16":
         return BF16
     raise ConfigurationError(f"there is no {amp} training on {device} (training.amp): use auto or off")
+
+
+def on_device(model: nn.Module, device: str) -> nn.Module:
+    """`model` moved to `device`, in the memory layout that is fast there (channels last on CUDA)."""
+    if torch.device(device).type == "cuda":
+        return model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return model.to(device)
+
+
+def environment(device: str) -> dict[str, str]:
+    """Versions, device and threads of a trial that runs in this process on `device`.
+
+    On CPU, results are equal to the bit where these and the trial's key are equal.
+    """
+    name = torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else device
+    return {
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "device": name,
+        "threads": str(torch.get_num_threads()),
+    }

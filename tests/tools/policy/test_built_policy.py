@@ -1,5 +1,6 @@
 """What the built operations do to images and batches."""
 
+import itertools
 import pickle
 import random
 
@@ -13,7 +14,7 @@ from torchvision.transforms import v2
 from tests.tools.policy.pictures import grey_picture, picture
 from tools.errors import ConfigurationError
 from tools.policy import transforms
-from tools.policy.build import BuiltPolicy, build
+from tools.policy.built_policy import BuiltPolicy, build
 from tools.policy.canonical import parse_one_line
 from tools.policy.catalogue import CATALOGUE, default_operation
 from tools.policy.policy import Operation, Parameter, Policy
@@ -55,97 +56,88 @@ def _batch() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.rand(6, 3, 16, 16, generator=generator), torch.tensor([0, 1, 2, 0, 1, 2])
 
 
-@pytest.mark.parametrize("name", ON_IMAGE)
-def test_every_operation_gives_images_of_the_same_shape_and_type_and_changes_some(name):
-    image = picture(32)
+def test_every_operation_gives_images_of_the_same_shape_and_type_and_changes_some():
+    for name in ON_IMAGE:
+        image = picture(32)
 
-    views = _views(_alone(name), image)
+        views = _views(_alone(name), image)
 
-    assert views.shape == (8, 3, 32, 32)
-    assert views.dtype == torch.uint8
-    assert (views != _original(image)).any()
+        assert views.shape == (8, 3, 32, 32), name
+        assert views.dtype == torch.uint8, name
+        assert (views != _original(image)).any(), name
 
 
-@pytest.mark.parametrize("name", ON_IMAGE)
-def test_the_same_seed_gives_the_same_images(name):
-    built, image = _alone(name), picture(32)
+def test_the_same_seed_gives_the_same_images():
+    for name in ON_IMAGE:
+        built, image = _alone(name), picture(32)
 
-    assert torch.equal(_views(built, image, seed=3), _views(built, image, seed=3))
+        assert torch.equal(_views(built, image, seed=3), _views(built, image, seed=3)), name
 
 
 RANDOM = [name for name in ON_IMAGE if CATALOGUE[name].parameters and name not in ("posterize", "solarize")]
 
 
-@pytest.mark.parametrize("name", [*RANDOM, "channel_shuffle", "trivial_augment_wide", "auto_augment"])
-def test_another_seed_gives_other_images(name):
-    built, image = _alone(name), picture(32)
+def test_another_seed_gives_other_images():
+    for name in (*RANDOM, "channel_shuffle", "trivial_augment_wide", "auto_augment"):
+        built, image = _alone(name), picture(32)
 
-    assert not torch.equal(_views(built, image, seed=3), _views(built, image, seed=4))
-
-
-@pytest.mark.parametrize("name", ON_IMAGE)
-def test_no_other_source_of_chance_is_used(name):
-    built, image = _alone(name), picture(32)
-    results = []
-    for other in (1, 2):
-        np.random.seed(other)
-        random.seed(other)
-        cv2.setRNGSeed(other)
-        results.append(_views(built, image, count=3))
-
-    assert torch.equal(*results)
+        assert not torch.equal(_views(built, image, seed=3), _views(built, image, seed=4)), name
 
 
-@pytest.mark.parametrize("side", [16, 28, 32, 224])
-@pytest.mark.parametrize("name", ON_IMAGE)
-def test_both_ends_of_every_range_work_at_every_size(name, side):
-    for end in ("low", "high"):
+def test_no_other_source_of_chance_is_used():
+    for name in ON_IMAGE:
+        built, image = _alone(name), picture(32)
+        results = []
+        for other in (1, 2):
+            np.random.seed(other)
+            random.seed(other)
+            cv2.setRNGSeed(other)
+            results.append(_views(built, image, count=3))
+
+        assert torch.equal(*results), name
+
+
+@pytest.mark.parametrize("side", [16, 224])
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_both_ends_of_every_range_work_at_small_and_at_large_sizes(side, end):
+    for name in ON_IMAGE:
         numbers = {spec.name: getattr(spec, end) for spec in CATALOGUE[name].parameters}
         if name == "affine" and end == "low":
             numbers["degrees"] = 1  # all zero changes nothing and is refused
 
         views = _views(_alone(name, side, **numbers), picture(side), count=2)
 
-        assert views.shape == (2, 3, side, side)
+        assert views.shape == (2, 3, side, side), name
 
 
-@pytest.mark.parametrize("name", KEEP_GREY)
-def test_grey_images_stay_grey(name):
-    views = _views(_alone(name), grey_picture(32)).int()
+def test_grey_images_stay_grey():
+    for name in KEEP_GREY:
+        views = _views(_alone(name), grey_picture(32)).int()
 
-    assert (views[:, 0] - views[:, 1]).abs().max() == 0
-    assert (views[:, 0] - views[:, 2]).abs().max() == 0
-
-
-@pytest.mark.parametrize("name", ON_IMAGE)
-@pytest.mark.parametrize("level", [0, 255])
-def test_flat_images_pass_through_every_operation(name, level):
-    flat = np.full((32, 32, 3), level, dtype=np.uint8)
-
-    assert _views(_alone(name), flat, count=3).shape == (3, 3, 32, 32)
+        assert (views[:, 0] - views[:, 1]).abs().max() == 0, name
+        assert (views[:, 0] - views[:, 2]).abs().max() == 0, name
 
 
-@pytest.mark.parametrize(
-    "neutral",
-    [
+def test_flat_images_pass_through_every_operation():
+    for name in ON_IMAGE:
+        for level in (0, 255):
+            flat = np.full((32, 32, 3), level, dtype=np.uint8)
+
+            assert _views(_alone(name), flat, count=3).shape == (3, 3, 32, 32), name
+
+
+def test_a_transform_of_no_strength_changes_nothing():
+    image = _original(picture(32))
+    for neutral in (
         transforms.Affine(degrees=(0, 0)),
         transforms.Perspective(distortion_scale=0, p=1),
         transforms.Elastic(displacement=0, cells=3),
         transforms.Gamma(gamma=1),
         transforms.GaussianNoise(sigma=0),
-    ],
-    ids=lambda transform: type(transform).__name__,
-)
-def test_a_transform_of_no_strength_changes_nothing(neutral):
-    image = _original(picture(32))
-
-    assert torch.equal(neutral(image), image)
-
-
-def test_sharpness_of_no_strength_changes_nothing():
-    image = Image.fromarray(picture(32))
-
-    assert np.array_equal(np.asarray(transforms.Sharpness(strength=0)(image)), picture(32))
+    ):
+        assert torch.equal(neutral(image), image), neutral
+    sharpened = transforms.Sharpness(strength=0)(Image.fromarray(picture(32)))
+    assert np.array_equal(np.asarray(sharpened), picture(32))
 
 
 def test_hue_of_no_strength_loses_no_more_than_eight_bit_rounding():
@@ -167,10 +159,7 @@ def test_hue_turns_red_by_a_third_of_the_wheel_into_green_or_blue():
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"degrees": 40},
         {"degrees": 0, "shear": (-30, 30, -30, 30)},
-        {"degrees": 0, "translate": (0.3, 0.3)},
-        {"degrees": 0, "scale": (0.5, 1.5)},
         {"degrees": 90, "translate": (0.2, 0.2), "scale": (0.8, 1.2), "shear": (-20, 20, -20, 20)},
     ],
 )
@@ -187,11 +176,11 @@ def test_affine_moves_pixels_as_torchvision_does(arguments):
         assert np.percentile(np.abs(ours.astype(int) - theirs), 95) <= 2  # the rest is the seam to the fill
 
 
-@pytest.mark.parametrize("side", [32, 96])
-def test_aug_mix_is_that_of_torchvision_up_to_rounding(side):
-    image = Image.fromarray(picture(side))
-    ours, theirs = transforms.AugMix(severity=5, mixture_width=3), v2.AugMix(severity=5, mixture_width=3)
-    for seed in range(20):
+@pytest.mark.parametrize("severity", [5, 10])  # at 10, posterizing may keep no bits, which Pillow refuses
+def test_aug_mix_is_that_of_torchvision_up_to_rounding(severity):
+    image = Image.fromarray(picture(96))
+    ours, theirs = (kind(severity=severity, mixture_width=3) for kind in (transforms.AugMix, v2.AugMix))
+    for seed in range(30):
         torch.manual_seed(seed)
         mine = np.asarray(ours(image)).astype(int)
         torch.manual_seed(seed)
@@ -208,16 +197,16 @@ STRENGTHS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "spec"), STRENGTHS, ids=[f"{name}.{spec.name}" for name, spec in STRENGTHS])
-def test_more_of_a_parameter_changes_the_image_more(name, spec):
+def test_more_of_a_parameter_changes_the_image_more():
     image = picture(96)  # large enough for the clip limit of CLAHE to matter
 
-    def change(value: float) -> float:
-        views = _views(_alone(name, 96, **{spec.name: value}), image, count=60)
+    def change(name: str, parameter: str, value: float) -> float:
+        views = _views(_alone(name, 96, **{parameter: value}), image, count=30)
         return (views.int() - _original(image).int()).abs().float().mean().item()
 
-    weak, strong = sorted((spec.low, spec.high), reverse=spec.name in LOWER_IS_STRONGER)
-    assert change(strong) > change(weak)
+    for name, spec in STRENGTHS:
+        weak, strong = sorted((spec.low, spec.high), reverse=spec.name in LOWER_IS_STRONGER)
+        assert change(name, spec.name, strong) > change(name, spec.name, weak), (name, spec.name)
 
 
 def test_geometry_fills_with_the_colour_of_the_border():
@@ -243,14 +232,14 @@ def test_erasing_covers_about_the_share_it_was_given_with_the_mean_colour():
     assert (changed.float() - image.mean(axis=(0, 1))[:, None]).abs().max() <= 1
 
 
-@pytest.mark.parametrize("keep", [0.3, 0.6, 0.9])
-def test_grid_mask_keeps_the_share_of_the_paper(keep):
-    image = picture(224)
-    views = _views(_alone("grid_mask", 224, keep=keep, unit=0.3), image, count=30)
+def test_grid_mask_keeps_the_share_of_the_paper():
+    for keep in (0.3, 0.6, 0.9):
+        image = picture(224)
+        views = _views(_alone("grid_mask", 224, keep=keep, unit=0.3), image, count=30)
 
-    kept = (views == _original(image)).all(dim=1).float().mean()
+        kept = (views == _original(image)).all(dim=1).float().mean()
 
-    assert kept == pytest.approx(1 - (1 - keep) ** 2, abs=0.05)  # Chen et al. 2020, equation 2
+        assert kept == pytest.approx(1 - (1 - keep) ** 2, abs=0.05)  # Chen et al. 2020, equation 2
 
 
 def test_elastic_displaces_by_the_share_of_the_side_it_was_given():
@@ -264,16 +253,15 @@ def test_elastic_displaces_by_the_share_of_the_side_it_was_given():
     assert centre.square().mean().sqrt() == pytest.approx(0.03 * 224, rel=0.35)
 
 
-@pytest.mark.parametrize("probability", [0.25, 0.5])
-@pytest.mark.parametrize("name", ["invert", "gamma", "rotate"])
-def test_an_operation_is_applied_with_its_probability(name, probability):
-    operation = default_operation(name).model_copy(update={"probability": probability})
-    built = build(Policy(operations=[operation]), 16, classes=2)
-    image = picture(16)
+def test_an_operation_is_applied_with_its_probability():
+    for name, probability in (("invert", 0.25), ("gamma", 0.5), ("rotate", 0.5)):
+        operation = default_operation(name).model_copy(update={"probability": probability})
+        built = build(Policy(operations=[operation]), 16, classes=2)
+        image = picture(16)
 
-    changed = (_views(built, image, count=600) != _original(image)).flatten(1).any(dim=1).float().mean()
+        changed = (_views(built, image, count=600) != _original(image)).flatten(1).any(dim=1).float().mean()
 
-    assert changed == pytest.approx(probability, abs=0.07)
+        assert changed == pytest.approx(probability, abs=0.07), name
 
 
 def test_operations_are_applied_in_the_order_given():
@@ -292,25 +280,23 @@ def test_no_augmentation_returns_the_image():
     assert torch.equal(built.augment(image), _original(image))
 
 
-@pytest.mark.parametrize(
-    "text", ["no augmentation", "invert(p=1)", "equalize(p=1)", "rotate(p=1, degrees=20)"]
-)
-def test_the_source_image_is_never_changed_nor_shared(text):
-    image = picture(32)
-    image.setflags(write=False)  # as in a read-only memory map
-    view = build(parse_one_line(text), 32, 2).augment(image)
+def test_the_source_image_is_never_changed_nor_shared():
+    for text in ("no augmentation", "invert(p=1)", "equalize(p=1)", "rotate(p=1, degrees=20)"):
+        image = picture(32)
+        image.setflags(write=False)  # as in a read-only memory map
+        view = build(parse_one_line(text), 32, 2).augment(image)
 
-    view.fill_(0)
+        view.fill_(0)
 
-    assert np.array_equal(image, picture(32))
+        assert np.array_equal(image, picture(32)), text
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
-def test_a_built_policy_survives_the_way_to_a_loader_process(name):
-    built = _alone(name)
-    copy = pickle.loads(pickle.dumps(built))
+def test_a_built_policy_survives_the_way_to_a_loader_process():
+    for name in CATALOGUE:
+        built = _alone(name)
+        copy = pickle.loads(pickle.dumps(built))
 
-    assert torch.equal(_views(copy, picture(32), count=2), _views(built, picture(32), count=2))
+        assert torch.equal(_views(copy, picture(32), count=2), _views(built, picture(32), count=2)), name
 
 
 def test_an_invalid_policy_is_not_built():
@@ -318,24 +304,24 @@ def test_an_invalid_policy_is_not_built():
         operations=[Operation(name="posterize", probability=1, parameters=[Parameter(name="bits", value=9)])]
     )
 
-    with pytest.raises(ConfigurationError, match="bits=9 is out of range: choose a value from 1 to 7"):
+    with pytest.raises(ConfigurationError, match=r"bits=9.*from 1 to 7"):
         build(bad, 32, 2)
 
 
-@pytest.mark.parametrize("name", ON_BATCH)
-def test_mixing_gives_soft_labels_that_are_distributions(name):
-    built, (images, labels) = _alone(name), _batch()
-    torch.manual_seed(0)
+def test_mixing_gives_soft_labels_that_are_distributions():
+    for name in ON_BATCH:
+        built, (images, labels) = _alone(name), _batch()
+        torch.manual_seed(0)
 
-    mixed, soft = built.mix(images, labels)
+        mixed, soft = built.mix(images, labels)
 
-    assert built.has_mix
-    assert not built.is_identity
-    assert mixed.shape == images.shape
-    assert not torch.equal(mixed, images)
-    assert soft.shape == (6, 3)
-    assert torch.allclose(soft.sum(dim=1), torch.ones(6))
-    assert ((soft > 0).sum(dim=1) == 2).all()
+        assert built.has_mix, name
+        assert not built.is_identity, name
+        assert mixed.shape == images.shape, name
+        assert not torch.equal(mixed, images), name
+        assert soft.shape == (6, 3), name
+        assert torch.allclose(soft.sum(dim=1), torch.ones(6)), name
+        assert ((soft > 0).sum(dim=1) == 2).all(), name
 
 
 def test_mixup_blends_images_by_the_share_of_their_labels():
@@ -358,30 +344,28 @@ def test_cutmix_takes_from_the_other_image_the_share_of_its_label():
     assert torch.allclose(own, soft[torch.arange(6), labels], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ON_BATCH)
-@pytest.mark.parametrize("end", ["low", "high"])
-def test_mixing_stays_finite_at_both_ends_of_alpha(name, end):
-    built = _alone(name, alpha=getattr(CATALOGUE[name].parameters[0], end))
+def test_mixing_stays_finite_at_both_ends_of_alpha():
     torch.manual_seed(0)
+    for name, end in itertools.product(ON_BATCH, ("low", "high")):
+        built = _alone(name, alpha=getattr(CATALOGUE[name].parameters[0], end))
+        for _ in range(200):
+            mixed, soft = built.mix(*_batch())
+            assert mixed.isfinite().all(), (name, end)
+            assert ((soft >= 0) & (soft <= 1)).all(), (name, end)
 
-    for _ in range(500):
-        mixed, soft = built.mix(*_batch())
-        assert mixed.isfinite().all()
-        assert ((soft >= 0) & (soft <= 1)).all()
 
+def test_a_batch_is_mixed_with_the_probability_and_else_left_with_one_hot_labels():
+    for name in ON_BATCH:
+        operation = default_operation(name).model_copy(update={"probability": 0.3})
+        built = build(Policy(operations=[operation]), 16, classes=3)
+        images, labels = _batch()
+        torch.manual_seed(0)
 
-@pytest.mark.parametrize("name", ON_BATCH)
-def test_a_batch_is_mixed_with_the_probability_and_else_left_with_one_hot_labels(name):
-    operation = default_operation(name).model_copy(update={"probability": 0.3})
-    built = build(Policy(operations=[operation]), 16, classes=3)
-    images, labels = _batch()
-    torch.manual_seed(0)
+        results = [built.mix(images, labels) for _ in range(400)]
+        unmixed = [soft for mixed, soft in results if mixed is images]
 
-    results = [built.mix(images, labels) for _ in range(400)]
-    unmixed = [soft for mixed, soft in results if mixed is images]
-
-    assert len(unmixed) / 400 == pytest.approx(0.7, abs=0.07)
-    assert torch.equal(unmixed[0], torch.eye(3)[labels])
+        assert len(unmixed) / 400 == pytest.approx(0.7, abs=0.07), name
+        assert torch.equal(unmixed[0], torch.eye(3)[labels]), name
 
 
 def test_without_an_operation_on_the_batch_labels_become_one_hot():

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from tests.tools.policy.strategies import policies
 from tools.errors import ConfigurationError
@@ -17,21 +17,14 @@ def _operation(name: str, probability: float = 1.0, **numbers: float) -> Operati
     return Operation(name=name, probability=probability, parameters=parameters)
 
 
+@settings(max_examples=50)
 @given(policies())
-def test_reading_the_canonical_form_and_writing_it_again_changes_nothing(policy):
+def test_every_policy_survives_being_written_and_read_and_stays_valid(policy):
     text = canonical_json(policy)
 
     assert canonical_json(from_canonical(text)) == text
-
-
-@given(policies())
-def test_the_line_of_text_reads_back_as_the_same_policy(policy):
-    assert canonical_json(parse_one_line(one_line(policy))) == canonical_json(policy)
-
-
-@given(policies())
-def test_rounding_never_makes_a_valid_policy_invalid(policy):
-    assert check_policy(canonical_policy(policy), 0, 4) == []
+    assert canonical_json(parse_one_line(one_line(policy))) == text
+    assert check_policy(canonical_policy(policy), 0, 4) == []  # rounding leaves no range
 
 
 def test_the_canonical_form_is_fixed_for_all_time():
@@ -77,30 +70,27 @@ def test_no_operations_read_as_no_augmentation():
     assert parse_one_line("no augmentation") == Policy(operations=[])
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_a_number_that_is_not_finite_has_no_canonical_form(value):
-    with pytest.raises(ConfigurationError, match="rotate: degrees is"):
-        canonical_json(Policy(operations=[_operation("rotate", degrees=value)]))
+def test_a_number_that_is_not_finite_has_no_canonical_form():
+    for value in (float("nan"), float("inf"), float("-inf")):
+        with pytest.raises(ConfigurationError, match="rotate: degrees"):
+            canonical_json(Policy(operations=[_operation("rotate", degrees=value)]))
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("rotate(degrees=15)", "rotate needs its probability once"),
-        ("rotate(p=0.5, degrees=15) < invert(p=1)", "joined by '>'"),
-        ("rotate(0.5)", r"rotate\(0.5\) is not name"),
-        ("rotate(p=0.5, degrees=open('x'))", "no policy"),
-        ("rotate(p=0.5", "no policy"),
-        ("rotate", "is not name"),
-    ],
-)
-def test_a_line_that_is_no_policy_is_refused_with_an_example(text, said):
-    with pytest.raises(ConfigurationError, match=said) as refusal:
-        parse_one_line(text)
-
-    assert "rotate(p=0.5, degrees=15) > horizontal_flip(p=0.5)" in str(refusal.value)
+def test_a_line_that_is_not_a_policy_is_refused_with_an_example():
+    for text in (
+        "rotate(degrees=15)",
+        "rotate(p=0.5, degrees=15) < invert(p=1)",
+        "rotate(0.5)",
+        "rotate(p=0.5, degrees=open('x'))",
+        "rotate(p=0.5",
+        "rotate",
+    ):
+        with pytest.raises(ConfigurationError) as refusal:
+            parse_one_line(text)
+        assert repr(text) in str(refusal.value)
+        assert "rotate(p=0.5, degrees=15) > horizontal_flip(p=0.5)" in str(refusal.value)
 
 
-def test_json_that_is_no_policy_is_refused():
-    with pytest.raises(ConfigurationError, match="not JSON of a policy"):
+def test_json_that_is_not_a_policy_is_refused():
+    with pytest.raises(ConfigurationError, match="rotate"):
         from_canonical(json.dumps({"operations": [{"name": "rotate"}]}))
