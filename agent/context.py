@@ -18,7 +18,7 @@ from agent.state import Refusal
 from agent.steps.shifts import Shift
 from agent.steps.synthesis import Synthesis
 from evaluators.statistics import is_within_noise, paired_difference
-from tools.datasets.cache.build import CachedDataset
+from tools.datasets.cache.read import CachedDataset
 from tools.execution.executor import Executor
 from tools.policy.catalogue import default_operation
 from tools.training.config import Recipe, TrialSpec

@@ -19,7 +19,8 @@ from agent.settings.sources import dump_config
 from agent.steps.shifts import decode_shifts, find_shifts
 from agent.steps.synthesis import Synthesis, backgrounds_of
 from prompts import template_hash
-from tools.datasets.cache.build import CachedDataset, build_cache
+from tools.datasets.cache.build import build_cache
+from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Dataset

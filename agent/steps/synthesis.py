@@ -14,7 +14,7 @@ from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.making.sources import training_sources
 from tools.aga.pipeline import GeneratedSet, Progress, Tools, generate
 from tools.aga.types import Box
-from tools.datasets.cache.build import CachedDataset
+from tools.datasets.cache.read import CachedDataset
 from tools.datasets.types import Card, Dataset
 from tools.training.synthetic import Synthetic
 
