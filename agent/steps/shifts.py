@@ -12,8 +12,8 @@ from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.overlap import shared_images
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
-from tools.datasets.known.common import place_of
-from tools.datasets.presence import occupied
+from tools.datasets.location import data_folder
+from tools.datasets.presence import is_occupied
 from tools.datasets.registry import ENTRIES, open_published
 from tools.datasets.types import Card, Dataset
 from tools.errors import ConfigurationError, did_you_mean
@@ -128,7 +128,7 @@ def _wanted(config: DataConfig) -> Iterator[tuple[str, Path | None]]:
         name, _, path = each.partition("=")
         if name == AUTO:
             of_this = [other for other in known if ENTRIES[other].shift_of == config.dataset]
-            yield from ((other, None) for other in of_this if occupied(place_of(other, DataConfig())))
+            yield from ((other, None) for other in of_this if is_occupied(data_folder(other, DataConfig())))
         elif name in known or (path and name not in ENTRIES):
             yield name, Path(path) if path else None
         else:

@@ -27,7 +27,8 @@ from tools.aga.making.sources import TrainingSources, training_sources
 from tools.aga.pipeline import GeneratedSet, Tools, generate
 from tools.aga.segmenters.classical import OtsuSegmenter
 from tools.aga.types import Box, SourceImage
-from tools.datasets.cache.build import CachedDataset, build_cache
+from tools.datasets.cache.build import build_cache
+from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Dataset
