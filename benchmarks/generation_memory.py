@@ -27,12 +27,12 @@ TARGET = 1.1
 CHILD = f"""
 import sys
 from pathlib import Path
-from tools.aga.backgrounds.makers import make_background_maker
+from tools.aga.backgrounds.make import make_background_maker
 from tools.aga.captions.captioners import TemplateCaptioner
 from tools.aga.config import AgaConfig, PromptSet
-from tools.aga.detectors.simple import make_detector
+from tools.aga.detectors.make import make_detector
 from tools.aga.pipeline import Tools, generate
-from tools.aga.segmenters.classical import make_segmenter
+from tools.aga.segmenters.make import make_segmenter
 from tools.aga.making.sources import training_sources
 from tools.datasets.cache.read import open_cache
 from tools.datasets.folder.source import FolderSource

@@ -107,10 +107,10 @@ class Synthesis:
         Raises:
             ConfigurationError: weights are missing, a device is, or no model is configured for the captions.
         """
-        from tools.aga.backgrounds.makers import make_background_maker
-        from tools.aga.detectors.simple import make_detector
+        from tools.aga.backgrounds.make import make_background_maker
+        from tools.aga.detectors.make import make_detector
         from tools.aga.gates.classifier_gate import ClassifierGate
-        from tools.aga.segmenters.classical import make_segmenter
+        from tools.aga.segmenters.make import make_segmenter
 
         aga, data = self._config.aga, self._data
         boxes = {

@@ -25,7 +25,7 @@ from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.detectors.simple import CentreDetector
 from tools.aga.making.sources import TrainingSources, training_sources
 from tools.aga.pipeline import GeneratedSet, Tools, generate
-from tools.aga.segmenters.classical import OtsuSegmenter
+from tools.aga.segmenters.otsu import OtsuSegmenter
 from tools.aga.types import Box, SourceImage
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
