@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tools.aga.composites.compose import composite, draw_placement
+from tools.aga.composites.compose import composite
+from tools.aga.composites.placement import draw_placement
 from tools.errors import ConfigurationError
 from tools.sheet import COLUMNS, TILE, Example, contact_sheet
 

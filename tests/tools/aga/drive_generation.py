@@ -21,11 +21,14 @@ from PIL import Image
 
 from tools import files
 from tools.aga.captions.captioners import TemplateCaptioner
+from tools.aga.chain import Tools
 from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.detectors.simple import CentreDetector
-from tools.aga.making.sources import TrainingSources, training_sources
-from tools.aga.pipeline import GeneratedSet, Tools, generate
+from tools.aga.making.request import Request
+from tools.aga.making.source_images import TrainingSources, training_sources
+from tools.aga.pipeline import generate
 from tools.aga.segmenters.classical import OtsuSegmenter
+from tools.aga.store.sets import GeneratedSet
 from tools.aga.types import Box, SourceImage
 from tools.datasets.cache.build import CachedDataset, build_cache
 from tools.datasets.config import DataConfig
@@ -136,28 +139,25 @@ class World:
     def sources(self, max_side: int = 1024) -> TrainingSources:
         return training_sources(self.dataset, self.cached, max_side)
 
-    def generate(self, prompts: PromptSet = PROMPTS, tools: Any = None, **options: Any) -> GeneratedSet:
-        """As `generate`; `compose`, `gates`, … in `options` are settings of AGA, `superclasses` its `subjects`."""
-        settings = AgaConfig.model_fields.keys() - {"subjects"}
-        given = {name: options.pop(name) for name in list(options) if name in settings}
-        given["subjects"] = options.pop("superclasses", {})
+    def generate(
+        self, prompts: PromptSet = PROMPTS, tools: Any = None, on_progress: Any = None, **options: Any
+    ) -> GeneratedSet:
+        """As `generate`; `options` are settings of AGA (`compose`, `gates`, …) or fields of the request."""
+        given = {name: options.pop(name) for name in list(options) if name in AgaConfig.model_fields}
         given.setdefault("compose", {"workers": 1})
         config = AgaConfig.model_validate(given)
         arguments: dict[str, Any] = {
             "sources": self.sources(config.compose.max_side),
             "prompts": prompts,
-            "tools": tools or real_tools(),
             "config": config,
             "root": self.root,
-            "image_size": self.cached.image_size,
             "fit": self.fit,
             "seed": 0,
-            "subjects": None,
             "classes": self.dataset.card.classes,
             "fingerprint": self.cached.fingerprint,
-            "on_progress": lambda stage, done, total: None,
         }
-        return generate(**(arguments | options))
+        request = Request(**(arguments | options))
+        return generate(request, tools or real_tools(), on_progress or (lambda stage, done, total: None))
 
 
 def real_tools(maker: Any = None, detector: Any = None, classifier: Any = None) -> Tools:

@@ -19,8 +19,8 @@ from tests.tools.aga.drive_generation import (
     splits,
     write_photos,
 )
+from tools.aga.making.set_plan import SetPlan
 from tools.aga.making.subjects import kept_mask
-from tools.aga.recipe import Plan
 from tools.errors import ConfigurationError, DataError
 from tools.training.synthetic import open_synthetic
 
@@ -169,7 +169,7 @@ def test_a_scale_that_makes_no_sense_is_refused(world: World, scale: float) -> N
 
 
 def test_backgrounds_are_used_evenly_and_never_twice_for_one_source() -> None:
-    plan = Plan(140, usable=40, pool=30, seed=3)
+    plan = SetPlan(140, usable=40, pool=30, seed=3)
     pairs = [(plan[number].place, plan[number].background) for number in range(len(plan))]
     assert len(set(pairs)) == len(pairs) == 140
     used = Counter(background for _, background in pairs)
@@ -182,7 +182,7 @@ def test_the_background_does_not_predict_the_label() -> None:
     labels = np.repeat([0, 1], [60, 20])
     statistics = []
     for seed in range(400):
-        plan = Plan(160, usable=80, pool=8, seed=seed)
+        plan = SetPlan(160, usable=80, pool=8, seed=seed)
         table = np.zeros((2, 8))
         for number in range(len(plan)):
             table[labels[plan[number].place], plan[number].background] += 1

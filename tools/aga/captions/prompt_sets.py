@@ -38,11 +38,6 @@ def vet_prompts(prompts: PromptSet, classes: Sequence[str]) -> list[str]:
     return reasons + _avoided(prompts.avoid)
 
 
-def words_to_avoid(prompts: PromptSet, classes: Sequence[str]) -> list[str]:
-    """What no caption for `prompts` may name: the words it lists, its subject and the classes, each once."""
-    return list(_forbidden(prompts, classes))
-
-
 def _forbidden(prompts: PromptSet, classes: Sequence[str]) -> dict[str, str]:
     """Word → what it is. The strongest reason stays: a class is a class also where it is listed to be avoided."""
     return {

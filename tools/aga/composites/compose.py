@@ -13,9 +13,7 @@ import math
 import cv2
 import numpy as np
 
-from tools.aga.composites.placement import Placement, draw_placement
-
-__all__ = ["Placement", "composite", "draw_placement", "fit_background"]
+from tools.aga.composites.placement import Placement
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 _SQUARE = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
@@ -69,7 +67,7 @@ def composite(
         corner = corners[0] - centre - (on_frame[2], on_frame[0])
         layer, shape = _resampled(layer, shape, matrix, corner, offset - start, stop - start)
     seen, within = _overlap(start, layer.shape, (height, width))
-    _lay(picture[within], layer[seen])
+    _paint_over(picture[within], layer[seen])
     placed[within] = shape[seen] >= 128
     return picture, placed
 
@@ -198,8 +196,8 @@ def _overlap(
     return (slice(y - from_y, bottom - from_y), slice(x - from_x, right - from_x)), within
 
 
-def _lay(region: np.ndarray, layer: np.ndarray) -> None:
-    """Lays RGBA multiplied by opacity, uint8 (h, w, 4), over the picture's region, uint8 (h, w, 3), in place."""
+def _paint_over(region: np.ndarray, layer: np.ndarray) -> None:
+    """Paint RGBA multiplied by opacity, uint8 (h, w, 4), over the picture's region, uint8 (h, w, 3), in place."""
     if region.size == 0:
         return
     shown = cv2.cvtColor(255 - layer[..., 3], cv2.COLOR_GRAY2RGB)

@@ -34,11 +34,6 @@ class Placement:
     """Pixels downwards, likewise."""
 
     @property
-    def is_identity(self) -> bool:
-        """Whether the subject stays as and where it was."""
-        return self == Placement()
-
-    @property
     def keeps_pixels(self) -> bool:
         """Whether pixels only change places: scale 1 and a right angle or none."""
         return self.scale == 1 and self.rotation % 90 == 0

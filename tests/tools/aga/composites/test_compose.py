@@ -9,7 +9,8 @@ from scipy.ndimage import distance_transform_edt
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as oracle
 
-from tools.aga.composites.compose import Placement, composite, fit_background
+from tools.aga.composites.compose import composite, fit_background
+from tools.aga.composites.placement import Placement
 
 SIDE = 96
 SUBJECT, OLD, NEW = (200, 60, 40), (0, 255, 0), (0, 0, 255)

@@ -18,17 +18,8 @@ from tests.tools.aga.drive_generation import (
     splits,
     write_photos,
 )
-from tools.aga.store.pieces import (
-    STORE_LOCK,
-    DiskFullError,
-    check_room,
-    disk_usage,
-    full_disk_named,
-    key_of,
-    piece_file,
-    set_folder,
-    writing_set,
-)
+from tools.aga.store.disk_space import DiskFullError, check_room, disk_errors_explained, disk_usage
+from tools.aga.store.pieces import STORE_LOCK, key_of, piece_file, set_folder, writing_set
 from tools.aga.store.sets import list_sets, prune
 from tools.errors import AugurError
 from tools.files import read_json, write_json, write_whole
@@ -60,7 +51,7 @@ def test_a_damaged_record_counts_as_missing(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_named_with_what_was_needed_and_where(tmp_path: Path) -> None:
-    with pytest.raises(DiskFullError) as caught, full_disk_named(tmp_path, 3 * 2**30):  # noqa: SIM117
+    with pytest.raises(DiskFullError) as caught, disk_errors_explained(tmp_path, 3 * 2**30):  # noqa: SIM117
         with Path("/dev/full").open("wb", buffering=0) as opened:
             opened.write(b"the device that is always full")
     assert "3.00 GiB" in str(caught.value)
