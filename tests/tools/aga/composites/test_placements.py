@@ -53,7 +53,7 @@ def masks(draw: st.DrawFn) -> np.ndarray:
 
 
 class TestDrawnPlacements:
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=150, deadline=None)
     @given(
         mask=masks(),
         seed=st.integers(0, 2**32),
