@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from tools.aga.composites.compose import Placement, composite, draw_placement
+from tools.aga.composites.compose import composite
+from tools.aga.composites.placement import Placement, draw_placement
 
 SIZE = 224
 COUNT = 200

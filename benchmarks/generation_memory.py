@@ -24,23 +24,25 @@ INTERVAL = 0.005
 """Seconds between two looks at the process."""
 TARGET = 1.1
 
-CHILD = f"""
+CHILD = """
 import sys
 from pathlib import Path
 from tools.aga.backgrounds.make import make_background_maker
 from tools.aga.captions.captioners import TemplateCaptioner
+from tools.aga.chain import Tools
 from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.detectors.make import make_detector
-from tools.aga.pipeline import Tools, generate
+from tools.aga.pipeline import generate
 from tools.aga.segmenters.make import make_segmenter
-from tools.aga.making.sources import training_sources
+from tools.aga.making.request import Request
+from tools.aga.making.source_images import training_sources
 from tools.datasets.cache.read import open_cache
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.types import Dataset
 root = Path(sys.argv[1])
 cached = open_cache(Path(sys.argv[2]))
 dataset = Dataset(cached.card, (), FolderSource(root / "photos"))
-config = AgaConfig(segmenter={{"kind": "otsu"}}, compose={{"workers": 1}}, gates={{"max_area": 1.0, "min_area": 0.0}})
+config = AgaConfig(segmenter={"kind": "otsu"}, compose={"workers": 1}, gates={"max_area": 1.0, "min_area": 0.0})
 prompts = PromptSet(
     subject="thing", scale=float(sys.argv[3]), instructions=["a photo of", "a view of"],
     settings=["a meadow", "a street", "a shore", "a forest", "a desk"], times=["at dawn", "in winter", "at night"],
@@ -50,10 +52,11 @@ tools = Tools(
     make_detector(config.detector), make_segmenter(config.segmenter), TemplateCaptioner(),
     make_background_maker(config.background),
 )
-made = generate(
-    training_sources(dataset, cached, 512), prompts, tools, config, root / "aga", {SIZE}, "stretch", 0, None,
-    ("first", "second"), cached.fingerprint, lambda stage, done, total: None,
+request = Request(
+    training_sources(dataset, cached, 512), prompts, config, root / "aga", "stretch", 0, ("first", "second"),
+    cached.fingerprint,
 )
+made = generate(request, tools, lambda stage, done, total: None)
 print(made.images)
 """
 

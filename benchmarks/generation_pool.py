@@ -51,10 +51,12 @@ def run() -> dict[str, Any]:
     """
     from tools.aga.backgrounds.make import make_background_maker
     from tools.aga.captions.captioners import TemplateCaptioner
+    from tools.aga.chain import Tools
     from tools.aga.config import AgaConfig, PromptSet
     from tools.aga.detectors.make import make_detector
-    from tools.aga.making.sources import training_sources
-    from tools.aga.pipeline import Tools, generate
+    from tools.aga.making.request import Request
+    from tools.aga.making.source_images import training_sources
+    from tools.aga.pipeline import generate
     from tools.aga.segmenters.make import make_segmenter
     from tools.datasets.cache.build import build_cache
     from tools.datasets.config import DataConfig
@@ -89,21 +91,11 @@ def run() -> dict[str, Any]:
             maker = _Counted(make_background_maker(config.background))
             detector, segmenter = make_detector(config.detector), make_segmenter(config.segmenter)
             tools = Tools(detector, segmenter, TemplateCaptioner(), maker)
+            sources = training_sources(dataset, cached, config.compose.max_side)
+            classes, fingerprint = dataset.card.classes, cached.fingerprint
+            request = Request(sources, wanted, config, root / store, "stretch", 0, classes, fingerprint)
             start = time.perf_counter()
-            made = generate(
-                training_sources(dataset, cached, config.compose.max_side),
-                wanted,
-                tools,
-                config,
-                root / store,
-                SIZE,
-                "stretch",
-                0,
-                None,
-                dataset.card.classes,
-                cached.fingerprint,
-                lambda stage, done, total: None,
-            )
+            made = generate(request, tools, lambda stage, done, total: None)
             return maker.pictures, made.images, time.perf_counter() - start
 
         alone, images, _ = study("alone", SCALE, prompts)

@@ -18,8 +18,7 @@ from prompts.modality_sets import modality_set, modality_set_for
 from tools.aga.captions.forbidden_words import allowed
 from tools.aga.captions.prompt_sets import MOST_ENTRIES, vet_prompts
 from tools.aga.config import PromptSet
-from tools.aga.pipeline import GeneratedSet
-from tools.aga.store.sets import list_sets, prune
+from tools.aga.store.sets import GeneratedSet, list_sets, prune
 from tools.datasets.cache.build import build_cache
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Card

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from agent.memory.history import Backgrounds
 from agent.memory.proposal import Proposal
 from agent.settings.config import LLMConfig, StudyConfig
+from tools.aga.chain import StageProgress, Tools
 from tools.aga.config import AgaConfig, PromptSet
-from tools.aga.making.sources import training_sources
-from tools.aga.pipeline import GeneratedSet, Progress, Tools, generate
+from tools.aga.making.request import Request
+from tools.aga.making.source_images import training_sources
+from tools.aga.pipeline import generate
+from tools.aga.store.sets import GeneratedSet
 from tools.aga.types import Box
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.types import Card, Dataset
@@ -48,7 +51,7 @@ class Synthesis:
         config: StudyConfig,
         dataset: Dataset,
         data: CachedDataset,
-        on_progress: Progress,
+        on_progress: StageProgress,
         make_ask: Callable[[LLMConfig], Callable[[str, str], str]],
     ) -> None:
         """`make_ask` connects the chat model that writes captions, when one is needed."""
@@ -74,21 +77,19 @@ class Synthesis:
         name = prompts.model_dump_json()
         if name not in self._sets:
             data, config = self._data, self._config
+            request = Request(
+                sources=self._sources,
+                prompts=prompts,
+                config=config.aga,
+                root=self._root,
+                fit=config.data.fit,
+                seed=config.search.seed,
+                classes=data.card.classes,
+                fingerprint=data.fingerprint,
+                superclasses=dict(enumerate(data.card.superclasses)) or None,
+            )
             with ExitStack() as held:
-                self._sets[name] = generate(
-                    self._sources,
-                    prompts,
-                    lambda: _held(self.tools(), held),
-                    config.aga,
-                    self._root,
-                    data.image_size,
-                    config.data.fit,
-                    config.search.seed,
-                    dict(enumerate(data.card.superclasses)) or None,
-                    data.card.classes,
-                    data.fingerprint,
-                    self._on_progress,
-                )
+                self._sets[name] = generate(request, lambda: _held(self.tools(), held), self._on_progress)
             if "torch" in sys.modules:  # the memory of models that are no longer used, for the trials
                 free_memory()
         return self._sets[name]
@@ -96,10 +97,10 @@ class Synthesis:
     def sheet(self, prompts: PromptSet, path: Path) -> None:
         """Write a PNG of some images of the set: real, mask, background, composite."""
         from tools.aga.making.example_sheet import contact_sheet
-        from tools.aga.making.examples import examples
+        from tools.aga.making.sheet_rows import sheet_rows
 
         made = self.set_of(prompts)
-        contact_sheet(examples(made, self._root, self._sources, SHOWN), path, describe(made))
+        contact_sheet(sheet_rows(made, self._root, self._sources, SHOWN), path, describe(made))
 
     def tools(self) -> Tools:
         """What does each step, loaded.

@@ -12,14 +12,18 @@ from tools.training.synthetic import Mixing
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+Share = Annotated[float, Field(ge=0, le=1)]
+GreyLevel = Annotated[float, Field(ge=0, le=255)]
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], Field(description="where it runs")]
+
 
 def _split_pairs(value: Any) -> Any:
-    """'a=b,c=d' as a mapping, so that a variable and a flag say it as easily as a file."""
+    """'a=b,c=d' as a mapping: how a flag or an environment variable writes one."""
     if not isinstance(value, str):
         return value
     pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
     if not all(equals for _, equals, _ in pairs):
-        raise ValueError(f"is not written as NAME=VALUE,…: {value!r}")
+        raise ValueError(f"must be written as NAME=VALUE,NAME=VALUE,…, not {value!r}")
     return {name.strip(): text.strip() for name, _, text in pairs}
 
 
@@ -33,7 +37,7 @@ def _split_options(value: Any) -> Any:
 
 
 def _none_is_a_word(value: Any) -> Any:
-    """Where 'none' is one of the choices, it is no unset value."""
+    """Where 'none' is one of the choices, it does not mean unset."""
     return "none" if value is None else value
 
 
@@ -53,7 +57,7 @@ class DetectorConfig(BaseModel):
         default=0.1,
         ge=0,
         le=0.45,
-        description="of each side that kind 'none' leaves around its box; 0 leaves nothing",
+        description="share of each side that kind 'none' leaves free around its box",
     )
     config: Path | None = Field(
         default=None,
@@ -64,20 +68,18 @@ class DetectorConfig(BaseModel):
         description="GroundingDINO's .pth file, or OWNER/REPOSITORY/FILE on the hub; for 'transformers' a folder or "
         "a hub id",
     )
-    box_threshold: float = Field(default=0.35, ge=0, le=1, description="lowest score of a box")
-    text_threshold: float = Field(
-        default=0.25, ge=0, le=1, description="lowest score of a word of the prompt"
-    )
+    box_threshold: Share = Field(default=0.35, description="lowest score of a box")
+    text_threshold: Share = Field(default=0.25, description="lowest score of a word of the prompt")
     side: int = Field(
         default=800,
         ge=32,
         le=2048,
-        description="short side in pixels at which images are looked at; the published models: 800",
+        description="short side in pixels to which images are resized for it; the published models use 800",
     )
     batch_size: int = Field(
         default=8, ge=1, le=1024, description="images of one size at a time; halved when memory runs out"
     )
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="where it runs")
+    device: Device = "auto"
 
 
 class SegmenterConfig(BaseModel):
@@ -92,7 +94,7 @@ class SegmenterConfig(BaseModel):
     model: Literal["vit_b", "vit_l", "vit_h"] = Field(default="vit_h", description="SAM's size")
     checkpoint: Path | None = Field(default=None, description="SAM's .pth file")
     iterations: int = Field(default=5, ge=1, le=50, description="of GrabCut")
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="where it runs")
+    device: Device = "auto"
 
 
 class CaptionConfig(BaseModel):
@@ -104,7 +106,7 @@ class CaptionConfig(BaseModel):
         default="template", description="'llm': a chat model; 'template': the combination joined by commas"
     )
     attempts: int = Field(
-        default=3, ge=1, le=20, description="answers of the model before the template is taken"
+        default=3, ge=1, le=20, description="answers of the model before the template is used"
     )
     batch_size: int = Field(default=8, ge=1, le=64, description="captions asked for in one call")
     max_tokens: int = Field(default=77, ge=16, le=512, description="that the text encoder reads (CLIP: 77)")
@@ -144,7 +146,7 @@ class BackgroundConfig(BaseModel):
         ge=8,
         le=4096,
         multiple_of=8,
-        description="side that is generated, in pixels, a multiple of 8; the model's own where unset",
+        description="side of the generated pictures in pixels, a multiple of 8; the model's own where unset",
     )
     negative_prompt: str | None = Field(default=None, description="what the picture must not show")
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
@@ -158,7 +160,7 @@ class BackgroundConfig(BaseModel):
     )
     attention_slicing: bool = Field(default=False, description="less memory, slower")
     offload: Annotated[Literal["none", "model", "sequential"], BeforeValidator(_none_is_a_word)] = Field(
-        default="none", description="keep what is not at work in the CPU's memory"
+        default="none", description="keep idle parts of the model in the CPU's memory"
     )
     batch_size: int = Field(
         default=4, ge=1, le=256, description="pictures at a time; halved when memory runs out"
@@ -192,42 +194,35 @@ class ComposeConfig(BaseModel):
 
 
 class GatesConfig(BaseModel):
-    """What a synthetic image must pass; every verdict is stored."""
+    """What a synthetic image must pass; every result is stored."""
 
     model_config = _FROZEN
 
-    min_score: float = Field(default=0.3, ge=0, le=1, description="of the detector")
-    min_area: float = Field(
-        default=0.01, ge=0, le=1, description="smallest share of the image that a mask covers"
+    min_score: Share = Field(default=0.3, description="lowest score of the detector")
+    min_area: Share = Field(default=0.01, description="smallest share of the image that a mask may cover")
+    max_area: Share = Field(default=0.9, description="largest share of the image that a mask may cover")
+    min_contrast: GreyLevel = Field(
+        default=2.0, description="a background whose grey levels have a smaller standard deviation is blank"
     )
-    max_area: float = Field(
-        default=0.9, ge=0, le=1, description="largest share of the image that a mask covers"
-    )
-    min_contrast: float = Field(
-        default=2.0,
-        ge=0,
-        le=255,
-        description="standard deviation in grey levels, below which a background is blank",
-    )
-    black_level: float = Field(
+    black_level: GreyLevel = Field(
         default=8.0,
-        ge=0,
-        le=255,
-        description="grey level that both mean and standard deviation of a black background stay below",
+        description="a background whose grey levels have both mean and standard deviation below it is black",
     )
     redetect: bool = Field(
         default=True, description="refuse a background on which the detector sees the subject"
     )
-    redetect_score: float = Field(default=0.35, ge=0, le=1, description="from this score on, it is seen")
+    redetect_score: Share = Field(
+        default=0.35, description="score from which on the subject counts as seen on a background"
+    )
     classifier: Path | None = Field(
         default=None,
-        description="folder of a finished trial, as a judge: refuse what it gets confidently wrong, or finds too easy",
+        description="folder of a finished trial as a judge: refuse what it gets confidently wrong, or finds too easy",
     )
-    wrong_confidence: float = Field(
-        default=0.9, ge=0, le=1, description="confidence that makes an error confident; at 1 none is"
+    wrong_confidence: Share = Field(
+        default=0.9, description="confidence from which on a wrong answer is refused; 1 refuses none"
     )
-    easy_confidence: float = Field(
-        default=1.0, ge=0, le=1, description="confidence that makes an image too easy; at 1 none is"
+    easy_confidence: Share = Field(
+        default=1.0, description="confidence from which on a right answer is too easy; 1 refuses none"
     )
 
 
@@ -238,13 +233,13 @@ class AgaConfig(BaseModel):
 
     subjects: Annotated[dict[str, str], BeforeValidator(_split_pairs)] = Field(
         default_factory=dict,
-        description="class → superclass for the detector; else the data set's, or the proposal's",
+        description="class → superclass for the detector; else the data set's, else the proposal's",
     )
     pool: float = Field(
         default=1.0,
         gt=0,
         le=10,
-        description="backgrounds that are made for each training image; all classes and scales share them",
+        description="backgrounds made for each training image; all classes and scales share them",
     )
     llm: str | None = Field(
         default=None,
@@ -252,10 +247,10 @@ class AgaConfig(BaseModel):
         description="'provider:model' for captions; llm.model where unset",
     )
     llm_base_url: str | None = Field(
-        default=None, pattern=r"^https?://\S+$", description="of the server of aga.llm; a local Llama, say"
+        default=None, pattern=r"^https?://\S+$", description="of the server of aga.llm, such as a local Llama"
     )
     max_disk_gib: float = Field(
-        default=50.0, gt=0, description="that generated images may take in runs_dir/aga"
+        default=50.0, gt=0, description="disk space that synthetic images may take in runs_dir/aga"
     )
     detector: DetectorConfig = DetectorConfig()
     segmenter: SegmenterConfig = SegmenterConfig()

@@ -15,7 +15,7 @@ from agent.settings.config import LLMConfig, SearchConfig, StudyConfig
 from agent.steps.synthesis import Synthesis, _held, backgrounds_of, caption_model
 from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.detectors.simple import GivenBoxes
-from tools.aga.making.sources import training_sources
+from tools.aga.making.source_images import training_sources
 from tools.aga.types import Box
 from tools.datasets.cache.build import build_cache
 from tools.datasets.config import DataConfig

@@ -1,31 +1,42 @@
-"""Generation on a small data set, and a process that generates and kills itself at a given moment.
+"""Generation on a small data set, and a process that generates it in children, which it may have killed.
 
-    python drive_generation.py FOLDER SCALE WORKERS [part of a file's path, and which write of such a file it dies in]
+    python drive_generation.py FOLDER SCALE WORKERS [RUN,RUN,… …]
 
-FOLDER has `photos` (from `write_photos`); the store is FOLDER/aga. Prints the set's key.
+FOLDER has `photos` (from `write_photos`); the store is FOLDER/aga. The runs of one argument happen at once, those of
+the next after them. A run is 'whole', or a part of a file's path and which write of such a file it dies in
+('masks/=4'). Prints what each run ended with: its exit code, or minus the signal. Without runs it generates itself.
 """
 
 import hashlib
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from tests.repository import ROOT
 from tools import files
 from tools.aga.captions.captioners import TemplateCaptioner
+from tools.aga.chain import Tools
 from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.detectors.simple import CentreDetector
-from tools.aga.making.sources import TrainingSources, training_sources
-from tools.aga.pipeline import GeneratedSet, Tools, generate
+from tools.aga.making.request import Request
+from tools.aga.making.source_images import TrainingSources, training_sources
+from tools.aga.pipeline import generate
 from tools.aga.segmenters.otsu import OtsuSegmenter
+from tools.aga.store.sets import GeneratedSet
 from tools.aga.types import Box, SourceImage
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
@@ -137,28 +148,25 @@ class World:
     def sources(self, max_side: int = 1024) -> TrainingSources:
         return training_sources(self.dataset, self.cached, max_side)
 
-    def generate(self, prompts: PromptSet = PROMPTS, tools: Any = None, **options: Any) -> GeneratedSet:
-        """As `generate`; `compose`, `gates`, … in `options` are settings of AGA, `superclasses` its `subjects`."""
-        settings = AgaConfig.model_fields.keys() - {"subjects"}
-        given = {name: options.pop(name) for name in list(options) if name in settings}
-        given["subjects"] = options.pop("superclasses", {})
+    def generate(
+        self, prompts: PromptSet = PROMPTS, tools: Any = None, on_progress: Any = None, **options: Any
+    ) -> GeneratedSet:
+        """As `generate`; `options` are settings of AGA (`compose`, `gates`, …) or fields of the request."""
+        given = {name: options.pop(name) for name in list(options) if name in AgaConfig.model_fields}
         given.setdefault("compose", {"workers": 1})
         config = AgaConfig.model_validate(given)
         arguments: dict[str, Any] = {
             "sources": self.sources(config.compose.max_side),
             "prompts": prompts,
-            "tools": tools or real_tools(),
             "config": config,
             "root": self.root,
-            "image_size": self.cached.image_size,
             "fit": self.fit,
             "seed": 0,
-            "subjects": None,
             "classes": self.dataset.card.classes,
             "fingerprint": self.cached.fingerprint,
-            "on_progress": lambda stage, done, total: None,
         }
-        return generate(**(arguments | options))
+        request = Request(**(arguments | options))
+        return generate(request, tools or real_tools(), on_progress or (lambda stage, done, total: None))
 
 
 def real_tools(maker: Any = None, detector: Any = None, classifier: Any = None) -> Tools:
@@ -189,33 +197,69 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
+def drive(folder: Path, scale: float, workers: int, *runs: str) -> list[int]:
+    """Run this file; what each run ended with."""
+    command = [sys.executable, __file__, str(folder), str(scale), str(workers), *runs]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment, check=True)
+    return [int(line) for line in ended.stdout.split()]
+
+
 def _die_in(part: str, deadly: int) -> None:
     """Have this process killed when half of the `deadly`-th file with `part` in its path is written."""
     written = 0
-    write = files.write_whole
+    write = files.written_whole
 
-    def write_or_die(file: Path, data: bytes, scratch: Path | None = None) -> None:
+    @contextmanager
+    def write_or_die(file: Path, scratch: Path | None = None) -> Iterator[Path]:
         nonlocal written
         written += part in file.as_posix()
-        if written == deadly:
-            ((scratch or file.parent) / "torn.writing").write_bytes(data[: len(data) // 2])
-            os.kill(os.getpid(), signal.SIGKILL)
-        write(file, data, scratch)
+        with write(file, scratch) as temporary:
+            yield temporary
+            if written == deadly and part in file.as_posix():
+                os.truncate(temporary, temporary.stat().st_size // 2)
+                os.kill(os.getpid(), signal.SIGKILL)
 
     for module in list(sys.modules.values()):
-        if getattr(module, "write_whole", None) is write:
-            vars(module)["write_whole"] = write_or_die
+        if getattr(module, "written_whole", None) is write:
+            vars(module)["written_whole"] = write_or_die
+
+
+def _generate(folder: Path, scale: float, workers: int) -> None:
+    prompts = PROMPTS.model_copy(update={"scale": scale})
+    open_world(folder).generate(prompts, compose={"workers": workers})
+
+
+def _run_in_child(run: str, folder: Path, scale: float, workers: int) -> int:
+    """Its process number. Forked, so that only one process has to load the libraries."""
+    if child := os.fork():
+        return child
+    if run != "whole":
+        part, _, number = run.partition("=")
+        _die_in(part, int(number))
+    try:
+        _generate(folder, scale, workers)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
 
 
 def main() -> None:
     folder, scale, workers = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
-    import tools.aga.making.set_maker  # noqa: F401 (so that everything that writes is loaded)
-
-    if len(sys.argv) > 4:
-        _die_in(sys.argv[4], int(sys.argv[5]))
-    prompts = PROMPTS.model_copy(update={"scale": scale})
-    made = open_world(folder).generate(prompts, compose={"workers": workers})
-    print(made.key)
+    if len(sys.argv) == 4:
+        _generate(folder, scale, workers)
+        return
+    # Loads everything that a child would have to load; threads would not survive the fork.
+    cv2.setNumThreads(1)
+    pa.set_cpu_count(1)
+    with tempfile.TemporaryDirectory() as place:
+        write_photos(Path(place) / "photos", splits(1, 1))
+        _generate(Path(place), 1, 1)
+    for together in sys.argv[4:]:
+        children = [_run_in_child(run, folder, scale, workers) for run in together.split(",")]
+        for child in children:
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 if __name__ == "__main__":

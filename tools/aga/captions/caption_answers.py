@@ -1,8 +1,8 @@
-"""Reads the captions out of what a chat model answers, which should be a JSON list and often nearly is.
+"""Reads captions from the answer of a chat model, which should be a JSON list and often nearly is.
 
 Accepted, also with words or a code fence around it: a list of objects with number and caption, the objects one after
-another, the list within an object, an object from number to caption, and a list of plain texts where it has as many
-as were asked for. Of a list that breaks off, the objects that are whole count.
+another, the list within an object, an object from number to caption, and a list of plain texts if it has as many as
+were asked for. Of a list that breaks off, the complete objects count.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
 _MOST_STARTS = 200
-"""Places in an answer at which JSON is looked for."""
+"""Places in an answer at which JSON is searched for."""
 
 
 class _Numbered(BaseModel):
@@ -22,9 +22,9 @@ class _Numbered(BaseModel):
 
 
 def read_answer(answer: str, count: int) -> tuple[dict[int, str], str]:
-    """The captions by their number, 1 to `count`, as far as they are there; and why one that is missing is missing.
+    """The captions that were found by their number, 1 to `count`, and the reason why any other is missing.
 
-    Of two with the same number the first counts. Blank captions are left out.
+    Of two with the same number the first counts. Blank captions are ignored.
     """
     if not answer.strip():
         return {}, "the answer was empty"
@@ -68,7 +68,7 @@ def _from_object(value: dict[str, Any], count: int) -> Iterator[tuple[int, str]]
 
 
 def _json_values(text: str) -> Iterator[Any]:
-    """Lists and objects in `text`, in their order; of one that breaks off or is malformed, those within it."""
+    """Lists and objects in `text`, in order; of one that breaks off or is malformed, those within it."""
     decoder = json.JSONDecoder(strict=False)
     position = 0
     for _ in range(_MOST_STARTS):

@@ -1,4 +1,4 @@
-"""Keeps captions, so that no study asks a model for the same one twice.
+"""Keeps captions, so that no study asks a model twice for the same one.
 
 AB/KEY.json       one caption; KEY is a SHA-256 over the captioner, the combination and the words to avoid
 NAME.lock         held while a captioner is asked: of two studies that want the same caption, one asks
@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import TypeAdapter, ValidationError
 
+from tools.aga.captions.combinations import Combination
 from tools.aga.types import Caption, Captioner
 from tools.errors import AugurError
 from tools.files import write_json
@@ -22,20 +23,20 @@ _CAPTION = TypeAdapter(Caption)
 
 
 class CachedCaptioner:
-    """Another captioner, asked only for what it has not been asked before, by whatever study."""
+    """Another captioner, asked only for captions that no study has asked it for."""
 
     def __init__(self, inner: Captioner, folder: Path, batch_size: int = 8) -> None:
-        """Every `batch_size` captions are written as soon as they are there, so that a kill loses no more."""
+        """Captions are written after every `batch_size`, so that a kill loses no more."""
         self._inner = inner
         self._folder = folder
         self._batch_size = batch_size
 
     @property
     def identity(self) -> str:
-        """The inner captioner's: to keep an answer does not change it."""
+        """The inner captioner's: keeping an answer does not change it."""
         return self._inner.identity
 
-    def caption(self, combinations: Sequence[tuple[str, str, str]], avoid: Sequence[str]) -> list[Caption]:
+    def caption(self, combinations: Sequence[Combination], avoid: Sequence[str]) -> list[Caption]:
         """One caption for each combination, equal ones for equal combinations. The order of `avoid` does not matter.
 
         Raises:
@@ -44,7 +45,7 @@ class CachedCaptioner:
         avoid = sorted(set(avoid))
         identity = self._inner.identity
         files = {each: self._file(identity, each, avoid) for each in dict.fromkeys(combinations)}
-        with self._working():
+        with self._disk_errors_explained():
             known = _read(files)
         missing = [each for each in files if each not in known]
         for start in range(0, len(missing), self._batch_size):
@@ -53,34 +54,34 @@ class CachedCaptioner:
         return [known[each] for each in combinations]
 
     def _ask(
-        self, files: dict[tuple[str, str, str], Path], avoid: list[str], identity: str
-    ) -> dict[tuple[str, str, str], Caption]:
-        with self._working():
+        self, files: dict[Combination, Path], avoid: list[str], identity: str
+    ) -> dict[Combination, Caption]:
+        with self._disk_errors_explained():
             self._folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self._folder / f"{_hash(identity)[:16]}.lock").acquire()
         with lock:
-            with self._working():
+            with self._disk_errors_explained():
                 known = _read(files)
             missing = [each for each in files if each not in known]
             made = self._inner.caption(missing, avoid) if missing else []
             for each, caption in zip(missing, made, strict=True):
-                with self._working():
+                with self._disk_errors_explained():
                     _write(files[each], caption, identity)
                 known[each] = caption
         return known
 
     @contextmanager
-    def _working(self) -> Iterator[None]:
-        """Not around the inner captioner: a connection that breaks is an OSError, too."""
+    def _disk_errors_explained(self) -> Iterator[None]:
+        """Not for the inner captioner: a broken connection is an OSError, too."""
         try:
             yield
         except OSError as error:
             raise AugurError(
-                f"captions cannot be kept in {self._folder} ({error.strerror or error}): make room, see who may "
-                "write there, or choose another --runs-dir"
+                f"captions cannot be kept in {self._folder} ({error.strerror or error}): check the disk and its "
+                "permissions, or choose another --runs-dir"
             ) from error
 
-    def _file(self, identity: str, combination: tuple[str, str, str], avoid: list[str]) -> Path:
+    def _file(self, identity: str, combination: Combination, avoid: list[str]) -> Path:
         key = _hash(identity, combination, avoid)
         return self._folder / key[:2] / f"{key}.json"
 
@@ -89,7 +90,7 @@ def _hash(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _read(files: dict[tuple[str, str, str], Path]) -> dict[tuple[str, str, str], Caption]:
+def _read(files: dict[Combination, Path]) -> dict[Combination, Caption]:
     found = {}
     for combination, file in files.items():
         try:
@@ -97,7 +98,7 @@ def _read(files: dict[tuple[str, str, str], Path]) -> dict[tuple[str, str, str],
         except FileNotFoundError:
             continue
         except (ValueError, KeyError, TypeError, ValidationError):
-            # A file that a power cut left empty is as good as none.
+            # Damaged, as by a power cut: it is made again.
             continue
     return found
 

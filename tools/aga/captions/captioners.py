@@ -1,8 +1,8 @@
 """From combinations of instruction, setting and time to captions: by joining them, or by a chat model.
 
-After the AGA paper, section 4.2. The model is reached through a plain function that is handed in (`Ask`), for tools
-know nothing of agents. What it answers is read by `answers.py`, held against the words to avoid by `words.py`,
-shortened by `fitting.py`, and kept by `caption_cache.py`.
+After the AGA paper, section 4.2. The model is reached through a plain function (`Ask`), because tools know nothing of
+agents. Its answers are read by `caption_answers.py`, checked for words to avoid by `forbidden_words.py`, shortened by
+`fitting.py`, and kept by `caption_cache.py`.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ from pathlib import Path
 from prompts import render
 from tools.aga.captions.caption_answers import read_answer
 from tools.aga.captions.caption_cache import CachedCaptioner
+from tools.aga.captions.combinations import Combination
 from tools.aga.captions.fitting import CLIP_TOKENS, approximate_tokens, fit, identity_of
 from tools.aga.captions.forbidden_words import named_in
 from tools.aga.captions.phrases import joined
@@ -20,16 +21,13 @@ from tools.aga.config import CaptionConfig
 from tools.aga.types import Caption, Captioner
 from tools.errors import ConfigurationError
 
-Combination = tuple[str, str, str]
-"""Instruction, setting, time."""
-
 Ask = Callable[[str, str], str]
-"""(system, user) → what the model says: '' where it says nothing or refuses. Raises where it cannot be reached."""
+"""(system, user) → the model's answer: '' where it has none or refuses. Raises where it cannot be reached."""
 
 _PLACES = ("an empty place", "an open scene", "a plain view")
-"""What stands in for a setting that names a word to avoid."""
+"""Replace a setting that names a word to avoid."""
 _WORDS_PER_TOKEN = 0.6
-"""Asked of the model: plain English has about 0.75, and models count words badly."""
+"""For the length that the model is asked for: plain English has about 0.75, and models count words badly."""
 
 
 def open_captioner(
@@ -45,11 +43,11 @@ def open_captioner(
         config: `kind`, `attempts`, `batch_size` and `max_tokens` are used.
         folder: where captions of a model are kept, for all studies.
         ask: calls the model; only kind 'llm' needs it.
-        model: 'provider:model', part of what captions are kept by.
+        model: 'provider:model', part of the key that captions are kept by.
         count_tokens: of the text encoder; see `fitting.clip_token_counter`.
 
     Raises:
-        ConfigurationError: a model is asked for and there is none.
+        ConfigurationError: `kind` is 'llm' and there is no model.
     """
     if config.kind == "template":
         return TemplateCaptioner(config.max_tokens, count_tokens)
@@ -79,7 +77,7 @@ class TemplateCaptioner:
     def caption(self, combinations: Sequence[Combination], avoid: Sequence[str]) -> list[Caption]:
         """One caption for each combination, free of the words to `avoid`.
 
-        A part that names one is left out, or, if it is the setting, replaced by a plain one; the caption's warning
+        A part that names one is omitted, or, if it is the setting, replaced by a plain one; the caption's warning
         says so.
 
         Raises:
@@ -95,7 +93,7 @@ class TemplateCaptioner:
         setting = setting or next((place for place in _PLACES if not named_in(place, avoid)), "")
         text = joined(instruction, setting, time)
         if named_in(text, avoid):
-            # Two harmless parts have met in a name ('garden' and 'spider'): a comma keeps them apart.
+            # Two harmless parts have formed a name ('garden' and 'spider'): a comma keeps them apart.
             text = ", ".join(filter(None, (instruction, setting, time)))
         fitted, shortened = fit(text, self._count_tokens, self._limit)
         warnings = [f"{part!r} was left out: it names {_quoted(words)}" for part, words in named.items()]
@@ -103,17 +101,19 @@ class TemplateCaptioner:
 
 
 @dataclass
-class _Request:
-    """A caption that the model still owes, and what it made of it last."""
+class _PendingCaption:
+    """A caption that the model is asked for, and its last answer."""
 
     combination: Combination
     place: int
+    """Among the combinations."""
     rejected: str = ""
+    """Why the last answer was no use; empty before the first."""
     answer: str = ""
 
 
 class LlmCaptioner:
-    """Asks a chat model, several captions in one call; whatever it cannot do after some tries, the template does."""
+    """Asks a chat model for several captions in one call; falls back to the template after some attempts."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class LlmCaptioner:
         limit: int = CLIP_TOKENS,
         count_tokens: Callable[[str], int] = approximate_tokens,
     ) -> None:
-        """`model` ('provider:model') only names what `ask` calls; `attempts` answers are looked at for a caption."""
+        """`model` ('provider:model') names what `ask` calls; the template is used after `attempts` answers."""
         self._ask = ask
         self._model = model
         self._attempts = attempts
@@ -135,8 +135,8 @@ class LlmCaptioner:
 
     @property
     def identity(self) -> str:
-        """Names everything that its answers depend on, but for which captions were asked for together."""
-        words = self._system(()) + _user([_Request(("how", "where", "when"), 0, "why", "what")])
+        """Names everything that its answers depend on, except which captions were asked for together."""
+        words = self._system(()) + _user([_PendingCaption(("how", "where", "when"), 0, "why", "what")])
         prompt = hashlib.sha256(words.encode()).hexdigest()[:16]
         return (
             f"llm {self._model}, prompt {prompt}, {self._attempts} attempts, else {self._template.identity}"
@@ -145,33 +145,33 @@ class LlmCaptioner:
     def caption(self, combinations: Sequence[Combination], avoid: Sequence[str]) -> list[Caption]:
         """One caption for each combination, free of the words to `avoid`.
 
-        The origin is 'template' where no answer of the model was of use; the warning tells what was wrong with the
-        last one. An error of `ask` goes through: the model is never replaced because it cannot be reached.
+        The origin is 'template' where no answer of the model was usable; the warning says what was wrong with the
+        last one. An error of `ask` is raised: the model is never replaced because it cannot be reached.
 
         Raises:
-            ConfigurationError: the template had to step in, and all parts of its combination name words to avoid.
+            ConfigurationError: the template was needed, and all parts of its combination name words to avoid.
         """
         done: dict[int, Caption] = {}
-        requests = [_Request(combination, place) for place, combination in enumerate(combinations)]
-        for start in range(0, len(requests), self._batch_size):
-            done |= self._batch(requests[start : start + self._batch_size], avoid)
+        pending = [_PendingCaption(combination, place) for place, combination in enumerate(combinations)]
+        for start in range(0, len(pending), self._batch_size):
+            done |= self._batch(pending[start : start + self._batch_size], avoid)
         return [done[place] for place in range(len(combinations))]
 
-    def _batch(self, owed: list[_Request], avoid: Sequence[str]) -> dict[int, Caption]:
+    def _batch(self, pending: list[_PendingCaption], avoid: Sequence[str]) -> dict[int, Caption]:
         done: dict[int, Caption] = {}
         system = self._system(avoid)
-        for look in range(1, self._attempts + 1):
-            captions, missing = read_answer(self._ask(system, _user(owed)), len(owed))
-            for number, request in enumerate(owed, start=1):
-                request.answer = captions.get(number, "")
-                request.rejected = missing if not request.answer else self._fault(request.answer, avoid)
-                if not request.rejected:
-                    text, warning = fit(request.answer, self._count_tokens, self._limit)
-                    done[request.place] = Caption(text, *request.combination, "llm", look, warning)
-            owed = [request for request in owed if request.rejected]
-            if not owed:
+        for attempt in range(1, self._attempts + 1):
+            captions, missing = read_answer(self._ask(system, _user(pending)), len(pending))
+            for number, each in enumerate(pending, start=1):
+                each.answer = captions.get(number, "")
+                each.rejected = missing if not each.answer else self._fault(each.answer, avoid)
+                if not each.rejected:
+                    text, warning = fit(each.answer, self._count_tokens, self._limit)
+                    done[each.place] = Caption(text, *each.combination, "llm", attempt, warning)
+            pending = [each for each in pending if each.rejected]
+            if not pending:
                 break
-        return done | {request.place: self._by_template(request, avoid) for request in owed}
+        return done | {each.place: self._by_template(each, avoid) for each in pending}
 
     def _fault(self, answer: str, avoid: Sequence[str]) -> str:
         if words := named_in(answer, avoid):
@@ -182,10 +182,10 @@ class LlmCaptioner:
             return f"it has no words that fit into {self._limit} tokens"
         return ""
 
-    def _by_template(self, request: _Request, avoid: Sequence[str]) -> Caption:
-        caption = self._template.caption([request.combination], avoid)[0]
+    def _by_template(self, failed: _PendingCaption, avoid: Sequence[str]) -> Caption:
+        caption = self._template.caption([failed.combination], avoid)[0]
         answers = "1 answer" if self._attempts == 1 else f"{self._attempts} answers"
-        reason = f"joined from its parts: after {answers} of the model, {request.rejected}"
+        reason = f"joined from its parts: after {answers} of the model, {failed.rejected}"
         return replace(
             caption, attempts=self._attempts, warning="; ".join(filter(None, [reason, caption.warning]))
         )
@@ -195,17 +195,17 @@ class LlmCaptioner:
         return render("aga_caption", part="system", words=words, avoid=list(avoid))
 
 
-def _user(owed: list[_Request]) -> str:
+def _user(pending: list[_PendingCaption]) -> str:
     requests = [
         {
             "number": number,
-            **dict(zip(("instruction", "setting", "time"), request.combination, strict=True)),
-            "rejected": request.rejected,
-            "answer": request.answer,
+            **dict(zip(("instruction", "setting", "time"), each.combination, strict=True)),
+            "rejected": each.rejected,
+            "answer": each.answer,
         }
-        for number, request in enumerate(owed, start=1)
+        for number, each in enumerate(pending, start=1)
     ]
-    rejections = any(request.rejected for request in owed)
+    rejections = any(each.rejected for each in pending)
     return render("aga_caption", part="user", requests=requests, rejections=rejections)
 
 
@@ -215,6 +215,6 @@ def _quoted(words: Sequence[str]) -> str:
 
 def _nothing_left(combination: Combination, words: Sequence[str]) -> ConfigurationError:
     return ConfigurationError(
-        f"no caption can be made of {' / '.join(combination)}: each part names a word to avoid ({_quoted(words)}). "
-        "Write other instructions, settings or times, or take the word out of those to avoid"
+        f"no caption can be made from {' / '.join(combination)}: each part names a word to avoid ({_quoted(words)}). "
+        "Write other instructions, settings or times, or remove the word from those to avoid"
     )

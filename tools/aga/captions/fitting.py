@@ -1,4 +1,4 @@
-"""Fits captions to what the text encoder of a diffusion model reads: 77 tokens for CLIP; it drops the rest unsaid."""
+"""Shortens captions to what the text encoder of a diffusion model reads: 77 tokens for CLIP, which ignores the rest."""
 
 import hashlib
 import math
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 CLIP_TOKENS = 77
-"""With the token that begins a text and the one that ends it."""
+"""Including the token that begins a text and the one that ends it."""
 
 _FRAME = 2
 _LETTERS_PER_TOKEN = 4
 _PIECES = re.compile(r"[^\W\d_]+|\d|[^\s\w]|_")
-"""What CLIP's tokenizer never joins: words, digits one by one, signs."""
+"""What CLIP's tokenizer never joins: words, single digits, signs."""
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*$")
 _SIGNS = ",;:-"
 _LEAST_KEPT = 0.5
-"""A shorter beginning of whole sentences is not worth the loss: then the cut is between words."""
+"""Share of what fits. Where whole sentences would be less, the text is cut between words."""
 
 
 def approximate_tokens(text: str) -> int:
-    """About how many tokens CLIP makes of `text`, start and end included; more rather than fewer.
+    """About how many tokens CLIP makes of `text`, start and end included; too many rather than too few.
 
     Four letters a token, rounded up for each word, and one for each digit and sign; letters beyond ASCII count by
-    their bytes. Plain English comes to about three quarters of it.
+    their bytes. Plain English really has about three quarters of this.
     """
     return _FRAME + sum(
         math.ceil(len(piece) / _LETTERS_PER_TOKEN) if piece.isascii() else len(piece.encode())
@@ -44,8 +44,8 @@ def fit(
 ) -> tuple[str, str]:
     """`text` in at most `limit` tokens, and a warning where it had to be shortened for that (else empty).
 
-    It is shortened after the last sentence that fits, or, if that leaves less than half of what would fit, after the
-    last word that can end a phrase. Blank space is made single spaces.
+    It is cut after the last sentence that fits, or, if that leaves less than half of what would fit, after the last
+    word that can end a phrase. White space becomes single spaces.
 
     Args:
         text: a caption.
@@ -74,7 +74,7 @@ def fit(
 
 
 def _phrase(words: list[str], fitting: int) -> list[str]:
-    """The part of the first `fitting` words that reads as finished."""
+    """The part of the first `fitting` words that reads as complete."""
     sentences = [n for n in range(1, fitting + 1) if _SENTENCE_END.search(words[n - 1])]
     if sentences and sentences[-1] >= fitting * _LEAST_KEPT:
         return words[: sentences[-1]]
@@ -96,7 +96,7 @@ class TokenCounter:
 
     @property
     def identity(self) -> str:
-        """Names what the counts depend on: the hash of the vocabulary, wherever it lies."""
+        """Names what the counts depend on: a hash of the vocabulary, wherever its file is."""
         vocabulary = sorted(self._tokenizer.get_vocab().items())
         return f"tokenizer:{hashlib.sha256(repr(vocabulary).encode()).hexdigest()[:16]}"
 
@@ -106,9 +106,9 @@ class TokenCounter:
 
 
 def clip_token_counter(folder_or_id: str) -> TokenCounter:
-    """Counts as the tokenizer of a diffusers model does: a local folder, or a hub id.
+    """A counter with the tokenizer of a diffusers model: a local folder, or a hub id.
 
-    It is the model's first tokenizer. SDXL's second has the same vocabulary, and so the same count.
+    It is the model's first tokenizer. SDXL's second one has the same vocabulary, and so the same counts.
 
     Raises:
         ConfigurationError: there is no tokenizer, or the hub cannot be reached.

@@ -1,4 +1,7 @@
-"""Finds words that a text must not have, in the forms in which a text may have them.
+"""The words that no caption may have: which they are, and whether a text has one in any form.
+
+Whoever checks a caption asks `named_in`: `prompt_sets.py` for a proposal, `captioners.py` for each caption that is
+written, and the gate `caption_words` (`tools/aga/gates/gates.py`) for each caption before its picture is made.
 
 A class name comes as data sets write it (`001.Black_footed_Albatross`, `GarterSnake`, `ants`), a caption as people
 write (`black-footed albatrosses`). Both are brought to one spelling, and the last word of a name may be in the
@@ -9,6 +12,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
+
+from tools.aga.config import PromptSet
 
 IRREGULAR = {
     "man": "men",
@@ -30,8 +35,8 @@ IRREGULAR = {
 """Singular → plural, where no rule gives it. Compounds too: 'dormouse', 'snowman'."""
 _SINGULAR = {plural: singular for singular, plural in IRREGULAR.items()}
 
-NO_PLURALS = frozenset({"means", "news"})
-"""Singular though they end in -s, and another word without it."""
+_NO_PLURALS = frozenset({"means", "news"})
+"""Singular although they end in -s, and another word without it."""
 
 _ENDINGS = (
     ("y", "ies"),
@@ -45,23 +50,29 @@ _ENDINGS = (
     ("ex", "ices"),
     ("z", "zzes"),
 )
-"""Ending of the singular → of a plural. Tried for all words: a form that no one writes is found nowhere."""
+"""Ending of the singular → of a plural. Tried for all words: a form that does not exist is found nowhere."""
 _SHORTEST_STEM = 2
-"""Letters before such an ending: below, other words would be hit ('gum' and 'ga')."""
+"""Letters before such an ending: with fewer, other words would match ('gum' and 'ga')."""
 _SHORTEST_PLURAL = 4
-"""Letters: shorter ones that end in -s are singular as a rule ('gas')."""
+"""Letters: shorter words that end in -s are usually singular ('gas')."""
 
 _ALTERNATIVES = re.compile(r"[,;/|()\[\]]")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _WORD = re.compile(r"[^\W_]+")
 
 
+def forbidden_words(prompts: PromptSet, subjects: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """What no caption may name: the words to avoid of the proposal, every subject and every class."""
+    words = (*prompts.avoid, prompts.subject, *subjects, *classes)
+    return list(dict.fromkeys(word for word in words if word.strip()))
+
+
 def named_in(text: str, avoid: Sequence[str]) -> tuple[str, ...]:
     """Those of `avoid` that `text` names, as they are written there.
 
     Case, accents, hyphens, underscores and spaces within a name do not matter; singular and plural of its last word
-    are one. Only whole words count: 'birch' does not name 'bir'. A name with commas or slashes stands for several
-    ('box turtle, box tortoise'), and a number before a name is no part of it ('001.Albatross').
+    are the same. Only whole words count: 'birch' does not name 'bir'. A name with commas or slashes stands for several
+    ('box turtle, box tortoise'), and a number before a name is not part of it ('001.Albatross').
     """
     plain = _plain(text)
     return tuple(
@@ -95,12 +106,12 @@ def _words(name: str) -> list[str]:
 
 def _spelling(words: list[str]) -> str:
     *first, last = words
-    forms = "|".join(sorted((re.escape(form) for form in forms_of(last)), key=len, reverse=True))
+    forms = "|".join(sorted((re.escape(form) for form in _forms(last)), key=len, reverse=True))
     return r"(?:'s)?[\s_'-]*".join([*map(re.escape, first), f"(?:{forms})"])
 
 
-def forms_of(word: str) -> set[str]:
-    """Singular and plural of a lower-case noun that may be either, itself included; some forms may be no words."""
+def _forms(word: str) -> set[str]:
+    """Singular and plural of a lower-case noun that may be either, itself included; some forms may not be words."""
     singulars = {word} | _singulars(word)
     return singulars | {plural for singular in singulars for plural in _plurals(singular)}
 
@@ -113,13 +124,8 @@ def _plurals(word: str) -> set[str]:
 
 def _singulars(word: str) -> set[str]:
     found = _exchanged(word, _SINGULAR, tuple((plural, singular) for singular, plural in _ENDINGS))
-    long_enough = len(word) >= _SHORTEST_PLURAL and word.isalpha()
-    if (
-        long_enough
-        and word.endswith("s")
-        and not word.endswith(("ss", "us", "is"))
-        and word not in NO_PLURALS
-    ):
+    plural = word.endswith("s") and not word.endswith(("ss", "us", "is")) and word not in _NO_PLURALS
+    if plural and len(word) >= _SHORTEST_PLURAL and word.isalpha():
         found.add(word[:-1])
         if word.endswith(("ses", "xes", "zes", "ches", "shes", "oes")):
             found.add(word[:-2])

@@ -8,7 +8,7 @@ _COMMAND = re.compile(
     r"show|picture(?!\s+of))\s+(?:me\s+)?",
     re.IGNORECASE,
 )
-"""'Describe a quiet view of' is said to a chat model; a text-to-image model is to read what follows."""
+"""'Describe a quiet view of' is meant for a chat model; a text-to-image model needs only what follows."""
 _ABOUT_WORDS = re.compile(
     r"^(?:(?:a|an|the)\s+)?(?:\w+\s+)?(?:caption|description|prompt|sentence)\s+(?:of|for|about|that describes)\b\s*",
     re.IGNORECASE,
@@ -19,7 +19,7 @@ _EXPECTS_MORE = re.compile(
     r"showing|depicting|featuring|overlooking",
     re.IGNORECASE,
 )
-_GOES_ON = re.compile(
+_NEEDS_NO_COMMA = re.compile(
     r"at|in|on|by|of|with|without|during|under|after|before|against|through|from|near|beside|behind|within|inside|"
     r"amid|among|across|along|over|while|when|as|just|shortly",
     re.IGNORECASE,
@@ -27,13 +27,13 @@ _GOES_ON = re.compile(
 
 
 def expects_more(word: str) -> bool:
-    """Whether a phrase cannot end in `word`, and goes on after it without a comma."""
+    """Whether a phrase cannot end in `word`, and continues after it without a comma."""
     return _EXPECTS_MORE.fullmatch(word) is not None
 
 
-def goes_on(word: str) -> bool:
+def _needs_no_comma(word: str) -> bool:
     """Whether a phrase that begins with `word` needs no comma before it."""
-    return _GOES_ON.fullmatch(word) is not None
+    return _NEEDS_NO_COMMA.fullmatch(word) is not None
 
 
 def joined(instruction: str, setting: str, time: str) -> str:
@@ -64,4 +64,4 @@ def _trimmed(part: str) -> str:
 
 
 def _link(before: str, after: str) -> str:
-    return " " if expects_more(before.split()[-1]) or goes_on(after.split()[0]) else ", "
+    return " " if expects_more(before.split()[-1]) or _needs_no_comma(after.split()[0]) else ", "

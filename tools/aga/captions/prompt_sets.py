@@ -1,4 +1,4 @@
-"""What speaks against a prompt set that was proposed: found before a caption is asked for or a picture made."""
+"""Reasons to refuse a proposed prompt set, found before any caption or picture is made."""
 
 import math
 from collections.abc import Sequence
@@ -25,10 +25,10 @@ _SETS = ("instructions", "settings", "times")
 
 
 def vet_prompts(prompts: PromptSet, classes: Sequence[str]) -> list[str]:
-    """Reasons to refuse `prompts`, each with its remedy; empty where there is none.
+    """Reasons to refuse `prompts`, each with a remedy; empty where there are none.
 
     Args:
-        prompts: as proposed; pydantic has checked the types, and nothing else.
+        prompts: as proposed; pydantic has only checked the types.
         classes: names of the data set's classes: no entry may name one, nor the subject, nor a word to avoid.
     """
     reasons = [*_subject(prompts.subject), *_numbers(prompts)]
@@ -38,13 +38,8 @@ def vet_prompts(prompts: PromptSet, classes: Sequence[str]) -> list[str]:
     return reasons + _avoided(prompts.avoid)
 
 
-def words_to_avoid(prompts: PromptSet, classes: Sequence[str]) -> list[str]:
-    """What no caption for `prompts` may name: the words it lists, its subject and the classes, each once."""
-    return list(_forbidden(prompts, classes))
-
-
 def _forbidden(prompts: PromptSet, classes: Sequence[str]) -> dict[str, str]:
-    """Word → what it is. The strongest reason stays: a class is a class also where it is listed to be avoided."""
+    """Word → what it is: a class remains a class where it is also listed as a word to avoid."""
     return {
         **dict.fromkeys((word.strip() for word in prompts.avoid if word.strip()), "a word to avoid"),
         **({prompts.subject.strip(): "the subject"} if prompts.subject.strip() else {}),
@@ -98,7 +93,7 @@ def _avoided(entries: Sequence[str]) -> list[str]:
     reasons = _lengths("avoid", entries, MOST_AVOIDED)
     for entry in entries:
         if entry.strip() and not any(character.isalnum() for character in entry):
-            reasons.append(f"the entry {_shown(entry)} of avoid is no word: remove it")
+            reasons.append(f"the entry {_shown(entry)} of avoid is not a word: remove it")
     return reasons
 
 

@@ -3,7 +3,7 @@
 The soft edge lies inside the mask. From the outline inwards the subject's opacity rises from 0 to 1 over `edge`
 pixels of the result; outside the mask it is 0, deeper inside it is 1. So no pixel that the mask calls background is
 ever shown, and the pixels that masks most often get wrong, the outermost, are shown the least. Colours are
-interpolated after they were multiplied by their opacity (Porter and Duff 1984), so that neither turning nor scaling
+interpolated after they are multiplied by their opacity (Porter and Duff 1984), so that neither turning nor scaling
 draws the old background in as a halo. Where the subject is neither scaled nor turned by other than right angles,
 nothing is interpolated: at full opacity its pixels are the source's, to the bit.
 """
@@ -13,9 +13,7 @@ import math
 import cv2
 import numpy as np
 
-from tools.aga.composites.placement import Placement, draw_placement
-
-__all__ = ["Placement", "composite", "draw_placement", "fit_background"]
+from tools.aga.composites.placement import Placement
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 _SQUARE = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
@@ -42,7 +40,7 @@ def composite(
     height, width = mask.shape
     picture = fit_background(background, height, width)
     placed = np.zeros((height, width), dtype=bool)
-    levels = mask.astype(np.uint8)  # a view may hold 255 for True, where Pillow read the mask
+    levels = mask.astype(np.uint8)  # a mask read by Pillow may hold 255 for True
     left, top, wide, high = cv2.boundingRect(levels)
     if wide == 0:
         return picture, placed
@@ -54,7 +52,7 @@ def composite(
     on_frame = _sides_on_frame(corners, matrix, offset, (width, height))
     layer = _layer(subject[top : top + high, left : left + wide], cut, edge / placement.scale, on_frame)
     shape = 255 * cut
-    # the box of the placed subject: half its extent either way
+    # Half the extent of the placed subject's box.
     reach = np.abs(matrix) @ (corners[1] - corners[0]) / 2
     if placement.keeps_pixels:
         layer, shape = _turned(layer, placement), _turned(shape, placement)
@@ -64,12 +62,12 @@ def composite(
         stop = np.minimum(np.ceil(offset + reach + placement.scale).astype(int), (width, height))
         if (stop <= start).any():
             return picture, placed
-        if any(on_frame):  # or interpolation would fade it out along the frame
+        if any(on_frame):  # otherwise interpolation would fade it out along the frame
             layer, shape = _continued(layer, on_frame), _continued(shape, on_frame)
         corner = corners[0] - centre - (on_frame[2], on_frame[0])
         layer, shape = _resampled(layer, shape, matrix, corner, offset - start, stop - start)
     seen, within = _overlap(start, layer.shape, (height, width))
-    _lay(picture[within], layer[seen])
+    _paint_over(picture[within], layer[seen])
     placed[within] = shape[seen] >= 128
     return picture, placed
 
@@ -94,7 +92,7 @@ def _sides_on_frame(
 ) -> list[bool]:
     """For top, bottom, left, right of the mask's box (2, 2): does it lie on the frame (width, height), and stay there?
 
-    Such a side is no outline of the subject: it goes on outside the picture.
+    Such a side is not an outline of the subject, which continues outside the picture.
     """
     half = (corners[1] - corners[0]) / 2
     sides = []
@@ -117,7 +115,7 @@ def _layer(pixels: np.ndarray, cut: np.ndarray, edge: float, on_frame: list[bool
         pixels: uint8 (h, w, 3).
         cut: uint8 (h, w), 1 on the subject and 0 elsewhere.
         edge: width of the soft edge in pixels of the source.
-        on_frame: for top, bottom, left, right: the subject goes on beyond this side.
+        on_frame: for top, bottom, left, right: whether the subject continues beyond this side.
     """
     layer = cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA)
     cv2.insertChannel(_opacity(cut, edge, on_frame), layer, 3)
@@ -131,14 +129,14 @@ def _opacity(cut: np.ndarray, edge: float, on_frame: list[bool]) -> np.ndarray:
     top, bottom, left, right = (0 if free else 1 for free in on_frame)
     padded = cv2.copyMakeBorder(cut, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(0,))
     inner = (slice(top, top + cut.shape[0]), slice(left, left + cut.shape[1]))
-    if edge <= 1.5:  # only distances below 2 matter, and there are two: 1 and, across a corner, the root of 2
+    if edge <= 1.5:  # only two distances below 2 are possible: 1 and, across a corner, the root of 2
         rings = padded + cv2.erode(padded, _CROSS) + cv2.erode(padded, _SQUARE)
         ramp = np.zeros(256, dtype=np.uint8)
         for ring, distance in enumerate((1, math.sqrt(2), 2), start=1):
             ramp[ring] = round(255 * min((distance - 0.5) / edge, 1))
         return cv2.LUT(rings[inner], ramp)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_5)[inner]  # within 2%
-    # where nothing is outside, it is as large as a float can be
+    # Where nothing is outside, the distance is the largest float.
     depth = np.minimum(distance - 0.5, edge)
     return np.maximum(depth * (255 / edge) + 0.5, 0).astype(np.uint8)
 
@@ -167,7 +165,7 @@ def _resampled(
         layer, shape = _shrunk(layer, shrink), _shrunk(shape, shrink)
         matrix = matrix * shrink
         corner = corner / shrink
-    # from the centre of one pixel to the centre of another
+    # From the centre of one pixel to the centre of another.
     shift = matrix @ (corner + 0.5) + offset - 0.5
     affine = np.column_stack([matrix, shift])
     width, height = size.tolist()
@@ -178,7 +176,7 @@ def _resampled(
 
 
 def _shrunk(image: np.ndarray, factor: int) -> np.ndarray:
-    """Means over squares of `factor` pixels; what is missing of the last ones is transparent."""
+    """Means over squares of `factor` pixels; the missing part of the last ones is transparent."""
     height, width = (-(-side // factor) for side in image.shape[:2])
     missing = (height * factor - image.shape[0], width * factor - image.shape[1])
     padded = cv2.copyMakeBorder(image, 0, missing[0], 0, missing[1], cv2.BORDER_CONSTANT, value=(0, 0, 0, 0))
@@ -198,8 +196,8 @@ def _overlap(
     return (slice(y - from_y, bottom - from_y), slice(x - from_x, right - from_x)), within
 
 
-def _lay(region: np.ndarray, layer: np.ndarray) -> None:
-    """Lays RGBA multiplied by opacity, uint8 (h, w, 4), over the picture's region, uint8 (h, w, 3), in place."""
+def _paint_over(region: np.ndarray, layer: np.ndarray) -> None:
+    """Paint RGBA multiplied by opacity, uint8 (h, w, 4), over the picture's region, uint8 (h, w, 3), in place."""
     if region.size == 0:
         return
     shown = cv2.cvtColor(255 - layer[..., 3], cv2.COLOR_GRAY2RGB)

@@ -1,4 +1,4 @@
-"""Where a subject goes on its new background, how turned and how large. Light: imports NumPy.
+"""Where a subject goes on its new background, at which angle and size. Light: imports NumPy.
 
 Coordinates are continuous: pixel (row i, column j) covers [j, j + 1] x [i, i + 1], x to the right, y downwards.
 """
@@ -29,14 +29,9 @@ class Placement:
     scale: float = 1.0
     """Above 0."""
     dx: float = 0.0
-    """Pixels to the right. Rounded to a whole pixel's place where nothing is interpolated."""
+    """Pixels to the right. Rounded to whole pixels where nothing is interpolated."""
     dy: float = 0.0
     """Pixels downwards, likewise."""
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether the subject stays as and where it was."""
-        return self == Placement()
 
     @property
     def keeps_pixels(self) -> bool:
@@ -64,18 +59,18 @@ def draw_placement(
 ) -> Placement:
     """A random placement that keeps the whole subject within the frame wherever it fits.
 
-    A subject that its turn or zoom would push over the frame is zoomed less, though not below `min_scale`, and
-    moved back. Where even that is too large, it is put in the middle of the direction in which it does not fit.
+    A subject that its rotation or zoom would push beyond the frame is zoomed less, though not below `min_scale`, and
+    moved back. Where even that is too large, it is centred in the direction in which it does not fit.
 
     Args:
-        rng: each call draws five numbers from it, whatever they are used for.
+        rng: each call draws five numbers from it, used or not.
         mask: bool (H, W); the frame is H by W.
         flip_probability: of mirroring, 0..1.
         max_rotation: largest turn in degrees either way, 0..180; turns are uniform.
         min_scale: smallest zoom, above 0; zooms are uniform.
         max_scale: largest zoom, at least `min_scale`.
         place: 'keep' leaves the centre where it was, as far as the frame allows; 'random' takes any place that holds
-            the subject whole.
+            the whole subject.
     """
     flip = bool(rng.random() < flip_probability)
     rotation = float(rng.uniform(-max_rotation, max_rotation)) + 0.0  # -0.0 is 0
@@ -104,7 +99,7 @@ def draw_placement(
 
 
 def _outline(mask: np.ndarray) -> np.ndarray:
-    """The corners of each row's first and last pixel of the subject, float64 (N, 2) as (x, y): their hull is its."""
+    """The corners of each row's first and last pixel of the subject, float64 (N, 2) as (x, y): they have its hull."""
     rows = np.flatnonzero(mask.any(axis=1))
     left = mask[rows].argmax(axis=1)
     right = mask.shape[1] - mask[rows, ::-1].argmax(axis=1)

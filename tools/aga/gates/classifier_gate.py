@@ -1,8 +1,8 @@
 """A trained classifier as a judge of synthetic images, as in ALIA (Dunlap et al. 2023, section 3.3).
 
-It refuses what the classifier takes for another class with confidence (the picture shows something else than its
-label says) and, where asked, what it finds too easy (the picture teaches nothing new). ALIA takes the confidence from
-the average over each class; here both limits are settings (`aga.gates`).
+It refuses images that the classifier confidently takes for another class (they do not show what their label says)
+and, on request, images that it finds too easy (they teach nothing new). ALIA takes the confidence from the average
+over each class; here both limits are settings (`aga.gates`).
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tools.aga.config import GatesConfig
-from tools.aga.gates.gates import Verdict
+from tools.aga.gates.gates import GateResult
 from tools.errors import ConfigurationError
+from tools.files import sha256_of
 from tools.training.config import ModelConfig
 from tools.training.trial_store import RESULT, WEIGHTS, read_result
 
@@ -30,12 +31,12 @@ class ClassifierGate:
     def __init__(
         self, folder: Path, classes: Sequence[str], image_size: int, config: GatesConfig, device: str = "cpu"
     ) -> None:
-        """Opens the trial in `folder`.
+        """Open the trial in `folder`.
 
         Args:
             folder: of a finished trial: holds result.json and weights.safetensors.
-            classes: the data set's, in the order of its labels. The trial must have been trained on as many; their
-                names it does not know.
+            classes: the data set's, in the order of its labels. The trial must have been trained on as many; it does
+                not know their names.
             image_size: side of the images to be judged, in pixels.
             config: `wrong_confidence` and `easy_confidence` are used; at 1 they refuse nothing.
             device: 'cpu', 'mps' or 'cuda:N'.
@@ -47,9 +48,11 @@ class ClassifierGate:
         self._size = image_size
         self._config = config
         self._classifier = _load(folder, len(self._classes), image_size, device)
+        self.identity = sha256_of(folder / WEIGHTS)
+        """Names the classifier by its weights."""
 
-    def judge(self, images: np.ndarray, labels: Sequence[int] | np.ndarray) -> list[Verdict]:
-        """One verdict for each image; its value is the confidence (0..1) in the class that the classifier says.
+    def judge(self, images: np.ndarray, labels: Sequence[int] | np.ndarray) -> list[GateResult]:
+        """One result for each image; its value is the confidence (0..1) in the predicted class.
 
         Args:
             images: uint8 (N, S, S, 3), RGB, S the image size given above.
@@ -63,14 +66,14 @@ class ClassifierGate:
                 f"expected N images of {self._size} x {self._size} x 3 and N labels, not {images.shape} "
                 f"and {len(labels)}"
             )
-        verdicts = []
+        results = []
         for start in range(0, len(images), _BATCH):
             probabilities = self._probabilities(images[start : start + _BATCH])
             chosen = labels[start : start + _BATCH]
-            verdicts += [
-                self._verdict(row, int(label)) for row, label in zip(probabilities, chosen, strict=True)
+            results += [
+                self._result(row, int(label)) for row, label in zip(probabilities, chosen, strict=True)
             ]
-        return verdicts
+        return results
 
     def _probabilities(self, images: np.ndarray) -> np.ndarray:
         import torch
@@ -81,18 +84,20 @@ class ClassifierGate:
             logits = classifier.model(classifier.normalisation.apply(batch, classifier.device))
             return logits.float().softmax(dim=1).cpu().numpy()
 
-    def _verdict(self, probabilities: np.ndarray, label: int) -> Verdict:
-        said = int(probabilities.argmax())
-        confidence = float(probabilities[said])
-        if said == label:
+    def _result(self, probabilities: np.ndarray, label: int) -> GateResult:
+        predicted = int(probabilities.argmax())
+        confidence = float(probabilities[predicted])
+        if predicted == label:
             limit, name = self._config.easy_confidence, "easy_confidence"
             reason = f"too easy: {self._classes[label]!r} with confidence {confidence:.2f}"
         else:
             limit, name = self._config.wrong_confidence, "wrong_confidence"
-            reason = f"{self._classes[said]!r} with confidence {confidence:.2f}, not {self._classes[label]!r}"
-        # a float32 softmax reaches 1 by rounding, so that 1 must mean never
+            reason = (
+                f"{self._classes[predicted]!r} with confidence {confidence:.2f}, not {self._classes[label]!r}"
+            )
+        # A float32 softmax reaches 1 by rounding, so a limit of 1 must mean never.
         refused = limit < 1 and confidence >= limit
-        return Verdict(
+        return GateResult(
             "classifier", not refused, confidence, f"{reason} (aga.gates.{name})" if refused else ""
         )
 

@@ -1,4 +1,4 @@
-"""What a synthetic image must pass before it is trained on; every verdict is kept. Light: imports NumPy and OpenCV.
+"""What a synthetic image must pass before it is trained on; every result is kept. Light: imports NumPy and OpenCV.
 
 The gate that asks a trained classifier is `tools.aga.gates.classifier_gate`.
 """
@@ -15,7 +15,7 @@ from tools.aga.types import Box, Caption
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateResult:
     """What one gate says about one image."""
 
     gate: str
@@ -23,21 +23,21 @@ class Verdict:
     value: float | None
     """What was measured; None where there was nothing to measure."""
     reason: str
-    """Why it was refused, or not looked at; else empty."""
+    """Why it was refused, or why it was not checked; else empty."""
 
 
-def detector_score(box: Box | None, config: GatesConfig) -> Verdict:
-    """Was the subject found, and surely enough? Value: the box's score, 0..1; `box` is None where there was none."""
+def detector_score(box: Box | None, config: GatesConfig) -> GateResult:
+    """Was the subject found with enough confidence? Value: the box's score, 0..1; `box` is None where there is none."""
     if box is None:
-        return Verdict("detector_score", False, None, "the detector found no subject")
+        return GateResult("detector_score", False, None, "the detector found no subject")
     if box.score < config.min_score:
         reason = f"the box's score {box.score:.2f} is below {config.min_score:g} (aga.gates.min_score)"
-        return Verdict("detector_score", False, box.score, reason)
-    return Verdict("detector_score", True, box.score, "")
+        return GateResult("detector_score", False, box.score, reason)
+    return GateResult("detector_score", True, box.score, "")
 
 
-def mask_area(mask: np.ndarray, config: GatesConfig) -> Verdict:
-    """Does the mask, bool (H, W), cover neither next to nothing nor nearly all? Value: its share of the image, 0..1.
+def mask_area(mask: np.ndarray, config: GatesConfig) -> GateResult:
+    """Does the mask, bool (H, W), cover neither too little nor too much? Value: its share of the image, 0..1.
 
     An empty mask is refused whatever the settings: there is no subject.
     """
@@ -53,10 +53,10 @@ def mask_area(mask: np.ndarray, config: GatesConfig) -> Verdict:
         reason = (
             f"the mask covers {area:.2%} of the image, more than {config.max_area:.2%} (aga.gates.max_area)"
         )
-    return Verdict("mask_area", not reason, area, reason)
+    return GateResult("mask_area", not reason, area, reason)
 
 
-def background_blank(picture: np.ndarray, config: GatesConfig) -> Verdict:
+def background_blank(picture: np.ndarray, config: GatesConfig) -> GateResult:
     """Does the background, uint8 (H, W, 3), show anything?
 
     A generator that failed gives a constant picture, or a black one with some noise; a night sky is dark too, but its
@@ -75,15 +75,15 @@ def background_blank(picture: np.ndarray, config: GatesConfig) -> Verdict:
             f"the background is black: mean {brightness:.2f}, standard deviation {contrast:.2f} of its grey levels "
             f"(aga.gates.black_level {config.black_level:g})"
         )
-    return Verdict("background_blank", not reason, contrast, reason)
+    return GateResult("background_blank", not reason, contrast, reason)
 
 
-def subject_on_background(boxes: Sequence[Box], config: GatesConfig) -> Verdict:
+def subject_on_background(boxes: Sequence[Box], config: GatesConfig) -> GateResult:
     """Is the background free of the subject? A second subject there would have no mask, and perhaps another class.
 
     Args:
-        boxes: what the detector, asked for the subject, finds on the background. A detector that looks at nothing
-            ('none', 'dataset') is not to be asked.
+        boxes: what the detector, asked for the subject, finds on the background. A detector that does
+            not inspect images ('none', 'dataset') must not be asked.
         config: `redetect` off passes every background, and says so.
 
     Returns:
@@ -92,21 +92,21 @@ def subject_on_background(boxes: Sequence[Box], config: GatesConfig) -> Verdict:
     gate = "subject_on_background"
     score = max((box.score for box in boxes), default=None)
     if not config.redetect:
-        return Verdict(gate, True, score, "not looked at (aga.gates.redetect)")
+        return GateResult(gate, True, score, "not checked (aga.gates.redetect)")
     if score is not None and score >= config.redetect_score:
         reason = (
             f"the detector sees the subject on the background with score {score:.2f} "
             f"(aga.gates.redetect_score {config.redetect_score:g})"
         )
-        return Verdict(gate, False, score, reason)
-    return Verdict(gate, True, score, "")
+        return GateResult(gate, False, score, reason)
+    return GateResult(gate, True, score, "")
 
 
-def caption_words(caption: Caption, avoid: Sequence[str]) -> Verdict:
-    """Is the caption free of the words to avoid? Value: how many of them it has.
+def caption_words(caption: Caption, avoid: Sequence[str]) -> GateResult:
+    """Is the caption free of forbidden words? Value: how many of them it has.
 
-    What counts as having a word is said by `tools.aga.captions.forbidden_words.named_in`.
+    `tools.aga.captions.forbidden_words.named_in` decides what counts as having a word.
     """
     found = named_in(caption.text, avoid)
     reason = f"the caption says {', '.join(map(repr, found))}" if found else ""
-    return Verdict("caption_words", not found, float(len(found)), reason)
+    return GateResult("caption_words", not found, float(len(found)), reason)

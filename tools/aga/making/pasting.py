@@ -9,57 +9,47 @@ the pixels that training sees in the real image.
 
 import hashlib
 import io
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from tools.aga.composites.compose import composite, draw_placement
-from tools.aga.config import ComposeConfig, PromptSet
-from tools.aga.making.pool import Background, kept_picture
-from tools.aga.making.sources import TrainingSources, fitted, fitted_mask
+from tools.aga.composites.compose import composite
+from tools.aga.composites.placement import draw_placement
+from tools.aga.config import ComposeConfig
+from tools.aga.making.background_pool import Background, kept_picture
+from tools.aga.making.request import Request
+from tools.aga.making.set_plan import PlannedImage, SetPlan, placement_numbers
+from tools.aga.making.source_images import fitted, fitted_mask
 from tools.aga.making.subjects import Subject, kept_mask
-from tools.aga.recipe import Copy, Plan, placement_numbers
-from tools.aga.store.pieces import PixelRows, full_disk_named
-from tools.datasets.cache.decode import Fit
+from tools.aga.making.work_folder import SHARD, WorkFolder
+from tools.aga.store.disk_space import disk_errors_explained
+from tools.aga.store.pieces import PixelRows
 from tools.errors import AugurError
-from tools.files import read_json, write_json, write_whole
+from tools.files import write_json, write_whole
 from tools.machine import usable_cores
 from tools.processes import WorkerDied, run_in_processes
+from tools.training.synthetic import PIXELS
 
-SHARD = 64
-"""Synthetic images that are recorded together."""
 _IN_PROCESS = 256
 """Images below which starting processes takes longer than pasting in this one."""
 _SUFFIX = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 
 
 @dataclass(frozen=True)
-class Job:
+class PastingJob:
     """All that composites depend on. Pickles small: no pixels."""
 
-    root: Path
-    folder: Path
-    """Of the set."""
-    work: Path
-    scratch: Path
-    sources: TrainingSources
+    request: Request
+    work: WorkFolder
     subjects: Sequence[Subject]
     """The usable ones."""
     backgrounds: Sequence[Background]
     """The pool."""
-    plan: Plan
-    prompts: PromptSet
-    compose: ComposeConfig
-    fit: Fit
-    image_size: int
-    seed: int
-    folders: Sequence[str]
-    """The folder of each class's images."""
+    plan: SetPlan
     needed: int
     """Bytes of the whole set, for the error of a full disk."""
 
@@ -71,26 +61,28 @@ class Job:
     @property
     def rows(self) -> PixelRows:
         """All images at training size."""
-        return PixelRows(self.work / "pixels.npy", len(self.plan), self.image_size)
+        return PixelRows(self.work.path / PIXELS, len(self.plan), self.request.image_size)
 
     def record(self, shard: int) -> Path:
-        """Where it says that a shard is done."""
-        return self.work / f"composites-{shard:05d}.json"
+        """The file that lists the composites of a shard that is done."""
+        return self.work.record("composites", shard)
 
-    def copies(self, shard: int) -> list[Copy]:
+    def images(self, shard: int) -> list[PlannedImage]:
         """What a shard is made of."""
-        return [
-            self.plan[number] for number in range(shard * SHARD, min((shard + 1) * SHARD, len(self.plan)))
-        ]
+        last = min((shard + 1) * SHARD, len(self.plan))
+        return [self.plan[number] for number in range(shard * SHARD, last)]
 
-    def file(self, copy: Copy) -> str:
+    def label(self, image: PlannedImage) -> int:
+        """What the image is to be trained as."""
+        return self.request.sources.label(self.subjects[image.place].row)
+
+    def file(self, image: PlannedImage) -> str:
         """Where the image goes, within the set."""
-        row = self.subjects[copy.place].row
-        name = f"{row:06d}-{copy.copy:02d}.{_SUFFIX[self.compose.format]}"
-        return f"images/{self.folders[self.sources.label(row)]}/{name}"
+        row, suffix = self.subjects[image.place].row, _SUFFIX[self.request.config.compose.format]
+        return f"images/{self.request.class_folders[self.label(image)]}/{row:06d}-{image.copy:02d}.{suffix}"
 
 
-def paste_all(job: Job, progress: Callable[[int, int], None]) -> None:
+def paste_all(job: PastingJob, progress: Callable[[int, int], None]) -> None:
     """Make all shards that have no record yet.
 
     Args:
@@ -101,39 +93,39 @@ def paste_all(job: Job, progress: Callable[[int, int], None]) -> None:
         AugurError: the disk is full, a file that was there is gone, or a process died.
     """
     job.rows.create()
-    todo = [shard for shard in range(job.shards) if read_json(job.record(shard)) is None]
+    todo = [shard for shard in range(job.shards) if not job.work.is_done("composites", shard)]
     total = len(job.plan)
-    done = total - sum(len(job.copies(shard)) for shard in todo)
+    done = total - sum(len(job.images(shard)) for shard in todo)
     progress(done, total)
-    processes = min(job.compose.workers or usable_cores(), len(todo))
+    processes = min(job.request.config.compose.workers or usable_cores(), len(todo))
     if total - done < _IN_PROCESS:
         processes = min(processes, 1)
     for shard in _in_process(job, todo) if processes <= 1 else _in_processes(job, todo, processes):
-        done += len(job.copies(shard))
+        done += len(job.images(shard))
         progress(done, total)
 
 
-def _in_process(job: Job, todo: list[int]):
+def _in_process(job: PastingJob, todo: list[int]) -> Iterator[int]:
     paster = _Paster(job)
     for shard in todo:
         paster.paste(shard)
         yield shard
 
 
-def _in_processes(job: Job, todo: list[int], processes: int):
+def _in_processes(job: PastingJob, todo: list[int], processes: int) -> Iterator[int]:
     try:
         yield from run_in_processes(_paste_in_worker, todo, processes, _begin_worker, (job,))
     except WorkerDied as died:
         raise AugurError(
             "a process that pastes subjects onto backgrounds died (out of memory?). Fewer processes "
-            "(--aga.compose.workers) need less; what is made so far is kept."
+            "(--aga.compose.workers) need less memory; what has been made is kept."
         ) from died
 
 
 _worker: "_Paster | None" = None
 
 
-def _begin_worker(job: Job) -> None:
+def _begin_worker(job: PastingJob) -> None:
     global _worker
     import cv2
 
@@ -151,7 +143,7 @@ def _paste_in_worker(shard: int) -> int:
 class _Paster:
     """Makes shards, in whichever process it is."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: PastingJob) -> None:
         self._job = job
         self._place = -1
         self._source = self._mask = np.empty(0)
@@ -159,20 +151,21 @@ class _Paster:
     def paste(self, shard: int) -> None:
         """Make one shard's files, rows and record."""
         job = self._job
-        with full_disk_named(job.folder, job.needed):
-            made = [self._paste(copy) for copy in job.copies(shard)]
+        with disk_errors_explained(job.work.set_folder, job.needed):
+            made = [self._paste(image) for image in job.images(shard)]
             job.rows.to_disk()
-            write_json(job.record(shard), {"composites": made}, job.scratch)
+            write_json(job.record(shard), {"composites": made}, job.work.scratch)
 
-    def _paste(self, copy: Copy) -> dict[str, Any]:
-        job, prompts, compose = self._job, self._job.prompts, self._job.compose
-        source, mask = self._source_of(copy.place)
-        subject = job.subjects[copy.place]
-        background = kept_picture(job.root / job.backgrounds[copy.background].file)
-        if background is None:
-            raise AugurError(self._gone(job.backgrounds[copy.background].file))
+    def _paste(self, image: PlannedImage) -> dict[str, Any]:
+        job, request = self._job, self._job.request
+        prompts, compose = request.prompts, request.config.compose
+        source, mask = self._source_of(image.place)
+        subject, background = job.subjects[image.place], job.backgrounds[image.background]
+        behind = kept_picture(request.root / background.file)
+        if behind is None:
+            raise self._gone(background.file)
         placement = draw_placement(
-            placement_numbers(job.seed, subject.row, copy.copy),
+            placement_numbers(request.seed, subject.row, image.copy),
             mask,
             prompts.flip_probability,
             prompts.max_rotation,
@@ -180,46 +173,38 @@ class _Paster:
             prompts.max_scale,
             compose.place,
         )
-        picture, _ = composite(source, mask, background, placement, compose.edge)
+        picture, _ = composite(source, mask, behind, placement, compose.edge)
         data = _encoded(picture, compose)
-        file = job.file(copy)
-        write_whole(job.folder / file, data, job.scratch)
-        row = picture if compose.size == "training" else fitted(picture, job.image_size, job.fit)
-        job.rows.write(copy.number, row)
+        file = job.file(image)
+        write_whole(job.work.set_folder / file, data, job.work.scratch)
+        small = picture if compose.size == "training" else fitted(picture, request.image_size, request.fit)
+        job.rows.write(image.number, small)
         return {
-            "number": copy.number,
-            "place": copy.place,
-            "copy": copy.copy,
-            "background": copy.background,
+            **asdict(image),
             "file": file,
             "sha256": hashlib.sha256(data).hexdigest(),
-            "flip": placement.flip,
-            "rotation": placement.rotation,
-            "scale": placement.scale,
-            "dx": placement.dx,
-            "dy": placement.dy,
+            **asdict(placement),
         }
 
     def _source_of(self, place: int) -> tuple[np.ndarray, np.ndarray]:
         """The picture and its mask. Those of the last source are kept: its copies follow one another."""
         if place != self._place:
-            job = self._job
-            subject = job.subjects[place]
-            kept = kept_mask(job.root / subject.mask)
+            request, subject = self._job.request, self._job.subjects[place]
+            kept = kept_mask(request.root / subject.mask)
             if kept is None:
-                raise AugurError(self._gone(subject.mask))
-            if job.compose.size == "training":
-                self._source = job.sources.training_pixels(subject.row)
-                self._mask = fitted_mask(kept[0], job.image_size, job.fit)
+                raise self._gone(subject.mask)
+            if request.config.compose.size == "training":
+                self._source = request.sources.training_pixels(subject.row)
+                self._mask = fitted_mask(kept[0], request.image_size, request.fit)
             else:
-                self._source, self._mask = job.sources[subject.row].pixels, kept[0]
+                self._source, self._mask = request.sources[subject.row].pixels, kept[0]
             self._place = place
         return self._source, self._mask
 
-    def _gone(self, file: str) -> str:
-        return (
-            f"{self._job.root / file} was made, and is now missing or damaged: run again after removing "
-            f"{self._job.work}, and it is made anew"
+    def _gone(self, file: str) -> AugurError:
+        return AugurError(
+            f"{self._job.request.root / file} is missing or damaged since it was made: remove {self._job.work.path} "
+            "and run again, and it is made again"
         )
 
 
@@ -235,8 +220,3 @@ def _encoded(picture: np.ndarray, compose: ComposeConfig) -> bytes:
     else:
         image.save(encoded, "WEBP", quality=compose.quality)
     return encoded.getvalue()
-
-
-def read_record(file: Path) -> list[dict[str, Any]]:
-    """The composites of a shard that is done."""
-    return json.loads(file.read_text(encoding="utf-8"))["composites"]

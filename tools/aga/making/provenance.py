@@ -1,7 +1,7 @@
-"""Where every synthetic image comes from: tables in Parquet beside the images, written shard by shard.
+"""Where every synthetic image comes from: tables in Parquet beside the images.
 
 provenance.parquet   one row for each composite, refused ones too
-sources.parquet      one row for each training image: its subject, or why it was left out
+sources.parquet      one row for each training image: its subject, or why it was skipped
 backgrounds.parquet  one row for each background that was tried
 """
 
@@ -12,95 +12,75 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tools.aga.gates.gates import Verdict
-from tools.aga.making.pasting import Job
-from tools.aga.making.pool import Background
-from tools.aga.making.sources import TrainingSources
+from tools.aga.gates.gates import GateResult
+from tools.aga.making.background_pool import Background
+from tools.aga.making.pasting import PastingJob
+from tools.aga.making.source_images import TrainingSources
 from tools.aga.making.subjects import Subject
 
 _SOURCE_GATES = ("detector_score", "mask_area")
 _BACKGROUND_GATES = ("caption_words", "background_blank", "subject_on_background")
-_COMPOSITE_GATES = ("classifier",)
-GATES = (*_SOURCE_GATES, *_BACKGROUND_GATES, *_COMPOSITE_GATES)
+_GATES = (*_SOURCE_GATES, *_BACKGROUND_GATES, "classifier")
 """In the order in which an image meets them."""
 _ROWS = 256
 """Of a table that are written at once."""
 
+_TEXT, _WHOLE, _REAL, _FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
-def _gate_fields(gates: Sequence[str]) -> list[tuple[str, pa.DataType]]:
+
+def _columns(kind: pa.DataType, *names: str) -> list[tuple[str, pa.DataType]]:
+    return [(name, kind) for name in names]
+
+
+def _gate_columns(gates: Sequence[str]) -> list[tuple[str, pa.DataType]]:
     """For each gate: passed (null where it was not asked), and what it measured."""
-    fields = []
+    columns = []
     for gate in gates:
-        fields += [(f"gate_{gate}", pa.bool_()), (f"gate_{gate}_value", pa.float64())]
-    return [*fields, ("refused_because", pa.string())]
+        columns += [(f"gate_{gate}", _FLAG), (f"gate_{gate}_value", _REAL)]
+    return [*columns, ("refused_because", _TEXT)]
 
 
-_SOURCE_FIELDS = [
-    ("source_file", pa.string()),
-    ("source_sha256", pa.string()),
-    ("training_row", pa.int64()),
-    ("label", pa.int64()),
-    ("class", pa.string()),
-    ("split", pa.string()),
-    ("group", pa.string()),
-    ("mask", pa.string()),
-    ("subject", pa.string()),
-    ("box_left", pa.float64()),
-    ("box_top", pa.float64()),
-    ("box_right", pa.float64()),
-    ("box_bottom", pa.float64()),
-    ("detector_score", pa.float64()),
-    ("mask_area", pa.float64()),
+_SOURCE_COLUMNS = [
+    *_columns(_TEXT, "source_file", "source_sha256"),
+    *_columns(_WHOLE, "training_row", "label"),
+    *_columns(_TEXT, "class", "split", "group", "mask", "subject"),
+    *_columns(_REAL, "box_left", "box_top", "box_right", "box_bottom", "detector_score", "mask_area"),
 ]
-_BACKGROUND_FIELDS = [
-    ("caption", pa.string()),
-    ("caption_instruction", pa.string()),
-    ("caption_setting", pa.string()),
-    ("caption_time", pa.string()),
-    ("caption_origin", pa.string()),
-    ("caption_attempts", pa.int64()),
-    ("caption_warning", pa.string()),
-    ("background", pa.string()),
-    ("background_seed", pa.int64()),
-    ("maker", pa.string()),
+_BACKGROUND_COLUMNS = [
+    *_columns(_TEXT, "caption", "caption_instruction", "caption_setting", "caption_time", "caption_origin"),
+    *_columns(_WHOLE, "caption_attempts"),
+    *_columns(_TEXT, "caption_warning", "background"),
+    *_columns(_WHOLE, "background_seed"),
+    *_columns(_TEXT, "maker"),
 ]
-_COMPOSITE_FIELDS = [
-    ("copy", pa.int64()),
-    ("flip", pa.bool_()),
-    ("rotation", pa.float64()),
-    ("scale", pa.float64()),
-    ("dx", pa.float64()),
-    ("dy", pa.float64()),
+_PLACEMENT_COLUMNS = [
+    *_columns(_WHOLE, "copy"),
+    *_columns(_FLAG, "flip"),
+    *_columns(_REAL, "rotation", "scale", "dx", "dy"),
 ]
 _IMAGE = pa.schema(
     [
-        ("number", pa.int64()),
-        *_SOURCE_FIELDS,
-        *_BACKGROUND_FIELDS,
-        *_COMPOSITE_FIELDS,
-        *_gate_fields(GATES),
-        ("accepted", pa.bool_()),
-        ("file", pa.string()),
-        ("sha256", pa.string()),
+        ("number", _WHOLE),
+        *_SOURCE_COLUMNS,
+        *_BACKGROUND_COLUMNS,
+        *_PLACEMENT_COLUMNS,
+        *_gate_columns(_GATES),
+        ("accepted", _FLAG),
+        *_columns(_TEXT, "file", "sha256"),
     ]
 )
-_SOURCE = pa.schema([*_SOURCE_FIELDS, *_gate_fields(_SOURCE_GATES), ("usable", pa.bool_())])
+_SOURCE = pa.schema([*_SOURCE_COLUMNS, *_gate_columns(_SOURCE_GATES), ("usable", _FLAG)])
 _BACKGROUND = pa.schema(
-    [
-        ("number", pa.int64()),
-        *_BACKGROUND_FIELDS,
-        *_gate_fields(_BACKGROUND_GATES),
-        ("accepted", pa.bool_()),
-    ]
+    [("number", _WHOLE), *_BACKGROUND_COLUMNS, *_gate_columns(_BACKGROUND_GATES), ("accepted", _FLAG)]
 )
 
 
 class ImageTable:
     """provenance.parquet while it is being written: a row group for each shard."""
 
-    def __init__(self, file: Path, job: Job, classes: Sequence[str], maker: str) -> None:
+    def __init__(self, file: Path, job: PastingJob, maker: str) -> None:
         """`maker` is the background maker's identity."""
-        self._job, self._classes, self._maker = job, classes, maker
+        self._job, self._maker = job, maker
         self._writer = pq.ParquetWriter(file, _IMAGE)
 
     def __enter__(self) -> "ImageTable":
@@ -109,21 +89,20 @@ class ImageTable:
     def __exit__(self, *_: object) -> None:
         self._writer.close()
 
-    def add(self, composites: Iterable[dict[str, Any]], verdicts: Sequence[Verdict | None]) -> None:
+    def add(self, composites: Iterable[dict[str, Any]], judged: Sequence[GateResult | None]) -> None:
         """One shard: its records, and for each what the classifier said (None where it was not asked)."""
+        request = self._job.request
         rows = []
-        for made, verdict in zip(composites, verdicts, strict=True):
-            subject, background = (
-                self._job.subjects[made["place"]],
-                self._job.backgrounds[made["background"]],
-            )
-            own = () if verdict is None else (verdict,)
-            accepted = all(each.passed for each in own)
+        for made, result in zip(composites, judged, strict=True):
+            subject = self._job.subjects[made["place"]]
+            background = self._job.backgrounds[made["background"]]
+            accepted = result is None or result.passed
+            results = (*subject.gates, *background.gates, *([result] if result else []))
             rows.append(
-                _source(subject, self._job.sources, self._classes)
+                _source(subject, request.sources, request.classes)
                 | _background(background, self._maker)
-                | {name: made[name] for name, _ in _COMPOSITE_FIELDS}
-                | _gates(GATES, (*subject.verdicts, *background.verdicts, *own))
+                | {name: made[name] for name, _ in _PLACEMENT_COLUMNS}
+                | _gates(_GATES, results)
                 | {
                     "number": made["number"],
                     "accepted": accepted,
@@ -138,28 +117,22 @@ def write_sources(
     file: Path, subjects: Sequence[Subject], sources: TrainingSources, classes: Sequence[str]
 ) -> None:
     """Write sources.parquet."""
-    _write(
-        file,
-        _SOURCE,
-        (
-            _source(each, sources, classes) | _gates(_SOURCE_GATES, each.verdicts) | {"usable": each.usable}
-            for each in subjects
-        ),
+    rows = (
+        _source(each, sources, classes) | _gates(_SOURCE_GATES, each.gates) | {"usable": each.usable}
+        for each in subjects
     )
+    _write(file, _SOURCE, rows)
 
 
 def write_backgrounds(file: Path, candidates: Sequence[Background], maker: str) -> None:
     """Write backgrounds.parquet."""
-    _write(
-        file,
-        _BACKGROUND,
-        (
-            _background(each, maker)
-            | _gates(_BACKGROUND_GATES, each.verdicts)
-            | {"number": each.number, "accepted": each.accepted}
-            for each in candidates
-        ),
+    rows = (
+        _background(each, maker)
+        | _gates(_BACKGROUND_GATES, each.gates)
+        | {"number": each.number, "accepted": each.accepted}
+        for each in candidates
     )
+    _write(file, _BACKGROUND, rows)
 
 
 def _write(file: Path, schema: pa.Schema, rows: Iterator[dict[str, Any]]) -> None:
@@ -210,12 +183,12 @@ def _background(background: Background, maker: str) -> dict[str, Any]:
     }
 
 
-def _gates(gates: Sequence[str], verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    said = {verdict.gate: verdict for verdict in verdicts}
+def _gates(gates: Sequence[str], results: Sequence[GateResult]) -> dict[str, Any]:
+    by_gate = {result.gate: result for result in results}
     columns: dict[str, Any] = {}
     for gate in gates:
-        verdict = said.get(gate)
-        columns[f"gate_{gate}"] = verdict and verdict.passed
-        columns[f"gate_{gate}_value"] = verdict and verdict.value
-    columns["refused_because"] = "; ".join(each.reason for each in verdicts if not each.passed)
+        result = by_gate.get(gate)
+        columns[f"gate_{gate}"] = result and result.passed
+        columns[f"gate_{gate}_value"] = result and result.value
+    columns["refused_because"] = "; ".join(result.reason for result in results if not result.passed)
     return columns

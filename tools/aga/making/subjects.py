@@ -1,29 +1,29 @@
-"""The first step: find each source's subject and cut it out, once for ever.
+"""The first step: find each source's subject and cut it out, once for all sets.
 
-Where the detector sees several boxes, the best one alone is cut out: the paper augments one subject, and a second box
-as a rule is part of the first. Masks are kept at the sources' size, so every training size and every fit shares them.
+Where the detector sees several boxes, only the best one is cut out: the paper augments one subject, and a second box
+is usually part of the first. Masks are kept at the sources' size, so every training size and every fit shares them.
 """
 
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
-from tools.aga.config import AgaConfig
-from tools.aga.gates.gates import Verdict, detector_score, mask_area
-from tools.aga.making.sources import TrainingSources, fitted_mask
+from tools.aga.chain import Tools
+from tools.aga.gates.gates import GateResult, detector_score, mask_area
+from tools.aga.making.request import Request
+from tools.aga.making.source_images import fitted_mask
+from tools.aga.making.work_folder import SHARD, WorkFolder, from_record, to_record
 from tools.aga.store.pieces import key_of, piece_file
-from tools.aga.types import Box, Detector, Segmenter
-from tools.datasets.cache.decode import Fit
-from tools.files import read_json, write_json, write_whole
+from tools.aga.types import Box
+from tools.files import write_whole
 
-SHARD = 64
-"""Images that are recorded together: what a kill can cost at most, apart from what is in the store already."""
 _TEXT = "subject"
 """Of the PNG: the box as JSON, or null where there was none."""
 
@@ -42,98 +42,86 @@ class Subject:
     """In pixels of the source; None where the detector saw no subject."""
     area: float
     """Share of the training image that the mask covers, 0..1."""
-    verdicts: tuple[Verdict, ...]
+    gates: tuple[GateResult, ...]
 
     @property
     def usable(self) -> bool:
         """Whether synthetic images are made from it."""
-        return self.box is not None and all(verdict.passed for verdict in self.verdicts)
+        return self.box is not None and all(result.passed for result in self.gates)
 
 
 class SubjectFinder:
     """Finds the subjects of all sources, shard by shard."""
 
-    def __init__(
-        self,
-        sources: TrainingSources,
-        names: Sequence[str],
-        detector: Detector,
-        segmenter: Segmenter,
-        config: AgaConfig,
-        root: Path,
-        image_size: int,
-        fit: Fit,
-    ) -> None:
-        """`names` has the superclass of each label, '' for one without a subject; `root` is the store's folder."""
-        self._sources, self._names, self._config = sources, names, config
-        self._detector, self._segmenter = detector, segmenter
-        self._root, self._image_size = root, image_size
-        self._fit: Fit = fit
+    def __init__(self, request: Request, tools: Tools, work: WorkFolder) -> None:
+        self._request, self._sources, self._tools, self._work = request, request.sources, tools, work
 
-    def find(self, work: Path, scratch: Path, progress: Callable[[int, int], None]) -> list[Subject]:
-        """One entry for each source, in the order of the rows; goes on from what is recorded in `work`."""
+    def find(self, progress: Callable[[int, int], None]) -> list[Subject]:
+        """One entry for each source, in the order of the rows; resumes from what is recorded."""
         total = len(self._sources)
         found: list[Subject] = []
         for start in range(0, total, SHARD):
-            file = work / f"subjects-{start // SHARD:05d}.json"
-            record = read_json(file)
-            if record is None:
-                shard = list(self._shard(range(start, min(start + SHARD, total)), scratch))
-                pieces = sorted({each.mask for each in shard})
-                write_json(file, {"subjects": [asdict(each) for each in shard], "pieces": pieces}, scratch)
-            else:
-                shard = [_from_record(each) for each in record["subjects"]]
-            found += shard
+            rows = range(start, min(start + SHARD, total))
+            record = self._work.recorded("subjects", start // SHARD, lambda rows=rows: self._record(rows))
+            found += [_subject(each) for each in record["subjects"]]
             progress(len(found), total)
         return found
 
-    def _shard(self, rows: range, scratch: Path) -> Iterator[Subject]:
+    def _record(self, rows: range) -> dict[str, Any]:
+        shard = list(self._shard(rows))
+        return {
+            "subjects": [to_record(each) for each in shard],
+            "pieces": sorted({each.mask for each in shard}),
+        }
+
+    def _shard(self, rows: range) -> Iterator[Subject]:
         digests = [self._sources.digest(row) for row in rows]
         files = [self._file(row, digest) for row, digest in zip(rows, digests, strict=True)]
         missing = [row for row, file in zip(rows, files, strict=True) if kept_mask(file) is None]
         for name in dict.fromkeys(self._name(row) for row in missing):
             asked = [row for row in missing if self._name(row) == name]
-            batch = self._config.detector.batch_size
+            batch = self._request.config.detector.batch_size
             for start in range(0, len(asked), batch):
-                self._cut_out(asked[start : start + batch], name, scratch)
+                self._cut_out(asked[start : start + batch], name)
         for row, digest, file in zip(rows, digests, files, strict=True):
             kept = kept_mask(file)
             assert kept is not None
             yield self._judged(row, digest, file, *kept)
 
-    def _cut_out(self, rows: list[int], name: str, scratch: Path) -> None:
+    def _cut_out(self, rows: list[int], name: str) -> None:
         images = [self._sources[row] for row in rows]
-        found = self._detector.detect(images, name) if name else [[] for _ in images]
+        found = self._tools.detector.detect(images, name) if name else [[] for _ in images]
         for image, boxes in zip(images, found, strict=True):
             if boxes:
-                mask = self._segmenter.segment(image, boxes[:1])[0]
+                mask = self._tools.segmenter.segment(image, boxes[:1])[0]
                 data = _encoded(mask, boxes[0])
             else:
                 data = _encoded(np.zeros((1, 1), bool), None)
-            write_whole(self._file(image.index, image.digest), data, scratch)
+            write_whole(self._file(image.index, image.digest), data, self._work.scratch)
 
     def _judged(self, row: int, digest: str, file: Path, mask: np.ndarray, box: Box | None) -> Subject:
-        verdicts: tuple[Verdict, ...] = ()
+        gates: tuple[GateResult, ...] = ()
         area = 0.0
         if box is not None:
-            training_mask = fitted_mask(mask, self._image_size, self._fit)
+            training_mask = fitted_mask(mask, self._request.image_size, self._request.fit)
             area = float(training_mask.mean())
-            verdicts = (detector_score(box, self._config.gates), mask_area(training_mask, self._config.gates))
-        reference = file.relative_to(self._root).as_posix()
-        return Subject(row, digest, self._name(row), reference, box, area, verdicts)
+            limits = self._request.config.gates
+            gates = (detector_score(box, limits), mask_area(training_mask, limits))
+        reference = file.relative_to(self._request.root).as_posix()
+        return Subject(row, digest, self._name(row), reference, box, area, gates)
 
     def _name(self, row: int) -> str:
-        return self._names[self._sources.label(row)]
+        return self._request.subjects[self._sources.label(row)]
 
     def _file(self, row: int, digest: str) -> Path:
         key = key_of(
             source=digest,
             max_side=self._sources.max_side,
             subject=self._name(row),
-            detector=self._detector.identity,
-            segmenter=self._segmenter.identity,
+            detector=self._tools.detector.identity,
+            segmenter=self._tools.segmenter.identity,
         )
-        return piece_file(self._root, "masks", key)
+        return piece_file(self._request.root, "masks", key)
 
 
 def kept_mask(file: Path) -> tuple[np.ndarray, Box | None] | None:
@@ -157,7 +145,6 @@ def _encoded(mask: np.ndarray, box: Box | None) -> bytes:
     return encoded.getvalue()
 
 
-def _from_record(record: dict) -> Subject:
+def _subject(record: dict[str, Any]) -> Subject:
     box = None if record["box"] is None else Box(**record["box"])
-    verdicts = tuple(Verdict(**each) for each in record["verdicts"])
-    return Subject(**{**record, "box": box, "verdicts": verdicts})
+    return Subject(**{**from_record(record), "box": box})

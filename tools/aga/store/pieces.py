@@ -8,15 +8,13 @@
     known/KEY.json            which set an earlier, equal request came to
 
 A key is a SHA-256 over everything that the thing depends on, so nothing is ever changed, only made or removed. Every
-file is written under another name in its set's work folder and renamed when it is whole. `prune` is the only one that
-removes (`sets.py`); while it runs, no set can be taken up.
+file is written under another name in its set's work folder and renamed when it is whole. Only `prune` (`sets.py`)
+removes anything; while it runs, no process can begin a set.
 """
 
-import errno
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,18 +29,11 @@ from tools.files import allocate_array, sync
 
 Piece = Literal["masks", "backgrounds", "sightings"]
 
-ABOUT, WORK = "set.json", "work"
-_SUFFIX: dict[Piece, str] = {"masks": "png", "backgrounds": "png", "sightings": "json"}
+SUFFIX: dict[Piece, str] = {"masks": "png", "backgrounds": "png", "sightings": "json"}
 SETS, KNOWN, STORE_LOCK = "sets", "known", "store.lock"
-PLAN, PIECES = "plan.json", "pieces.json"
+WORK, PLAN, PIECES = "work", "plan.json", "pieces.json"
 _POLL = 0.1
-"""Seconds between two looks whether another process has finished the set."""
-
-
-class DiskFullError(AugurError):
-    """There is no room, or no more than `aga.max_disk_gib` allows. What is finished stays finished."""
-
-    resumable = True
+"""Seconds between two checks whether another process has finished the set."""
 
 
 def key_of(**parts: object) -> str:
@@ -52,7 +43,7 @@ def key_of(**parts: object) -> str:
 
 def piece_file(root: Path, kind: Piece, key: str) -> Path:
     """Where a mask, background or sighting is, or would be."""
-    return root / kind / key[:2] / f"{key}.{_SUFFIX[kind]}"
+    return root / kind / key[:2] / f"{key}.{SUFFIX[kind]}"
 
 
 def set_folder(root: Path, key: str) -> Path:
@@ -68,7 +59,7 @@ def known_file(root: Path, request: str) -> Path:
 class PixelRows:
     """An .npy file of images that is filled row by row, in any order and by several processes, without mapping it.
 
-    Written, not mapped: a full disk is then an error with a name, where a mapping would end the process.
+    Written, not mapped: a full disk is then an error, where a mapping would end the process.
     """
 
     def __init__(self, file: Path, count: int, side: int) -> None:
@@ -109,11 +100,11 @@ def writing_set(root: Path, key: str) -> Iterator[Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AugurError(
-            f"the folder {root} for generated images cannot be made ({error.strerror}): choose another --runs-dir"
+            f"the folder {root} for synthetic images cannot be made ({error.strerror}): choose another --runs-dir"
         ) from error
     lock = FileLock(f"{folder}.lock")
     while True:
-        # The store's lock is never held while waiting: only while nobody prunes is a set taken up.
+        # The store's lock is not held while waiting; it only keeps a set from being begun while the store is pruned.
         with FileLock(root / STORE_LOCK), suppress(Timeout):
             lock.acquire(timeout=0)
         if lock.is_locked:
@@ -123,77 +114,3 @@ def writing_set(root: Path, key: str) -> Iterator[Path]:
         yield folder
     finally:
         lock.release()
-
-
-@contextmanager
-def full_disk_named(folder: Path, needed: int) -> Iterator[None]:
-    """Turns the system's refusal to write into an error that says how much was needed and where.
-
-    Raises:
-        DiskFullError: the disk or the quota is full.
-        AugurError: the folder cannot be written for another reason.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(
-                f"the disk is full: the images that are being made need {_size(needed)} in {folder}, and "
-                f"{_size(shutil.disk_usage(folder).free)} are free. Nothing finished is lost: make room (`agent "
-                "generate --prune` removes what no study uses), or choose another --runs-dir, and run again."
-            ) from error
-        # Not where a tool failed on a file of its own: a model that may not be read, say.
-        ours = error.filename is not None and Path(error.filename).is_relative_to(folder)
-        if ours and error.errno in (errno.EACCES, errno.EROFS, errno.EIO, errno.EPERM, errno.EFBIG):
-            raise AugurError(
-                f"{error.filename or folder} cannot be written ({error.strerror}): check the disk and its "
-                "permissions, or choose another --runs-dir. Nothing finished is lost."
-            ) from error
-        raise
-
-
-def check_room(root: Path, needed: int, max_gib: float) -> None:
-    """Refuses to begin what would not fit.
-
-    Args:
-        needed: bytes still to be written, at most.
-        max_gib: that the whole of `root` may take.
-
-    Raises:
-        DiskFullError: it would not fit on the disk, or take `root` above `max_gib`.
-    """
-    with full_disk_named(root, needed):
-        root.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(root).free
-    if needed > free:
-        raise DiskFullError(
-            f"the images to be made need up to {_size(needed)} in {root}, and its disk has {_size(free)} free: make "
-            "room, choose another --runs-dir, or make fewer (a smaller scale or aga.pool)"
-        )
-    taken = disk_usage(root)
-    if taken + needed > max_gib * 2**30:
-        raise DiskFullError(
-            f"the images to be made need up to {_size(needed)}, and {root} already takes {_size(taken)} of the "
-            f"{max_gib:g} GiB it may (aga.max_disk_gib): remove what is no longer used with `agent generate "
-            "--prune`, or allow more"
-        )
-
-
-def _size(count: float) -> str:
-    return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
-
-
-def disk_usage(folder: Path) -> int:
-    """Bytes of all files in the folder."""
-    total = 0
-    for place, _, files in os.walk(folder):
-        for name in files:
-            with suppress(FileNotFoundError):
-                total += (Path(place) / name).stat().st_size
-    return total
-
-
-def mark_used(folder: Path) -> None:
-    """Note that a finished set was used just now, for `prune` to take others first."""
-    with suppress(OSError):
-        os.utime(folder / ABOUT)

@@ -1,5 +1,6 @@
-"""What is in the store of generated images, and how it is made smaller. Light: imports no torch, no Pillow."""
+"""Sets in the store: opened, listed, and removed to make room. Light: imports no torch, no Pillow."""
 
+import os
 import shutil
 from collections.abc import Collection
 from contextlib import suppress
@@ -9,10 +10,42 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tools.aga.store.pieces import ABOUT, KNOWN, PIECES, PLAN, SETS, STORE_LOCK, WORK, disk_usage
+from tools.aga.store.disk_space import disk_usage
+from tools.aga.store.pieces import KNOWN, PIECES, PLAN, SETS, STORE_LOCK, SUFFIX, WORK, set_folder
 from tools.files import read_json
+from tools.training.synthetic import DESCRIPTION
 
-_PIECES = ("masks", "backgrounds", "sightings")
+
+@dataclass(frozen=True)
+class GeneratedSet:
+    """A finished set."""
+
+    key: str
+    folder: Path
+    """What a trial is given, with `key` (`tools.training.synthetic.Synthetic`)."""
+    images: int
+    """Accepted ones: those in `pixels.npy`."""
+    gates: dict[str, dict[str, int]]
+    """For each gate how many it 'passed' and 'refused': sources, backgrounds or composites, whichever it judges."""
+    skipped: dict[str, int]
+    """Sources that were skipped before any gate: 'no subject'."""
+    provenance: Path
+
+
+def open_finished(root: Path, key: str) -> GeneratedSet | None:
+    """A set of the store, which now counts as just used; None where it is not finished."""
+    folder = set_folder(root, key)
+    about = read_json(folder / DESCRIPTION)
+    if about is None:
+        return None
+    with suppress(OSError):
+        os.utime(folder / DESCRIPTION)
+    if (folder / WORK).exists():
+        # A process was killed after the set was finished and before it had cleared up.
+        shutil.rmtree(folder / WORK, ignore_errors=True)
+    return GeneratedSet(
+        key, folder, about["images"], about["gates"], about["skipped"], folder / "provenance.parquet"
+    )
 
 
 @dataclass(frozen=True)
@@ -24,24 +57,24 @@ class StoredSet:
     finished: bool
     being_written: bool
     images: int
-    """Synthetic images; of an unfinished set those that it is to have at most."""
+    """Synthetic images; for an unfinished set, the most that it will have."""
     bytes: int
     """Of its own files: masks and backgrounds belong to all sets."""
     used: float
-    """When it was last finished, used or worked at, in seconds since 1970."""
+    """When it was last worked on, finished or used, in seconds since 1970."""
     about: dict[str, Any]
-    """What its set.json says; empty for an unfinished set."""
+    """Content of its set.json; empty for an unfinished set."""
 
 
 def list_sets(root: Path) -> list[StoredSet]:
-    """All sets, finished or not, those used last first."""
+    """All sets, finished or not, the most recently used first."""
     found = []
     for folder in (root / SETS).glob("*/"):
-        about = read_json(folder / ABOUT)
+        about = read_json(folder / DESCRIPTION)
         expected = about or read_json(folder / WORK / PLAN) or {}
         # Removed by another process meanwhile: it is no longer in the store.
         with suppress(FileNotFoundError):
-            used = (folder / ABOUT if about else folder / WORK).stat().st_mtime
+            used = (folder / DESCRIPTION if about else folder / WORK).stat().st_mtime
             found.append(
                 StoredSet(
                     key=folder.name,
@@ -58,9 +91,9 @@ def list_sets(root: Path) -> list[StoredSet]:
 
 
 def prune(root: Path, keep: Collection[str], down_to: int = 0) -> int:
-    """Remove sets, those not used for the longest time first, then masks and backgrounds that no set left refers to.
+    """Remove sets, the least recently used first, then masks and backgrounds that no remaining set refers to.
 
-    A set that is being written is never removed, and as long as there is one, no mask or background is. A finished
+    A set that is being written is never removed, and while there is one, neither is any mask or background. A finished
     set that is removed can be made again, to the last byte.
 
     Args:
@@ -89,14 +122,12 @@ def prune(root: Path, keep: Collection[str], down_to: int = 0) -> int:
 
 
 def _prune_pieces(root: Path, left: list[StoredSet], taken: int, down_to: int) -> None:
-    referred: set[str] = set()
-    for each in left:
-        referred |= _references(each.folder)
+    referred = {piece for each in left for piece in _references(each.folder)}
     unused = [
         file
-        for kind in _PIECES
+        for kind in SUFFIX
         for file in (root / kind).glob("*/*")
-        if f"{file.parent.parent.name}/{file.parent.name}/{file.name}" not in referred
+        if file.relative_to(root).as_posix() not in referred
     ]
     for file in sorted(unused, key=lambda file: (file.stat().st_mtime, file.name)):
         if taken <= down_to:
@@ -106,10 +137,7 @@ def _prune_pieces(root: Path, left: list[StoredSet], taken: int, down_to: int) -
 
 
 def _references(folder: Path) -> set[str]:
-    """Masks, backgrounds and sightings that a set was made from, as paths within the store.
-
-    Of an unfinished set, what it has recorded so far.
-    """
+    """Masks, backgrounds and sightings that a set was made from (so far), as paths within the store."""
     finished = read_json(folder / PIECES)
     if finished is not None:
         return set(finished["pieces"])
@@ -128,9 +156,9 @@ def _is_locked(folder: Path) -> bool:
 
 
 def _remove(folder: Path) -> int:
-    """Remove a set, and return its bytes. Its set.json goes first: what is half removed is not finished."""
+    """Remove a set; the bytes that were freed. Its set.json goes first: a set that is half removed is not finished."""
     size = disk_usage(folder)
-    (folder / ABOUT).unlink(missing_ok=True)
+    (folder / DESCRIPTION).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     if not folder.exists():
         Path(f"{folder}.lock").unlink(missing_ok=True)

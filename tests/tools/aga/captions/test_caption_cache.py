@@ -55,21 +55,21 @@ class TestCache:
         assert other.asked == [WALL]
 
     def test_what_was_made_before_a_failure_is_kept(self, tmp_path: Path) -> None:
-        broken, mended = Counting(fails_at=2), Counting()
+        broken, working = Counting(fails_at=2), Counting()
         with pytest.raises(ConnectionError, match="the wire is cut"):
             CachedCaptioner(broken, tmp_path, batch_size=1).caption([WALL, POND, REEDS], [])
-        CachedCaptioner(mended, tmp_path).caption([WALL, POND, REEDS], [])
-        assert mended.asked == [REEDS]
+        CachedCaptioner(working, tmp_path).caption([WALL, POND, REEDS], [])
+        assert working.asked == [REEDS]
 
-    @pytest.mark.parametrize("content", ["", "{", "{}", '{"caption": {"text": 1}}', "[]"])
-    def test_a_damaged_file_is_made_anew(self, tmp_path: Path, content: str) -> None:
+    def test_a_damaged_file_is_made_again(self, tmp_path: Path) -> None:
         CachedCaptioner(Counting(), tmp_path).caption([WALL], [])
         (file,) = tmp_path.rglob("*.json")
-        file.write_text(content)
-        inner = Counting()
-        (caption,) = CachedCaptioner(inner, tmp_path).caption([WALL], [])
-        assert inner.asked == [WALL]
-        assert CachedCaptioner(Counting(), tmp_path).caption([WALL], []) == [caption]
+        for content in ("", "{", "{}", '{"caption": {"text": 1}}', "[]"):
+            file.write_text(content)
+            inner = Counting()
+            (caption,) = CachedCaptioner(inner, tmp_path).caption([WALL], [])
+            assert inner.asked == [WALL]
+            assert CachedCaptioner(Counting(), tmp_path).caption([WALL], []) == [caption]
 
     def test_of_two_studies_at_once_one_asks(self, tmp_path: Path) -> None:
         inner = Counting()
@@ -88,7 +88,7 @@ class TestCache:
 
     def test_a_folder_that_cannot_be_written_is_told(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
-        with pytest.raises(AugurError, match=r"captions cannot be kept in .*file"):
+        with pytest.raises(AugurError, match=r"file.*--runs-dir"):
             CachedCaptioner(Counting(), tmp_path / "file").caption([WALL], [])
 
 
@@ -111,7 +111,5 @@ class TestChoice:
         assert len(asked) == 1
 
     def test_without_a_model_the_error_says_what_to_set(self, tmp_path: Path) -> None:
-        with pytest.raises(
-            ConfigurationError, match=r"aga\.caption\.kind is 'llm', but no model is configured"
-        ):
+        with pytest.raises(ConfigurationError, match=r"aga\.caption\.kind.*--aga\.llm"):
             open_captioner(CaptionConfig(kind="llm"), tmp_path)

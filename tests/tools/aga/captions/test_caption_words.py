@@ -19,9 +19,8 @@ LONG = (
 
 
 class TestForms:
-    @pytest.mark.parametrize(
-        ("name", "text"),
-        [
+    def test_singular_and_plural_are_one(self) -> None:
+        for name, text in (
             ("bird", "a flock of birds"),
             ("ants", "an ant on a leaf"),
             ("bees", "Bee hives"),
@@ -42,14 +41,14 @@ class TestForms:
             ("nevus", "nevi"),
             ("potato", "potatoes"),
             ("glasses", "a glass"),
-        ],
-    )
-    def test_singular_and_plural_are_one(self, name: str, text: str) -> None:
-        assert named_in(text, [name]) == (name,)
+        ):
+            assert named_in(text, [name]) == (name,)
 
     @pytest.mark.parametrize(
-        "text",
-        [
+        "name", ["garter snake", "garter_snake", "Garter-Snake", "GarterSnake", "013.garter_snake"]
+    )
+    def test_a_name_of_two_words_is_found_in_every_spelling(self, name: str) -> None:
+        for text in (
             "a garter snake",
             "GARTER SNAKES",
             "garter-snake habitat",
@@ -57,17 +56,11 @@ class TestForms:
             "gartersnakes",
             "garter\u2011snake",
             "the garter  snake's den",
-        ],
-    )
-    @pytest.mark.parametrize(
-        "name", ["garter snake", "garter_snake", "Garter-Snake", "GarterSnake", "013.garter_snake"]
-    )
-    def test_a_name_of_two_words_is_found_in_every_spelling(self, name: str, text: str) -> None:
-        assert named_in(text, [name]) == (name,)
+        ):
+            assert named_in(text, [name]) == (name,)
 
-    @pytest.mark.parametrize(
-        ("name", "text"),
-        [
+    def test_only_whole_words_count(self) -> None:
+        for name, text in (
             ("ant", "an elephant, plants and an antenna"),
             ("bee", "a beech forest beside a beet field"),
             ("cat", "a cathedral; a catalogue"),
@@ -77,10 +70,8 @@ class TestForms:
             ("garter snake", "a garter and, elsewhere, a snake"),
             ("garter snake", "a snake"),
             ("1", "10 stones"),
-        ],
-    )
-    def test_only_whole_words_count(self, name: str, text: str) -> None:
-        assert named_in(text, [name]) == ()
+        ):
+            assert named_in(text, [name]) == ()
 
     def test_accents_and_typographic_signs_make_no_difference(self) -> None:
         assert named_in("a pin\u0303ata; the brewer\u2019s blackbird", ["piñata", "Brewer_Blackbird"]) == (
@@ -100,7 +91,7 @@ class TestForms:
     def test_blank_names_and_mere_signs_are_found_nowhere(self) -> None:
         assert named_in("anything - at all", ["", "  ", "-", "_"]) == ()
 
-    def test_entries_that_name_something_are_left_out(self) -> None:
+    def test_entries_that_name_something_are_omitted(self) -> None:
         assert allowed(["a bird bath", "a stone wall"], ["birds"]) == ["a stone wall"]
 
     @given(st.text(alphabet="abcdefxyz -_'", min_size=1, max_size=20))
@@ -112,12 +103,12 @@ class TestFit:
     def test_what_fits_stays_as_it_is_without_a_warning(self) -> None:
         assert fit("A stone  wall\nat dusk.") == ("A stone wall at dusk.", "")
 
-    def test_a_long_text_ends_with_a_sentence_and_says_what_was_left_out(self) -> None:
+    def test_a_long_text_ends_with_a_sentence_and_says_what_was_omitted(self) -> None:
         text, warning = fit(LONG)
         assert text.endswith("stands in the mist.")
         assert approximate_tokens(text) <= CLIP_TOKENS
-        assert "shortened after 'mist.'" in warning
-        assert "without 'In the foreground" in warning
+        assert "'mist.'" in warning
+        assert "'In the foreground" in warning
 
     def test_without_a_late_sentence_it_ends_with_a_word_that_can_end_a_phrase(self) -> None:
         text, warning = fit("moss, stones and the old wall of a ruin " * 9, limit=30)
@@ -125,7 +116,7 @@ class TestFit:
         assert warning
 
     def test_a_first_word_that_is_too_long_is_an_error(self) -> None:
-        with pytest.raises(ConfigurationError, match="first word alone"):
+        with pytest.raises(ConfigurationError, match=r"aga\.caption\.max_tokens"):
             fit("x" * 900)
 
     @given(
@@ -173,12 +164,12 @@ class TestTokenizer:
         assert first.identity == second.identity
 
     def test_a_folder_without_a_tokenizer_is_an_error_with_its_setting(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigurationError, match=r"no folder 'tokenizer': aga\.background\.model"):
+        with pytest.raises(ConfigurationError, match=r"aga\.background\.model"):
             clip_token_counter(str(tmp_path))
 
     def test_a_hub_id_that_cannot_be_had_is_an_error_with_its_setting(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-        with pytest.raises(ConfigurationError, match=r"'nobody/nothing' \(aga\.background\.model\)"):
+        with pytest.raises(ConfigurationError, match=r"nobody/nothing.*aga\.background\.model"):
             clip_token_counter("nobody/nothing")

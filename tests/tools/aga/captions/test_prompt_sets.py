@@ -1,4 +1,4 @@
-"""The sets that captions are combined from: those that come along, how they are drawn from, what is refused."""
+"""The sets that captions are combined from: the modality sets, how combinations are drawn, what is refused."""
 
 import math
 from typing import Any, get_args
@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prompts.modality_sets import modality_set, modality_set_for, modality_set_names
-from tools.aga.captions.combinations import combinations, repetition_warning
-from tools.aga.captions.forbidden_words import named_in
-from tools.aga.captions.prompt_sets import MOST_ENTRIES, vet_prompts, words_to_avoid
+from tools.aga.captions.combinations import combinations
+from tools.aga.captions.forbidden_words import forbidden_words, named_in
+from tools.aga.captions.prompt_sets import MOST_ENTRIES, vet_prompts
 from tools.aga.config import PromptSet
 from tools.datasets.types import Modality
 from tools.errors import ConfigurationError
@@ -75,22 +75,15 @@ entries = st.lists(st.text(alphabet="abcdef", min_size=1, max_size=4), min_size=
 
 
 @pytest.mark.parametrize("name", modality_set_names())
-class TestSetsThatComeAlong:
-    def test_it_has_thousands_of_combinations_without_a_duplicate(self, name: str) -> None:
-        found = modality_set(name)
-        assert found.size >= 4000
-        for each in (found.instructions, found.settings, found.times):
-            assert len({entry.casefold() for entry in each}) == len(each) <= MOST_ENTRIES
-
-    def test_it_names_nothing_that_it_is_meant_for(self, name: str) -> None:
-        found = modality_set(name)
-        told = [*found.instructions, *found.settings, *found.times]
-        assert {entry: words for entry in told if (words := named_in(entry, SUBJECTS[name]))} == {}
-
-    def test_it_would_be_accepted_as_a_proposal(self, name: str) -> None:
-        found = modality_set(name)
-        given = {part: list(getattr(found, part)) for part in ("instructions", "settings", "times")}
-        assert vet_prompts(proposed(subject="thing", **given), SUBJECTS[name]) == []
+def test_a_modality_set_has_thousands_of_combinations_and_would_be_accepted_as_a_proposal(name: str) -> None:
+    found = modality_set(name)
+    assert found.size >= 4000
+    for each in (found.instructions, found.settings, found.times):
+        assert len({entry.casefold() for entry in each}) == len(each) <= MOST_ENTRIES
+    told = [*found.instructions, *found.settings, *found.times]
+    assert {entry: words for entry in told if (words := named_in(entry, SUBJECTS[name]))} == {}
+    given = {part: list(getattr(found, part)) for part in ("instructions", "settings", "times")}
+    assert vet_prompts(proposed(subject="thing", **given), SUBJECTS[name]) == []
 
 
 class TestLoader:
@@ -100,9 +93,7 @@ class TestLoader:
         assert modality_set_for("digits").name == "abstract"
 
     def test_an_unknown_name_is_answered_with_the_known_ones(self) -> None:
-        with pytest.raises(
-            ConfigurationError, match=r"no modality set 'bird': choose one of abstract, birds, "
-        ):
+        with pytest.raises(ConfigurationError, match=r"'bird'.* abstract, birds, "):
             modality_set("bird")
 
 
@@ -117,7 +108,6 @@ class TestCombinations:
         for start in range(0, count, size):
             one_round = drawn[start : start + size]
             assert len(set(one_round)) == len(one_round)
-        assert bool(repetition_warning(instructions, settings, times, count)) == (count > size)
 
     @given(entries, entries, entries, st.integers(0, 60), st.integers(0, 60), st.integers())
     def test_the_same_seed_draws_the_same_and_a_larger_count_goes_on(
@@ -143,24 +133,19 @@ class TestCombinations:
         for part in zip(*drawn, strict=True):
             assert set(part) == set(hundred)
 
-    def test_a_product_beyond_any_memory_is_drawn_from(self) -> None:
-        many = [str(number) for number in range(1_000_000)]
-        assert len(set(combinations(many, many, many, 1000, 0))) == 1000
-
-    @pytest.mark.parametrize(("at", "name"), enumerate(["instructions", "settings", "times"]))
-    @pytest.mark.parametrize(("content", "told"), [([], "is empty"), (["a", " "], "has a blank entry")])
-    def test_a_set_with_nothing_in_it_is_named(
-        self, at: int, name: str, content: list[str], told: str
-    ) -> None:
-        sets = [["a"], ["a"], ["a"]]
-        sets[at] = content
-        with pytest.raises(ConfigurationError, match=f"the set of {name} {told}"):
-            combinations(*sets, count=1, seed=0)
-
-    def test_a_second_round_is_announced_with_its_reason(self) -> None:
-        assert "only 6 combinations (2 instructions × 3 settings × 1 times): each is used up to 3 times" in (
-            repetition_warning(["a", "b"], ["c", "d", "e"], ["f"], 13)
+    def test_the_order_is_the_one_that_earlier_sets_were_made_by(self) -> None:
+        drawn = combinations(["a", "b"], ["c", "d", "e"], ["f", "g"], 14, 7)
+        assert " ".join("".join(each) for each in drawn) == (
+            "beg bcf acf adg aeg bef bcg adf acg aef bdf bdg acf bdg"
         )
+
+    @pytest.mark.parametrize(("content", "told"), [([], "empty"), (["a", " "], "blank")])
+    def test_a_set_with_nothing_in_it_is_named(self, content: list[str], told: str) -> None:
+        for at, name in enumerate(["instructions", "settings", "times"]):
+            sets = [["a"], ["a"], ["a"]]
+            sets[at] = content
+            with pytest.raises(ConfigurationError, match=f"{name} .*{told}"):
+                combinations(*sets, count=1, seed=0)
 
 
 def proposed(**changes: Any) -> PromptSet:
@@ -183,11 +168,10 @@ class TestVetting:
     def test_a_good_set_is_accepted(self) -> None:
         assert vet_prompts(proposed(), ["heron", "coot"]) == []
 
-    @pytest.mark.parametrize("name", ["instructions", "settings", "times"])
-    def test_an_empty_set_is_refused(self, name: str) -> None:
-        assert vet_prompts(proposed(**{name: []}), []) == [
-            f"{name} is empty: give at least one entry, better ten or more"
-        ]
+    def test_an_empty_set_is_refused(self) -> None:
+        for name in ("instructions", "settings", "times"):
+            (reason,) = vet_prompts(proposed(**{name: []}), [])
+            assert f"{name} is empty" in reason
 
     def test_nothing_to_avoid_is_allowed(self) -> None:
         assert vet_prompts(proposed(avoid=[]), ["heron"]) == []
@@ -206,7 +190,7 @@ class TestVetting:
                 "settings has the entry 'A Wall' more than once: remove the others",
             ),
             ({"times": ["x " * 61]}, "of times is 121 characters long: write it in at most 120"),
-            ({"avoid": ["--"]}, "the entry '--' of avoid is no word: remove it"),
+            ({"avoid": ["--"]}, "the entry '--' of avoid is not a word: remove it"),
             (
                 {"subject": " "},
                 "the subject is ' ': name what the images show in a word or two, such as bird",
@@ -220,49 +204,36 @@ class TestVetting:
         assert len(found) == 1
         assert reason in found[0]
 
-    @pytest.mark.parametrize(
-        ("name", "values"),
-        [
+    def test_a_number_out_of_range_is_refused(self) -> None:
+        for name, outside in (
             ("scale", [0, -1, 10.1]),
             ("flip_probability", [-0.1, 1.1]),
             ("max_rotation", [-1, 181]),
             ("min_scale", [0.1, 1.1]),
             ("max_scale", [0.9, 2.1]),
-        ],
-    )
-    def test_a_number_out_of_range_is_refused(self, name: str, values: list[float]) -> None:
-        for value in [*values, math.nan, math.inf, -math.inf]:
-            found = vet_prompts(proposed(**{name: value}), [])
-            assert len(found) == 1
-            assert found[0].startswith(f"{name} is {value:g}: it must be ")
+        ):
+            for value in [*outside, math.nan, math.inf, -math.inf]:
+                (reason,) = vet_prompts(proposed(**{name: value}), [])
+                assert reason.startswith(f"{name} is {value:g}: ")
 
-    @pytest.mark.parametrize(
-        ("name", "values"),
-        [
+    def test_the_ends_of_the_ranges_are_allowed(self) -> None:
+        for name, ends in (
             ("scale", [0.01, 10]),
             ("flip_probability", [0, 1]),
             ("max_rotation", [0, 180]),
             ("min_scale", [0.2, 1]),
             ("max_scale", [1, 2]),
-        ],
-    )
-    def test_the_ends_of_the_ranges_are_allowed(self, name: str, values: list[float]) -> None:
-        assert [vet_prompts(proposed(**{name: value}), []) for value in values] == [[], []]
+        ):
+            assert [vet_prompts(proposed(**{name: value}), []) for value in ends] == [[], []]
 
-    @pytest.mark.parametrize(
-        ("entry", "told"),
-        [
-            ("a bird bath", "'bird', the subject:"),
-            ("a pool with grey herons", "'Grey_Heron', which is a class:"),
-            ("a heap of feathers", "'feather', which is a word to avoid:"),
-        ],
-    )
-    def test_an_entry_that_names_what_it_must_not_is_refused(self, entry: str, told: str) -> None:
-        (reason,) = vet_prompts(proposed(settings=["a wall", entry]), ["Grey_Heron"])
-        assert reason == (
-            f"the entry {entry!r} of settings names {told} the background must not show it; "
-            "write the entry without it, or remove it"
-        )
+    def test_an_entry_that_names_what_it_must_not_is_refused(self) -> None:
+        for entry, told in (
+            ("a bird bath", "'bird', the subject"),
+            ("a pool with grey herons", "'Grey_Heron', which is a class"),
+            ("a heap of feathers", "'feather', which is a word to avoid"),
+        ):
+            (reason,) = vet_prompts(proposed(settings=["a wall", entry]), ["Grey_Heron"])
+            assert f"{entry!r} of settings names {told}" in reason
 
     def test_all_that_is_wrong_is_told_at_once(self) -> None:
         assert (
@@ -271,9 +242,9 @@ class TestVetting:
         )
 
     def test_captions_avoid_the_words_the_subject_and_the_classes(self) -> None:
-        assert words_to_avoid(proposed(avoid=["feather", "heron"]), ["heron", "coot"]) == [
+        assert forbidden_words(proposed(avoid=["feather", " "]), ["bird", "owl"], ["owl", "coot"]) == [
             "feather",
-            "heron",
             "bird",
+            "owl",
             "coot",
         ]

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import cv2
@@ -9,7 +10,8 @@ from scipy.ndimage import distance_transform_edt
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as oracle
 
-from tools.aga.composites.compose import Placement, composite, fit_background
+from tools.aga.composites.compose import composite, fit_background
+from tools.aga.composites.placement import Placement
 
 SIDE = 96
 SUBJECT, OLD, NEW = (200, 60, 40), (0, 255, 0), (0, 0, 255)
@@ -57,13 +59,13 @@ def opacity(mask: np.ndarray, placement: Placement, edge: float) -> np.ndarray:
 
 
 class TestExactPixels:
-    @pytest.mark.parametrize("mask", [boot(), ellipse(), rectangle(0, 96, 0, 50)])
-    def test_a_hard_edge_swaps_nothing_but_the_background(self, mask: np.ndarray):
-        picture, placed = composite(noise(0), mask, noise(1), Placement(), edge=0)
-        assert np.array_equal(picture, np.where(mask[..., None], noise(0), noise(1)))
-        assert np.array_equal(placed, mask)
+    def test_a_hard_edge_swaps_nothing_but_the_background(self):
+        for mask in (boot(), ellipse(), rectangle(0, 96, 0, 50)):
+            picture, placed = composite(noise(0), mask, noise(1), Placement(), edge=0)
+            assert np.array_equal(picture, np.where(mask[..., None], noise(0), noise(1)))
+            assert np.array_equal(placed, mask)
 
-    @pytest.mark.parametrize("edge", [0.5, 1, 2.5, 6])
+    @pytest.mark.parametrize("edge", [1, 6])
     def test_pixels_deeper_than_the_soft_edge_are_the_source_s_to_the_bit(self, edge: float):
         mask = ellipse()
         picture, _ = composite(noise(0), mask, noise(1), Placement(), edge)
@@ -72,21 +74,20 @@ class TestExactPixels:
         assert inside.sum() > 300
         assert np.array_equal(picture[inside], noise(0)[inside])
 
-    @pytest.mark.parametrize("edge", [0, 1, 6])
-    def test_pixels_outside_the_mask_are_the_background_s_to_the_bit(self, edge: float):
-        picture, _ = composite(noise(0), ellipse(), noise(1), Placement(), edge)
-        assert np.array_equal(picture[~ellipse()], noise(1)[~ellipse()])
+    def test_pixels_outside_the_mask_are_the_background_s_to_the_bit(self):
+        for edge in (0, 1, 6):
+            picture, _ = composite(noise(0), ellipse(), noise(1), Placement(), edge)
+            assert np.array_equal(picture[~ellipse()], noise(1)[~ellipse()])
 
-    @pytest.mark.parametrize("flip", [False, True])
-    @pytest.mark.parametrize("rotation", [0, 90, 180, 270, -90, 450])
-    @pytest.mark.parametrize("size", [(30, 20), (31, 20)])
-    def test_flips_and_right_angles_only_move_pixels(self, flip: bool, rotation: int, size: tuple[int, int]):
-        mask = rectangle(40, 40 + size[0], 30, 30 + size[1])
-        picture, placed = composite(noise(0), mask, noise(1), Placement(flip, rotation), edge=0)
+    @pytest.mark.parametrize("height", [30, 31])
+    def test_flips_and_right_angles_only_move_pixels(self, height: int):
+        mask = rectangle(40, 40 + height, 30, 50)
         cut = noise(0)[box(mask)]
-        expected = np.rot90(cut[:, ::-1] if flip else cut, rotation // 90)
-        assert np.array_equal(picture[box(placed)], expected)
-        assert placed.sum() == mask.sum()
+        for flip, rotation in itertools.product((False, True), (0, 90, 180, 270, -90, 450)):
+            picture, placed = composite(noise(0), mask, noise(1), Placement(flip, rotation), edge=0)
+            expected = np.rot90(cut[:, ::-1] if flip else cut, rotation // 90)
+            assert np.array_equal(picture[box(placed)], expected), (flip, rotation)
+            assert placed.sum() == mask.sum()
 
     def test_whole_pixels_of_a_move_are_exact(self):
         picture, placed = composite(noise(0), boot(), noise(1), Placement(dx=7, dy=-11), edge=0)
@@ -115,24 +116,24 @@ class TestSoftEdge:
         row = opacity(rectangle(20, 70, 20, 70), Placement(), edge=4)[45]
         assert row[18:26] == pytest.approx([0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1], abs=0.005)
 
-    @pytest.mark.parametrize("edge", [0.3, 1, 1.5, 1.6, 5])
-    def test_opacity_is_the_depth_below_the_outline_in_widths(self, edge: float):
+    def test_opacity_is_the_depth_below_the_outline_in_widths(self):
         mask = ellipse() ^ ellipse(-50, (9, 6))
         mask[30:34, 20:40] = True
-        expected = np.clip((depth_of(mask) - 0.5) / edge, 0, 1)
-        assert np.abs(opacity(mask, Placement(), edge) - expected).max() <= 0.03
+        for edge in (0.3, 1, 1.5, 1.6, 5):
+            expected = np.clip((depth_of(mask) - 0.5) / edge, 0, 1)
+            assert np.abs(opacity(mask, Placement(), edge) - expected).max() <= 0.03, edge
 
-    @pytest.mark.parametrize("scale", [0.3, 0.5, 0.8, 1.25, 2])
-    def test_its_width_is_one_of_the_result_whatever_the_scale(self, scale: float):
-        row = opacity(rectangle(28, 68, 28, 68), Placement(scale=scale), edge=3)[SIDE // 2, : SIDE // 2]
-        # an even ramp of this width is missing half of it
-        assert row.sum() == pytest.approx(20 * scale - 1.5, abs=0.3)
-        assert np.count_nonzero((row > 0.1) & (row < 0.9)) in (2, 3)
+    def test_its_width_is_one_of_the_result_whatever_the_scale(self):
+        for scale in (0.3, 0.5, 0.8, 1.25, 2):
+            row = opacity(rectangle(28, 68, 28, 68), Placement(scale=scale), edge=3)[SIDE // 2, : SIDE // 2]
+            # An even ramp of this width loses half of it.
+            assert row.sum() == pytest.approx(20 * scale - 1.5, abs=0.3), scale
+            assert np.count_nonzero((row > 0.1) & (row < 0.9)) in (2, 3), scale
 
     @pytest.mark.parametrize(
-        "placement", [Placement(rotation=17), Placement(True, -64, 1.3), Placement(scale=0.37)]
+        ("placement", "edge"),
+        [(Placement(rotation=17), 0), (Placement(True, -64, 1.3), 1), (Placement(scale=0.37), 3)],
     )
-    @pytest.mark.parametrize("edge", [0, 1, 3])
     def test_the_old_background_leaves_no_halo(self, placement: Placement, edge: float):
         source = np.where(boot()[..., None], flat(SUBJECT), flat(OLD))
         picture, placed = composite(source, boot(), flat(NEW), placement, edge)
@@ -154,9 +155,8 @@ class TestSoftEdge:
 
 
 class TestGeometry:
-    @pytest.mark.parametrize("rotation", [3, 45, 90, 137, -30])
-    @pytest.mark.parametrize("flip", [False, True])
     @pytest.mark.parametrize("scale", [0.5, 1, 1.2])
+    @pytest.mark.parametrize(("rotation", "flip"), [(3, True), (90, False), (137, True), (-30, False)])
     def test_it_is_what_torchvision_makes_of_the_same_affine(self, rotation: float, flip: bool, scale: float):
         placement = Placement(flip, rotation, scale, dx=3, dy=-4)
         picture, placed = composite(flat(SUBJECT), boot(), flat(NEW), placement, edge=0)
@@ -223,20 +223,19 @@ class TestDegenerate:
             assert np.array_equal(one, other)
 
     @pytest.mark.parametrize("rotation", [0, 10])
-    @pytest.mark.parametrize("move", [(500, 0), (-500, 0), (0, 500), (0, -500)])
-    def test_a_subject_moved_out_of_the_frame_leaves_the_background_alone(
-        self, rotation: float, move: tuple[float, float]
-    ):
-        picture, placed = composite(noise(0), boot(), noise(1), Placement(False, rotation, 1, *move), edge=1)
-        assert np.array_equal(picture, noise(1))
-        assert not placed.any()
+    def test_a_subject_moved_out_of_the_frame_leaves_the_background_alone(self, rotation: float):
+        for move in ((500, 0), (-500, 0), (0, 500), (0, -500)):
+            placement = Placement(False, rotation, 1, *move)
+            picture, placed = composite(noise(0), boot(), noise(1), placement, edge=1)
+            assert np.array_equal(picture, noise(1))
+            assert not placed.any()
 
-    @pytest.mark.parametrize("at", [(0, 0), (95, 95), (50, 3)])
     @pytest.mark.parametrize("placement", [Placement(), Placement(True, 180), Placement(False, 40, 2)])
-    def test_a_mask_of_one_pixel_is_placed(self, at: tuple[int, int], placement: Placement):
-        mask = np.zeros((SIDE, SIDE), dtype=bool)
-        mask[at] = True
-        assert composite(noise(0), mask, noise(1), placement, edge=1)[1][at]
+    def test_a_mask_of_one_pixel_is_placed(self, placement: Placement):
+        for at in ((0, 0), (95, 95), (50, 3)):
+            mask = np.zeros((SIDE, SIDE), dtype=bool)
+            mask[at] = True
+            assert composite(noise(0), mask, noise(1), placement, edge=1)[1][at]
 
     def test_a_full_mask_turned_shows_the_background_in_its_corners_only(self):
         full = np.ones((SIDE, SIDE), dtype=bool)

@@ -1,6 +1,5 @@
 """The store: whole files or none, one writer for each set, a full disk by its name, and making room."""
 
-import multiprocessing
 import os
 import threading
 import time
@@ -10,25 +9,15 @@ import pytest
 from filelock import FileLock
 
 from tests.tools.aga.drive_generation import (
-    Waves,
     World,
     contents,
+    drive,
     open_world,
-    real_tools,
     splits,
     write_photos,
 )
-from tools.aga.store.pieces import (
-    STORE_LOCK,
-    DiskFullError,
-    check_room,
-    disk_usage,
-    full_disk_named,
-    key_of,
-    piece_file,
-    set_folder,
-    writing_set,
-)
+from tools.aga.store.disk_space import DiskFullError, check_room, disk_errors_explained, disk_usage
+from tools.aga.store.pieces import STORE_LOCK, key_of, piece_file, set_folder, writing_set
 from tools.aga.store.sets import list_sets, prune
 from tools.errors import AugurError
 from tools.files import read_json, write_json, write_whole
@@ -60,7 +49,7 @@ def test_a_damaged_record_counts_as_missing(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_named_with_what_was_needed_and_where(tmp_path: Path) -> None:
-    with pytest.raises(DiskFullError) as caught, full_disk_named(tmp_path, 3 * 2**30):  # noqa: SIM117
+    with pytest.raises(DiskFullError) as caught, disk_errors_explained(tmp_path, 3 * 2**30):  # noqa: SIM117
         with Path("/dev/full").open("wb", buffering=0) as opened:
             opened.write(b"the device that is always full")
     assert "3.00 GiB" in str(caught.value)
@@ -111,26 +100,14 @@ def test_two_threads_never_write_one_set_at_once(tmp_path: Path) -> None:
     assert most == [1, 1, 1]
 
 
-def _generate(folder: Path) -> None:
-    made = open_world(folder).generate(tools=real_tools(Waves()))
-    (folder / f"key-{os.getpid()}").write_text(made.key)
-
-
 def test_two_processes_that_want_the_same_set_make_it_once(world: World, tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_generate, args=(world.folder,)) for _ in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0, 0]
-    together = contents(world.root / "sets")
-
+    assert drive(world.folder, 1.5, 1, "whole,whole") == [0, 0]
+    assert len(list_sets(world.root)) == 1
     write_photos(tmp_path / "alone" / "photos", splits(4))
     alone = open_world(tmp_path / "alone")
     alone.generate()
-    assert _without_locks(together) == _without_locks(contents(alone.root / "sets"))
-    assert len({file.read_text() for file in world.folder.glob("key-*")}) == 1
+    both = (_without_locks(contents(each.root / "sets")) for each in (world, alone))
+    assert next(both) == next(both)
 
 
 def _without_locks(files: dict[str, str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""The training images that synthetic ones are made from: those rows of the cache, read again at their own size.
+"""The training images that synthetic ones are made from: rows of the cache, read again at their own size.
 
-Rows, labels and groups are those of the cache's training split and of nothing else, so what the cache left out
-(unreadable, dropped for a leak) is no source, and no image of validation or test can become one.
+Rows, labels and groups come from the cache's training split alone, so an image that the cache skipped (unreadable, or
+dropped for a leak) is not a source, and no validation or test image can become one.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ from tools.datasets.types import Dataset, Source
 from tools.errors import DataError
 
 _RESAMPLING = Image.Resampling.BILINEAR
-"""As in `tools/datasets/cache/decode.py`, whose pixels the fitted ones are to equal as far as they can."""
+"""As in `tools/datasets/cache/decode.py`, whose pixels the fitted ones should equal as far as possible."""
 
 
 class TrainingSources(Sequence[SourceImage]):
-    """The training images by their row, decoded when they are asked for. Pickles as names, never as pixels."""
+    """The training images by their row, decoded on access. Pickles as names, never as pixels."""
 
     def __init__(self, source: Source, view: SplitView, max_side: int) -> None:
         self.source = source
@@ -43,7 +43,7 @@ class TrainingSources(Sequence[SourceImage]):
         """The image of a training row, its longer side at most `max_side`.
 
         Raises:
-            DataError: it cannot be read any more.
+            DataError: it can no longer be read.
         """
         if isinstance(index, slice):
             return [self[row] for row in range(*index.indices(len(self)))]
@@ -97,8 +97,8 @@ class TrainingSources(Sequence[SourceImage]):
 
     def _changed(self, row: int, reason: str) -> str:
         return (
-            f"{self.source.where(self.file(row))} was readable when the data set was opened, and is not now "
-            f"({reason}): put it back, or run again for the data set to be read anew"
+            f"{self.source.where(self.file(row))} was readable when the data set was opened, and is no longer "
+            f"({reason}): restore it, or run again so that the data set is read again"
         )
 
 
@@ -109,7 +109,7 @@ def _longer_side(data: bytes) -> int:
 
 
 def _enlarged(pixels: np.ndarray, side: int) -> np.ndarray:
-    """At least `side` pixels along the longer side: a mask of fewer would be coarser than what is trained on."""
+    """At least `side` pixels along the longer side: a smaller mask would be coarser than the training images."""
     height, width = pixels.shape[:2]
     longer = max(height, width)
     if longer >= side:
@@ -123,7 +123,7 @@ def training_sources(dataset: Dataset, cached: CachedDataset, max_side: int) -> 
 
     Args:
         dataset: where the bytes come from.
-        cached: what says which images are for training; made from the same data set.
+        cached: says which images are for training; made from the same data set.
         max_side: larger images are shrunk to this longer side, in pixels.
     """
     return TrainingSources(dataset.source, cached.split("train"), max_side)
@@ -132,7 +132,7 @@ def training_sources(dataset: Dataset, cached: CachedDataset, max_side: int) -> 
 def decode_whole(data: bytes, max_side: int) -> np.ndarray:
     """Decode an image in its own proportions, by the rules of `datasets/cache/decode.py` (EXIF, transparency, 16 bits).
 
-    How many pixels it may have was checked when the cache was made.
+    The number of pixels was checked when the cache was made.
 
     Returns:
         uint8 (H, W, 3), RGB; the longer of H and W is at most `max_side`.
@@ -151,7 +151,7 @@ def decode_whole(data: bytes, max_side: int) -> np.ndarray:
     except (UnreadableImage, MemoryError):
         raise
     except Exception as error:
-        # Pillow's plugins let many types of error out on broken files.
+        # Pillow's plugins raise many types of error on broken files.
         raise UnreadableImage(str(error) or type(error).__name__) from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit
@@ -177,7 +177,7 @@ def fitted(pixels: np.ndarray, size: int, fit: Fit) -> np.ndarray:
 
 
 def fitted_mask(mask: np.ndarray, size: int, fit: Fit) -> np.ndarray:
-    """Make a mask a square as the cache makes its image: True where at least half of a pixel is.
+    """Make a mask a square as the cache does its image: True where at least half of a pixel is.
 
     Args:
         mask: bool (H, W).

@@ -4,23 +4,23 @@ from pathlib import Path
 
 import numpy as np
 
+from tools.aga.making.background_pool import kept_picture
 from tools.aga.making.example_sheet import Example
-from tools.aga.making.pool import kept_picture
-from tools.aga.making.sources import TrainingSources
+from tools.aga.making.source_images import TrainingSources
 from tools.aga.making.subjects import kept_mask
-from tools.aga.pipeline import GeneratedSet
+from tools.aga.store.sets import GeneratedSet
 
 _COLUMNS = ["training_row", "class", "mask", "background", "caption", "file", "accepted"]
 
 
-def examples(made: GeneratedSet, root: Path, sources: TrainingSources, count: int = 8) -> list[Example]:
+def sheet_rows(made: GeneratedSet, root: Path, sources: TrainingSources, count: int = 8) -> list[Example]:
     """Up to `count` accepted images of a set, the classes in turn, with all that they were made from.
 
     Args:
         made: the set.
         root: folder of the store (runs_dir/aga).
         sources: what the set was made from.
-        count: rows at most. An image whose mask or background was pruned since is left out.
+        count: rows at most. An image whose mask or background was pruned since is skipped.
     """
     import pyarrow.parquet as pq
 

@@ -1,0 +1,124 @@
+"""From the records of all steps to a finished set: what training reads, the provenance, and set.json last."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tools.aga.chain import Tools
+from tools.aga.gates.gates import GateResult
+from tools.aga.making.background_pool import Background
+from tools.aga.making.pasting import PastingJob
+from tools.aga.making.provenance import ImageTable, write_backgrounds, write_sources
+from tools.aga.making.set_keys import FORMAT
+from tools.aga.making.subjects import Subject
+from tools.aga.store.pieces import PIECES
+from tools.files import write_json, written_whole
+from tools.training.synthetic import DESCRIPTION, LABELS, PIXELS, SOURCES
+
+Judged = Sequence[Sequence[GateResult | None]]
+"""What the classifier says about each composite, shard by shard; None where there is no classifier."""
+
+
+def finish_set(
+    key: str,
+    tools: Tools,
+    subjects: Sequence[Subject],
+    candidates: Sequence[Background],
+    job: PastingJob,
+    judged: Judged,
+) -> None:
+    """Write all files of a set; those of refused composites are removed.
+
+    Args:
+        key: of the set.
+        tools: that made it.
+        subjects: of all sources, usable or not.
+        candidates: all backgrounds that were tried.
+        job: whose shards are all done.
+        judged: by shard of the job.
+    """
+    request, folder, scratch = job.request, job.work.set_folder, job.work.scratch
+
+    def write(name: str, write_to: Callable[[Path], None]) -> None:
+        with written_whole(folder / name, scratch) as temporary:
+            write_to(temporary)
+
+    maker = tools.maker.identity
+    write("sources.parquet", lambda file: write_sources(file, subjects, request.sources, request.classes))
+    write("backgrounds.parquet", lambda file: write_backgrounds(file, candidates, maker))
+    accepted: list[dict[str, Any]] = []
+    write("provenance.parquet", lambda file: accepted.extend(_write_images(file, job, judged, maker)))
+    write(PIXELS, lambda file: _write_pixels(file, job, [made["number"] for made in accepted]))
+    rows = [job.subjects[made["place"]].row for made in accepted]
+    write(LABELS, lambda file: _save(file, [request.sources.label(row) for row in rows]))
+    write(SOURCES, lambda file: _save(file, rows))
+    pieces = {piece for record in job.work.records() for piece in record.get("pieces", ())}
+    write_json(folder / PIECES, {"pieces": sorted(pieces)}, scratch)
+    results = [result for item in (*subjects, *candidates) for result in item.gates]
+    results += [result for shard in judged for result in shard if result is not None]
+    about = {
+        "format": FORMAT,
+        "key": key,
+        "images": len(accepted),
+        "sources": len(subjects),
+        "usable": len(job.subjects),
+        "skipped": {"no subject": sum(each.box is None for each in subjects)},
+        "backgrounds": len(job.backgrounds),
+        "gates": _counts(results),
+        **request.content,
+        "identities": tools.identities,
+    }
+    write_json(folder / DESCRIPTION, about, scratch)
+
+
+def _write_images(file: Path, job: PastingJob, judged: Judged, maker: str) -> list[dict[str, Any]]:
+    """Write the provenance, and remove the images that were refused; the records of the accepted ones."""
+    accepted = []
+    with ImageTable(file, job, maker) as table:
+        for shard, results in enumerate(judged):
+            composites = json.loads(job.record(shard).read_text(encoding="utf-8"))["composites"]
+            table.add(composites, results)
+            for made, result in zip(composites, results, strict=True):
+                if result is None or result.passed:
+                    accepted.append(made)
+                else:
+                    (job.work.set_folder / made["file"]).unlink(missing_ok=True)
+    return accepted
+
+
+def _write_pixels(file: Path, job: PastingJob, rows: Sequence[int]) -> None:
+    if len(rows) == len(job.plan):
+        # Not moved: should this process be killed before set.json is written, the next one needs it here.
+        _link_or_copy(job.rows.file, file)
+        return
+    with file.open("wb") as opened:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(rows), *job.rows.shape)}
+        np.lib.format.write_array_header_1_0(opened, header)
+        for row in rows:
+            opened.write(job.rows.read(row).tobytes())
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        # A file system without links.
+        shutil.copyfile(source, target)
+
+
+def _save(file: Path, values: Sequence[int]) -> None:
+    with file.open("wb") as opened:
+        np.save(opened, np.asarray(values, dtype=np.int64))
+
+
+def _counts(results: Iterable[GateResult]) -> dict[str, dict[str, int]]:
+    gates: dict[str, dict[str, int]] = {}
+    for result in results:
+        counts = gates.setdefault(result.gate, {"passed": 0, "refused": 0})
+        counts["passed" if result.passed else "refused"] += 1
+    return gates
