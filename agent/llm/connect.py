@@ -47,7 +47,8 @@ def provider_of(model: str) -> str:
     return provider
 
 
-def _key(provider: str) -> str | None:
+def key_of(provider: str) -> str | None:
+    """The provider's key from the environment; None where none is set."""
     return next((value for name in KEY_VARIABLES.get(provider, ()) if (value := os.environ.get(name))), None)
 
 
@@ -65,14 +66,14 @@ def configured_model(config: LLMConfig) -> str | None:
             f"llm.base_url is {redact(config.base_url)!r}, but llm.model is not set: name the model that "
             "this server offers, such as --llm openai:llama3"
         )
-    return next((model for provider, model in DEFAULT_MODELS.items() if _key(provider)), None)
+    return next((model for provider, model in DEFAULT_MODELS.items() if key_of(provider)), None)
 
 
 def connect(config: LLMConfig) -> "BaseChatModel":
     """The client for `config.model`, with its own retries off: `Meter` retries, alike for every provider.
 
-    The clients differ where it matters. Google's waits no Retry-After, gives up at a dropped connection, and
-    retries a wrong key for minutes; OpenAI's hides failed attempts from the ledger. Each makes one attempt.
+    The clients' own retries differ (Google's ignores Retry-After and gives up at a dropped connection) and hide
+    failed attempts from the ledger.
 
     Raises:
         ConfigurationError: no model, no prefix, no key, an unknown provider, or its package is not installed.
@@ -80,7 +81,7 @@ def connect(config: LLMConfig) -> "BaseChatModel":
     if config.model is None:
         raise ConfigurationError(f"llm.model is not set: name one with --llm, such as {_EXAMPLES}")
     provider = provider_of(config.model)
-    key = _key(provider)
+    key = key_of(provider)
     if key is None and config.base_url:
         key = _PLACEHOLDER_KEY
     if key is None and provider in KEY_VARIABLES:
@@ -93,8 +94,7 @@ def connect(config: LLMConfig) -> "BaseChatModel":
     settings = _settings(provider, config)
     if provider in KEY_VARIABLES:
         settings["api_key"] = key
-    chat = _build(config.model, settings)
-    return _single_attempt(chat, config) if provider == "google_genai" else chat
+    return _build(config.model, settings)
 
 
 def _settings(provider: str, config: LLMConfig) -> dict[str, Any]:
@@ -113,8 +113,8 @@ def _settings(provider: str, config: LLMConfig) -> dict[str, Any]:
             # Local servers know the limit by its older name only (Ollama, LM Studio), and ignore the new one.
             settings["extra_body"] = {"max_tokens": settings.pop("max_tokens")}
     if provider == "google_genai":
-        # HTTP rather than gRPC: proxies and base_url work, and an error shows its Retry-After.
-        settings |= {"transport": "rest", "max_retries": 1}
+        # Its retries count the first attempt, and 0 means five. Its temperature is 0.7 unless None is given.
+        settings |= {"max_retries": 1, "temperature": config.temperature}
     return settings
 
 
@@ -146,25 +146,4 @@ def _build(model: str, settings: dict[str, Any]) -> "BaseChatModel":
     }
     for setting in settings.keys() - known:
         _LOG.warning("the client of %s takes no %s: that setting has no effect", provider, setting)
-    return chat
-
-
-class _SingleAttempt:
-    """Google's service client without the hidden retries (503, for ten minutes) that its layer below adds."""
-
-    def __init__(self, service: Any) -> None:
-        self._service = service
-
-    def generate_content(self, **arguments: Any) -> Any:
-        return self._service.generate_content(retry=None, **arguments)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._service, name)
-
-
-def _single_attempt(chat: Any, config: LLMConfig) -> "BaseChatModel":
-    chat.client = _SingleAttempt(chat.client)
-    if config.temperature is None:
-        # The class has a default of its own (0.7); None is left out, and the provider's default holds.
-        chat.temperature = None
     return chat

@@ -26,9 +26,6 @@ _TRANSIENT: frozenset[FaultKind] = frozenset({"rate_limit", "server", "timeout",
 LONGEST_WAIT = 300.0
 """Seconds. A server that asks for more is not waited for."""
 
-_PREFIX = re.compile(r"^(Error code: \d{3} - |\d{3} POST \S+: )")
-"""What the clients put before the provider's words: the status, which is told apart, and the address."""
-
 _WHAT_TO_DO: dict[FaultKind, str] = {
     "rate_limit": "The provider limits the rate: wait, lower llm.requests_per_minute, or raise llm.retries.",
     "quota": "The account has no credit or quota left: top it up, or use another model.",
@@ -116,11 +113,24 @@ def _retry_after(chain: list[BaseException]) -> float | None:
         headers: Any = getattr(getattr(error, "response", None), "headers", None) or {}
         if (value := headers.get("retry-after")) is not None:
             return _seconds(value)
-        for detail in getattr(error, "details", None) or ():  # google.rpc.RetryInfo, in the body
-            delay = detail.get("retryDelay") if isinstance(detail, dict) else None
-            if delay is not None:
+        for detail in _google_error(error).get("details") or ():  # google.rpc.RetryInfo
+            if isinstance(detail, dict) and (delay := detail.get("retryDelay")):
                 return _seconds(str(delay).removesuffix("s"))
     return None
+
+
+def _google_error(error: BaseException) -> dict[str, Any]:
+    """The error in the body of Google's answer; empty for other errors."""
+    body = getattr(error, "details", None)
+    found = body.get("error") if isinstance(body, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _text(chain: list[BaseException]) -> str:
+    """The provider's words on one line, without the status and the Python code that its client adds to them."""
+    google = next((found["message"] for error in chain if "message" in (found := _google_error(error))), None)
+    text = redact(" ".join(str(google or chain[0]).split()))
+    return re.sub(r"^Error code: \d{3} - ", "", text).removesuffix(".")
 
 
 def _seconds(value: str) -> float | None:
@@ -170,7 +180,7 @@ def fault_of(error: Exception) -> Fault | None:
     """
     chain = list(_causes(error))
     status = _status(chain)
-    text = _PREFIX.sub("", redact(" ".join(str(error).split())))
+    text = _text(chain)
     kind = _kind(chain, status, text)
     if kind is None:
         return None

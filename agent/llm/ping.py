@@ -1,14 +1,13 @@
 """Whether an LLM provider answers: its list of models, asked for once. Costs no token and imports no client."""
 
 import json
-import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import NamedTuple
 
-from agent.llm.connect import KEY_VARIABLES, provider_of
+from agent.llm.connect import KEY_VARIABLES, key_of, provider_of
 from agent.settings.sources import mask
 
 TIMEOUT = 5.0
@@ -40,7 +39,7 @@ _ENDPOINTS = {
 
 
 @dataclass(frozen=True)
-class Reach:
+class PingResult:
     """What asking came to. `reachable` is None where this provider cannot be asked cheaply."""
 
     reachable: bool | None
@@ -48,7 +47,7 @@ class Reach:
     remedy: str = ""
 
 
-def reach(model: str, base_url: str | None, timeout: float = TIMEOUT) -> Reach:
+def ping(model: str, base_url: str | None, timeout: float = TIMEOUT) -> PingResult:
     """Ask the provider of `model` ('provider:model') for its list of models.
 
     Args:
@@ -59,11 +58,11 @@ def reach(model: str, base_url: str | None, timeout: float = TIMEOUT) -> Reach:
     provider, name = provider_of(model), model.partition(":")[2]
     endpoint = _ENDPOINTS.get(provider)
     if endpoint is None:
-        return Reach(None, f"{model}: it is not known how to ask {provider} for free")
+        return PingResult(None, f"{model}: it is not known how to ask {provider} for free")
     variables = KEY_VARIABLES.get(provider, ())
-    key = next((os.environ[variable] for variable in variables if os.environ.get(variable)), None)
+    key = key_of(provider)
     if key is None and variables and not base_url:
-        return Reach(False, f"{model}: no key", f"set {' or '.join(variables)}")
+        return PingResult(False, f"{model}: no key", f"set {' or '.join(variables)}")
     address = (base_url or endpoint.base).rstrip("/") + endpoint.path
     request = urllib.request.Request(address, headers={"anthropic-version": "2023-06-01"})
     if key:
@@ -75,19 +74,21 @@ def reach(model: str, base_url: str | None, timeout: float = TIMEOUT) -> Reach:
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
             remedy = f"check {' or '.join(variables) or 'the key'}"
-            return Reach(False, f"{model}: {shown} refuses the key (HTTP {error.code})", remedy)
+            return PingResult(False, f"{model}: {shown} refuses the key (HTTP {error.code})", remedy)
         if error.code == 404:
-            return Reach(False, f"{model}: {shown} is not there (HTTP 404)", "check --llm-base-url")
-        return Reach(False, f"{model}: {shown} answers HTTP {error.code}", "try again later")
+            return PingResult(False, f"{model}: {shown} is not there (HTTP 404)", "check --llm-base-url")
+        return PingResult(False, f"{model}: {shown} answers HTTP {error.code}", "try again later")
     except (OSError, HTTPException, ValueError) as error:
         reason = mask(str(getattr(error, "reason", error)))
         remedy = "start the server, or check --llm-base-url" if base_url else "check the network or its proxy"
-        return Reach(False, f"{model}: no answer from {shown}: {reason}", remedy)
+        return PingResult(False, f"{model}: no answer from {shown}: {reason}", remedy)
     if not listed or any(name == other or other.startswith(f"{name}:") for other in listed):
-        return Reach(True, f"{model} at {shown}")
+        return PingResult(True, f"{model} at {shown}")
     some = ", ".join(sorted(listed)[:5]) + (", …" if len(listed) > 5 else "")
     # A provider may know more names than it lists (aliases); a server of one's own serves what it lists.
-    return Reach(not base_url, f"{model}: {shown} answers, but does not list {name}", f"it lists: {some}")
+    return PingResult(
+        not base_url, f"{model}: {shown} answers, but does not list {name}", f"it lists: {some}"
+    )
 
 
 def _names(answer: object) -> set[str]:

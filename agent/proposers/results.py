@@ -28,7 +28,7 @@ class RecallChange:
 
 
 @dataclass(frozen=True)
-class Row:
+class PromptRow:
     """One policy and what became of it. Accuracies 0..1; `expected_gain` in accuracy points."""
 
     name: str
@@ -78,13 +78,13 @@ def feedback_values(history: History) -> dict[str, Any]:
     }
 
 
-def row_of(record: IterationRecord, history: History) -> Row:
+def row_of(record: IterationRecord, history: History) -> PromptRow:
     """One row of the table."""
     finished = [trial for trial in record.trials if trial.status == "finished"]
     train_loss = _mean(trial.train_loss for trial in finished)
     validation_loss = _mean(trial.validation_loss for trial in finished)
     recalls = _recalls(record, history)
-    return Row(
+    return PromptRow(
         name=record.name,
         policy=record.proposal.in_one_line(),
         hypothesis=record.proposal.hypothesis if record.number > 0 else "",

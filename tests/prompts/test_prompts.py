@@ -6,7 +6,7 @@ import pytest
 from jinja2 import TemplateNotFound, UndefinedError
 
 from agent.memory.history import Rejection
-from agent.proposers.conversation import opening
+from agent.proposers.conversation import initial_messages
 from agent.proposers.results import BEST_ROWS, LATEST_ROWS, feedback_values
 from prompts import render, template_hash
 from tests.agent.proposers.arms import history, operation, proposal, record
@@ -20,7 +20,7 @@ NOISE = record(3, BLUR, 0.745, gain=-0.005, within_noise=True, losses=(0.9, 0.5)
 
 def first_message(**changes: object) -> str:
     told = history(past=(GOOD, FAILED, NOISE), modality="fundus")
-    return str(opening(replace(told, **changes), "tools", 6, feedback=True)[1].content)  # type: ignore[arg-type]
+    return str(initial_messages(replace(told, **changes), "tools", 6, feedback=True)[1].content)  # type: ignore[arg-type]
 
 
 class TestLoader:
@@ -97,7 +97,7 @@ class TestFeedback:
         assert "Budget: 3 of 24 trials." in first_message()
 
     def test_the_first_iteration_says_that_nothing_was_tried(self) -> None:
-        text = str(opening(history(), "tools", 6, feedback=True)[1].content)
+        text = str(initial_messages(history(), "tools", 6, feedback=True)[1].content)
         assert "You have tried nothing yet" in text
         assert "Results so far" not in text
 
@@ -119,7 +119,7 @@ class TestConversation:
         told = replace(
             history(), rejections=(Rejection("{oops", ("not valid JSON",)), Rejection("", ("empty",)))
         )
-        messages = opening(told, "structured", 0, feedback=True)
+        messages = initial_messages(told, "structured", 0, feedback=True)
         assert [message.type for message in messages] == ["system", "human", "ai", "human", "ai", "human"]
         assert messages[2].content == "{oops"
         assert "- not valid JSON" in str(messages[3].content)
@@ -127,7 +127,9 @@ class TestConversation:
 
     def test_without_feedback_no_result_of_any_kind_is_said(self) -> None:
         told = history(past=(GOOD, FAILED, NOISE))
-        text = "\n".join(str(message.content) for message in opening(told, "tools", 6, feedback=False))
+        text = "\n".join(
+            str(message.content) for message in initial_messages(told, "tools", 6, feedback=False)
+        )
         for result in ("0.78", "0.75", "out of memory", "Reference", "gain +"):
             assert result not in text
         assert "rotate(p=0.5, degrees=20) > horizontal_flip(p=0.5)" in text

@@ -138,7 +138,7 @@ class TestModelsWithoutSchemas:
         ask = Ask("openai", [refused, Answer(GOOD_JSON)], mode="structured")
         assert ask.answer == GOOD
         assert "response_format" not in ask.requests[1].body
-        assert "going on with 'text'" in caplog.text
+        assert "using 'text'" in caplog.text
 
     def test_a_server_without_tools_is_asked_for_one_answer_where_the_mode_is_auto(self) -> None:
         ask = Ask(
@@ -212,7 +212,7 @@ class TestLookUps:
 
     def test_an_endless_chain_of_calls_ends(self, provider: str, cache: Path) -> None:
         ask = Ask(provider, [LOOK] * 20, history(cache), mode="tools", max_tool_calls=3)
-        assert "no more are allowed" in ask.reason
+        assert "no tool calls are left" in ask.reason
         assert len(ask.requests) == len(ask.records) == 4
 
     def test_no_look_ups_at_all_may_be_configured(self, provider: str) -> None:
