@@ -1,7 +1,7 @@
-"""The language model behind the arms: how it is reached, what a call costs, what goes wrong.
+"""The language model behind the arms: how to connect to it, what a call costs, what can go wrong.
 
-`connect` makes the client, `Meter` makes the calls: every attempt, failed or not, is reported as it happens,
-so that a ledger that writes each one down is right even after the process is killed. Light to import.
+`connect` makes the client, `Meter` makes the calls. It reports every attempt as it happens, so that the ledger is right
+even after the process was killed. Light to import.
 """
 
 from agent.llm.asking import make_ask

@@ -32,13 +32,13 @@ class CallRecord:
     model: str
     """As configured, 'provider:model'."""
     kind: str
-    """What it was for: 'propose', 'caption', …"""
+    """Its purpose: 'propose', 'caption', …"""
     input_tokens: int
     """Cached ones included. Estimated from the length of the text where the server reports no counts."""
     output_tokens: int
     """Hidden reasoning included, which is billed like the answer."""
     dollars: float | None
-    """None where the price is unknown, or where an attempt failed in a way that may have been billed."""
+    """None where the price is unknown, or where a failed attempt may have been billed."""
     seconds: float
     request: list[dict[str, Any]]
     """The messages; a picture is replaced by its size and hash."""
@@ -54,12 +54,12 @@ class _Attempt(Exception):
 
 
 class Meter:
-    """Calls a model with retries: exponential backoff with jitter, never earlier than Retry-After says."""
+    """Calls a model, with retries: exponential backoff with jitter, never earlier than Retry-After says."""
 
     def __init__(
         self, config: LLMConfig, on_call: Callable[[CallRecord], None], first_wait: float = 1.0
     ) -> None:
-        """`on_call` gets each attempt right after it; `first_wait` is the backoff's first step in seconds."""
+        """`on_call` gets a record right after each attempt; `first_wait` is the first backoff in seconds."""
         self._config = config
         self._model = config.model or "unnamed"
         self._on_call = on_call
@@ -71,7 +71,7 @@ class Meter:
         """The model's answer. `runnable` is a chat model, or one with tools or a schema bound to it.
 
         Raises:
-            TransportError: no answer after all retries, or none to be had.
+            TransportError: there is no answer after all retries, or retrying is useless.
             ContentFault: an answer that the client itself refuses (cut off, filtered).
         """
         from tenacity import Retrying, retry_if_exception, stop_after_attempt
@@ -148,7 +148,7 @@ def _line(state: Any) -> str:
 
 
 def _content_fault(error: Exception) -> ContentFault | None:
-    """OpenAI's client raises where an answer under a schema was cut off or filtered; others return it."""
+    """OpenAI's client raises where an answer under a schema was cut off or filtered; others return the answer."""
     name = type(error).__name__
     if name == "LengthFinishReasonError":
         completion: Any = getattr(error, "completion", None)
@@ -187,7 +187,7 @@ def _request_json(messages: "Sequence[BaseMessage]") -> list[dict[str, Any]]:
 
 
 def _without_pictures(value: Any) -> Any:
-    """Megabytes of base64 in every call are of no use in a trace; the hash tells pictures apart."""
+    """Base64 would fill a trace with megabytes; the hash is enough to tell pictures apart."""
     if isinstance(value, dict):
         return {key: _without_pictures(item) for key, item in value.items()}
     if isinstance(value, list):

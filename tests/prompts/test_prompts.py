@@ -109,7 +109,7 @@ class TestFeedback:
         values = feedback_values(history(past=past))
         numbers = [row.name for row in values["rows"]]
         assert len(numbers) == BEST_ROWS + LATEST_ROWS
-        assert values["left_out"] == 200 - len(numbers)
+        assert values["not_shown"] == 200 - len(numbers)
         assert values["best"].name == "iteration 1"
         assert values["last"].name == "iteration 200"
 

@@ -100,7 +100,7 @@ class TestReach:
     @pytest.mark.parametrize(
         ("path", "words"),
         [
-            ("elsewhere", "is not there (HTTP 404)"),
+            ("elsewhere", "(HTTP 404)"),
             ("busy", "answers HTTP 503"),
             ("broken", "no answer from"),
         ],
