@@ -3,9 +3,9 @@
 import pytest
 from langchain_core.messages import HumanMessage
 
-from agent.llm import DEFAULT_MODELS, CallRecord, Meter, connect, is_price_known
+from agent.llm import DEFAULT_MODELS, CallRecord, Meter, is_price_known
 from agent.llm.prices import cost
-from tests.loopback.clients import PROVIDERS, llm, llm_config
+from tests.loopback.clients import PROVIDERS, connected, llm, llm_config
 from tests.loopback.replies import Answer
 from tests.loopback.server import LoopbackServer
 
@@ -56,11 +56,13 @@ def test_counts_that_contradict_each_other_have_no_price() -> None:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_cached_and_reasoning_tokens_on_the_wire_are_counted_once(provider: str) -> None:
+def test_cached_and_reasoning_tokens_on_the_wire_are_counted_once(
+    provider: str, server: LoopbackServer
+) -> None:
     records: list[CallRecord] = []
-    with LoopbackServer([Answer("four", cached_tokens=5, reasoning_tokens=30)]) as server:
-        config = llm_config(provider, server, input_price=1.0, output_price=10.0)
-        answer = Meter(config, records.append).call(connect(config), [HumanMessage("hello")], "test")
+    server.play(Answer("four", cached_tokens=5, reasoning_tokens=30))
+    config = llm_config(provider, server, input_price=1.0, output_price=10.0)
+    answer = Meter(config, records.append).call(connected(config), [HumanMessage("hello")], "test")
     (record,) = records
     assert record.output_tokens == 32
     assert record.dollars == pytest.approx((record.input_tokens + 320) / 1e6)
