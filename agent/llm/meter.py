@@ -156,12 +156,12 @@ def _content_fault(error: Exception) -> ContentFault | None:
         text = completion.choices[0].message.content if completion is not None else ""
         return ContentFault(
             text or "",
-            "the answer was cut off at llm.max_tokens",
+            "the answer was cut off at llm.max_tokens: give a shorter, complete answer",
             getattr(usage, "prompt_tokens", 0) or 0,
             getattr(usage, "completion_tokens", 0) or 0,
         )
     if name == "ContentFilterFinishReasonError":
-        return ContentFault("", "the provider's content filter withheld the answer")
+        return ContentFault("", "the provider's filter withheld the answer: write it in other words")
     return None
 
 

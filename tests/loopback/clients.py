@@ -28,10 +28,14 @@ def llm_config(provider: str, server: LoopbackServer, **settings: Any) -> LLMCon
     return llm(**{**defaults, **settings})
 
 
-@cache
 def connected(config: LLMConfig) -> "BaseChatModel":
     """The client of `config`; made once, since that takes longer than any call to the loopback server."""
-    return connect(config)
+    return _client(config.model_dump_json())
+
+
+@cache
+def _client(settings: str) -> "BaseChatModel":
+    return connect(LLMConfig.model_validate_json(settings))
 
 
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
