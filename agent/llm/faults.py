@@ -156,12 +156,8 @@ def _kind(chain: list[BaseException], status: int | None, text: str) -> FaultKin
         return "model_not_found"
     if status in (408, 504):
         return "timeout"
-    if status is not None and status >= 500:
-        return "server"
-    if status in (409, 425):
-        return "server"
     if status is not None and status >= 400:
-        return "refused_request"
+        return "server" if status >= 500 or status in (409, 425) else "refused_request"
     for error in chain:  # from the outermost: urllib3's refused connection is a kind of timeout
         names = " ".join(parent.__name__ for parent in type(error).__mro__)
         if "Timeout" in names:

@@ -33,6 +33,7 @@ class Range:
     low: float
     high: float
     log: bool = False
+    integer: bool = False
 
 
 Table = dict[str, Range | tuple[str, ...]]
@@ -63,20 +64,9 @@ def prompts_from(history: History, values: Mapping[str, float | str]) -> list[Pr
         name: float(f"{value:.{_DIGITS}g}") for name, value in values.items() if isinstance(value, float)
     }
     parts = {name: _part_of(history, name, str(values[name])) for name in SETS}
-    return [
-        PromptSet(
-            subject=_subject(history),
-            avoid=[],
-            instructions=parts["instructions"],
-            settings=parts["settings"],
-            times=parts["times"],
-            scale=numbers["scale"],
-            flip_probability=numbers.get("flip_probability", 0.0),
-            max_rotation=numbers.get("max_rotation", 0.0),
-            min_scale=numbers["min_scale"],
-            max_scale=numbers["max_scale"],
-        )
-    ]
+    still = {"flip_probability": 0.0, "max_rotation": 0.0}
+    fields = {"subject": _subject(history), "avoid": [], **still, **numbers, **parts}
+    return [PromptSet.model_validate(fields)]
 
 
 def values_of(history: History, prompts: PromptSet | None) -> dict[str, float | str] | None:

@@ -95,13 +95,12 @@ class LLMProposer:
 
     def _bound_to_schema(self, backgrounds: Backgrounds) -> "Runnable[Any, Any]":
         schema = proposal_schema(backgrounds)
+        options: dict[str, Any] = {}
         if self._provider == "openai":
-            return self._chat.with_structured_output(
-                schema, method="json_schema", include_raw=True, strict=True
-            )
+            options = {"method": "json_schema", "strict": True}
         if self._provider == "google_genai":
-            return self._chat.with_structured_output(ordered(schema), method="json_schema", include_raw=True)
-        return self._chat.with_structured_output(schema, include_raw=True)
+            schema, options = ordered(schema), {"method": "json_schema"}
+        return self._chat.with_structured_output(schema, include_raw=True, **options)
 
     def _with_tools(self, history: History) -> Proposal | Malformed:
         tools = ToolRunner(history, self._vision, self.feedback)
@@ -117,7 +116,8 @@ class LLMProposer:
             if not answer.tool_calls and not answer.invalid_tool_calls:
                 return _without_a_call(answer)
             if must_submit:
-                return Malformed(_calls_as_text(answer), f"no tool calls are left: call {SUBMIT} now")
+                calls = [{"name": call["name"], "args": call["args"]} for call in answer.tool_calls]
+                return Malformed(json.dumps(calls), f"no tool calls are left: call {SUBMIT} now")
             messages.append(answer)
             calls_made += _run_tools(answer, tools, self._max_tool_calls - calls_made, messages)
 
@@ -176,7 +176,3 @@ def _without_a_call(answer: "AIMessage") -> Proposal | Malformed:
     if isinstance(read, Malformed) and read.answer:
         return Malformed(read.answer, f"the answer is text without a tool call: call {SUBMIT}")
     return read
-
-
-def _calls_as_text(answer: "AIMessage") -> str:
-    return json.dumps([{"name": call["name"], "args": call["args"]} for call in answer.tool_calls])

@@ -49,16 +49,13 @@ class RandomProposer:
 
 
 def _draw_operation(name: str, draw: np.random.Generator) -> Operation:
-    values = {
-        item.name: float(draw.integers(int(item.low), int(item.high), endpoint=True))
-        if item.integer
-        else _draw_number(item, draw)
-        for item in CATALOGUE[name].parameters
-    }
+    values = {item.name: _draw_number(item, draw) for item in CATALOGUE[name].parameters}
     return rounded_operation(name, float(draw.uniform(*PROBABILITY)), values)
 
 
 def _draw_number(of: Range | ParameterSpec, draw: np.random.Generator) -> float:
+    if of.integer:
+        return float(draw.integers(int(of.low), int(of.high), endpoint=True))
     if of.log:
         return math.exp(draw.uniform(math.log(of.low), math.log(of.high)))
     return float(draw.uniform(of.low, of.high))

@@ -87,7 +87,7 @@ def _suggest(trial: "Trial", space: Space) -> list[Operation] | None:
 def _suggest_operation(trial: "Trial", name: str) -> Operation:
     probability = trial.suggest_float(f"{name}.probability", *PROBABILITY)
     values = {
-        item.name: _suggest_value(trial, f"{name}.{item.name}", item) for item in CATALOGUE[name].parameters
+        item.name: _draw_number(trial, f"{name}.{item.name}", item) for item in CATALOGUE[name].parameters
     }
     return rounded_operation(name, probability, values)
 
@@ -96,19 +96,20 @@ def _suggest_backgrounds(trial: "Trial", history: History) -> list[PromptSet]:
     values: dict[str, float | str] = {}
     for name, kind in table_of(history).items():
         key = f"backgrounds.{name}"
-        if isinstance(kind, Range):
-            values[name] = trial.suggest_float(key, kind.low, kind.high, log=kind.log)
-        else:
-            values[name] = trial.suggest_categorical(key, kind)
+        values[name] = (
+            _draw_number(trial, key, kind)
+            if isinstance(kind, Range)
+            else trial.suggest_categorical(key, kind)
+        )
         if values[name] == WITHOUT:
             break
     return prompts_from(history, values)
 
 
-def _suggest_value(trial: "Trial", key: str, spec: ParameterSpec) -> float:
-    if spec.integer:
-        return float(trial.suggest_int(key, int(spec.low), int(spec.high), log=spec.log))
-    return trial.suggest_float(key, spec.low, spec.high, log=spec.log)
+def _draw_number(trial: "Trial", key: str, of: Range | ParameterSpec) -> float:
+    if of.integer:
+        return float(trial.suggest_int(key, int(of.low), int(of.high), log=of.log))
+    return trial.suggest_float(key, of.low, of.high, log=of.log)
 
 
 def _tell(study: "Study", record: IterationRecord, space: Space) -> None:
@@ -146,32 +147,27 @@ def _tell(study: "Study", record: IterationRecord, space: Space) -> None:
         )
 
 
-def _distribution(kind: Range | tuple[str, ...]) -> "BaseDistribution":
-    from optuna.distributions import CategoricalDistribution, FloatDistribution
+def _distribution(of: Range | ParameterSpec | tuple[str, ...]) -> "BaseDistribution":
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    if isinstance(kind, Range):
-        return FloatDistribution(kind.low, kind.high, log=kind.log)
-    return CategoricalDistribution(kind)
+    if isinstance(of, tuple):
+        return CategoricalDistribution(of)
+    if of.integer:
+        return IntDistribution(int(of.low), int(of.high), log=of.log)
+    return FloatDistribution(of.low, of.high, log=of.log)
 
 
-def _numbers(operations: list[Operation]) -> "dict[str, tuple[float | int, BaseDistribution]] | None":
+def _numbers(operations: list[Operation]) -> "dict[str, tuple[float, BaseDistribution]] | None":
     """Value and distribution of every number; None where one is outside what this arm draws."""
-    from optuna.distributions import FloatDistribution, IntDistribution
-
-    numbers: dict[str, tuple[float | int, BaseDistribution]] = {}
+    numbers: dict[str, tuple[float, BaseDistribution]] = {}
     for item in operations:
         values = {parameter.name: parameter.value for parameter in item.parameters}
-        numbers[f"{item.name}.probability"] = (item.probability, FloatDistribution(*PROBABILITY))
+        numbers[f"{item.name}.probability"] = (item.probability, _distribution(Range(*PROBABILITY)))
         for spec in CATALOGUE[item.name].parameters:
             if spec.name not in values:
                 return None
-            kind: BaseDistribution = (
-                IntDistribution(int(spec.low), int(spec.high), log=spec.log)
-                if spec.integer
-                else FloatDistribution(spec.low, spec.high, log=spec.log)
-            )
             value = values[spec.name]
-            numbers[f"{item.name}.{spec.name}"] = (int(value) if spec.integer else value, kind)
+            numbers[f"{item.name}.{spec.name}"] = (int(value) if spec.integer else value, _distribution(spec))
     inside = all(kind._contains(kind.to_internal_repr(value)) for value, kind in numbers.values())
     return numbers if inside else None
 
