@@ -29,23 +29,15 @@ class RecallChange:
 
 @dataclass(frozen=True)
 class PromptRow:
-    """A policy and its results. Accuracies 0..1; `expected_gain` in accuracy points."""
+    """A policy and its results."""
 
-    name: str
+    record: IterationRecord
     policy: str
     hypothesis: str
     """Empty for the reference and the baselines."""
-    expected_gain: float
-    mean: float | None
-    std: float | None
-    gain: float | None
-    interval: tuple[float, float] | None
-    within_noise: bool | None
     train_loss: float | None
     validation_loss: float | None
     fit: Fit | None
-    generated: str
-    """What happened to its backgrounds; empty where it had none."""
     failure: str
     """Why trials failed; empty if none did."""
     seeds: tuple[tuple[int, float], ...]
@@ -58,7 +50,7 @@ def feedback_values(history: History) -> dict[str, Any]:
     reference = history.reference
     rows = [_row_of(record, history) for record in history.past]
     shown = _worth_showing(history.past)
-    kept = [row for row, record in zip(rows, history.past, strict=True) if record.number in shown]
+    kept = [row for row in rows if row.record.number in shown]
     best = history.incumbent
     baselines = [_row_of(record, history) for record in history.baselines]
     reference_row = _row_of(reference, history) if reference and reference.mean is not None else None
@@ -70,7 +62,7 @@ def feedback_values(history: History) -> dict[str, Any]:
         "baselines": baselines,
         "rows": kept,
         "all_rows": [*([reference_row] if reference_row else []), *baselines, *kept],
-        "best": next((row for row in kept if best is not None and row.name == best.name), None),
+        "best": next((row for row in kept if best is not None and row.record.name == best.name), None),
         "last": kept[-1] if kept else None,
         "failures": [row for row in kept if row.failure],
         "not_shown": len(rows) - len(kept),
@@ -85,19 +77,12 @@ def _row_of(record: IterationRecord, history: History) -> PromptRow:
     validation_loss = _mean(trial.validation_loss for trial in finished)
     recalls = _recalls(record, history)
     return PromptRow(
-        name=record.name,
+        record=record,
         policy=record.proposal.in_one_line(),
         hypothesis=record.proposal.hypothesis if record.number > 0 else "",
-        expected_gain=record.proposal.expected_gain,
-        mean=record.mean,
-        std=record.std,
-        gain=record.gain,
-        interval=record.gain_interval,
-        within_noise=record.within_noise,
         train_loss=train_loss,
         validation_loss=validation_loss,
         fit=_fit(train_loss, validation_loss),
-        generated=record.generated,
         failure=_failure(record),
         seeds=tuple((trial.seed, trial.accuracy) for trial in finished if trial.accuracy is not None),
         recalls=tuple(recalls.items()),

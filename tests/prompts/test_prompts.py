@@ -118,10 +118,10 @@ class TestFeedback:
     def test_a_long_history_keeps_the_best_and_the_latest_and_counts_the_rest(self) -> None:
         past = tuple(record(number, ROTATE, 0.9 - number / 1000) for number in range(1, 201))
         values = feedback_values(history(past=past))
-        names = [row.name for row in values["rows"]]
+        names = [row.record.name for row in values["rows"]]
         assert len(names) == BEST_ROWS + LATEST_ROWS
         assert values["not_shown"] == 200 - len(names)
-        assert (values["best"].name, values["last"].name) == ("iteration 1", "iteration 200")
+        assert (values["best"].record.name, values["last"].record.name) == ("iteration 1", "iteration 200")
 
 
 class TestConversation:
