@@ -17,7 +17,7 @@ from typing import Literal
 from rich.table import Table
 from rich.text import Text
 
-from agent.llm.ping import reach
+from agent.llm.ping import ping
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
 from tools.errors import AugurError
@@ -251,7 +251,7 @@ def reach_model(config: StudyConfig, *, offline: bool) -> Iterator[Check]:
     elif offline:
         yield Check("LLM", "absent", f"{model} was not asked (--offline)")
     else:
-        found = reach(model, config.llm.base_url)
+        found = ping(model, config.llm.base_url)
         states: dict[bool | None, State] = {True: "works", False: "fails", None: "absent"}
         yield Check("LLM", states[found.reachable], found.detail, found.remedy, essential=needed)
 

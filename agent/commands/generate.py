@@ -139,7 +139,10 @@ def make_room(runs_dir: Path, keep: list[str], terminal: Terminal) -> int:
 def _prompts(wishes: Wishes, card: Card) -> PromptSet:
     if wishes.prompts is not None:
         return _read_prompts(wishes)
-    domain = modality_set(wishes.domain) if wishes.domain else modality_set_for(card.modality)
+    try:
+        domain = modality_set(wishes.domain) if wishes.domain else modality_set_for(card.modality)
+    except ValueError as error:
+        raise ConfigurationError(f"--domain: {error}") from error
     avoid = [*card.classes, wishes.subject]
     return PromptSet(
         subject=wishes.subject,
