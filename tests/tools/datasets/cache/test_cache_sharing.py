@@ -185,7 +185,7 @@ def test_a_view_that_names_more_rows_than_there_are_is_refused(tmp_path):
     file = cached.folder / "train.json"
     content = json.loads(file.read_text())
     file.write_text(json.dumps({**content, "rows": [99, *content["rows"][1:]]}))
-    with pytest.raises(DataError, match="holds 12 images.*delete"):
+    with pytest.raises(DataError, match=r"holds 12 images.*delete"):
         cached.split("train")
 
 

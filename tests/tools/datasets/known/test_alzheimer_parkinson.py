@@ -76,7 +76,7 @@ def test_other_splits_beside_it_do_not_count(tmp_path):
 
 
 def test_a_class_that_is_none_of_the_three_is_refused(tmp_path):
-    with pytest.raises(DataError, match="MCI.*ad, control, pd"):
+    with pytest.raises(DataError, match=r"MCI.*ad, control, pd"):
         slices(replica(tmp_path, names=(*CLASSES, "MCI")))
 
 

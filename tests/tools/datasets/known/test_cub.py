@@ -216,7 +216,7 @@ def test_alia_needs_more_than_five_training_images_of_each_class(tmp_path):
 
 
 def test_an_unknown_variant_is_refused(birds):
-    with pytest.raises(ConfigurationError, match="cub has no variant 'wilds'.* alia"):
+    with pytest.raises(ConfigurationError, match=r"cub has no variant 'wilds'.* alia"):
         cub(birds.root, variant="wilds")
 
 
@@ -301,7 +301,7 @@ def test_a_missing_image_is_named(birds):
     (birds.base / "images" / birds.files[12]).unlink()
     with pytest.raises(DataError) as error:
         published(birds.root)
-    assert f"1 of 33 images that the tables of {CARD.title} list are missing: " in str(error.value)
+    assert f"1 of the 33 images listed in the tables of {CARD.title} are missing: " in str(error.value)
     assert birds.files[12] in str(error.value)
 
 

@@ -159,14 +159,14 @@ def test_a_malformed_line_of_the_table_is_named(tmp_path, line):
 
 def test_a_table_without_its_columns_is_refused(tmp_path):
     write_csv(kaggle(tmp_path) / "LOC_val_solution.csv", [("ImageId", "label"), ("a", "n01592084")])
-    with pytest.raises(DataError, match="ImageId,PredictionString.*ImageId, label"):
+    with pytest.raises(DataError, match=r"ImageId,PredictionString.*ImageId, label"):
         ten(tmp_path)
 
 
 def test_a_table_that_is_cut_off_is_refused(tmp_path):
     table = kaggle(tmp_path) / "LOC_val_solution.csv"
     table.write_text("".join(table.read_text().splitlines(keepends=True)[:10]))
-    with pytest.raises(DataError, match="gives no image of val class prairie chicken"):
+    with pytest.raises(DataError, match="class prairie chicken"):
         ten(tmp_path)
 
 
@@ -319,7 +319,7 @@ def test_they_have_the_classes_of_imagenet10_in_its_order_and_only_test_it(name,
     assert (
         dataset.card.classes == open_published(DataConfig(dataset="imagenet10", path=tmp_path)).card.classes
     )
-    with pytest.raises(ConfigurationError, match=f"{name} --dataset imagenet10"):
+    with pytest.raises(ConfigurationError, match="--dataset imagenet10"):
         open_dataset(DataConfig(dataset=name, path=tmp_path))
 
 

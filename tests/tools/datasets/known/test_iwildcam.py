@@ -252,7 +252,7 @@ def test_alia_without_its_lists_says_where_they_are(seven):
 
 
 def test_an_unknown_variant_is_refused_with_those_that_are_known(wilds):
-    with pytest.raises(ConfigurationError, match="iwildcam has no variant 'mini'.* alia, alia-classes"):
+    with pytest.raises(ConfigurationError, match=r"iwildcam has no variant 'mini'.* alia, alia-classes"):
         iwildcam(wilds, "mini")
 
 

@@ -162,5 +162,5 @@ def test_a_class_that_is_neither_benign_nor_malignant_is_refused(tmp_path):
     folders = {
         f"{split}/{name}": 5 for split in ("train", "test") for name in ("Benign", "Malignant", "Nevus")
     }
-    with pytest.raises(DataError, match="Nevus.*benign, malignant"):
+    with pytest.raises(DataError, match=r"Nevus.*benign, malignant"):
         melanoma(fill(tmp_path, folders))
