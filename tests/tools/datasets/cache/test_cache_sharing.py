@@ -141,8 +141,16 @@ def test_one_wrong_byte_is_found_and_decoded_again(tmp_path):
     assert not any("damaged" in note for note in third.notes)
 
 
-@pytest.mark.parametrize("name", ["pixels.npy", "thumbnails.npy", "book.npy", "unreadable.json"])
-@pytest.mark.parametrize("how", ["cut", "garbled", "missing"])
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("pixels.npy", "cut"),
+        ("pixels.npy", "missing"),
+        ("thumbnails.npy", "cut"),
+        ("book.npy", "garbled"),
+        ("unreadable.json", "garbled"),
+    ],
+)
 def test_a_cache_that_is_damaged_as_a_whole_is_made_again(tmp_path, name, how):
     dataset = in_memory()
     first, _ = decoded(dataset, tmp_path)

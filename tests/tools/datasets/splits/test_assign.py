@@ -36,6 +36,19 @@ def groups(dataset: Dataset, split: str) -> set[str]:
     return {record.group for record in dataset.records if record.split == split}
 
 
+def test_images_that_are_alike_stay_together_where_a_leaking_group_was_dropped():
+    leaking = (Record("000", 0, "train", "shared"), Record("001", 0, "test", "shared"))
+    others = tuple(Record(f"{at:03d}", at % 2, "train", f"{at}") for at in range(2, 62))
+    tested = tuple(Record(f"{at}", at % 2, "test", f"{at}") for at in (900, 901))
+    dataset = Dataset(card(), (*leaking, *others, *tested), MemorySource({}), missing=("validation",))
+    same = [(at, at + 2) for at in range(2, 58, 4)]
+    divided = assign_splits(dataset, DataConfig(on_leak="drop"), same)
+    split_of = {record.file: record.split for record in divided.records}
+    assert "000" not in split_of
+    for one, other in same:
+        assert split_of[f"{one:03d}"] == split_of[f"{other:03d}"]
+
+
 # folds
 
 
