@@ -26,7 +26,7 @@ from tests.tools.datasets.images import encode, fill, photo, write_csv
 from tests.tools.datasets.replicas import idx, medmnist
 from tools.datasets.collections.download import download, fetch_medmnist
 from tools.datasets.config import DataConfig
-from tools.datasets.folder.table import read_table
+from tools.datasets.folder.csv_table import read_table
 from tools.datasets.registry import open_dataset
 from tools.errors import ConfigurationError, DataError
 
