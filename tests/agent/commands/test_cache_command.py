@@ -166,7 +166,7 @@ def test_a_beginning_that_fits_several_folders_removes_none(told, runs):
     folders = [shelve(runs, "cells"), shelve(runs, "cells", per_split=6)]
     code, _, err = told("--prune", "cells-8px")
     assert code == 2
-    assert "'cells-8px' fits 2 folders" in err
+    assert "'cells-8px' matches 2 folders" in err
     assert all(folder.is_dir() for folder in folders)
 
 
