@@ -24,7 +24,7 @@ demo: setup ## run the main job end to end on the embedded data set (no key, no 
 	$(BIN)/agent run --dataset demo
 
 test: setup ## the test suite
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal --durations=10
 
 test-slow: setup ## the tests that take minutes
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m slow
