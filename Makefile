@@ -17,7 +17,7 @@ setup: $(VENV)/.ready ## create .venv with everything in it
 	.bootstrap/bin/python -m pip install --quiet uv
 
 $(VENV)/.ready: pyproject.toml $(filter .bootstrap/bin/uv,$(UV))
-	$(UV) sync --python $(PYTHON) --quiet
+	$(UV) sync --python $(PYTHON) --compile-bytecode --quiet
 	@touch $@
 
 demo: setup ## run the main job end to end on the embedded data set (no key, no GPU, under 3 minutes)
