@@ -11,7 +11,6 @@ from agent.memory import Candidate
 from agent.memory.ledger import BudgetSpent
 from agent.memory.proposal import Proposal
 from agent.proposers import Malformed
-from agent.screen.rows import table_rows
 from agent.state import Refusal, State
 from agent.steps.finish import finish
 from agent.steps.synthesis import describe
@@ -41,7 +40,7 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     )
     for candidate in candidates:
         context.judge(candidate, "reference")
-    context.terminal.iteration_table(table_rows(context.tracking.records()))
+    context.terminal.iteration_table(context.tracking.records())
     if not context.accuracies(context.reference(), "reference") and not cut:
         reasons = {
             result.reason for result in context.tracking.trial_results(REFERENCE, "reference").values()
@@ -171,7 +170,7 @@ def judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     context.tracking.log_study(curve, step=number)
     context.log_ledger()
     context.prune_weights([context.reference(), *context.baselines(), *context.finalists()])
-    context.terminal.iteration_table(table_rows(records))
+    context.terminal.iteration_table(records)
     return {"iteration": number + 1, "rejections": [], "stop": _stop(context, number + 1, state["stop"])}
 
 

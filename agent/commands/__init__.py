@@ -1,1 +1,1 @@
-"""The commands of `agent`: one file each, with its own flags."""
+"""The commands of `agent`: one file each, whose `main` parses the command's own flags and runs it."""

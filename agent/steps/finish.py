@@ -13,7 +13,7 @@ from agent.context import REFERENCE, Context, describe_recipe
 from agent.memory import Candidate
 from agent.memory.history import IterationRecord
 from agent.memory.ledger import describe
-from agent.screen.rows import verdict
+from agent.screen.tables import verdict
 from agent.screen.terminal import FinalRow
 from agent.steps.shifts import Shift, test_on
 from agent.steps.trials import train_candidates
