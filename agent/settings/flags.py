@@ -88,7 +88,7 @@ class FlagSource(CliSettingsSource[FlagParser]):
         self,
         tree: type[BaseSettings],
         command: str,
-        add_flags: Callable[[FlagParser], None] = lambda parser: None,
+        add_flags: Callable[[FlagParser], object] = lambda parser: None,
         shown: Callable[[str], bool] = lambda key: True,
     ) -> None:
         """`add_flags` adds the command's own flags to the parser; help omits the settings that are not `shown`."""

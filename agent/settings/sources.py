@@ -86,7 +86,7 @@ def load_config(
     environ: Mapping[str, str],
     *,
     command: str = "run",
-    add_flags: Callable[[FlagParser], None] = lambda parser: None,
+    add_flags: Callable[[FlagParser], object] = lambda parser: None,
     shown: Callable[[str], bool] = lambda key: True,
 ) -> tuple[StudyConfig, argparse.Namespace]:
     """The settings of a study from all sources, and the flags that are no settings (`quiet`, `debug`, …).
@@ -129,7 +129,7 @@ def is_changeable(key: str) -> bool:
 
 
 def read_changes(
-    arguments: Sequence[str], add_flags: Callable[[FlagParser], None]
+    arguments: Sequence[str], add_flags: Callable[[FlagParser], object]
 ) -> tuple[FlagSource, argparse.Namespace]:
     """The flags of `agent resume`: the settings to change from now on.
 

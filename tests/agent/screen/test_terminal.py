@@ -13,6 +13,7 @@ from agent.screen.tables import class_table, verdict
 from agent.screen.terminal import FinalRow, Terminal
 from evaluators import wording
 from evaluators.statistics import Interval
+from tools.datasets.types import Split
 from tools.policy.policy import Operation
 from tools.training.types import EpochReport, Scores, TrialEvent, TrialResult
 
@@ -181,7 +182,7 @@ class TestFigures:
         assert verdict(record(4, "iteration 4", LONG, 0.9)) == ""
 
     def test_of_many_classes_the_first_are_counted_one_by_one(self) -> None:
-        counts = {"train": {f"class {number}": 2 for number in range(50)}}
+        counts: dict[Split, dict[str, int]] = {"train": {f"class {number}": 2 for number in range(50)}}
         table = class_table(counts)
         assert [str(cell) for cell in table.columns[0].cells][-2:] == ["… 10 more classes", "all"]
         assert [str(cell) for cell in table.columns[1].cells][-3:] == ["2", "20", "100"]
