@@ -34,11 +34,7 @@ class PruneOptions:
 
 
 def main(words: Sequence[str]) -> int:
-    """`agent cache …`; the exit code.
-
-    Raises:
-        ConfigurationError: an unknown flag, or flags that contradict each other.
-    """
+    """`agent cache …`; the exit code."""
     options = _parse(words)
     prune = PruneOptions(options.prune, options.older_than, options.left_over, options.dry_run)
 

@@ -25,11 +25,7 @@ parts:
 
 
 def main(words: Sequence[str]) -> int:
-    """`agent datasets [show|get|check] …`; the exit code.
-
-    Raises:
-        ConfigurationError: an unknown part or flag.
-    """
+    """`agent datasets [show|get|check] …`; the exit code."""
     parts = {"list": _list, "show": _show, "get": _get, "check": _check}
     if not words or words[0].startswith("-"):
         return _list(words)

@@ -47,11 +47,7 @@ class Check:
 
 
 def main(words: Sequence[str]) -> int:
-    """`agent doctor …`; the exit code.
-
-    Raises:
-        ConfigurationError: an unknown flag or key, or a bad value.
-    """
+    """`agent doctor …`; the exit code."""
     config, options = load_config(words, os.environ, command="doctor", add_flags=_add_flags)
     return perform(lambda terminal: examine(config, terminal, offline=options.offline), options, pages=True)
 

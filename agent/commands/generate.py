@@ -50,11 +50,7 @@ class GenerateOptions:
 
 
 def main(words: Sequence[str]) -> int:
-    """`agent generate …`; the exit code.
-
-    Raises:
-        ConfigurationError: an unknown flag or key, or a bad value.
-    """
+    """`agent generate …`; the exit code."""
     config, options = load_config(
         words, os.environ, command="generate", add_flags=_add_flags, shown=_is_of_generation
     )

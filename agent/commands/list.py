@@ -8,11 +8,7 @@ from agent.settings.arguments import FlagParser
 
 
 def main(words: Sequence[str]) -> int:
-    """Print every study; the exit code.
-
-    Raises:
-        ConfigurationError: an unknown flag.
-    """
+    """Print every study; the exit code."""
     parser = FlagParser("list", description="List the studies in a folder of runs.")
     parser.add_runs_dir()
     parser.add_common_flags()

@@ -12,11 +12,7 @@ from agent.settings.sources import load_file, read_changes
 
 
 def main(words: Sequence[str]) -> int:
-    """Resume a study, with the settings that the flags change; the exit code.
-
-    Raises:
-        ConfigurationError: an unknown flag, a bad value, or a setting that cannot change within a study.
-    """
+    """Resume a study, with the settings that the flags change; the exit code."""
     changes, options = read_changes(words, _add_flags)
     runs_dir = Path(options.runs_dir or os.environ.get("AGENT_RUNS_DIR") or "runs")
 

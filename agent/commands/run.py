@@ -11,11 +11,7 @@ from agent.settings.sources import load_config
 
 
 def main(words: Sequence[str]) -> int:
-    """Run a study to its report; the exit code.
-
-    Raises:
-        ConfigurationError: an unknown flag or key, or a bad value.
-    """
+    """Run a study to its report; the exit code."""
     config, options = load_config(words, os.environ)
 
     def run(terminal: Terminal) -> int:

@@ -8,11 +8,7 @@ from agent.settings.arguments import FlagParser
 
 
 def main(words: Sequence[str]) -> int:
-    """Print what a study tried, found and spent; the exit code.
-
-    Raises:
-        ConfigurationError: an unknown flag, or no study is named.
-    """
+    """Print what a study tried, found and spent; the exit code."""
     parser = FlagParser("show", description="Show what a study tried, found and spent.")
     parser.add_argument("study", metavar="STUDY", help="name of the study, as `agent list` shows it")
     parser.add_runs_dir()

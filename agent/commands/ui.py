@@ -23,11 +23,7 @@ _LISTED = 6
 
 
 def main(words: Sequence[str]) -> int:
-    """`agent ui …`; the exit code.
-
-    Raises:
-        ConfigurationError: an unknown flag or a bad port.
-    """
+    """`agent ui …`; the exit code."""
     parser = FlagParser("ui", description="Open all studies and trials in MLflow's web interface.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=5000, help="port to listen on (default: %(default)s)")

@@ -32,7 +32,7 @@ class FinalRow:
 
 
 def verdict(record: "IterationRecord") -> str:
-    """How a candidate compares with the reference, in a word or two; empty where it has no gain yet."""
+    """How a candidate compares with the reference, in a word or two; empty if it has no gain yet."""
     if record.arm == "reference":
         return "reference"
     if record.mean is None:

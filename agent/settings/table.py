@@ -42,7 +42,7 @@ class Setting:
 
     @property
     def default(self) -> Any:
-        """The value where no source gives one."""
+        """The value if no source gives one."""
         return self.field.get_default(call_default_factory=True)
 
     @property
@@ -64,7 +64,7 @@ class Setting:
 
     @property
     def bounds(self) -> str:
-        """Its range in words; empty where it has none."""
+        """Its range in words; empty if it has none."""
         low = high = ""
         for limit in self.field.metadata:
             match limit:
