@@ -206,7 +206,8 @@ def published_gaps(published: Dataset, config: DataConfig) -> set[tuple[Split, i
         return set()
     given: list[Split] = [split for split in SPLITS if split not in published.missing]
     present: set[tuple[Split, int]] = {(record.split, record.label) for record in published.records}
-    expected = {(split, label) for split in given for label in range(len(published.card.classes))}
+    labels = range(len(published.card.classes))
+    expected: set[tuple[Split, int]] = {(split, label) for split in given for label in labels}
     return expected - present
 
 
