@@ -1,4 +1,4 @@
-"""The seven steps of the loop. Each may be killed at any point and run again: it finds what it had done."""
+"""The seven steps of the loop. Each may be killed at any point and run again: it finds what it has done before."""
 
 import json
 import threading
@@ -6,18 +6,23 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from agent.context import REFERENCE, Context
+from agent.context import Context
 from agent.memory import Candidate
+from agent.memory.candidate import REFERENCE, baselines, iteration, reference
+from agent.memory.history import best_iteration, history_of
 from agent.memory.ledger import BudgetSpent
-from agent.memory.proposal import Proposal
+from agent.memory.proposal import parse_proposal
 from agent.proposers import Malformed
 from agent.screen.rows import table_rows
 from agent.state import Refusal, State
+from agent.steps.choosing import contenders
 from agent.steps.finish import finish
-from agent.steps.synthesis import describe
-from agent.steps.trials import train_candidates
+from agent.steps.judging import judge as judge_candidate
+from agent.steps.realising import log_contact_sheet, make_images
+from agent.steps.stopping import log_spending, why_stop
+from agent.steps.trials import prune_weights, train_candidates
 from agent.steps.vetting import refuse
-from tools.errors import AugurError, ConfigurationError
+from tools.errors import AugurError
 
 
 class ProposalsRefused(AugurError):
@@ -29,28 +34,20 @@ class ProposalsRefused(AugurError):
 def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Train the reference (its spread over seeds is the noise) and the baselines."""
     context = runtime.context
-    # Importing torch takes seconds, and drawing contact sheets needs it: let that pass while the workers train.
+    # Importing torch takes seconds, and drawing contact sheets needs it: do that while the workers train.
     threading.Thread(target=_import_preview, daemon=True).start()
-    candidates = [context.reference(), *context.baselines()]
-    cut = train_candidates(
-        context,
-        candidates,
-        context.seeds(context.config.search.seeds),
-        "reference",
-        "reference and baselines",
-    )
-    for candidate in candidates:
-        context.judge(candidate, "reference")
+    candidates = [reference(), *baselines(context.config.search)]
+    seeds = context.seeds(context.config.search.seeds)
+    cut = train_candidates(context, candidates, seeds, "reference", "reference and baselines")
+    judged = {candidate.name: judge_candidate(context, candidate, "reference") for candidate in candidates}
     context.terminal.iteration_table(table_rows(context.tracking.records()))
-    if not context.accuracies(context.reference(), "reference") and not cut:
-        reasons = {
-            result.reason for result in context.tracking.trial_results(REFERENCE, "reference").values()
-        }
+    if not judged[REFERENCE] and not cut:
+        failed = context.tracking.trial_results(REFERENCE, "reference").values()
         raise AugurError(
-            f"No trial of the reference (no augmentation) finished: {'; '.join(sorted(reasons))}. Nothing can be "
-            "compared with it. Mend that (model, recipe, device, time-out), then start a new study."
+            f"No trial of the reference (no augmentation) finished: {'; '.join(sorted({r.reason for r in failed}))}. "
+            "Nothing can be compared with it. Fix the cause (model, recipe, device, time-out), then start a new study."
         )
-    return {"iteration": 1, "rejections": [], "stop": _stop(context, 1, cut)}
+    return {"iteration": 1, "rejections": [], "stop": why_stop(context, 1, cut)}
 
 
 def propose(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -66,12 +63,12 @@ def propose(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     if not refusals:
         context.stopwatch.start()
     try:
-        answer = context.proposer.ask(context.history(state["iteration"], refusals))
+        answer = context.proposer.ask(history_of(context, state["iteration"], refusals))
     except BudgetSpent as spent:
         return {"stop": str(spent)}
     if isinstance(answer, Malformed):
         return {"answer": answer.answer, "malformed": answer.reason}
-    # Not model_dump_json: that writes a NaN as null, and vet is to see and name it.
+    # Not model_dump_json: that writes a NaN as null, and vet must see and name it.
     return {"answer": json.dumps(answer.model_dump()), "malformed": ""}
 
 
@@ -81,10 +78,9 @@ def vet(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     if state["malformed"]:
         reasons, warnings = [state["malformed"]], []
     else:
-        proposal = Proposal.model_validate(json.loads(state["answer"]))
         tried = [record for record in context.tracking.records() if record.number != state["iteration"]]
         reasons, warnings = refuse(
-            proposal,
+            parse_proposal(state["answer"]),
             context.config.search,
             context.data.card,
             tried,
@@ -105,44 +101,21 @@ def vet(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 def realise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Open the iteration in MLflow, show what the policy does to the training images, make the synthetic ones."""
-    from tools.policy.preview import contact_sheet
-
     context, candidate = runtime.context, _candidate(state, runtime.context)
-    policy = candidate.proposal.as_policy()
+    proposal = candidate.proposal
     context.terminal.proposal(
         state["iteration"],
         context.config.search.iterations,
         candidate.arm,
-        candidate.proposal.hypothesis,
-        candidate.proposal.expected_gain,
-        candidate.proposal.in_one_line(),
+        proposal.hypothesis,
+        proposal.expected_gain,
+        proposal.in_one_line(),
     )
     for warning in state["warnings"]:
         context.terminal.warn(warning)
     run = context.tracking.open_candidate(candidate, "search", state["warnings"])
-    path = context.folder / "contact_sheets" / f"iteration-{state['iteration']:03d}.png"
-    path.parent.mkdir(exist_ok=True)
-    images, labels = context.examples()
-    contact_sheet(images, labels, policy, path, seed=context.config.search.seed)
-    context.tracking.log_file(run, path)
-    prompts = candidate.proposal.prompts
-    if prompts is None:
-        return {"unrealised": ""}
-    try:
-        made = context.synthesis.set_of(prompts)
-    except BudgetSpent as spent:
-        return {"unrealised": str(spent), "stop": str(spent)}
-    except AugurError as error:
-        if error.resumable or isinstance(error, ConfigurationError):
-            raise
-        context.terminal.warn(f"no synthetic images: {error}")
-        context.tracking.log_generated(run, f"failed: {error}", {}, None)
-        return {"unrealised": str(error)}
-    context.terminal.note(describe(made))
-    sheet = path.with_name(f"backgrounds-{state['iteration']:03d}.png")
-    context.synthesis.sheet(prompts, sheet)
-    context.tracking.log_generated(run, describe(made), made.gates, sheet)
-    return {"unrealised": ""}
+    log_contact_sheet(context, candidate, run)
+    return make_images(context, candidate, run)
 
 
 def train(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -150,29 +123,27 @@ def train(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     context = runtime.context
     if state["unrealised"]:
         return {}
-    seeds = context.seeds(context.config.search.seeds)
-    cut = train_candidates(
-        context, [_candidate(state, context)], seeds, "search", f"iteration {state['iteration']}"
-    )
-    return {"stop": cut or ""}
+    candidate, seeds = _candidate(state, context), context.seeds(context.config.search.seeds)
+    return {"stop": train_candidates(context, [candidate], seeds, "search", candidate.name) or ""}
 
 
 def judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Compare with the reference, update the incumbent, and decide whether the search goes on."""
+    """Compare with the reference, update the incumbent, and decide whether the search continues."""
     context, number = runtime.context, state["iteration"]
-    context.judge(_candidate(state, context), "search")
+    judge_candidate(context, _candidate(state, context), "search")
     records = context.tracking.records()
-    best = max((r.mean for r in records if r.number > 0 and r.mean is not None), default=None)
-    curve = {"iterations_done": float(number)}
-    if best is not None:
-        curve["incumbent_validation_accuracy"] = best
-    if (outside := context.stopwatch.outside_training()) is not None:
-        curve["seconds_outside_training"] = outside
-    context.tracking.log_study(curve, step=number)
-    context.log_ledger()
-    context.prune_weights([context.reference(), *context.baselines(), *context.finalists()])
+    best = best_iteration(records)
+    curve = {
+        "iterations_done": float(number),
+        "incumbent_validation_accuracy": best.mean if best else None,
+        "seconds_outside_training": context.stopwatch.outside_training(),
+    }
+    known = {name: value for name, value in curve.items() if value is not None}
+    context.tracking.log_study(known, step=number)
+    log_spending(context)
+    prune_weights(context, contenders(context))
     context.terminal.iteration_table(table_rows(records))
-    return {"iteration": number + 1, "rejections": [], "stop": _stop(context, number + 1, state["stop"])}
+    return {"iteration": number + 1, "rejections": [], "stop": why_stop(context, number + 1, state["stop"])}
 
 
 def finalise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -181,16 +152,7 @@ def finalise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 
 def _candidate(state: State, context: Context) -> Candidate:
-    return context.candidate(state["iteration"], Proposal.model_validate(json.loads(state["answer"])))
-
-
-def _stop(context: Context, iteration: int, cut: str | None) -> str:
-    """Why iteration `iteration` is not begun, or the empty string."""
-    if cut:
-        return cut
-    if iteration > context.iterations():
-        return f"all {context.iterations()} iterations are done"
-    return context.search_over() or ""
+    return iteration(state["iteration"], context.proposer.name, parse_proposal(state["answer"]))
 
 
 def _import_preview() -> None:

@@ -1,11 +1,19 @@
 """What an arm is told: rebuilt from MLflow before every proposal, so that a resumed study knows the same."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from agent.memory.candidate import REFERENCE, iteration_count
+from agent.memory.ledger import describe
 from agent.memory.proposal import Proposal
 from tools.datasets.types import Card
+from tools.training.config import Recipe
+
+if TYPE_CHECKING:
+    from agent.context import Context
+    from agent.state import Refusal
 
 Backgrounds = Literal["off", "optional", "always"]
 
@@ -19,7 +27,7 @@ class TrialRecord:
     accuracy: float | None
     per_class_recall: tuple[float | None, ...] = ()
     train_loss: float | None = None
-    """Of the last epoch; with `validation_loss`, it tells over- from under-fitting."""
+    """Of the last epoch; with `validation_loss`, it shows over- or under-fitting."""
     validation_loss: float | None = None
     reason: str = ""
     """Why it failed."""
@@ -27,7 +35,7 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class IterationRecord:
-    """One proposal and what became of it. Differences are in accuracy (0..1), paired by seed with the reference."""
+    """One proposal and its results. Differences are in accuracy (0..1), paired by seed with the reference."""
 
     number: int
     """From 1; references and baselines have 0."""
@@ -45,7 +53,7 @@ class IterationRecord:
     """95% interval of the gain; None with fewer than two pairs."""
     within_noise: bool | None
     generated: str = ""
-    """What became of its backgrounds: images made, and how many each gate refused; empty without backgrounds."""
+    """Result of making its synthetic images: how many, and how many each gate refused; empty without backgrounds."""
     sheet: Path | None = None
     """Contact sheet of its synthetic images."""
 
@@ -60,7 +68,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class History:
-    """All that an arm may base its proposal on."""
+    """Everything that an arm may base its proposal on."""
 
     card: Card
     class_counts: dict[str, int]
@@ -73,7 +81,7 @@ class History:
     minimum_operations: int
     maximum_operations: int
     iteration: int
-    """The one now to be proposed, from 1."""
+    """The current one, from 1."""
     iterations: int
     seed: int
     """The study's."""
@@ -85,12 +93,59 @@ class History:
     past: tuple[IterationRecord, ...]
     """Earlier iterations, oldest first."""
     cache: Path
-    """Folder of the decoded data set, for tools that look at training images."""
+    """Folder of the decoded data set, for tools that show training images."""
     rejections: tuple[Rejection, ...] = ()
-    """Of the iteration now being proposed, oldest first."""
+    """Of the current iteration, oldest first."""
     budget_left: str = ""
     """One line of text."""
     backgrounds: Backgrounds = "off"
     """Whether a proposal may, or must, have background prompts."""
-    incumbent: IterationRecord | None = field(default=None)
-    """The best so far by mean validation accuracy, baselines left out."""
+    incumbent: IterationRecord | None = None
+    """The best iteration so far by mean validation accuracy; never a baseline."""
+
+
+def history_of(context: "Context", iteration: int, refusals: "Sequence[Refusal]") -> History:
+    """What the arm is told before it proposes `iteration`: everything from MLflow, the refusals from the state."""
+    config, data = context.config, context.data
+    records = [record for record in context.tracking.records() if record.number < iteration]
+    reference = next((record for record in records if record.name == REFERENCE), None)
+    past = tuple(sorted((r for r in records if r.number > 0), key=lambda record: record.number))
+    low, high = config.search.operation_range
+    weights = f"weights {config.model.weights}" if config.model.weights else "trained from scratch"
+    return History(
+        card=data.card,
+        class_counts=data.class_counts("train"),
+        image_size=data.image_size,
+        model=f"{config.model.name}, {weights}",
+        recipe=describe_recipe(context.recipe),
+        minimum_operations=low,
+        maximum_operations=high,
+        iteration=iteration,
+        iterations=iteration_count(config.search),
+        seed=config.search.seed,
+        reference=reference,
+        noise=reference.std if reference else None,
+        baselines=tuple(r for r in records if r.number == 0 and r.name != REFERENCE),
+        past=past,
+        cache=data.folder,
+        rejections=tuple(Rejection(refusal["answer"], tuple(refusal["reasons"])) for refusal in refusals),
+        budget_left=describe(context.ledger.spent(), config.budget),
+        backgrounds=context.backgrounds,
+        incumbent=best_iteration(past),
+    )
+
+
+def best_iteration(records: Sequence[IterationRecord]) -> IterationRecord | None:
+    """The iteration with the highest mean validation accuracy, the earlier one where they tie; None where none has."""
+    judged = [(r.mean, -r.number, r) for r in records if r.number > 0 and r.mean is not None]
+    return max(judged, key=lambda ranked: ranked[:2])[2] if judged else None
+
+
+def describe_recipe(recipe: Recipe) -> str:
+    """The training recipe in one line."""
+    schedule = f"step {recipe.step_size}×{recipe.gamma:g}" if recipe.schedule == "step" else "cosine"
+    return (
+        f"{recipe.name}: {recipe.epochs} epochs, batch {recipe.batch_size}, {recipe.optimizer} "
+        f"lr {recipe.learning_rate:g}, {schedule}, weight decay {recipe.weight_decay:g}, "
+        f"label smoothing {recipe.label_smoothing:g}"
+    )

@@ -1,28 +1,22 @@
-"""Tests under shift: other data sets of the same classes, which the final comparison is made on as well.
+"""Shifted test sets: other data sets of the same classes, on which the final comparison is repeated.
 
-They are decoded when a study opens, as the data set itself is, and looked at by nothing but the finish.
+They are decoded when a study starts, as the data set itself is, and read only by `testing.py`.
 """
 
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent.screen.terminal import Terminal
-from evaluators.report.report import TestScores
-from tools.datasets.cache.build import CachedDataset, build_cache
+from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.overlap import shared_images
+from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
 from tools.datasets.known.common import place_of
 from tools.datasets.presence import occupied
 from tools.datasets.registry import ENTRIES, open_published
 from tools.datasets.types import Card, Dataset
-from tools.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from agent.context import Context
-    from agent.memory import Candidate
+from tools.errors import ConfigurationError, did_you_mean
 
 AUTO = "auto"
 
@@ -34,7 +28,7 @@ class Shift:
     name: str
     data: CachedDataset
     cautions: tuple[str, ...]
-    """To be said with its numbers."""
+    """Printed with its results."""
 
     @property
     def metric(self) -> str:
@@ -43,7 +37,7 @@ class Shift:
 
     @property
     def predictions(self) -> str:
-        """Names a trial's predictions on it: others, where its images change."""
+        """Name of a trial's predictions on it; another one if its images change."""
         return f"test{self.metric}-{self.data.fingerprint[:12]}"
 
 
@@ -55,7 +49,7 @@ def find_shifts(config: DataConfig, card: Card) -> list[tuple[Dataset, DataConfi
         card: of that data set.
 
     Raises:
-        ConfigurationError: one is unknown, or has classes that the data set has not.
+        ConfigurationError: one is unknown, or has classes that the data set lacks.
         DataError: one is missing or malformed.
     """
     found = []
@@ -64,16 +58,16 @@ def find_shifts(config: DataConfig, card: Card) -> list[tuple[Dataset, DataConfi
         asked = config.model_copy(update={"dataset": name, "path": path, **unset})
         if name not in ENTRIES:
             asked = asked.model_copy(update={"dataset": "folder"})
-        found.append((_tests(open_published(asked), name, card), asked))
+        found.append((_test_split(open_published(asked), name, card), asked))
     return found
 
 
-def _tests(dataset: Dataset, name: str, card: Card) -> Dataset:
+def _test_split(dataset: Dataset, name: str, card: Card) -> Dataset:
     """The test split of `dataset`, or all of it where it has none, with the labels of the study's classes."""
     label = {each: number for number, each in enumerate(card.classes)}
     if unknown := [each for each in dataset.card.classes if each not in label]:
         raise ConfigurationError(
-            f"data.shifts: {name} has classes that {card.name} has not: {', '.join(unknown[:5])}. It has "
+            f"data.shifts: {name} has classes that {card.name} lacks: {', '.join(unknown[:5])}. {card.name} has "
             f"{', '.join(card.classes[:10])}"
         )
     records = [record for record in dataset.records if record.split == "test"] or dataset.records
@@ -120,15 +114,15 @@ def _overlap(study: CachedDataset, data: CachedDataset, terminal: Terminal) -> t
         return ()
     shown = ", ".join(f"{ours} = {theirs}" for ours, theirs in shared[:5])
     caution = (
-        f"{len(shared)} of its images are also training or validation images ({shown}): its scores are too good by "
-        "them"
+        f"{len(shared)} of its images are also training or validation images ({shown}), so its "
+        "scores are too high"
     )
     terminal.warn(f"{data.card.name}: {caution}")
     return (caution,)
 
 
 def _wanted(config: DataConfig) -> Iterator[tuple[str, Path | None]]:
-    """(name, path) of each; 'auto' stands for every known one that is there. A new name with a path is a folder."""
+    """(name, path) of each; 'auto' takes every known one that is present. A new name with a path is a folder."""
     known = [name for name, entry in ENTRIES.items() if entry.shift_of is not None]
     for each in config.shifts:
         name, _, path = each.partition("=")
@@ -138,38 +132,9 @@ def _wanted(config: DataConfig) -> Iterator[tuple[str, Path | None]]:
         elif name in known or (path and name not in ENTRIES):
             yield name, Path(path) if path else None
         else:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            hint = did_you_mean(name, known)
             raise ConfigurationError(
-                f"data.shifts: {name!r} is no data set that only tests: {hint}There are {', '.join(known)} "
-                "('auto' stands for every one that is there), and images of your own by a new name: NAME=PATH."
+                f"data.shifts: {name!r} is not a shifted test set{': ' + hint if hint else '.'} Known are "
+                f"{', '.join(known)} ('auto' takes every one that is present); for your own images, give a new name: "
+                "NAME=PATH."
             )
-
-
-def test_on(
-    context: "Context",
-    shift: Shift,
-    candidates: Sequence["Candidate"],
-    validation: Mapping[str, Mapping[int, float]],
-) -> dict[str, TestScores]:
-    """Scores of every candidate on a shifted set, under every seed that it finished; logged with its trials."""
-    scores = {}
-    for candidate in candidates:
-        specs = [
-            spec.model_copy(update={"cache": shift.data.folder})
-            for spec in context.specs(candidate, sorted(validation[candidate.name]))
-            if context.testable(spec.key)
-        ]
-        found = context.executor.evaluate(specs, shift.predictions)
-        its = TestScores.of({spec.seed: each for spec, each in zip(specs, found, strict=True)})
-        parent = context.tracking.open_candidate(candidate, "final")
-        for spec in specs:
-            run = context.tracking.open_trial(parent, candidate, "final", spec.key, spec.seed)
-            context.tracking.log_test(run, its.accuracy[spec.seed], its.macro_f1[spec.seed], shift.metric)
-            context.tracking.close_run(run)
-        if its.accuracy:
-            means = (sum(each.values()) / len(each) for each in (its.accuracy, its.macro_f1))
-            context.tracking.log_test(parent, *means, on=shift.metric)
-        context.tracking.close_run(parent)
-        scores[candidate.name] = its
-    return scores

@@ -1,0 +1,34 @@
+"""What the trials of a candidate show on validation: mean, spread, and paired gain over the reference."""
+
+from collections.abc import Collection
+from statistics import stdev
+
+from agent.context import Context
+from agent.memory.candidate import REFERENCE, Candidate, Phase, reference
+from evaluators.statistics import is_within_noise, paired_difference
+
+
+def judge(context: Context, candidate: Candidate, phase: Phase) -> dict[int, float]:
+    """Write a candidate's mean, spread and paired gain over the reference to MLflow.
+
+    Returns:
+        Seed → validation accuracy (0..1), over its finished trials.
+    """
+    found = accuracies(context, candidate, phase)
+    control = accuracies(context, reference(), "final" if phase == "final" else "reference")
+    gain = None if candidate.name == REFERENCE else paired_difference(found, control)
+    within = None if gain is None else is_within_noise(gain, _spread(control.values()))
+    run = context.tracking.open_candidate(candidate, phase)
+    context.tracking.end_candidate(run, found, _spread(found.values()), gain, within)
+    return found
+
+
+def accuracies(context: Context, candidate: Candidate, phase: Phase) -> dict[int, float]:
+    """Seed → validation accuracy (0..1), over the finished trials of a candidate."""
+    results = context.tracking.trial_results(candidate.name, phase)
+    return {seed: result.scores.accuracy for seed, result in results.items() if result.scores is not None}
+
+
+def _spread(values: Collection[float]) -> float | None:
+    """Sample standard deviation; None with fewer than two values."""
+    return stdev(values) if len(values) > 1 else None
