@@ -176,18 +176,11 @@ def _store(config: StudyConfig, offline: bool) -> Iterator[Check]:
 
 
 def _opens(uri: str, shown: str) -> Check:
-    import logging
-
-    for name in ("alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    # A server that is away is retried for minutes by default.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
-    from agent.memory import Tracking
+    from agent.memory.store import count_studies
     from agent.settings.sources import mask
 
     try:
-        studies = len(Tracking(uri, None).studies())
+        studies = count_studies(uri)
     except Exception as error:
         reason = mask(f"{shown}: {type(error).__name__}: {str(error).splitlines()[0]}")
         remedy = "check MLFLOW_TRACKING_URI" if "MLFLOW_TRACKING_URI" in os.environ else "move the file away"
