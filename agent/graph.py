@@ -26,13 +26,13 @@ def after_vet(state: State) -> Literal["realise", "propose"]:
     return "realise" if state["accepted"] else "propose"
 
 
-def search_on(state: State) -> Literal["propose", "finalise"]:
+def after_judge(state: State) -> Literal["propose", "finalise"]:
     """Another iteration, until something stops the search."""
     return "finalise" if state["stop"] else "propose"
 
 
 def build_graph(checkpointer: Any) -> Any:
-    """The compiled loop; `checkpointer` keeps its state, so that a killed study goes on where it was."""
+    """The compiled loop; `checkpointer` keeps its state, so that a killed study resumes where it stopped."""
     graph = StateGraph(State, context_schema=Context)
     graph.add_node("prepare", nodes.prepare)
     graph.add_node("propose", nodes.propose)
@@ -43,11 +43,11 @@ def build_graph(checkpointer: Any) -> Any:
     graph.add_node("finalise", nodes.finalise)
 
     graph.add_edge(START, "prepare")
-    graph.add_conditional_edges("prepare", search_on)
+    graph.add_conditional_edges("prepare", after_judge)
     graph.add_conditional_edges("propose", after_propose)
     graph.add_conditional_edges("vet", after_vet)
     graph.add_edge("realise", "train")
     graph.add_edge("train", "judge")
-    graph.add_conditional_edges("judge", search_on)
+    graph.add_conditional_edges("judge", after_judge)
     graph.add_edge("finalise", END)
     return graph.compile(checkpointer=checkpointer)

@@ -14,20 +14,20 @@ class State(TypedDict):
     """Where a study stands."""
 
     iteration: int
-    """The iteration in hand, from 1."""
+    """The current iteration, from 1."""
     answer: str
-    """The proposal in hand as JSON; the raw text where it is not even a proposal."""
+    """The current proposal as JSON; the raw text where it is not even a proposal."""
     malformed: str
-    """Why `answer` is no proposal; empty where it is one."""
+    """Why `answer` is not a proposal; empty where it is one."""
     accepted: bool
-    """Whether vet let the proposal in hand through."""
+    """Whether vet accepted the current proposal."""
     unrealised: str
-    """Why the synthetic images of the proposal in hand could not be made; empty where they were, or it wants none."""
+    """Why the synthetic images of the current proposal could not be made; empty where nothing failed."""
     warnings: list[str]
-    """What the label-safety lint said of an accepted proposal."""
+    """Warnings of the label-safety lint about an accepted proposal."""
     rejections: list[Refusal]
-    """Refused answers of the iteration in hand."""
+    """Refused answers of the current iteration."""
     stop: str
-    """Why the search ended; empty while it goes on."""
+    """Why the search ended; empty while it continues."""
     chosen: str
     """The candidate that was chosen on validation; empty where no proposal finished."""

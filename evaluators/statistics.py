@@ -2,7 +2,7 @@
 
 Two chances are at work when two policies are compared: another seed would have given other weights, and another
 sample of images would have given another score. Each has its own interval here, and a difference counts as shown
-only where both leave zero out:
+only where both exclude zero:
 
 - over seeds: Student's t on the paired differences (same seed: same initial weights, data order and split);
 - over images: the BCa bootstrap of the mean per-image difference, resampling whole groups (patients, source photos)
@@ -50,8 +50,8 @@ def mean_interval(values: Sequence[float]) -> Interval:
         return Interval(mean, mean, mean, array.size)
     from scipy import stats
 
-    bounds = stats.ttest_1samp(array, 0.0).confidence_interval(CONFIDENCE)
-    return Interval(mean, float(bounds.low), float(bounds.high), array.size)
+    t_interval = stats.ttest_1samp(array, 0.0).confidence_interval(CONFIDENCE)
+    return Interval(mean, float(t_interval.low), float(t_interval.high), array.size)
 
 
 def paired_difference(treatment: Mapping[int, float], control: Mapping[int, float]) -> Interval | None:
@@ -65,9 +65,9 @@ def paired_difference(treatment: Mapping[int, float], control: Mapping[int, floa
 def is_within_noise(difference: Interval, noise: float | None) -> bool:
     """Whether a paired difference may be chance.
 
-    With two pairs or more, the interval decides. A single pair is held against `noise`, the standard deviation of
+    With two pairs or more, the interval decides. A single pair is compared with `noise`, the standard deviation of
     one trial: the difference of two trials has √2 times that, and must exceed 1.96 of these. Without either, nothing
-    has been shown, so the answer is yes.
+    is shown, so the answer is yes.
     """
     if difference.low is not None:
         return not difference.excludes_zero
@@ -108,7 +108,7 @@ def image_interval(
     def ratio(sums: np.ndarray, counts: np.ndarray, axis: int = -1) -> np.ndarray:
         return sums.sum(axis=axis) / counts.sum(axis=axis)
 
-    bounds = stats.bootstrap(
+    bootstrapped = stats.bootstrap(
         (sums, counts),
         ratio,
         paired=True,
@@ -120,12 +120,12 @@ def image_interval(
         method="BCa" if sums.size <= 5000 else "percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return Interval(mean, float(bounds.low), float(bounds.high), sums.size)
+    return Interval(mean, float(bootstrapped.low), float(bootstrapped.high), sums.size)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What may be said of a policy against no augmentation on the test set; differences in accuracy (0..1)."""
+    """How a policy compares with no augmentation on the test set; differences in accuracy (0..1)."""
 
     over_seeds: Interval
     over_images: Interval
@@ -140,25 +140,20 @@ class Verdict:
             return "worse"
         return "not shown"
 
-    def sentence(self, policy: str = "The chosen policy", control: str = "no augmentation") -> str:
-        """The plain sentence for the report."""
-        seeds, images = describe(self.over_seeds), describe(self.over_images)
+    def sentence(self, policy: str = "The chosen policy") -> str:
+        """The report's first sentence: whether `policy` is better than no augmentation, and by how much."""
+        seeds, images = bounds(self.over_seeds), bounds(self.over_images)
         basis = (
             f"{signed(self.over_seeds.mean)} points of test accuracy over {self.over_seeds.count} paired seeds "
             f"(95% interval over seeds {seeds}, over test images {images})"
         )
-        match self.kind:
-            case "better":
-                return f"{policy} is better than {control}: {basis}."
-            case "worse":
-                return f"{policy} is worse than {control}: {basis}."
-            case _:
-                return (
-                    f"It is not shown that {policy[0].lower() + policy[1:]} differs from {control}: {basis}."
-                )
+        if self.kind == "not shown":
+            policy = policy[0].lower() + policy[1:]
+            return f"It is not shown that {policy} differs from no augmentation: {basis}."
+        return f"{policy} is {self.kind} than no augmentation: {basis}."
 
 
-def describe(interval: Interval) -> str:
+def bounds(interval: Interval) -> str:
     """The bounds in accuracy points, such as '−0.3 to +2.7', or 'unknown' where there are none."""
     if interval.low is None or interval.high is None:
         return "unknown"

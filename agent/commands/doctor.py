@@ -193,17 +193,10 @@ def _store(config: StudyConfig, offline: bool) -> Iterator[Check]:
 
 
 def _open_store(uri: str) -> Check:
-    import logging
-
-    for name in ("alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    # By default, MLflow retries an unreachable server for minutes.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
-    from agent.memory import Tracking
+    from agent.memory.store import count_studies
 
     try:
-        studies = len(Tracking(uri, None).studies())
+        studies = count_studies(uri)
     except Exception as error:
         reason = mask(f"{uri}: {type(error).__name__}: {first_line(error)}")
         remedy = "check MLFLOW_TRACKING_URI" if "MLFLOW_TRACKING_URI" in os.environ else "move the file away"

@@ -1,6 +1,7 @@
 """What an arm is told: rebuilt from MLflow before every proposal, so that a resumed study knows the same."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,7 @@ class TrialRecord:
     accuracy: float | None
     per_class_recall: tuple[float | None, ...] = ()
     train_loss: float | None = None
-    """Of the last epoch; with `validation_loss`, it tells over- from under-fitting."""
+    """Of the last epoch; with `validation_loss`, it shows over- or under-fitting."""
     validation_loss: float | None = None
     reason: str = ""
     """Why it failed."""
@@ -27,7 +28,7 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class IterationRecord:
-    """One proposal and what became of it. Differences are in accuracy (0..1), paired by seed with the reference."""
+    """One proposal and its results. Differences are in accuracy (0..1), paired by seed with the reference."""
 
     number: int
     """From 1; references and baselines have 0."""
@@ -45,7 +46,7 @@ class IterationRecord:
     """95% interval of the gain; None with fewer than two pairs."""
     within_noise: bool | None
     generated: str = ""
-    """What became of its backgrounds: images made, and how many each gate refused; empty without backgrounds."""
+    """Result of making its synthetic images: how many, and how many each gate refused; empty without backgrounds."""
     sheet: Path | None = None
     """Contact sheet of its synthetic images."""
 
@@ -60,7 +61,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class History:
-    """All that an arm may base its proposal on."""
+    """Everything that an arm may base its proposal on."""
 
     card: Card
     class_counts: dict[str, int]
@@ -73,7 +74,7 @@ class History:
     minimum_operations: int
     maximum_operations: int
     iteration: int
-    """The one now to be proposed, from 1."""
+    """The current one, from 1."""
     iterations: int
     seed: int
     """The study's."""
@@ -85,12 +86,18 @@ class History:
     past: tuple[IterationRecord, ...]
     """Earlier iterations, oldest first."""
     cache: Path
-    """Folder of the decoded data set, for tools that look at training images."""
+    """Folder of the decoded data set, for tools that show training images."""
     rejections: tuple[Rejection, ...] = ()
-    """Of the iteration now being proposed, oldest first."""
+    """Of the current iteration, oldest first."""
     budget_left: str = ""
     """One line of text."""
     backgrounds: Backgrounds = "off"
     """Whether a proposal may, or must, have background prompts."""
-    incumbent: IterationRecord | None = field(default=None)
-    """The best so far by mean validation accuracy, baselines left out."""
+    incumbent: IterationRecord | None = None
+    """The best iteration so far by mean validation accuracy; never a baseline."""
+
+
+def best_iteration(records: Sequence[IterationRecord]) -> IterationRecord | None:
+    """The iteration with the highest mean validation accuracy, the earlier one where they tie; None where none has."""
+    judged = [(r.mean, -r.number, r) for r in records if r.number > 0 and r.mean is not None]
+    return max(judged, key=lambda ranked: ranked[:2])[2] if judged else None

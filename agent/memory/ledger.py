@@ -2,8 +2,8 @@
 
 The ledger owns every number that a budget can bound: trials and their training seconds, LLM calls with their tokens
 and dollars, and wall-clock time. It is a file of one JSON line per event, written and synced as the event happens,
-so that a killed study has forgotten nothing. An event carries an id: said twice, it counts once. What the scores
-were is none of its business.
+so that a killed study loses nothing. An event carries an id: recorded twice, it counts once. What the scores
+were, it does not know.
 """
 
 import json
@@ -68,10 +68,10 @@ class Ledger:
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._path, self._clock = path, clock
         self._events: dict[str, dict[str, Any]] = {}
-        self._sittings: dict[str, tuple[float, float]] = {}
+        self._sessions: dict[str, tuple[float, float]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._read()
-        self._sitting = f"{os.getpid()}-{time.time_ns()}"
+        self._session = f"{os.getpid()}-{time.time_ns()}"
         self._append({"kind": "sitting"})
 
     def add_trial(self, key: str, seconds: float, reused: bool) -> None:
@@ -79,12 +79,12 @@ class Ledger:
         self._append({"kind": "trial", "id": f"trial:{key}", "seconds": seconds, "reused": reused})
 
     def begin_trial(self, key: str) -> None:
-        """The study itself trains this trial from now on."""
+        """From now on, this study itself trains the trial."""
         if not self.knows(key):
             self._append({"kind": "epoch", "id": f"trial:{key}", "epoch": 0, "seconds": 0.0, "reused": False})
 
     def add_epoch(self, key: str, epoch: int, seconds: float) -> None:
-        """Another epoch of a trial that still runs took `seconds`; superseded by `add_trial` when the trial ends."""
+        """Another epoch of a running trial took `seconds`; superseded by `add_trial` when the trial ends."""
         before = self._events.get(f"trial:{key}", {})
         if epoch <= before.get("epoch", 0):
             return
@@ -116,8 +116,8 @@ class Ledger:
         events = self._events.values()
         trained = [e for e in events if e["kind"] in ("trial", "epoch") and not e["reused"]]
         calls = [e for e in events if e["kind"] == "llm"]
-        first, _ = self._sittings[self._sitting]
-        before = sum(last - start for name, (start, last) in self._sittings.items() if name != self._sitting)
+        first, _ = self._sessions[self._session]
+        before = sum(last - start for name, (start, last) in self._sessions.items() if name != self._session)
         return Spent(
             wall_clock=before + self._clock() - first,
             training_seconds=sum(e["seconds"] for e in trained),
@@ -131,7 +131,7 @@ class Ledger:
         )
 
     def _append(self, event: dict[str, Any]) -> None:
-        event = {"time": self._clock(), "sitting": self._sitting, **event}
+        event = {"time": self._clock(), "sitting": self._session, **event}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event) + "\n")
             file.flush()
@@ -139,8 +139,8 @@ class Ledger:
         self._take(event)
 
     def _take(self, event: dict[str, Any]) -> None:
-        start, _ = self._sittings.get(event["sitting"], (event["time"], 0.0))
-        self._sittings[event["sitting"]] = (start, event["time"])
+        start, _ = self._sessions.get(event["sitting"], (event["time"], 0.0))
+        self._sessions[event["sitting"]] = (start, event["time"])
         if "id" in event:
             self._events[event["id"]] = event
 
@@ -155,17 +155,17 @@ class Ledger:
             try:
                 self._take(json.loads(line))
             except (ValueError, KeyError) as error:
-                if number == len(lines):  # no newline after it: the process was killed while writing it
+                if number == len(lines):  # no newline follows: the process was killed while writing the line
                     self._path.write_text(text[: len(text) - len(line)], encoding="utf-8")
                     return
                 raise AugurError(
-                    f"{self._path}, line {number} is no ledger entry ({error}). Restore the file from a backup, or "
-                    "remove that line, knowing that what it recorded will no longer count."
+                    f"{self._path}, line {number} is not a ledger entry ({error}). Restore the file from a "
+                    "backup, or remove that line; what it recorded then no longer counts."
                 ) from error
 
 
 def describe(spent: Spent, budget: BudgetConfig) -> str:
-    """One line, each amount with its limit where it has one."""
+    """What is spent, in one line; each amount with its limit where it has one."""
 
     def of(amount: str, limit: str | None) -> str:
         return f"{amount} of {limit}" if limit else amount
@@ -199,31 +199,21 @@ def describe(spent: Spent, budget: BudgetConfig) -> str:
     return " · ".join(parts)
 
 
-class StopRule:
-    """One limit: says why the study must stop, or None."""
-
-    def __init__(self, name: str, limit: float | None, amount: Callable[[Spent], float]) -> None:
-        self.name, self.limit, self.amount = name, limit, amount
-
-    def __call__(self, spent: Spent, beyond: bool = False) -> str | None:
-        """Why the limit stops the study now, as a sentence; with `beyond`, only once more than the limit is spent."""
-        if self.limit is None or self.amount(spent) < self.limit + (0 if not beyond else 1e-9):
-            return None
-        return f"the budget of {self.limit:g} {self.name} is spent ({self.amount(spent):g})"
-
-
-def stop_rules(budget: BudgetConfig) -> list[StopRule]:
-    """Every limit of the configuration as a rule."""
-    return [
-        StopRule("seconds of wall-clock time", budget.wall_clock, lambda s: s.wall_clock),
-        StopRule("training seconds", budget.training_seconds, lambda s: s.training_seconds),
-        StopRule("trials", budget.trials, lambda s: s.trials),
-        StopRule("LLM calls", budget.llm_calls, lambda s: s.llm_calls),
-        StopRule("tokens", budget.tokens, lambda s: s.tokens),
-        StopRule("dollars", budget.dollars, lambda s: s.dollars),
-    ]
+_LIMITS: tuple[tuple[str, Callable[[BudgetConfig], float | None], Callable[[Spent], float]], ...] = (
+    ("seconds of wall-clock time", lambda b: b.wall_clock, lambda s: s.wall_clock),
+    ("training seconds", lambda b: b.training_seconds, lambda s: s.training_seconds),
+    ("trials", lambda b: b.trials, lambda s: s.trials),
+    ("LLM calls", lambda b: b.llm_calls, lambda s: s.llm_calls),
+    ("tokens", lambda b: b.tokens, lambda s: s.tokens),
+    ("dollars", lambda b: b.dollars, lambda s: s.dollars),
+)
+"""(unit, its limit, what is spent of it), in the order in which they are checked."""
 
 
 def exceeded(spent: Spent, budget: BudgetConfig, beyond: bool = False) -> str | None:
-    """The first limit that is reached (with `beyond`: overstepped), as a sentence, or None."""
-    return next((reason for rule in stop_rules(budget) if (reason := rule(spent, beyond))), None)
+    """The first limit that is reached (with `beyond`: exceeded), as a sentence, or None."""
+    for unit, limit_of, amount_of in _LIMITS:
+        limit, amount = limit_of(budget), amount_of(spent)
+        if limit is not None and amount >= limit + (1e-9 if beyond else 0):
+            return f"the budget of {limit:g} {unit} is spent ({amount:g})"
+    return None

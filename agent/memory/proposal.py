@@ -16,8 +16,8 @@ SCHEMA_VERSION = 1
 class Proposal(BaseModel):
     """Flat on purpose: no union, no free-form dict, no recursion, every field required (OpenAI strict, Gemini).
 
-    That an LLM must give `backgrounds` as well, where they are asked for, is said by its wire schema; here they may
-    be left out, since most proposals have none.
+    `backgrounds` may be omitted here, since most proposals have none; the schema that an LLM is given requires them
+    where the study asks for them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,16 +40,16 @@ class Proposal(BaseModel):
 
     @property
     def prompts(self) -> PromptSet | None:
-        """The background prompts, if any. Vet lets no proposal pass that has two sets."""
+        """The background prompts, if any. Vet refuses a proposal that has two sets."""
         return self.backgrounds[0] if self.backgrounds else None
 
     @property
     def identity(self) -> str:
-        """Equal for proposals that train alike, whatever they hope for."""
+        """Equal for proposals that train alike, whatever their hypotheses."""
         return canonical_json(self.as_policy()) + "".join(item.model_dump_json() for item in self.backgrounds)
 
     def in_one_line(self) -> str:
-        """The policy in the form that people paste, and the backgrounds in short."""
+        """The policy in its one-line form, and a summary of the backgrounds."""
         policy = one_line(self.as_policy()) if self.policy or not self.backgrounds else ""
         parts = [policy] if policy else []
         for item in self.backgrounds:

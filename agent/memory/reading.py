@@ -1,4 +1,4 @@
-"""What the store holds of a study, read back into the words of the loop."""
+"""What the store holds about a study, read back as records and results."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from mlflow.entities import Run
 
 from agent.memory.candidate import Phase
 from agent.memory.history import IterationRecord, TrialRecord
-from agent.memory.proposal import Proposal
+from agent.memory.proposal import Proposal, parse_proposal
 from tools.training.types import TrialResult
 
 _PAGE = 500
@@ -30,7 +30,6 @@ class StudySummary:
     iterations: int
     best: float | None
     """Best mean validation accuracy of an iteration, 0..1."""
-    run_id: str
 
 
 class Reader:
@@ -45,7 +44,7 @@ class Reader:
         self.uri, self._artifacts = uri, artifacts
         os.environ.setdefault("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        set_tracking_uri(uri)  # the trace exporter has no other way to be told
+        set_tracking_uri(uri)  # the trace exporter reads nothing else
         self.client = MlflowClient(tracking_uri=uri)
         if artifacts is not None:
             artifacts.mkdir(parents=True, exist_ok=True)
@@ -113,7 +112,6 @@ class Reader:
                         started=run.info.start_time / 1000,
                         iterations=int(metrics.get("iterations_done", 0)),
                         best=metrics.get("incumbent_validation_accuracy"),
-                        run_id=run.info.run_id,
                     )
                 )
         return sorted(summaries, key=lambda s: s.started, reverse=True)
@@ -194,7 +192,5 @@ class Reader:
     def _proposal(self, run: Run) -> Proposal:
         if run.info.run_id not in self._proposals:
             path = self.client.download_artifacts(run.info.run_id, "proposal.json")
-            self._proposals[run.info.run_id] = Proposal.model_validate_json(
-                Path(path).read_text(encoding="utf-8")
-            )
+            self._proposals[run.info.run_id] = parse_proposal(Path(path).read_text(encoding="utf-8"))
         return self._proposals[run.info.run_id]

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from mlflow.entities import Metric, Param, Run, RunTag
@@ -14,7 +14,12 @@ from agent.memory.reading import Reader
 from evaluators.statistics import Interval
 from tools.training.types import EpochReport, TrialResult
 
+if TYPE_CHECKING:
+    from agent.llm import CallRecord
+
 _TAG_LIMIT = 4000
+_NOTE = "mlflow.note.content"
+"""Tag of the Markdown that MLflow shows on the page of a run."""
 
 
 class Tracking(Reader):
@@ -22,7 +27,7 @@ class Tracking(Reader):
 
     def open_study(
         self, experiment: str, study: str, tags: Mapping[str, str], params: Mapping[str, Any]
-    ) -> str:
+    ) -> None:
         """Find or create the study's run, and log those of `params` that it lacks (cut at 6,000 characters each)."""
         found = self.client.get_experiment_by_name(experiment)
         if found is None:
@@ -43,7 +48,6 @@ class Tracking(Reader):
         ]
         for start in range(0, len(missing), 100):
             self.client.log_batch(self.study_run, params=missing[start : start + 100])
-        return self.study_run
 
     def open_candidate(self, candidate: Candidate, phase: Phase, warnings: Iterable[str] = ()) -> str:
         """Find or create the run of `candidate` in `phase`."""
@@ -54,7 +58,7 @@ class Tracking(Reader):
             "iteration": str(candidate.number),
             "arm": candidate.arm,
             "policy": policy[:_TAG_LIMIT],
-            "mlflow.note.content": _note(candidate, policy, list(warnings)),
+            _NOTE: _note(candidate, policy, list(warnings)),
         }
         prefix = "final: " if phase == "final" else ""
         run = self._find_or_create(
@@ -91,7 +95,7 @@ class Tracking(Reader):
         self.client.log_batch(run_id, metrics=_epoch_metrics(report, int(time.time() * 1000)))
 
     def epochs_logged(self, run_id: str) -> int:
-        """The last epoch that a trial's run tells of; 0 where it tells of none."""
+        """The last epoch that is logged with a trial's run; 0 where none is."""
         return max(
             (metric.step for metric in self.client.get_metric_history(run_id, "train_loss")), default=0
         )
@@ -120,7 +124,7 @@ class Tracking(Reader):
             self.client.log_dict(run_id, confusion, "confusion.json")
         else:
             tags.append(RunTag("failure", result.failure or "error"))
-            tags.append(RunTag("mlflow.note.content", f"{result.failure}: {result.reason}"[:_TAG_LIMIT]))
+            tags.append(RunTag(_NOTE, f"{result.failure}: {result.reason}"[:_TAG_LIMIT]))
         for start in range(0, len(metrics), 900):
             self.client.log_batch(run_id, metrics=metrics[start : start + 900])
         self.client.log_batch(run_id, tags=tags)
@@ -151,18 +155,26 @@ class Tracking(Reader):
         self.client.set_terminated(run_id, "FINISHED" if accuracies else "FAILED")
 
     def log_study(
-        self, metrics: Mapping[str, float], step: int = 0, tags: Mapping[str, str] | None = None
+        self,
+        metrics: Mapping[str, float],
+        step: int = 0,
+        tags: Mapping[str, str] | None = None,
+        note: str = "",
     ) -> None:
-        """Metrics and tags of the study itself (the incumbent curve has step = iteration)."""
+        """Metrics and tags of the study itself (the incumbent curve has step = iteration).
+
+        `note` is Markdown that MLflow shows on the study's page.
+        """
+        tags = {**(tags or {}), **({_NOTE: note} if note else {})}
         now = int(time.time() * 1000)
         self.client.log_batch(
             self.study_run,
             metrics=[Metric(key, value, now, step) for key, value in metrics.items()],
-            tags=[RunTag(key, value[:_TAG_LIMIT]) for key, value in (tags or {}).items()],
+            tags=[RunTag(key, value[:_TAG_LIMIT]) for key, value in tags.items()],
         )
 
     def log_test(self, run_id: str, accuracy: float, macro_f1: float, on: str = "") -> None:
-        """Scores on the test set, or on the other one that `on` ends their names with; only on runs of phase final."""
+        """Scores on the test set, or on a shifted one, whose metrics end with `on`; only on runs of phase final."""
         now = int(time.time() * 1000)
         scores = {"test_accuracy": accuracy, "test_macro_f1": macro_f1}
         metrics = [Metric(f"{name}{on}", value, now, 0) for name, value in scores.items()]
@@ -185,8 +197,8 @@ class Tracking(Reader):
         if sheet is not None:
             self.client.log_artifact(run_id, str(sheet), "backgrounds")
 
-    def log_llm_call(self, call: Any, run_id: str | None = None) -> None:
-        """One call of the LLM (`agent.llm.CallRecord`) as a trace of the study's experiment."""
+    def log_llm_call(self, call: "CallRecord") -> None:
+        """One call of the LLM as a trace of the study's experiment."""
         end = time.time_ns()
         attributes = {
             "model": call.model,
@@ -205,7 +217,7 @@ class Tracking(Reader):
             tags={"study": self.study},
             experiment_id=self.experiment_id,
             start_time_ns=end - int(call.seconds * 1e9),
-            run_id=run_id or self.study_run,
+            run_id=self.study_run,
         )
         outputs = call.answer if call.error is None else {"error": call.error}
         self.client.end_trace(
@@ -213,14 +225,14 @@ class Tracking(Reader):
         )
 
     def end_study(self, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
-        """End the study's run, and as KILLED every run of it that was still going on."""
+        """End the study's run, and as KILLED every run of it that was still running."""
         for run in self._runs(f"tags.study = '{self.study}' and attributes.status = 'RUNNING'"):
             if run.info.run_id != self.study_run:
                 self.client.set_terminated(run.info.run_id, "KILLED")
         self.client.set_terminated(self.study_run, status)
 
     def close_run(self, run_id: str) -> None:
-        """End a run that did what it was to do."""
+        """End a run as FINISHED."""
         self.client.set_terminated(run_id, "FINISHED")
 
     def log_leaderboard(self, rows: Sequence[Mapping[str, Any]]) -> None:

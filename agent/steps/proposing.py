@@ -6,7 +6,7 @@ import numpy as np
 
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
-from agent.memory.history import History, Rejection
+from agent.memory.history import History, Rejection, best_iteration
 from agent.memory.ledger import BudgetSpent, describe
 from agent.state import Refusal
 from agent.steps.stopping import iteration_count
@@ -45,11 +45,7 @@ def history_of(context: Context, iteration: int, refusals: Sequence[Refusal]) ->
         rejections=tuple(Rejection(refusal["answer"], tuple(refusal["reasons"])) for refusal in refusals),
         budget_left=describe(context.ledger.spent(), context.config.budget),
         backgrounds=context.backgrounds,
-        incumbent=max(
-            (record for record in past if record.mean is not None),
-            key=lambda record: (record.mean or 0.0, -record.number),
-            default=None,
-        ),
+        incumbent=best_iteration(past),
     )
 
 

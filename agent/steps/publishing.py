@@ -19,9 +19,9 @@ from evaluators.report.report import (
     ShiftTable,
     TestScores,
     compare,
-    percent,
+    interval_percent,
+    interval_points,
     plot_search,
-    points,
     write_markdown,
 )
 from tools.policy.export import as_python
@@ -193,11 +193,11 @@ def publish(context: Context, report: Report, chosen: Candidate | None) -> None:
                 "arm": c.name,
                 "role": c.role,
                 "policy": c.policy,
-                "validation accuracy (%)": percent(c.validation),
-                "test accuracy (%)": percent(c.test),
-                "test macro-F1 (%)": percent(c.macro_f1),
-                "gain over seeds (points)": points(c.verdict.over_seeds if c.verdict else None),
-                "gain over images (points)": points(c.verdict.over_images if c.verdict else None),
+                "validation accuracy (%)": interval_percent(c.validation),
+                "test accuracy (%)": interval_percent(c.test),
+                "test macro-F1 (%)": interval_percent(c.macro_f1),
+                "gain over seeds (points)": interval_points(c.verdict.over_seeds if c.verdict else None),
+                "gain over images (points)": interval_points(c.verdict.over_images if c.verdict else None),
             }
             for c in report.comparisons
         ]
@@ -214,19 +214,16 @@ def publish(context: Context, report: Report, chosen: Candidate | None) -> None:
         "chosen": chosen.name if chosen else "",
         "verdict": winner.verdict.kind if winner and winner.verdict else "no proposal",
         "sentence": report.sentence,
-        "mlflow.note.content": "\n\n".join(
-            (
-                f"**{report.sentence}**",
-                *(f"Caution: {warning}" for warning in report.warnings),
-                "The full report is report.md among the artifacts.",
-            )
-        ),
         "phase": "final",
     }
     metrics = {}
     if winner is not None and winner.test is not None and winner.verdict is not None:
         metrics = {"test_accuracy": winner.test.mean, "test_gain": winner.verdict.over_seeds.mean}
-    tracking.log_study(metrics, tags=tags)
+    cautions = (f"Caution: {warning}" for warning in report.warnings)
+    note = "\n\n".join(
+        (f"**{report.sentence}**", *cautions, "The full report is report.md among the artifacts.")
+    )
+    tracking.log_study(metrics, tags=tags, note=note)
     context.terminal.final(
         [
             FinalRow(

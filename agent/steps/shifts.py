@@ -28,7 +28,7 @@ class Shift:
     name: str
     data: CachedDataset
     cautions: tuple[str, ...]
-    """To be said with its numbers."""
+    """Printed with its results."""
 
     @property
     def metric(self) -> str:
@@ -37,7 +37,7 @@ class Shift:
 
     @property
     def predictions(self) -> str:
-        """Names a trial's predictions on it: others, where its images change."""
+        """Name of a trial's predictions on it; another one if its images change."""
         return f"test{self.metric}-{self.data.fingerprint[:12]}"
 
 
@@ -49,7 +49,7 @@ def find_shifts(config: DataConfig, card: Card) -> list[tuple[Dataset, DataConfi
         card: of that data set.
 
     Raises:
-        ConfigurationError: one is unknown, or has classes that the data set has not.
+        ConfigurationError: one is unknown, or has classes that the data set lacks.
         DataError: one is missing or malformed.
     """
     found = []
@@ -58,16 +58,16 @@ def find_shifts(config: DataConfig, card: Card) -> list[tuple[Dataset, DataConfi
         asked = config.model_copy(update={"dataset": name, "path": path, **unset})
         if name not in ENTRIES:
             asked = asked.model_copy(update={"dataset": "folder"})
-        found.append((_tests(open_published(asked), name, card), asked))
+        found.append((_test_split(open_published(asked), name, card), asked))
     return found
 
 
-def _tests(dataset: Dataset, name: str, card: Card) -> Dataset:
+def _test_split(dataset: Dataset, name: str, card: Card) -> Dataset:
     """The test split of `dataset`, or all of it where it has none, with the labels of the study's classes."""
     label = {each: number for number, each in enumerate(card.classes)}
     if unknown := [each for each in dataset.card.classes if each not in label]:
         raise ConfigurationError(
-            f"data.shifts: {name} has classes that {card.name} has not: {', '.join(unknown[:5])}. It has "
+            f"data.shifts: {name} has classes that {card.name} lacks: {', '.join(unknown[:5])}. {card.name} has "
             f"{', '.join(card.classes[:10])}"
         )
     records = [record for record in dataset.records if record.split == "test"] or dataset.records
@@ -114,15 +114,15 @@ def _overlap(study: CachedDataset, data: CachedDataset, terminal: Terminal) -> t
         return ()
     shown = ", ".join(f"{ours} = {theirs}" for ours, theirs in shared[:5])
     caution = (
-        f"{len(shared)} of its images are also training or validation images ({shown}): its scores are too good by "
-        "them"
+        f"{len(shared)} of its images are also training or validation images ({shown}), so its "
+        "scores are too high"
     )
     terminal.warn(f"{data.card.name}: {caution}")
     return (caution,)
 
 
 def _wanted(config: DataConfig) -> Iterator[tuple[str, Path | None]]:
-    """(name, path) of each; 'auto' stands for every known one that is there. A new name with a path is a folder."""
+    """(name, path) of each; 'auto' takes every known one that is present. A new name with a path is a folder."""
     known = [name for name, entry in ENTRIES.items() if entry.shift_of is not None]
     for each in config.shifts:
         name, _, path = each.partition("=")

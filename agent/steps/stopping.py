@@ -2,8 +2,8 @@
 
 from agent.context import Context
 from agent.memory.candidate import baselines
-from agent.memory.ledger import exceeded
-from agent.settings.config import SearchConfig
+from agent.memory.ledger import Spent, exceeded
+from agent.settings.config import BudgetConfig, SearchConfig
 
 
 def iteration_count(search: SearchConfig) -> int:
@@ -24,12 +24,11 @@ def why_stop(context: Context, iteration: int, cut: str | None) -> str:
     count = iteration_count(context.config.search)
     if iteration > count:
         return f"all {count} iterations are done"
-    return _limit_reached(context) or ""
+    return limit_reached(context.ledger.spent(), context.config.search, context.config.budget) or ""
 
 
-def _limit_reached(context: Context) -> str | None:
+def limit_reached(spent: Spent, search: SearchConfig, budget: BudgetConfig) -> str | None:
     """Why no further iteration may begin: a limit is reached, or the rest is reserved for the finish."""
-    spent, search, budget = context.ledger.spent(), context.config.search, context.config.budget
     if reason := exceeded(spent, budget):
         return reason
     fixed = 1 + len(baselines(search))

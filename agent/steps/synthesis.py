@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tools.aga.types import Captioner
 
 WITH_SUBJECTS = ("natural", "digits")
-"""Kinds of images that show a subject before a background that has nothing to do with the label."""
+"""Modalities whose images show a subject on a background that does not decide the label."""
 SHOWN = 8
 """Rows of a contact sheet."""
 
@@ -38,8 +38,8 @@ def backgrounds_of(config: StudyConfig, card: Card) -> tuple[Backgrounds, str]:
     if card.modality in WITH_SUBJECTS:
         return "optional", f"optional (auto: images of kind {card.modality} show a subject on a background)"
     return "off", (
-        f"off (auto: images of kind {card.modality} may be subject as a whole; --search.backgrounds optional "
-        "allows them)"
+        f"off (auto: in images of kind {card.modality} the background may belong to the subject; "
+        "--search.backgrounds optional allows them)"
     )
 
 
@@ -62,7 +62,7 @@ class Synthesis:
         self._sets: dict[str, GeneratedSet] = {}
 
     def of(self, proposal: Proposal) -> Synthetic | None:
-        """What trials of the proposal train on besides the real images; made where it is not there yet.
+        """What trials of the proposal train on besides the real images; made where it does not exist yet.
 
         Raises:
             AugurError: it cannot be made; says why.
@@ -103,10 +103,10 @@ class Synthesis:
         contact_sheet(sheet_rows(made, self._root, self._sources, SHOWN), path, describe(made))
 
     def tools(self) -> Tools:
-        """What does each step, loaded.
+        """The detector, segmenter, captioner and background maker, loaded.
 
         Raises:
-            ConfigurationError: weights are missing, a device is, or no model is configured for the captions.
+            ConfigurationError: weights or a device are missing, or no model is configured for the captions.
         """
         from tools.aga.backgrounds.make import make_background_maker
         from tools.aga.detectors.make import make_detector
@@ -156,9 +156,9 @@ def caption_model(config: StudyConfig) -> LLMConfig:
 
 
 def describe(made: GeneratedSet) -> str:
-    """How many images there are and what the gates refused, in a line that people and models read."""
+    """How many images were made and what the gates refused, in one line for people and models."""
     parts = [f"{made.images} synthetic images"]
-    parts += [f"{count} sources left out: {reason}" for reason, count in made.skipped.items() if count]
+    parts += [f"{count} sources skipped: {reason}" for reason, count in made.skipped.items() if count]
     for gate, counts in made.gates.items():
         name = gate.replace("_", " ")
         parts.append(f"{name}: {counts.get('passed', 0)} passed, {counts.get('refused', 0)} refused")

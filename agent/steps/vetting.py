@@ -1,4 +1,4 @@
-"""The ladder that costs no training: what a proposal must pass before it is trained. Nothing is ever repaired here."""
+"""The ladder that costs no training: what a proposal must pass before it is trained. Nothing is repaired here."""
 
 import math
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def refuse(
             warnings.append(f"{finding.operation}: {finding.reason}")
     for prompts in proposal.backgrounds:
         for finding in lint(subject_moves(prompts), card):
-            text = f"backgrounds: the subject must not be moved so ({finding.operation}): {finding.reason}"
+            text = f"backgrounds: the subject must not be moved like this ({finding.operation}): {finding.reason}"
             (reasons if finding.severity == "reject" else warnings).append(text)
     return reasons, warnings
 

@@ -9,7 +9,6 @@ import numpy as np
 from evaluators.statistics import (
     Interval,
     Verdict,
-    describe,
     image_interval,
     mean_interval,
     paired_difference,
@@ -22,7 +21,7 @@ from tools.training.types import Predictions
 class TestScores:
     """One arm on the test set, by seed. Scores are 0..1."""
 
-    __test__ = False  # not a test class, whatever its name
+    __test__ = False  # pytest must not collect it
 
     accuracy: Mapping[int, float]
     macro_f1: Mapping[int, float]
@@ -61,7 +60,7 @@ class Comparison:
     verdict: Verdict | None
     """None for the reference itself."""
     role: str
-    """'reference', 'baseline', 'chosen' or 'finalist' (a finalist is never tested)."""
+    """'reference', 'baseline', 'chosen', 'ablation', or 'finalist', which is never tested."""
 
 
 def compare(
@@ -73,12 +72,12 @@ def compare(
     reference: TestScores | None,
     groups: Sequence[str] | None,
 ) -> Comparison:
-    """Hold one arm against the reference, over the seeds that both have.
+    """Compare one arm with the reference, over the seeds that both have.
 
     Args:
         name: of the arm.
         policy: its one-line form.
-        role: 'reference', 'baseline', 'chosen' or 'finalist'.
+        role: 'reference', 'baseline', 'chosen', 'ablation' or 'finalist'.
         validation: seed → validation accuracy.
         test: its test scores; None where it was not tested.
         reference: those of the reference; None for the reference itself.
@@ -154,19 +153,16 @@ class Report:
     shifts: Sequence[ShiftTable] = ()
 
 
-def percent(interval: Interval | None) -> str:
+def interval_percent(interval: Interval | None) -> str:
     """'93.4 [92.1, 94.7]' in percent, or a dash."""
     if interval is None:
         return "–"
-    bounds = (
-        ""
-        if interval.low is None or interval.high is None
-        else f" [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
-    )
-    return f"{100 * interval.mean:.1f}{bounds}"
+    if interval.low is None or interval.high is None:
+        return _score(interval.mean)
+    return f"{_score(interval.mean)} [{_score(interval.low)}, {_score(interval.high)}]"
 
 
-def points(interval: Interval | None) -> str:
+def interval_points(interval: Interval | None) -> str:
     """'+1.2 [−0.3, +2.7]' in accuracy points, or a dash."""
     if interval is None:
         return "–"
@@ -185,17 +181,17 @@ def write_markdown(report: Report, path: Path) -> None:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "percent": percent,
-        "points": points,
+        "percent": interval_percent,
+        "points": interval_points,
+        "score": _score,
         "gain": gain,
-        "bounds": describe,
         "cell": _cell,
     }
     path.write_text(environment.get_template("report.md.j2").render(report=report), encoding="utf-8")
 
 
 def plot_search(report: Report, path: Path, reference: tuple[float, float] | None) -> None:
-    """The search as a picture: every iteration's validation accuracy, the incumbent, and the reference ± its noise.
+    """Plot the search: every iteration's validation accuracy, the incumbent, and the reference ± its noise.
 
     Args:
         report: for its iterations.
@@ -224,6 +220,11 @@ def plot_search(report: Report, path: Path, reference: tuple[float, float] | Non
     axes.legend(fontsize=8, frameon=False, loc="best")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path)
+
+
+def _score(value: float | None) -> str:
+    """A score (0..1) in percent, or a dash."""
+    return "–" if value is None else f"{100 * value:.1f}"
 
 
 def _cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Synthetic images in a study: when they are asked for, who writes captions, and what is let go afterwards."""
+"""Synthetic images in a study: when they are asked for, who writes captions, and what is closed afterwards."""
 
 from contextlib import ExitStack
 from dataclasses import replace
@@ -27,18 +27,20 @@ def card(modality: Any) -> Card:
     return Card(name="x", title="x", modality=modality, description="", classes=("a", "b"))
 
 
-@pytest.mark.parametrize(
-    ("modality", "mode"),
-    [("natural", "optional"), ("digits", "optional"), ("fundus", "off"), ("unknown", "off")],
-)
-def test_auto_asks_for_backgrounds_where_there_is_a_subject_before_one(modality, mode):
-    found, why = backgrounds_of(StudyConfig(), card(modality))
-    assert found == mode
-    assert "auto" in why
-    assert modality in why
+def test_auto_asks_for_backgrounds_where_there_is_a_subject_before_one():
+    for modality, mode in (
+        ("natural", "optional"),
+        ("digits", "optional"),
+        ("fundus", "off"),
+        ("unknown", "off"),
+    ):
+        found, why = backgrounds_of(StudyConfig(), card(modality))
+        assert found == mode
+        assert "auto" in why
+        assert modality in why
 
 
-def test_what_is_set_is_taken(tmp_path):
+def test_a_mode_that_is_set_is_used():
     config = StudyConfig(search=SearchConfig(backgrounds="always"))
     assert backgrounds_of(config, card("fundus")) == ("always", "always")
 
