@@ -103,7 +103,13 @@ def test_what_a_kill_after_the_last_write_leaves_is_cleared(world: World) -> Non
 
 
 def test_whatever_changes_the_images_makes_another_set(world: World) -> None:
-    changes = ({}, {"seed": 1}, {"fingerprint": "another"}, {"pool": 0.5}, {"gates": {"min_area": 0.02}})
+    changes: tuple[dict[str, Any], ...] = (
+        {},
+        {"seed": 1},
+        {"fingerprint": "another"},
+        {"pool": 0.5},
+        {"gates": {"min_area": 0.02}},
+    )
     assert len({world.generate(tools=real_tools, **change).key for change in changes}) == len(changes)
 
 
