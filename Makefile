@@ -4,21 +4,33 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null || echo .bootstrap/bin/uv)
 
-.PHONY: help setup demo test test-slow test-gpu lint format bench clean
+.PHONY: help setup install demo test test-slow test-gpu lint format bench clean
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
-setup: $(VENV)/.ready ## create .venv with everything in it
+setup: $(VENV)/.ready ## create .venv with everything in it (TORCH=cpu: a torch without CUDA, smaller)
 
 .bootstrap/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Augur needs Python 3.11 or newer, and $(PYTHON) is %d.%d: call make PYTHON=python3.12, say" % sys.version_info[:2])'
 	$(PYTHON) -m venv .bootstrap
 	.bootstrap/bin/python -m pip install --quiet uv
 
+# TORCH: empty for the torch of the package index (on Linux a CUDA build, about 3 GB), or a backend that uv knows: cpu,
+# cu130, auto, … Its own builds carry no upload time, so the date that pins everything else does not apply to them.
+TORCH ?=
 $(VENV)/.ready: pyproject.toml $(filter .bootstrap/bin/uv,$(UV))
+ifeq ($(TORCH),)
 	$(UV) sync --python $(PYTHON) --quiet
+else
+	$(UV) venv --python $(PYTHON) --allow-existing --quiet $(VENV)
+	$(UV) pip install --python $(VENV) --quiet --torch-backend $(TORCH) --exclude-newer-package torch=false \
+		--exclude-newer-package torchvision=false --group dev --editable .
+endif
 	@touch $@
+
+install: $(filter .bootstrap/bin/uv,$(UV)) ## install the command agent (and augur) for this user, in an environment of its own
+	$(UV) tool install --python $(PYTHON) --overrides packaging/overrides.txt $(if $(TORCH),--torch-backend $(TORCH)) .
 
 demo: setup ## run the main job end to end on the embedded data set (no key, no GPU, under 3 minutes)
 	$(BIN)/agent run --dataset demo
@@ -32,10 +44,11 @@ test-slow: setup ## the tests that take minutes
 test-gpu: setup ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
 
-lint: setup ## format check, lint, types
+lint: setup ## format check, lint, types, layers of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+	$(BIN)/lint-imports
 
 format: setup ## apply the formatter and the safe lint fixes
 	$(BIN)/ruff format .

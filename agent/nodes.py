@@ -6,18 +6,30 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from agent.context import REFERENCE, Context
-from agent.memory import Candidate
+from agent.context import Context
+from agent.memory.candidate import REFERENCE, Candidate, baselines, iteration, reference
 from agent.memory.ledger import BudgetSpent
-from agent.memory.proposal import Proposal
+from agent.memory.proposal import parse_proposal
 from agent.proposers import Malformed
 from agent.screen.rows import table_rows
 from agent.state import Refusal, State
-from agent.steps.finish import finish
-from agent.steps.synthesis import describe
-from agent.steps.trials import train_candidates
+from agent.steps.choosing import (
+    ablations,
+    choose,
+    contenders_of,
+    finalists_of,
+    judge_final,
+    train_extra_seeds,
+)
+from agent.steps.judging import accuracies, log_spending
+from agent.steps.judging import judge as judge_candidate
+from agent.steps.proposing import history_of, log_contact_sheet, make_images
+from agent.steps.publishing import build_report, compare_all, publish, shift_table
+from agent.steps.stopping import iteration_count, why_stop
+from agent.steps.testing import open_test, test_on
+from agent.steps.trials import prune_weights, train_candidates
 from agent.steps.vetting import refuse
-from tools.errors import AugurError, ConfigurationError
+from tools.errors import AugurError
 
 
 class ProposalsRefused(AugurError):
@@ -29,28 +41,21 @@ class ProposalsRefused(AugurError):
 def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Train the reference (its spread over seeds is the noise) and the baselines."""
     context = runtime.context
-    # Importing torch takes seconds, and drawing contact sheets needs it: let that pass while the workers train.
+    # Importing torch takes seconds, and drawing contact sheets needs it: do that while the workers train.
     threading.Thread(target=_import_preview, daemon=True).start()
-    candidates = [context.reference(), *context.baselines()]
-    cut = train_candidates(
-        context,
-        candidates,
-        context.seeds(context.config.search.seeds),
-        "reference",
-        "reference and baselines",
-    )
+    candidates = [reference(), *baselines(context.config.search)]
+    seeds = context.seeds(context.config.search.seeds)
+    cut = train_candidates(context, candidates, seeds, "reference", "reference and baselines")
     for candidate in candidates:
-        context.judge(candidate, "reference")
+        judge_candidate(context, candidate, "reference")
     context.terminal.iteration_table(table_rows(context.tracking.records()))
-    if not context.accuracies(context.reference(), "reference") and not cut:
-        reasons = {
-            result.reason for result in context.tracking.trial_results(REFERENCE, "reference").values()
-        }
+    if not accuracies(context, reference(), "reference") and not cut:
+        failed = context.tracking.trial_results(REFERENCE, "reference").values()
         raise AugurError(
-            f"No trial of the reference (no augmentation) finished: {'; '.join(sorted(reasons))}. Nothing can be "
-            "compared with it. Mend that (model, recipe, device, time-out), then start a new study."
+            f"No trial of the reference (no augmentation) finished: {'; '.join(sorted({r.reason for r in failed}))}. "
+            "Nothing can be compared with it. Fix the cause (model, recipe, device, timeout), then start a new study."
         )
-    return {"iteration": 1, "rejections": [], "stop": _stop(context, 1, cut)}
+    return {"iteration": 1, "rejections": [], "stop": why_stop(context, 1, cut)}
 
 
 def propose(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -66,12 +71,12 @@ def propose(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     if not refusals:
         context.stopwatch.start()
     try:
-        answer = context.proposer.ask(context.history(state["iteration"], refusals))
+        answer = context.proposer.ask(history_of(context, state["iteration"], refusals))
     except BudgetSpent as spent:
         return {"stop": str(spent)}
     if isinstance(answer, Malformed):
         return {"answer": answer.answer, "malformed": answer.reason}
-    # Not model_dump_json: that writes a NaN as null, and vet is to see and name it.
+    # Not model_dump_json: that writes a NaN as null, and vet has to see and name it.
     return {"answer": json.dumps(answer.model_dump()), "malformed": ""}
 
 
@@ -81,68 +86,41 @@ def vet(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     if state["malformed"]:
         reasons, warnings = [state["malformed"]], []
     else:
-        proposal = Proposal.model_validate(json.loads(state["answer"]))
-        tried = [record for record in context.tracking.records() if record.number != state["iteration"]]
         reasons, warnings = refuse(
-            proposal,
+            parse_proposal(state["answer"]),
             context.config.search,
             context.data.card,
-            tried,
+            [record for record in context.tracking.records() if record.number != state["iteration"]],
             trusted=context.proposer.name == "fixed",
             backgrounds=context.backgrounds,
         )
     if not reasons:
         return {"accepted": True, "warnings": warnings, "rejections": []}
-    context.terminal.rejection(len(state["rejections"]) + 1, reasons)
+    attempt = len(state["rejections"]) + 1
+    context.terminal.rejection(attempt, reasons)
     refusal = Refusal(answer=state["answer"], reasons=reasons)
-    context.tracking.log_json(
-        context.tracking.study_run,
-        refusal,
-        f"refused/iteration-{state['iteration']:03d}-{len(state['rejections']) + 1}.json",
-    )
+    name = f"refused/iteration-{state['iteration']:03d}-{attempt}.json"
+    context.tracking.log_json(context.tracking.study_run, refusal, name)
     return {"accepted": False, "rejections": [*state["rejections"], refusal]}
 
 
 def realise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Open the iteration in MLflow, show what the policy does to the training images, make the synthetic ones."""
-    from tools.policy.preview import contact_sheet
-
+    """Open the iteration in MLflow, show what the policy does to training images, make the synthetic ones."""
     context, candidate = runtime.context, _candidate(state, runtime.context)
-    policy = candidate.proposal.as_policy()
+    proposal = candidate.proposal
     context.terminal.proposal(
         state["iteration"],
-        context.config.search.iterations,
+        iteration_count(context.config.search),
         candidate.arm,
-        candidate.proposal.hypothesis,
-        candidate.proposal.expected_gain,
-        candidate.proposal.in_one_line(),
+        proposal.hypothesis,
+        proposal.expected_gain,
+        proposal.in_one_line(),
     )
     for warning in state["warnings"]:
         context.terminal.warn(warning)
     run = context.tracking.open_candidate(candidate, "search", state["warnings"])
-    path = context.folder / "contact_sheets" / f"iteration-{state['iteration']:03d}.png"
-    path.parent.mkdir(exist_ok=True)
-    images, labels = context.examples()
-    contact_sheet(images, labels, policy, path, seed=context.config.search.seed)
-    context.tracking.log_file(run, path)
-    prompts = candidate.proposal.prompts
-    if prompts is None:
-        return {"unrealised": ""}
-    try:
-        made = context.synthesis.set_of(prompts)
-    except BudgetSpent as spent:
-        return {"unrealised": str(spent), "stop": str(spent)}
-    except AugurError as error:
-        if error.resumable or isinstance(error, ConfigurationError):
-            raise
-        context.terminal.warn(f"no synthetic images: {error}")
-        context.tracking.log_generated(run, f"failed: {error}", {}, None)
-        return {"unrealised": str(error)}
-    context.terminal.note(describe(made))
-    sheet = path.with_name(f"backgrounds-{state['iteration']:03d}.png")
-    context.synthesis.sheet(prompts, sheet)
-    context.tracking.log_generated(run, describe(made), made.gates, sheet)
-    return {"unrealised": ""}
+    log_contact_sheet(context, candidate, run)
+    return make_images(context, candidate, run)
 
 
 def train(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -150,47 +128,60 @@ def train(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     context = runtime.context
     if state["unrealised"]:
         return {}
-    seeds = context.seeds(context.config.search.seeds)
-    cut = train_candidates(
-        context, [_candidate(state, context)], seeds, "search", f"iteration {state['iteration']}"
-    )
-    return {"stop": cut or ""}
+    candidate, seeds = _candidate(state, context), context.seeds(context.config.search.seeds)
+    return {"stop": train_candidates(context, [candidate], seeds, "search", candidate.name) or ""}
 
 
 def judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Compare with the reference, update the incumbent, and decide whether the search goes on."""
+    """Compare with the reference, update the incumbent, and decide whether the search continues."""
     context, number = runtime.context, state["iteration"]
-    context.judge(_candidate(state, context), "search")
+    judge_candidate(context, _candidate(state, context), "search")
     records = context.tracking.records()
     best = max((r.mean for r in records if r.number > 0 and r.mean is not None), default=None)
-    curve = {"iterations_done": float(number)}
-    if best is not None:
-        curve["incumbent_validation_accuracy"] = best
-    if (outside := context.stopwatch.outside_training()) is not None:
-        curve["seconds_outside_training"] = outside
-    context.tracking.log_study(curve, step=number)
-    context.log_ledger()
-    context.prune_weights([context.reference(), *context.baselines(), *context.finalists()])
+    curve = {
+        "iterations_done": float(number),
+        "incumbent_validation_accuracy": best,
+        "seconds_outside_training": context.stopwatch.outside_training(),
+    }
+    known = {name: value for name, value in curve.items() if value is not None}
+    context.tracking.log_study(known, step=number)
+    log_spending(context)
+    prune_weights(context, contenders_of(context))
     context.terminal.iteration_table(table_rows(records))
-    return {"iteration": number + 1, "rejections": [], "stop": _stop(context, number + 1, state["stop"])}
+    return {"iteration": number + 1, "rejections": [], "stop": why_stop(context, number + 1, state["stop"])}
 
 
 def finalise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Give the best proposals extra seeds, choose one on validation, open the test set once, report."""
-    return {"chosen": finish(runtime.context, state["stop"])}
+    context, finalists = runtime.context, finalists_of(runtime.context)
+    contenders = contenders_of(context)
+    train_extra_seeds(context, contenders)
+    validation = judge_final(context, contenders)
+    chosen = choose(finalists, validation)
+
+    tested = [c for c in contenders if (c not in finalists or c == chosen) and validation[c.name]]
+    seeds = sorted({seed for c in tested for seed in validation[c.name]})
+    train_candidates(context, tested, seeds, "final", "weights that an earlier study dropped", testable=True)
+    if parts := ablations(chosen):
+        train_candidates(context, parts, seeds, "final", "what each part of the choice does", testable=True)
+        validation |= judge_final(context, parts)
+        tested += [part for part in parts if validation[part.name]]
+
+    scores = open_test(context, tested, validation)
+    groups = context.data.open_test().groups
+    comparisons = compare_all([*contenders, *parts], chosen, validation, scores, groups)
+    shifts = []
+    for shift in context.shifts:
+        shifted = test_on(context, shift, tested, validation)
+        groups = shift.data.open_test().groups
+        shifts.append(shift_table(shift, compare_all(tested, chosen, validation, shifted, groups)))
+    publish(context, build_report(context, comparisons, chosen, scores, state["stop"], shifts), chosen)
+    prune_weights(context, tested)
+    return {"chosen": chosen.name if chosen else ""}
 
 
 def _candidate(state: State, context: Context) -> Candidate:
-    return context.candidate(state["iteration"], Proposal.model_validate(json.loads(state["answer"])))
-
-
-def _stop(context: Context, iteration: int, cut: str | None) -> str:
-    """Why iteration `iteration` is not begun, or the empty string."""
-    if cut:
-        return cut
-    if iteration > context.iterations():
-        return f"all {context.iterations()} iterations are done"
-    return context.search_over() or ""
+    return iteration(state["iteration"], context.proposer.name, parse_proposal(state["answer"]))
 
 
 def _import_preview() -> None:

@@ -1,13 +1,12 @@
-"""Opens all that a sitting of a study works with, checking first what is cheap to check."""
+"""From a configuration to the Context of one session, checking first what is cheap to check."""
 
-import difflib
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agent.context import Context, describe_recipe
+from agent.context import Context
 from agent.llm import CallRecord, make_ask, price_of
 from agent.memory import Tracking
 from agent.memory.ledger import BudgetSpent, Ledger, exceeded
@@ -19,27 +18,34 @@ from agent.settings.sources import dump_config
 from agent.steps.shifts import decode_shifts, find_shifts
 from agent.steps.synthesis import Synthesis, backgrounds_of
 from prompts import template_hash
-from tools.datasets.cache.build import CachedDataset, build_cache
+from tools.datasets.cache.build import build_cache
+from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Dataset
-from tools.errors import AugurError, ConfigurationError
+from tools.errors import AugurError, ConfigurationError, did_you_mean
 from tools.execution.devices import WorkerPlan, plan_workers
 from tools.execution.local import LocalExecutor
 from tools.policy.catalogue import CATALOGUE
 from tools.training.config import Recipe
-from tools.training.environment import environment
+from tools.training.hardware import environment
 from tools.training.models import check_model
-from tools.training.recipes import resolve_recipe
+from tools.training.recipes import describe_recipe, resolve_recipe
 from tools.training.trial_store import TrialStore
 
 
 @contextmanager
 def open_context(config: StudyConfig, why: str, folder: Path, terminal: Terminal) -> Iterator[Context]:
-    """One sitting of the study in `folder`; `why` says which arm was chosen and on what grounds.
+    """Open everything that one session of the study in `folder` works with; close it at the end.
+
+    Args:
+        config: with the arm and the model resolved.
+        why: which arm was chosen and for what reason.
+        folder: the study's own.
+        terminal: what shows progress.
 
     Raises:
-        AugurError: the data, the model, a device, the store or a setting is not as it must be; says which.
+        AugurError: the data, the model, a device, the store or a setting is wrong; says which.
     """
     study = config.study or folder.name
     check_settings(config)
@@ -55,10 +61,10 @@ def open_context(config: StudyConfig, why: str, folder: Path, terminal: Terminal
         terminal.opening(study, _facts(config, why, why_backgrounds, dataset, recipe, size, plans))
         data = _read_data(dataset, config.data, size, config.runs_dir, terminal)
         synthesis = Synthesis(
-            config, dataset, data, _progress(terminal), lambda llm: make_ask(llm, lambda call: on_call(call))
+            config, dataset, data, terminal.progress, lambda llm: make_ask(llm, lambda call: on_call(call))
         )
         if backgrounds != "off":
-            synthesis.tools()  # what is missing is said now, not after the reference was trained
+            synthesis.tools()  # report what is missing now, not after the reference was trained
         tracking = _enter(config, study, why, data, recipe)
         shutil.copyfile(data.splits_file, folder / data.splits_file.name)
         tracking.log_file(tracking.study_run, folder / data.splits_file.name)
@@ -84,34 +90,33 @@ def open_context(config: StudyConfig, why: str, folder: Path, terminal: Terminal
 
 
 def check_settings(config: StudyConfig) -> None:
-    """Settings that are each valid and yet cannot do what they say.
+    """Check settings that are valid one by one but cannot work together.
 
     Raises:
-        ConfigurationError: an unknown baseline, or a limit in dollars where the price of the model is not known.
+        ConfigurationError: an unknown baseline, or a limit in dollars for a model whose price is unknown.
     """
     whole = [name for name, spec in CATALOGUE.items() if spec.whole_policy]
     for name in config.search.baselines:
         if name not in CATALOGUE:
-            near = difflib.get_close_matches(name, CATALOGUE, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
+            hint = did_you_mean(name, CATALOGUE)
             raise ConfigurationError(
-                f"search.baselines: there is no operation {name!r}.{hint} Whole policies of the literature are "
-                f"{', '.join(whole)}; any operation of the catalogue may stand there."
+                f"search.baselines: there is no operation {name!r}{': ' + hint if hint else '.'} Published whole "
+                f"policies are {', '.join(whole)}; any operation of the catalogue may be a baseline."
             )
     calls = config.search.proposer in ("llm", "best_of_n")
     if calls and config.budget.dollars is not None and price_of(config.llm) is None:
         raise ConfigurationError(
-            f"budget.dollars is {config.budget.dollars:g}, but {_unpriced(config.llm)}: the limit could never stop "
-            "anything. Set llm.input_price and llm.output_price (dollars for a million tokens; 0 for a model of your "
-            "own), or limit budget.tokens or budget.llm_calls instead."
+            f"budget.dollars is {config.budget.dollars:g}, but {_unpriced(config.llm)}: the limit could never "
+            "stop anything. Set llm.input_price and llm.output_price (dollars per million tokens; 0 for your own "
+            "model), or limit budget.tokens or budget.llm_calls instead."
         )
 
 
 def _unpriced(llm: LLMConfig) -> str:
     return (
-        f"what {llm.model} costs behind llm.base_url is not known"
+        f"the price of {llm.model} behind llm.base_url is unknown"
         if llm.base_url
-        else f"what {llm.model} costs is not known"
+        else f"the price of {llm.model} is unknown"
     )
 
 
@@ -151,25 +156,18 @@ def _read_data(
         size,
         runs_dir / "cache",
         lambda done, total: terminal.progress("decoding", done, total),
-        lambda done, total: terminal.progress("looking for copies", done, total),
+        lambda done, total: terminal.progress("looking for near-duplicates", done, total),
     )
     for line in data.notes:
         terminal.note(line)
     if data.skipped:
         shown = "; ".join(f"{item.file}: {item.reason}" for item in data.skipped[:5])
-        terminal.warn(f"{len(data.skipped)} unreadable images are left out: {shown}")
+        terminal.warn(f"{len(data.skipped)} unreadable images are skipped: {shown}")
     return data
 
 
-def _progress(terminal: Terminal) -> Callable[[str, int, int], None]:
-    def on_progress(stage: str, done: int, total: int) -> None:
-        terminal.progress(stage, done, total)
-
-    return on_progress
-
-
 def _enter(config: StudyConfig, study: str, why: str, data: CachedDataset, recipe: Recipe) -> Tracking:
-    """The study in MLflow, new or found again; what it was begun with must still hold."""
+    """Open the study in MLflow, new or existing; the data must be those that it began with."""
     tracking = open_tracking(config.runs_dir)
     tracking.open_study(
         f"{data.card.name}/{config.model.name}",
@@ -194,13 +192,13 @@ def _enter(config: StudyConfig, study: str, why: str, data: CachedDataset, recip
 
 
 def _bookkeeper(config: StudyConfig, ledger: Ledger, tracking: Tracking) -> Callable[[CallRecord], None]:
-    """What happens after each call of the LLM: it is counted, traced, and held against the limits."""
+    """Called after each LLM call: counts it, traces it, and checks the limits."""
     limits = config.budget.model_copy(update={"trials": None, "training_seconds": None, "wall_clock": None})
 
     def on_call(call: CallRecord) -> None:
         ledger.add_llm_call(call.id, call.input_tokens, call.output_tokens, call.dollars)
         tracking.log_llm_call(call)
-        # The call that reaches a limit may hold the proposal that was paid for; the one after it is too many.
+        # The call that reaches a limit may hold a proposal that was paid for; only the next one is too many.
         if reason := exceeded(ledger.spent(), limits, beyond=True):
             raise BudgetSpent(reason)
 

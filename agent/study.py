@@ -1,4 +1,4 @@
-"""A study from its first line to its last: opened, run, interrupted, resumed, listed, shown."""
+"""A study from start to end: run, interrupted, resumed, listed, shown."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from agent.memory.store import is_local, open_tracking
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
 from agent.settings.sources import dump_config, load_file
-from tools.errors import AugurError, ConfigurationError
+from tools.errors import AugurError, ConfigurationError, closest
 
 if TYPE_CHECKING:
     from agent.context import Context
@@ -31,16 +31,16 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
     folder = folder_of / study
     if (folder / "config.yaml").exists():
         raise ConfigurationError(
-            f"--study {study}: there is a study of that name in {folder}. Go on with it by: agent resume {study}; "
-            "or take another name."
+            f"--study {study}: there is already a study of that name in {folder}. Resume it with `agent resume "
+            f"{study}`, or choose another name."
         )
     config, why = _resolve(config.model_copy(update={"study": study}))
     with _locked(folder, study):
         _write_config(folder, config)
         try:
-            return _sit(config, why, folder, terminal)
+            return _run_session(config, why, folder, terminal)
         except AugurError:
-            if not (folder / "ledger.jsonl").exists():  # nothing was begun: the name stays free
+            if not (folder / "ledger.jsonl").exists():  # nothing was started: the name stays free
                 (folder / "config.yaml").unlink()
             raise
 
@@ -48,13 +48,13 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
 def resume_study(
     study: str, runs_dir: Path, terminal: Terminal, load: Callable[[Path], StudyConfig] = load_file
 ) -> int:
-    """Go on with a study that was interrupted, from where it was; the exit code.
+    """Resume a study that was interrupted, from where it stopped; the exit code.
 
     Args:
         study: its name.
         runs_dir: where it lies.
         terminal: what shows it.
-        load: reads the study's config.yaml, with whatever is to change from now on.
+        load: reads the study's config.yaml, with the settings that change from now on.
 
     Raises:
         AugurError: there is no such study, it is running, or its data have changed.
@@ -64,7 +64,7 @@ def resume_study(
         config, why = _resolve(load(folder / "config.yaml"))
         config = config.model_copy(update={"study": study, "runs_dir": runs_dir})
         _write_config(folder, config)
-        return _sit(config, why, folder, terminal)
+        return _run_session(config, why, folder, terminal)
 
 
 def list_studies(runs_dir: Path, terminal: Terminal) -> int:
@@ -94,7 +94,7 @@ def show_study(study: str, runs_dir: Path, terminal: Terminal) -> int:
     tracking = _existing_store(runs_dir)
     if not tracking.find_study(study):
         raise AugurError(
-            f"{study} is not in the MLflow store {tracking.uri}: it was stopped before it was opened there."
+            f"{study} is not in the MLflow store {tracking.uri}: it stopped before it was opened there."
         )
     tags = tracking.study_tags()
     status = tracking.client.get_run(tracking.study_run).info.status
@@ -119,7 +119,7 @@ def show_study(study: str, runs_dir: Path, terminal: Terminal) -> int:
 
 
 def _resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
-    """The configuration with 'auto' resolved, so that a study resumes with the arm and the model that it began with."""
+    """The configuration with 'auto' resolved, so that a study resumes with the arm and the model it began with."""
     from agent.llm import configured_model
     from agent.proposers.factory import resolve_arm
 
@@ -130,29 +130,29 @@ def _resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
     return config.model_copy(update={"search": search, "llm": llm}), why
 
 
-def _sit(config: StudyConfig, why: str, folder: Path, terminal: Terminal) -> int:
-    """One sitting: open everything, run the loop from its last checkpoint, close everything."""
+def _run_session(config: StudyConfig, why: str, folder: Path, terminal: Terminal) -> int:
+    """Open everything, run the loop from its last checkpoint, close everything."""
     from agent.graph import build_graph
     from agent.startup import open_context
 
     with open_context(config, why, folder, terminal) as context, _checkpointer(config.runs_dir) as saver:
         graph = build_graph(saver)
         thread: Any = {"configurable": {"thread_id": context.study}, "recursion_limit": _steps(config)}
-        _advance(graph, thread, context)
+        _run_graph(graph, thread, context)
     return 0
 
 
-def _advance(graph: Any, thread: Any, context: "Context") -> None:
-    """Run the graph to its end, marking the study in MLflow as what became of it."""
+def _run_graph(graph: Any, thread: Any, context: "Context") -> None:
+    """Run the graph to its end, and mark the study in MLflow as finished, interrupted or failed."""
     snapshot = graph.get_state(thread)
     if snapshot.values and not snapshot.next:
         context.terminal.note(
-            "This study is finished; there is nothing to resume. (A new one finds all trials again that it shares.)"
+            "This study is finished; there is nothing to resume. (A new study reuses every trial that it shares.)"
         )
         context.tracking.end_study("FINISHED")
         return
     if len(snapshot.values.get("rejections", [])) > context.config.search.repairs:
-        # It stopped because every answer was refused: being resumed, it asks afresh.
+        # It stopped because every answer was refused: when resumed, it asks again.
         graph.update_state(thread, {"rejections": [], "stop": ""}, as_node="judge")
     try:
         graph.invoke(None if snapshot.values else {"stop": ""}, thread, context=context, durability="sync")
@@ -181,7 +181,7 @@ def _locked(folder: Path, study: str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise AugurError(
-            f"Study {study} is being run by another process (it holds {folder / 'lock'})."
+            f"Study {study} is being run by another process, which holds {folder / 'lock'}."
         ) from error
     try:
         yield
@@ -200,10 +200,8 @@ def _existing_store(runs_dir: Path) -> "Tracking":
 def _folder(study: str, runs_dir: Path) -> Path:
     folder = runs_dir / "studies" / study
     if not (folder / "config.yaml").exists():
-        import difflib
-
         known = sorted(path.parent.name for path in (runs_dir / "studies").glob("*/config.yaml"))
-        near = difflib.get_close_matches(study, known, n=3) or known[-3:]
+        near = closest(study, known, most=3) or known[-3:]
         hint = f" Did you mean {', '.join(near)}?" if near else ""
         raise ConfigurationError(
             f"There is no study {study!r} in {(runs_dir / 'studies').resolve()}.{hint} See: agent list"
@@ -215,7 +213,7 @@ def _fresh_name(config: StudyConfig, parent: Path) -> str:
     parts = [config.data.dataset or "folder", config.model.name, f"{datetime.now():%Y%m%d-%H%M%S}"]
     if config.data.fold is not None:
         parts.insert(2, "fold" + config.data.fold.replace("/", "of"))
-    # Names of collections (hf:OWNER/NAME) are no names of folders.
+    # Names of collections (hf:OWNER/NAME) are not valid folder names.
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(parts))
     name, number = stem, 2
     while (parent / name).exists():
@@ -233,7 +231,7 @@ def _write_config(folder: Path, config: StudyConfig) -> None:
 
 
 def _state(status: str, folder: Path) -> str:
-    """MLflow's status in words; a study that MLflow holds for running, but nobody runs, was killed."""
+    """MLflow's status in words; a study that MLflow calls running, but that no process runs, was killed."""
     if status != "RUNNING":
         return {"FINISHED": "finished", "KILLED": "interrupted", "FAILED": "stopped"}.get(
             status, status.lower()

@@ -24,7 +24,7 @@ import psutil
 
 from benchmarks.photos import write_photos
 from tools.datasets.cache.build import build_cache
-from tools.datasets.cache.decode_all import Progress
+from tools.datasets.cache.decode_all import OnProgress
 from tools.datasets.config import DataConfig
 from tools.datasets.types import Dataset
 
@@ -98,7 +98,7 @@ def _compare(kind: str, root: Path) -> dict[str, Any]:
     config = DataConfig(decode_workers=workers)
     place = root / "built"
 
-    def build(progress: Progress | None = None) -> None:
+    def build(progress: OnProgress | None = None) -> None:
         cached = build_cache(dataset, config, SIZE, place, progress)
         assert len(cached.split("train")) == count
 

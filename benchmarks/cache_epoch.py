@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from benchmarks.photos import write_photos
-from tools.datasets.cache.build import SplitView, build_cache
+from tools.datasets.cache.build import build_cache
+from tools.datasets.cache.read import SplitView
 from tools.datasets.config import DataConfig
 
 if TYPE_CHECKING:

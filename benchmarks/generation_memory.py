@@ -27,13 +27,13 @@ TARGET = 1.1
 CHILD = """
 import sys
 from pathlib import Path
-from tools.aga.backgrounds.makers import make_background_maker
+from tools.aga.backgrounds.make import make_background_maker
 from tools.aga.captions.captioners import TemplateCaptioner
 from tools.aga.chain import Tools
 from tools.aga.config import AgaConfig, PromptSet
-from tools.aga.detectors.simple import make_detector
+from tools.aga.detectors.make import make_detector
 from tools.aga.pipeline import generate
-from tools.aga.segmenters.classical import make_segmenter
+from tools.aga.segmenters.make import make_segmenter
 from tools.aga.making.request import Request
 from tools.aga.making.source_images import training_sources
 from tools.datasets.cache.read import open_cache

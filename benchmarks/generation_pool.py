@@ -49,15 +49,15 @@ def run() -> dict[str, Any]:
         name, ratio (generator calls with the shared pool over those without; below the target is good), target, met,
         details.
     """
-    from tools.aga.backgrounds.makers import make_background_maker
+    from tools.aga.backgrounds.make import make_background_maker
     from tools.aga.captions.captioners import TemplateCaptioner
     from tools.aga.chain import Tools
     from tools.aga.config import AgaConfig, PromptSet
-    from tools.aga.detectors.simple import make_detector
+    from tools.aga.detectors.make import make_detector
     from tools.aga.making.request import Request
     from tools.aga.making.source_images import training_sources
     from tools.aga.pipeline import generate
-    from tools.aga.segmenters.classical import make_segmenter
+    from tools.aga.segmenters.make import make_segmenter
     from tools.datasets.cache.build import build_cache
     from tools.datasets.config import DataConfig
 

@@ -19,8 +19,8 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from benchmarks.photos import encode_photo
 from tools.datasets.cache.decode import as_rgb, decode
-from tools.datasets.splits.likeness import comparable, find_alike
-from tools.datasets.splits.thumbnails import THUMB, thumbnail
+from tools.datasets.splits.likeness import find_alike, has_structure
+from tools.datasets.splits.thumbnails import THUMB, thumbnail, transform
 
 PER_KIND = 200
 """Pictures of which a copy of each kind is planted."""
@@ -150,7 +150,7 @@ def measure(pictures: Pictures) -> Recall:
         return thumbnail(decode(encoded, pictures.size, "stretch", 10**9))
 
     thumbnails = [seen(each) for each in pictures.encoded]
-    usable = np.flatnonzero(comparable(np.stack(thumbnails)))
+    usable = np.flatnonzero(has_structure(transform(np.stack(thumbnails))))
     chosen = np.random.default_rng(0).choice(usable, min(PER_KIND, len(usable)), replace=False)
     originals = np.sort(chosen).tolist()
     sources = list(range(count))

@@ -21,14 +21,13 @@ from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset, open_cache
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
-from tools.policy.build import build
+from tools.policy.built_policy import build
 from tools.policy.canonical import canonical_json, from_canonical, parse_one_line
 from tools.training.config import ModelConfig, TrainingConfig, TrialSpec
 from tools.training.loop import train_trial
 from tools.training.models import build_model
 from tools.training.normalisation import training_normalisation
-from tools.training.optimisation import learning_rate_at, optimizer_for
-from tools.training.recipes import resolve_recipe
+from tools.training.recipes import learning_rate_at, optimizer_for, resolve_recipe
 from tools.training.types import EpochReport
 
 NAME = "training throughput"

@@ -1,4 +1,4 @@
-"""The one family of errors that is written for the person at the terminal, and the hint at a misspelt name."""
+"""The errors that are written for the person at the terminal, and the hint at a misspelt name."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ class AugurError(Exception):
     """Something the user can act on: says what happened, where, and what to do next.
 
     `exit_code` is what the command line ends with: 1 failed, 2 wrong usage or configuration. `resumable` says that
-    nothing is lost: the study goes on from here once the cause is gone.
+    nothing is lost: the study resumes from here once the cause is fixed.
     """
 
     exit_code = 1

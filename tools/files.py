@@ -4,6 +4,7 @@ Every file that another process may read, or that a resumed run relies on, is wr
 (or in `scratch`, a folder on the same disk that is emptied after a crash), synced, and renamed.
 """
 
+import glob
 import hashlib
 import itertools
 import json
@@ -20,11 +21,11 @@ _counter = itertools.count()
 
 @contextmanager
 def written_whole(file: Path, scratch: Path | None = None) -> Iterator[Path]:
-    """A temporary path to write to; it becomes `file` when the block ends, and is removed where the block raises.
+    """A temporary path to write to. It becomes `file` when the block ends, and is deleted if the block raises.
 
     Args:
-        file: what to replace; its folder is made where it is missing.
-        scratch: folder on the same disk for the temporary file; the folder of `file` where None.
+        file: to replace; its folder is made if it is missing.
+        scratch: folder on the same disk for the temporary file; None means the folder of `file`.
 
     Raises:
         OSError: as the system raises it.
@@ -40,6 +41,12 @@ def written_whole(file: Path, scratch: Path | None = None) -> Iterator[Path]:
         raise
 
 
+def remove_unfinished(file: Path) -> None:
+    """Delete what killed processes left of writing `file`. Only for a caller that knows nobody else is writing it."""
+    for temporary in file.parent.glob(f".{glob.escape(file.name)}.*.writing"):
+        temporary.unlink(missing_ok=True)
+
+
 def write_whole(file: Path, data: bytes, scratch: Path | None = None) -> None:
     """Replace `file` with `data`; see `written_whole`."""
     with written_whole(file, scratch) as temporary:
@@ -52,7 +59,7 @@ def write_json(file: Path, data: object, scratch: Path | None = None, indent: in
 
 
 def read_json(file: Path) -> Any | None:
-    """The content of a JSON file, or None where it is missing or damaged and so has to be made again."""
+    """The content of a JSON file, or None if it is missing or damaged."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -66,7 +73,7 @@ def sync(file: Path) -> None:
 
 
 def allocate_array(file: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Make an .npy file of zeros at its full size, unless `file` exists: a file of that name is never a shorter one.
+    """Make an .npy file of zeros at its full size, unless `file` exists. It never exists at a smaller size.
 
     Raises:
         OSError: as the system raises it.

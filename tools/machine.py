@@ -32,7 +32,7 @@ def torch_devices(wanted: str, setting: str) -> list[str]:
         setting: name of the setting that holds `wanted`, for the error.
 
     Raises:
-        ConfigurationError: the device is not there.
+        ConfigurationError: the device is missing.
     """
     if wanted == "cpu":
         return ["cpu"]
@@ -67,7 +67,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def free_memory() -> None:
-    """Give back what a failed attempt held on any device, so that the next one does not fail because of it."""
+    """Release what a failed attempt held on any device, so that the next one does not fail because of it."""
     import torch
 
     gc.collect()
@@ -78,7 +78,7 @@ def free_memory() -> None:
 
 
 class Batches:
-    """Runs a function over batches, which are halved where memory runs out; remembers the size that fitted."""
+    """Runs a function over batches, halves them when memory runs out, and remembers the size that fitted."""
 
     def __init__(
         self,

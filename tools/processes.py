@@ -1,4 +1,4 @@
-"""Worker processes that end when the process that started them does, however that one ends."""
+"""Worker processes that end when the process that started them ends, even if that one is killed."""
 
 import multiprocessing
 import os
@@ -19,19 +19,19 @@ _QUEUED = 3
 
 
 class WorkerDied(Exception):
-    """A worker process ended by itself (out of memory, or a fault in native code)."""
+    """A worker process died (out of memory, or a fault in native code)."""
 
     def __init__(self, in_flight: list[Any]) -> None:
-        """`in_flight`: the tasks that were with the workers; one of them may be the cause."""
+        """`in_flight`: the tasks that the workers had; one of them may be the cause."""
         super().__init__(f"a worker process died with {len(in_flight)} tasks in flight")
         self.in_flight = in_flight
 
 
 def exit_with_parent() -> None:
-    """End this process at once, wherever it is, as soon as its parent is gone.
+    """End this process as soon as its parent has ended, whatever it is doing.
 
-    For processes made by `multiprocessing`: a parent that is killed cannot stop them, and they would go on taking
-    memory and cores from whatever runs next.
+    For processes made by `multiprocessing`: a parent that is killed cannot stop them, and they would keep memory and
+    cores from whatever runs next.
 
     Raises:
         RuntimeError: this process was not started by `multiprocessing`.
@@ -54,10 +54,10 @@ def run_in_processes(
     initializer: Callable[..., None],
     arguments: tuple[Any, ...],
 ) -> Iterator[Result]:
-    """Results of `function` for each task, as they come, from spawned processes that ignore Ctrl-C.
+    """Results of `function` for each task, in the order in which they finish, from processes that ignore Ctrl-C.
 
-    At most a few tasks per process are in flight, so `tasks` may be a long generator. Spawned, not forked: the caller
-    may hold threads and locks (torch, a tracking client).
+    At most a few tasks per process are in flight, so `tasks` may be a long generator. The processes are spawned,
+    not forked: the caller may hold threads and locks (torch, a tracking client).
 
     Args:
         function: run in a worker; must be importable.
@@ -67,7 +67,7 @@ def run_in_processes(
         arguments: picklable.
 
     Raises:
-        WorkerDied: a worker process ended by itself.
+        WorkerDied: a worker process died.
     """
     pool = ProcessPoolExecutor(
         processes,

@@ -1,105 +1,110 @@
-"""A contact sheet of synthetic images: how each came about, from left to right, to look at. Light: no torch."""
+"""Contact sheets: rows of pictures with words at their left or beneath them, as one image. Light: no torch."""
 
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tools.errors import ConfigurationError
-
-COLUMNS = ("real", "mask", "background", "composite")
-TILE = 224
-"""Side of a tile in pixels; pictures keep their proportions in it."""
 _GAP, _MARGIN = 6, 16
 _TITLE_SIZE, _TITLE_LINE = 16, 22
 _LABEL_SIZE, _LABEL_LINE = 13, 18
-_CAPTION_LINES = 2
 _INK, _FAINT, _PAPER, _BORDER = (24, 24, 27), (113, 113, 122), (255, 255, 255), (228, 228, 231)
-_DIMMED = 0.2
-"""What is left of the brightness of what the mask leaves out."""
-_OUTLINE = (255, 64, 160)
+_LABEL_LINES, _TEXT_LINES = 4, 2
+
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True, eq=False)
-class Example:
-    """One row of the sheet. Pictures are uint8 (H, W, 3), RGB, each of its own size."""
+class SheetRow:
+    """One row of a contact sheet."""
 
-    real: np.ndarray
-    mask: np.ndarray
-    """bool, height and width of `real`."""
-    background: np.ndarray
-    composite: np.ndarray
-    caption: str
-    """What the background should show."""
+    tiles: Sequence[np.ndarray]
+    """uint8 (H, W, 3), RGB, each of its own size."""
+    label: str = ""
+    """Its name, at the left, in at most 4 lines."""
     note: str = ""
-    """The class, or why a gate refused the image, say: printed before the caption."""
+    """A faint line under the name."""
+    captions: Sequence[Sequence[str]] = ()
+    """The lines beneath each tile, cut to its width."""
+    text: str = ""
+    """Beneath the whole row, in at most 2 lines."""
 
 
-def contact_sheet(examples: Sequence[Example], path: Path, title: str) -> None:
-    """Writes a PNG: a row for each example (real image, its mask, the background, the composite), captions beneath.
+def draw_sheet(
+    title: str, rows: Sequence[SheetRow], tile: int, columns: Sequence[str] = (), label_width: int = 0
+) -> Image.Image:
+    """Draw a contact sheet, in RGB. The longest row decides how wide it is.
 
     Args:
-        examples: at least one; 4 to 12 read best.
-        path: where the PNG is written; its folder must exist.
-        title: one line over it.
-
-    Raises:
-        ConfigurationError: there is no example to show.
+        title: above the rows, in as many lines as it needs.
+        rows: at least one; one of them has a tile.
+        tile: longest side of each picture on the sheet, in pixels. Pictures keep their proportions; an enlarged pixel
+            stays a square of one colour.
+        columns: headings of the columns, if any.
+        label_width: pixels for the names of the rows; 0 where they have none.
     """
-    if not examples:
-        raise ConfigurationError(
-            f"there is no synthetic image for the contact sheet {path}: look at the counts of what the gates refused"
-        )
-    font = ImageFont.load_default(size=_LABEL_SIZE)
-    width = 2 * _MARGIN + len(COLUMNS) * (TILE + _GAP) - _GAP
-    row = TILE + _CAPTION_LINES * _LABEL_LINE + 2 * _GAP
-    top = _MARGIN + _TITLE_LINE + _LABEL_LINE + _GAP
-    sheet = Image.new("RGB", (width, top + len(examples) * row + _MARGIN - _GAP), _PAPER)
+    title_font, font = (ImageFont.load_default(size=size) for size in (_TITLE_SIZE, _LABEL_SIZE))
+    left = _MARGIN + label_width
+    width = left + max(len(row.tiles) for row in rows) * (tile + _GAP) - _GAP + _MARGIN
+    inner = width - 2 * _MARGIN
+    titles = _wrapped(title, title_font, inner)
+    texts = [_wrapped(row.text, font, inner, _TEXT_LINES) if row.text else [] for row in rows]
+    tops = [_MARGIN + len(titles) * _TITLE_LINE + (_LABEL_LINE if columns else 0) + _GAP]
+    for row, text in zip(rows, texts, strict=True):
+        lines = max(map(len, row.captions), default=0) + len(text)
+        tops.append(tops[-1] + tile + lines * _LABEL_LINE + (3 * _GAP if text else _GAP))
+    sheet = Image.new("RGB", (width, tops[-1] + _MARGIN - _GAP), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    title_font = ImageFont.load_default(size=_TITLE_SIZE)
-    draw.text((_MARGIN, _MARGIN), _lines(title, title_font, width - 2 * _MARGIN, 1)[0], _INK, title_font)
-    for column, name in enumerate(COLUMNS):
-        place = (_left(column) + TILE // 2, _MARGIN + _TITLE_LINE + _LABEL_LINE // 2)
-        draw.text(place, name, _FAINT, font, anchor="mm")
-    for number, example in enumerate(examples):
-        y = top + number * row
-        pictures = (example.real, _shown(example), example.background, example.composite)
-        for column, picture in enumerate(pictures):
-            _tile(sheet, draw, picture, _left(column), y)
-        text = f"{example.note}: {example.caption}" if example.note else example.caption
-        for line, words in enumerate(_lines(text, font, width - 2 * _MARGIN, _CAPTION_LINES)):
-            draw.text((_MARGIN, y + TILE + _GAP + line * _LABEL_LINE), words, _INK, font)
-    sheet.save(path, format="PNG")
+    lefts = [left + number * (tile + _GAP) for number in range(max(len(row.tiles) for row in rows))]
+    for number, line in enumerate(titles):
+        draw.text((_MARGIN, _MARGIN + number * _TITLE_LINE), line, _INK, title_font)
+    for x, heading in zip(lefts, columns, strict=False):
+        draw.text((x + tile // 2, tops[0] - _GAP - _LABEL_LINE // 2), heading, _FAINT, font, anchor="mm")
+    for y, row, text in zip(tops, rows, texts, strict=False):
+        names = [(line, _INK) for line in _wrapped(row.label, font, label_width - 2 * _GAP, _LABEL_LINES)]
+        names += [(row.note, _FAINT)] if row.note else []
+        middle = y + tile // 2 - (len(names) - 1) * _LABEL_LINE // 2
+        for number, (line, colour) in enumerate(names):
+            draw.text((_MARGIN, middle + number * _LABEL_LINE), line, colour, font, anchor="lm")
+        for x, picture in zip(lefts, row.tiles, strict=False):
+            scaled = _scaled(picture, tile)
+            sheet.paste(scaled, (x, y))
+            draw.rectangle((x - 1, y - 1, x + scaled.width, y + scaled.height), outline=_BORDER)
+        for x, lines in zip(lefts, row.captions, strict=False):
+            for number, line in enumerate(lines):
+                place = (x + tile // 2, y + tile + 4 + number * _LABEL_LINE)
+                draw.text(place, _shortened(line, font, tile), _INK, font, anchor="mt")
+        for number, line in enumerate(text):
+            draw.text((_MARGIN, y + tile + _GAP + number * _LABEL_LINE), line, _INK, font)
+    return sheet
 
 
-def _left(column: int) -> int:
-    return _MARGIN + column * (TILE + _GAP)
-
-
-def _shown(example: Example) -> np.ndarray:
-    """The real image, dark but for the subject, which is outlined."""
-    dark = (example.real * _DIMMED).astype(np.uint8)
-    picture = np.where(example.mask[..., None], example.real, dark)
-    levels = example.mask.astype(np.uint8)
-    contours, _ = cv2.findContours(levels, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    return cv2.drawContours(picture, contours, -1, _OUTLINE, max(1, max(levels.shape) // TILE))
-
-
-def _tile(sheet: Image.Image, draw: ImageDraw.ImageDraw, picture: np.ndarray, x: int, y: int) -> None:
-    ratio = TILE / max(picture.shape[:2])
-    size = (max(1, round(picture.shape[1] * ratio)), max(1, round(picture.shape[0] * ratio)))
-    # an enlarged pixel stays a pixel
+def _scaled(picture: np.ndarray, tile: int) -> Image.Image:
+    height, width = picture.shape[:2]
+    ratio = tile / max(height, width)
     resample = Image.Resampling.NEAREST if ratio >= 1 else Image.Resampling.LANCZOS
-    sheet.paste(Image.fromarray(picture).resize(size, resample), (x, y))
-    draw.rectangle((x - 1, y - 1, x + size[0], y + size[1]), outline=_BORDER)
+    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+    return Image.fromarray(picture).resize(size, resample)
 
 
-def _lines(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int, most: int) -> list[str]:
-    """`text` broken into at most `most` lines of `width` pixels; the last ends in … where there is more."""
-    text = " ".join(text.split()) or " "
-    letters = max(10, int(width / (font.getlength(text) / len(text))) - 2)
-    return textwrap.wrap(text, letters, max_lines=most, placeholder=" …") or [" "]
+def _wrapped(text: str, font: _Font, width: int, most: int | None = None) -> list[str]:
+    """`text` in lines of about `width` pixels; at most `most`, the last of which then ends in … ."""
+    text = " ".join(text.split())
+    if not text:
+        return []
+    if font.getlength(text) <= width:
+        return [text]
+    letters = int(width * len(text) / font.getlength(text))
+    return textwrap.wrap(
+        text, max(6, letters - 2), max_lines=most, placeholder=" …", break_long_words=bool(most)
+    )
+
+
+def _shortened(text: str, font: _Font, width: int) -> str:
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"

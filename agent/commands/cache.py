@@ -9,7 +9,16 @@ from rich.text import Text
 
 from agent.screen.tables import open_table
 from agent.screen.terminal import Terminal
-from tools.datasets.cache.upkeep import INDEX, Removed, Shelved, chosen, index_bytes, look, remove, verify
+from tools.datasets.cache.upkeep import (
+    INDEX,
+    CacheFolder,
+    Removed,
+    index_bytes,
+    list_folders,
+    remove,
+    select,
+    verify,
+)
 
 _MIB = 2**20
 
@@ -28,7 +37,7 @@ class Wishes:
 def list_all(runs_dir: Path, terminal: Terminal) -> int:
     """Print every folder; the exit code."""
     root = runs_dir / "cache"
-    shelf = look(root)
+    shelf = list_folders(root)
     if not shelf:
         terminal.note(f"There are no decoded images in {root.resolve()}: the first study makes some.")
         return 0
@@ -62,8 +71,8 @@ def make_room(runs_dir: Path, wishes: Wishes, terminal: Terminal) -> int:
         ConfigurationError: a name fits nothing.
         AugurError: something cannot be removed.
     """
-    unwanted = chosen(
-        look(runs_dir / "cache"), wishes.names, wishes.older_than, only_left_over=wishes.left_over
+    unwanted = select(
+        list_folders(runs_dir / "cache"), wishes.names, wishes.older_than, only_left_over=wishes.left_over
     )
     done = remove(unwanted, runs_dir / "studies", dry_run=wishes.dry_run)
     for each, why in done.kept:
@@ -77,7 +86,7 @@ def make_room(runs_dir: Path, wishes: Wishes, terminal: Terminal) -> int:
 
 def verify_all(runs_dir: Path, terminal: Terminal) -> int:
     """Check every finished folder; 1 where one is damaged, else 0."""
-    shelf = [each for each in look(runs_dir / "cache") if each.state == "finished"]
+    shelf = [each for each in list_folders(runs_dir / "cache") if each.state == "finished"]
     damaged = 0
     rows = []
     for done, each in enumerate(shelf):
@@ -98,8 +107,8 @@ def verify_all(runs_dir: Path, terminal: Terminal) -> int:
     return 0
 
 
-def _cells(each: Shelved) -> tuple[str, str, str, str]:
-    images = f"{each.images:,}" if each.images == each.of else f"{each.images:,} of {each.of:,}"
+def _cells(each: CacheFolder) -> tuple[str, str, str, str]:
+    images = f"{each.images:,}" if each.images == each.expected else f"{each.images:,} of {each.expected:,}"
     return each.name, str(each.size), images, _mib(each.bytes)
 
 

@@ -1,7 +1,6 @@
 """`agent datasets check`: a verdict for each thing that may spoil results, and a contact sheet to look at."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ from agent.screen.dataset_tables import class_table
 from agent.screen.tables import facts_grid
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
-from tools.datasets.cache.build import slug
+from tools.datasets.cache.build import folder_prefix
+from tools.datasets.check.check_report import CheckReport
+from tools.datasets.check.check_report import check as check_data
 from tools.datasets.check.class_sheet import class_sheet
-from tools.datasets.check.findings import Finding, Report
-from tools.datasets.check.findings import check as check_data
+from tools.datasets.check.finding import Finding
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.registry import ENTRIES, open_published
 from tools.datasets.types import Dataset
@@ -45,7 +45,7 @@ def check(config: StudyConfig, sheet: Path | None, terminal: Terminal, *, as_jso
     """
     published = open_published(config.data)
     name = config.data.dataset or "folder"
-    file = sheet or config.runs_dir / f"data-{slug(published.card.name)}.png"
+    file = sheet or config.runs_dir / f"data-{folder_prefix(published.card.name)}.png"
     _make_folder(file)
     entry = ENTRIES.get(name)
     size = config.data.image_size or published.card.image_size
@@ -69,7 +69,7 @@ def check(config: StudyConfig, sheet: Path | None, terminal: Terminal, *, as_jso
     return 1 if report.problems else 0
 
 
-def _print(report: Report, name: str, size: int, terminal: Terminal) -> None:
+def _print(report: CheckReport, name: str, size: int, terminal: Terminal) -> None:
     published = report.inspection.published
     terminal.show(
         facts_grid(
@@ -87,7 +87,7 @@ def _print(report: Report, name: str, size: int, terminal: Terminal) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding in report.findings:
-        mark, style = _MARKS[finding.verdict]
+        mark, style = _MARKS[finding.severity]
         table.add_row(Text(mark, style=style), Text(finding.check), _said(finding))
     terminal.show(table)
     terminal.show(Text(""))
@@ -101,13 +101,13 @@ def _title(name: str, published: Dataset) -> str:
 
 
 def _said(finding: Finding) -> Text:
-    text = Text(finding.text, style="bold" if finding.verdict == "problem" else "")
+    text = Text(finding.text, style="bold" if finding.severity == "problem" else "")
     for line in finding.details:
         text.append(f"\n{line}", style="not bold dim")
     return text
 
 
-def _verdict(report: Report) -> str:
+def _verdict(report: CheckReport) -> str:
     warnings = f"{report.warnings} warning{'' if report.warnings == 1 else 's'}"
     if report.problems:
         count = f"{report.problems} problem{'' if report.problems == 1 else 's'}"
@@ -115,7 +115,7 @@ def _verdict(report: Report) -> str:
     return f"No problems, {warnings}." if report.warnings else "No problems."
 
 
-def _draw_sheet(report: Report, file: Path) -> bool:
+def _draw_sheet(report: CheckReport, file: Path) -> bool:
     division = report.inspection.division
     if division is None:
         return False
@@ -137,7 +137,7 @@ def _make_folder(file: Path) -> None:
         ) from error
 
 
-def _report_json(report: Report, name: str, size: int, sheet: Path | None) -> dict[str, Any]:
+def _report_json(report: CheckReport, name: str, size: int, sheet: Path | None) -> dict[str, Any]:
     return {
         "dataset": name,
         "title": report.inspection.published.card.title,
@@ -145,6 +145,16 @@ def _report_json(report: Report, name: str, size: int, sheet: Path | None) -> di
         "problems": report.problems,
         "warnings": report.warnings,
         "counts": report.counts,
-        "findings": [asdict(each) for each in report.findings],
+        "findings": [_finding_json(each) for each in report.findings],
         "sheet": None if sheet is None else str(sheet),
+    }
+
+
+def _finding_json(finding: Finding) -> dict[str, Any]:
+    return {
+        "check": finding.check,
+        "verdict": finding.severity,
+        "text": finding.text,
+        "details": finding.details,
+        "numbers": finding.numbers,
     }

@@ -11,9 +11,9 @@ from rich.text import Text
 from agent.screen.dataset_tables import class_table
 from agent.screen.tables import facts_grid, open_table
 from agent.screen.terminal import Terminal
-from tools.datasets.check.findings import class_counts
+from tools.datasets.check.check_report import class_counts
 from tools.datasets.folder.walk import tree
-from tools.datasets.presence import Presence, look_for, occupied
+from tools.datasets.presence import Presence, find_dataset, is_occupied
 from tools.datasets.registry import ENTRIES, dataset_names
 from tools.datasets.types import SPLITS, Card, Dataset, Entry, Split
 from tools.errors import AugurError, ConfigurationError
@@ -30,7 +30,7 @@ _MEASURES = {"validation_accuracy": "accuracy", "validation_macro_f1": "macro F1
 
 def list_all(terminal: Terminal, *, as_json: bool) -> int:
     """Print every data set; the exit code."""
-    found = {name: look_for(name) for name in ENTRIES}
+    found = {name: find_dataset(name) for name in ENTRIES}
     others = {name: _COLLECTIONS.get(name.partition(":")[0], "") for name in dataset_names()}
     others = {name: about for name, about in others.items() if name not in ENTRIES}
     if as_json:
@@ -67,7 +67,7 @@ def show(name: str, path: Path | None, terminal: Terminal) -> int:
         ConfigurationError: there is no data set of that name.
         DataError: nothing is known of it before it is here (a collection's set, a folder), and it is not.
     """
-    presence = look_for(name, path)
+    presence = find_dataset(name, path)
     entry = ENTRIES.get(name)
     if entry is None and presence.error is not None:
         raise presence.error
@@ -115,7 +115,7 @@ def get(name: str, path: Path | None, terminal: Terminal) -> int:
         raise ConfigurationError(
             "'folder' stands for images of your own: there is nothing to fetch. See: agent datasets"
         )
-    before = look_for(name, path)
+    before = find_dataset(name, path)
     if before.dataset is not None:
         terminal.result(f"{name} is here already: {_whereabouts(before)}. Nothing was fetched.")
         return 0
@@ -125,7 +125,7 @@ def get(name: str, path: Path | None, terminal: Terminal) -> int:
         terminal.note(f"No library fetches {name}; run:")
         terminal.verbatim(entry.card.download)
         return 0
-    if before.place.is_file() or (entry is not None and occupied(before.place)):
+    if before.place.is_file() or (entry is not None and is_occupied(before.place)):
         raise AugurError(
             f"{before.place} holds something, but not {name}:\n{before.reason}\nNothing was fetched, so that nothing "
             "there is overwritten: move it away, or name another folder with --data PATH."
@@ -133,10 +133,10 @@ def get(name: str, path: Path | None, terminal: Terminal) -> int:
     from tools.datasets.collections.download import download
 
     fetched = download(fetch, before.place, terminal.note)
-    after = look_for(name, path)
+    after = find_dataset(name, path)
     flag = f" --data {path}" if path is not None else ""
     if after.dataset is None:
-        after, flag = look_for(name, fetched), f" --data {fetched}"
+        after, flag = find_dataset(name, fetched), f" --data {fetched}"
     if after.dataset is None:
         raise AugurError(
             f"{fetch} was fetched into {fetched}, but it is not as {name} should be: {after.reason}"
@@ -203,7 +203,7 @@ def _as_json(entry: Entry, presence: Presence) -> dict[str, Any]:
         "name": card.name,
         "title": card.title,
         "state": presence.state,
-        "place": str(presence.place) if presence.dataset is None or occupied(presence.place) else None,
+        "place": str(presence.place) if presence.dataset is None or is_occupied(presence.place) else None,
         "reason": presence.reason,
         "images": len(presence.dataset.records) if presence.dataset is not None else None,
         "published": [dict(each) for each in entry.counts],
@@ -231,7 +231,7 @@ def _classes(card: Card) -> str:
 
 def _whereabouts(presence: Presence) -> str:
     if presence.dataset is not None:
-        where = f"in {presence.place}" if occupied(presence.place) else "which Augur brings with it"
+        where = f"in {presence.place}" if is_occupied(presence.place) else "which Augur brings with it"
         return f"{len(presence.dataset.records):,} images, {where}"
     if presence.state == "damaged":
         return f"damaged, in {presence.place}: {_first_line(presence.reason)}"

@@ -5,7 +5,8 @@ trials. Runs are found or created by their tags, so that a resumed study writes 
 the only package that speaks MLflow; what may be spent is the ledger's business, where weights lie the trial store's.
 """
 
-from agent.memory.reading import Candidate, Phase, StudySummary
+from agent.memory.candidate import Candidate, Phase
+from agent.memory.reading import StudySummary
 from agent.memory.writing import Tracking
 
 __all__ = ["Candidate", "Phase", "StudySummary", "Tracking"]

@@ -38,6 +38,22 @@ class Spent:
         return self.input_tokens + self.output_tokens
 
 
+@dataclass
+class Stopwatch:
+    """Splits an iteration's time into training and everything else."""
+
+    begun: float | None = None
+    trained: float = 0.0
+
+    def start(self) -> None:
+        """An iteration begins."""
+        self.begun, self.trained = time.monotonic(), 0.0
+
+    def outside_training(self) -> float | None:
+        """Seconds of this iteration that were not spent on trials; None where it began in an earlier session."""
+        return None if self.begun is None else time.monotonic() - self.begun - self.trained
+
+
 class BudgetSpent(Exception):
     """A limit was reached in the middle of something; the text says which."""
 

@@ -1,5 +1,8 @@
 """What an arm proposes in one iteration, in the shape in which an LLM writes it."""
 
+import json
+from functools import lru_cache
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from tools.aga.config import PromptSet
@@ -55,3 +58,12 @@ class Proposal(BaseModel):
             zoom = f", zoom {item.min_scale:g} to {item.max_scale:g}"
             parts.append(f"backgrounds({item.scale:g}×, {item.subject}, {sets}{turn}{zoom})")
         return " + ".join(parts)
+
+
+@lru_cache(maxsize=8)
+def parse_proposal(text: str) -> Proposal:
+    """The proposal that the state of the loop holds as JSON; parsed once, however many nodes ask for it.
+
+    Not pydantic's own JSON parser: that reads no NaN, which vet has to see and name.
+    """
+    return Proposal.model_validate(json.loads(text))

@@ -4,37 +4,17 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from filelock import FileLock
 from mlflow import MlflowClient, set_tracking_uri
 from mlflow.entities import Run
 
+from agent.memory.candidate import Phase
 from agent.memory.history import IterationRecord, TrialRecord
 from agent.memory.proposal import Proposal
-from tools.policy.canonical import canonical_json
 from tools.training.types import TrialResult
 
-Phase = Literal["reference", "search", "final"]
-
 _PAGE = 500
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """Something that is trained and judged: the reference, a baseline, or an iteration's proposal."""
-
-    name: str
-    """'no augmentation', the baseline's operation, or 'iteration 3': unique within a phase of a study."""
-    number: int
-    """The iteration, from 1; 0 for the reference and the baselines."""
-    arm: str
-    proposal: Proposal
-
-    @property
-    def policy_json(self) -> str:
-        """Canonical JSON of its policy."""
-        return canonical_json(self.proposal.as_policy())
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from mlflow.entities import Metric, Param, Run, RunTag
 
-from agent.memory.reading import Candidate, Phase, Reader
+from agent.memory.candidate import Candidate, Phase
+from agent.memory.reading import Reader
 from evaluators.statistics import Interval
 from tools.training.types import EpochReport, TrialResult
 

@@ -8,7 +8,7 @@ from agent.proposers.results import feedback_values
 from prompts import render
 from tools.policy.catalogue import CATALOGUE, default_operation, describe_catalogue
 from tools.policy.policy import Policy
-from tools.policy.safety import Finding, lint
+from tools.policy.safety import SafetyFinding, lint
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -68,7 +68,7 @@ def _task(history: History) -> str:
     )
 
 
-def safety_findings(history: History) -> list[Finding]:
+def safety_findings(history: History) -> list[SafetyFinding]:
     """What the label-safety lint says of each operation of the catalogue, at its defaults, for these images."""
     return [
         finding

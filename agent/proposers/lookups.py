@@ -19,7 +19,7 @@ from tools.policy.safety import lint
 from tools.policy.validate import check_policy
 
 if TYPE_CHECKING:
-    from tools.datasets.cache.build import CachedDataset
+    from tools.datasets.cache.read import CachedDataset
 
 SHEET_IMAGES = 8
 SHEET_ROWS = 3
@@ -73,7 +73,7 @@ class Lookups:
 
     @cached_property
     def _data(self) -> "CachedDataset":
-        from tools.datasets.cache.build import open_cache
+        from tools.datasets.cache.read import open_cache
 
         return open_cache(self._history.cache)
 

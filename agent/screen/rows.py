@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agent.context import REFERENCE
+from agent.memory.candidate import REFERENCE
 from agent.memory.history import IterationRecord
 from agent.screen.terminal import Row
 

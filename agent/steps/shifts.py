@@ -1,28 +1,22 @@
-"""Tests under shift: other data sets of the same classes, which the final comparison is made on as well.
+"""Tests under shift: other data sets of the same classes, on which the final comparison is repeated.
 
-They are decoded when a study opens, as the data set itself is, and looked at by nothing but the finish.
+They are decoded when a study opens, like the data set itself, and read only at its end (`testing.py`).
 """
 
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent.screen.terminal import Terminal
-from evaluators.report.report import TestScores
-from tools.datasets.cache.build import CachedDataset, build_cache
+from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.overlap import shared_images
+from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
-from tools.datasets.known.common import place_of
-from tools.datasets.presence import occupied
+from tools.datasets.location import data_folder
+from tools.datasets.presence import is_occupied
 from tools.datasets.registry import ENTRIES, open_published
 from tools.datasets.types import Card, Dataset
-from tools.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from agent.context import Context
-    from agent.memory import Candidate
+from tools.errors import ConfigurationError, did_you_mean
 
 AUTO = "auto"
 
@@ -134,42 +128,13 @@ def _wanted(config: DataConfig) -> Iterator[tuple[str, Path | None]]:
         name, _, path = each.partition("=")
         if name == AUTO:
             of_this = [other for other in known if ENTRIES[other].shift_of == config.dataset]
-            yield from ((other, None) for other in of_this if occupied(place_of(other, DataConfig())))
+            yield from ((other, None) for other in of_this if is_occupied(data_folder(other, DataConfig())))
         elif name in known or (path and name not in ENTRIES):
             yield name, Path(path) if path else None
         else:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            hint = did_you_mean(name, known)
             raise ConfigurationError(
-                f"data.shifts: {name!r} is no data set that only tests: {hint}There are {', '.join(known)} "
-                "('auto' stands for every one that is there), and images of your own by a new name: NAME=PATH."
+                f"data.shifts: no data set {name!r} to test on{': ' + hint if hint else '.'} Known are "
+                f"{', '.join(known)} ('auto' stands for each of these that is present). To test on images of your own, "
+                "choose a new name: NAME=PATH."
             )
-
-
-def test_on(
-    context: "Context",
-    shift: Shift,
-    candidates: Sequence["Candidate"],
-    validation: Mapping[str, Mapping[int, float]],
-) -> dict[str, TestScores]:
-    """Scores of every candidate on a shifted set, under every seed that it finished; logged with its trials."""
-    scores = {}
-    for candidate in candidates:
-        specs = [
-            spec.model_copy(update={"cache": shift.data.folder})
-            for spec in context.specs(candidate, sorted(validation[candidate.name]))
-            if context.testable(spec.key)
-        ]
-        found = context.executor.evaluate(specs, shift.predictions)
-        its = TestScores.of({spec.seed: each for spec, each in zip(specs, found, strict=True)})
-        parent = context.tracking.open_candidate(candidate, "final")
-        for spec in specs:
-            run = context.tracking.open_trial(parent, candidate, "final", spec.key, spec.seed)
-            context.tracking.log_test(run, its.accuracy[spec.seed], its.macro_f1[spec.seed], shift.metric)
-            context.tracking.close_run(run)
-        if its.accuracy:
-            means = (sum(each.values()) / len(each) for each in (its.accuracy, its.macro_f1))
-            context.tracking.log_test(parent, *means, on=shift.metric)
-        context.tracking.close_run(parent)
-        scores[candidate.name] = its
-    return scores

@@ -1,6 +1,5 @@
 """Synthetic images in a study: whether proposals may ask for them, and the set that a proposal asks for."""
 
-import gc
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,8 +16,9 @@ from tools.aga.making.source_images import training_sources
 from tools.aga.pipeline import generate
 from tools.aga.store.sets import GeneratedSet
 from tools.aga.types import Box
-from tools.datasets.cache.build import CachedDataset
+from tools.datasets.cache.read import CachedDataset
 from tools.datasets.types import Card, Dataset
+from tools.machine import free_memory
 from tools.training.synthetic import Synthetic
 
 if TYPE_CHECKING:
@@ -90,13 +90,14 @@ class Synthesis:
             )
             with ExitStack() as held:
                 self._sets[name] = generate(request, lambda: _held(self.tools(), held), self._on_progress)
-            _empty_caches()
+            if "torch" in sys.modules:  # the memory of models that are no longer used, for the trials
+                free_memory()
         return self._sets[name]
 
     def sheet(self, prompts: PromptSet, path: Path) -> None:
         """Write a PNG of some images of the set: real, mask, background, composite."""
+        from tools.aga.making.example_sheet import contact_sheet
         from tools.aga.making.sheet_rows import sheet_rows
-        from tools.sheet import contact_sheet
 
         made = self.set_of(prompts)
         contact_sheet(sheet_rows(made, self._root, self._sources, SHOWN), path, describe(made))
@@ -107,10 +108,10 @@ class Synthesis:
         Raises:
             ConfigurationError: weights are missing, a device is, or no model is configured for the captions.
         """
-        from tools.aga.backgrounds.makers import make_background_maker
-        from tools.aga.detectors.simple import make_detector
+        from tools.aga.backgrounds.make import make_background_maker
+        from tools.aga.detectors.make import make_detector
         from tools.aga.gates.classifier_gate import ClassifierGate
-        from tools.aga.segmenters.classical import make_segmenter
+        from tools.aga.segmenters.make import make_segmenter
 
         aga, data = self._config.aga, self._data
         boxes = {
@@ -145,14 +146,6 @@ def _held(tools: Tools, stack: ExitStack) -> Tools:
         if close := getattr(tool, "close", None):
             stack.callback(close)
     return tools
-
-
-def _empty_caches() -> None:
-    """Give the memory of models that are no longer used back to the GPU, for the trials."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        gc.collect()
-        torch.cuda.empty_cache()
 
 
 def caption_model(config: StudyConfig) -> LLMConfig:

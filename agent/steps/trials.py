@@ -1,4 +1,4 @@
-"""Training candidates: what is already trained is found, the rest goes to the workers, within the budget."""
+"""Training candidates: what is already trained is reused, the rest goes to the workers, within the budget."""
 
 import time
 from collections.abc import Sequence
@@ -6,8 +6,55 @@ from collections.abc import Sequence
 from agent.context import Context
 from agent.memory import Candidate, Phase
 from agent.memory.ledger import BudgetSpent, exceeded
+from agent.memory.proposal import SCHEMA_VERSION
 from tools.training.config import TrialSpec
+from tools.training.trial_store import trial_key
 from tools.training.types import TrialEvent, TrialResult
+
+
+def trial_spec(context: Context, candidate: Candidate, seed: int) -> TrialSpec:
+    """One trial of a candidate, with its key.
+
+    Raises:
+        AugurError: its synthetic images cannot be made.
+    """
+    config, data = context.config, context.data
+    policy, synthetic = candidate.policy_json, context.synthesis.of(candidate.proposal)
+    key = trial_key(policy, data.fingerprint, config.model, context.recipe, seed, SCHEMA_VERSION, synthetic)
+    return TrialSpec(
+        key=key,
+        policy=policy,
+        cache=data.folder,
+        image_size=data.image_size,
+        classes=len(data.card.classes),
+        ordinal=data.card.ordinal,
+        model=config.model,
+        recipe=context.recipe,
+        seed=seed,
+        directory=context.store.directory(key),
+        loader_workers=config.training.loader_workers,
+        synthetic=synthetic,
+    )
+
+
+def is_testable(context: Context, key: str) -> bool:
+    """Whether a trial can be evaluated on the test set and on those that shift it, or has been."""
+    splits = ("test", *(shift.predictions for shift in context.shifts))
+    return context.store.has_weights(key) or all(
+        context.store.predictions(key, split) is not None for split in splits
+    )
+
+
+def prune_weights(context: Context, keep: Sequence[Candidate]) -> None:
+    """Delete the weights of the study's trials, except those of `keep`, which may still be tested."""
+    search = context.config.search
+    final, searched = context.seeds(search.final_seeds), context.seeds(search.seeds)
+    kept = {trial_spec(context, candidate, seed).key for candidate in keep for seed in final}
+    for record in context.tracking.records():
+        for seed in searched if record.trials else ():
+            key = trial_spec(context, Candidate.of(record), seed).key
+            if key not in kept:
+                context.store.drop_weights(key)
 
 
 def train_candidates(
@@ -21,9 +68,11 @@ def train_candidates(
     """Train every candidate under every seed; why a limit cut it short, or None.
 
     A trial whose result lies in the store, trained in an equal environment, is not trained again; with `testable`,
-    only if its weights are still there, since the test set will be put to them.
+    only if its weights are still there, since they will be evaluated on the test set.
     """
-    jobs = {spec.key: (c, spec) for seed in seeds for c in candidates for spec in [context.spec(c, seed)]}
+    jobs = {
+        spec.key: (c, spec) for seed in seeds for c in candidates for spec in [trial_spec(context, c, seed)]
+    }
     runs = _Runs(context, jobs, phase)
     todo = []
     for key, (_, spec) in jobs.items():
@@ -47,7 +96,7 @@ def train_candidates(
 def _usable(context: Context, known: TrialResult, testable: bool) -> bool:
     """Whether a result stands for what a worker of this study would get."""
     same = any(machine.items() <= known.environment.items() for machine in context.machines)
-    return same and (not testable or known.status == "failed" or context.testable(known.key))
+    return same and (not testable or known.status == "failed" or is_testable(context, known.key))
 
 
 def _run(context: Context, specs: list[TrialSpec], runs: "_Runs", title: str) -> str | None:
@@ -70,13 +119,13 @@ def _run(context: Context, specs: list[TrialSpec], runs: "_Runs", title: str) ->
 
 
 def _over_budget(context: Context, running: bool = False) -> str | None:
-    """Which limit is reached, as a sentence. While trials are `running` their number is none: those were admitted."""
+    """Which limit is reached, as a sentence. Trials that are `running` were admitted: their number stops none."""
     budget = context.config.budget.model_copy(update={"trials": None}) if running else context.config.budget
     return exceeded(context.ledger.spent(), budget)
 
 
 class _Runs:
-    """The MLflow runs of the trials in hand, each opened when there is something to say of it."""
+    """The MLflow runs of the current trials, each opened when there is something to log."""
 
     def __init__(self, context: Context, jobs: dict[str, tuple[Candidate, TrialSpec]], phase: Phase) -> None:
         self._context, self._jobs = context, jobs
@@ -96,7 +145,7 @@ class _Runs:
         elif event.kind == "epoch" and event.epoch is not None:
             context.ledger.add_epoch(event.key, event.epoch.epoch, event.epoch.seconds)
             run = self._run(event.key)
-            # A resumed trial tells of its earlier epochs again.
+            # A resumed trial reports its earlier epochs again.
             if event.epoch.epoch > self._epochs[event.key]:
                 context.tracking.log_epoch(run, event.epoch)
         context.terminal.trial_event(event, f"{candidate.name} · seed {spec.seed}")
@@ -104,7 +153,7 @@ class _Runs:
             raise BudgetSpent(reason)
 
     def end(self, result: TrialResult, reused: bool) -> None:
-        """A trial has ended, now or in an earlier sitting."""
+        """A trial has ended, now or in an earlier session."""
         self._context.ledger.add_trial(result.key, result.seconds, reused)
         self._context.tracking.end_trial(self._run(result.key), result, self._context.data.card.classes)
 

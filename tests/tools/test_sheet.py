@@ -1,36 +1,69 @@
-from pathlib import Path
+"""Contact sheets: where the pictures lie, how they are scaled, and that words stay within their space."""
 
-import cv2
 import numpy as np
-import pytest
-from PIL import Image
 
-from tools.aga.composites.compose import composite
-from tools.aga.composites.placement import draw_placement
-from tools.errors import ConfigurationError
-from tools.sheet import COLUMNS, TILE, Example, contact_sheet
+from tools.sheet import SheetRow, draw_sheet
+
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+WORDS = "a meadow at dusk, after rain " * 40
 
 
-class TestContactSheet:
-    def test_it_shows_how_real_photos_became_composites(self, shared_data: Path, tmp_path: Path):
-        files = sorted((shared_data / "antsbees2" / "train").rglob("*.jpg"))[:3]
-        photos = [np.asarray(Image.open(file).convert("RGB")) for file in files]
-        rng, examples = np.random.default_rng(0), []
-        for photo, other in zip(photos, photos[1:] + photos[:1], strict=True):
-            height, width = photo.shape[:2]
-            levels = np.zeros((height, width), dtype=np.uint8)
-            cv2.ellipse(levels, (width // 2, height // 2), (width // 4, height // 4), 0, 0, 360, 1, -1)
-            mask = levels.astype(bool)
-            placement = draw_placement(rng, mask, 0.5, 30, 0.7, 1.2, "random")
-            picture, _ = composite(photo, mask, other, placement, edge=1)
-            examples.append(
-                Example(photo, mask, other, picture, "a meadow at dusk, after rain " * 20, "ants")
-            )
-        contact_sheet(examples, tmp_path / "sheet.png", "3 of 552 synthetic images")
-        sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
-        assert sheet.shape[1] > len(COLUMNS) * TILE
-        assert sheet.shape[0] > len(examples) * TILE
+def flat(colour: tuple[int, int, int], height: int = 10, width: int = 10) -> np.ndarray:
+    return np.full((height, width, 3), colour, dtype=np.uint8)
 
-    def test_without_examples_it_says_so(self, tmp_path: Path):
-        with pytest.raises(ConfigurationError, match="no synthetic image"):
-            contact_sheet([], tmp_path / "sheet.png", "nothing")
+
+def drawn(*rows: SheetRow, title: str = "title", tile: int = 100, **options) -> np.ndarray:
+    return np.asarray(draw_sheet(title, rows, tile, **options))
+
+
+def box(sheet: np.ndarray, colour: tuple[int, int, int]) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the pixels of that colour."""
+    rows, columns = np.nonzero((sheet == colour).all(axis=-1))
+    return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+
+
+def test_tiles_lie_side_by_side_and_rows_beneath_each_other():
+    sheet = drawn(SheetRow([flat((9, 9, 9)), flat(RED)]), SheetRow([flat((9, 9, 9)), flat(BLUE)]))
+
+    red, blue = box(sheet, RED), box(sheet, BLUE)
+
+    assert red[0] == blue[0] > 100
+    assert blue[1] >= red[3]
+
+
+def test_pictures_keep_their_proportions_and_enlarged_pixels_stay_squares():
+    picture = np.zeros((2, 4, 3), dtype=np.uint8)
+    picture[:, :2], picture[:, 2:] = RED, BLUE
+
+    left, top, right, bottom = box(drawn(SheetRow([picture])), RED)
+
+    assert (right - left, bottom - top) == (50, 50)
+    assert box(drawn(SheetRow([flat(RED, 400, 200)])), RED)[2] - left == 50  # reduced
+
+
+def test_a_long_title_is_wrapped_within_the_margins():
+    sheet, short = drawn(SheetRow([flat(RED)] * 4), title=WORDS), drawn(SheetRow([flat(RED)] * 4))
+
+    assert sheet.shape[0] > short.shape[0] + 40
+    assert (sheet[:, -8:] == 255).all()
+
+
+def test_captions_and_text_make_room_for_themselves_and_are_cut():
+    plain = drawn(SheetRow([flat(RED)] * 3), SheetRow([flat(BLUE)]))
+    captions = drawn(SheetRow([flat(RED)] * 3, captions=[[], ["one", WORDS]]), SheetRow([flat(BLUE)]))
+    text = drawn(SheetRow([flat(RED)] * 3, text=WORDS), SheetRow([flat(BLUE)]))
+
+    assert box(captions, BLUE)[1] - box(plain, BLUE)[1] == 36  # two lines
+    assert 36 <= box(text, BLUE)[1] - box(plain, BLUE)[1] <= 60  # two lines of a text that needs forty
+    for sheet in (captions, text):
+        assert (sheet[:, -15:] == 255).all()
+
+
+def test_names_stand_at_the_left_and_headings_above():
+    plain = drawn(SheetRow([flat(RED)]))
+    named = drawn(SheetRow([flat(RED)], label=WORDS, note="6 images"), label_width=120, columns=["real"])
+    left, top, *_ = box(plain, RED)
+
+    assert box(named, RED)[:2] == (left + 120, top + 18)
+    assert (named[top + 18 : top + 118, 16 : left + 100] != 255).any()
+    assert (named[:, left + 112 : left + 119] == 255).all()  # a name does not run into the pictures

@@ -36,6 +36,16 @@ class Box:
     score: float
     """The detector's own, 0..1; 1 for a box that was given."""
 
+    def scaled(self, scale: float) -> "Box":
+        """The box in an image whose sides are `scale` times as long."""
+        return Box(self.left * scale, self.top * scale, self.right * scale, self.bottom * scale, self.score)
+
+    def clipped(self, width: int, height: int) -> "Box | None":
+        """The part of the box that lies in an image of this size; None where there is none."""
+        left, top = max(0.0, self.left), max(0.0, self.top)
+        right, bottom = min(float(width), self.right), min(float(height), self.bottom)
+        return Box(left, top, right, bottom, self.score) if left < right and top < bottom else None
+
 
 @dataclass(frozen=True)
 class Caption:

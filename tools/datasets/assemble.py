@@ -1,4 +1,4 @@
-"""From a list of labelled files to records: what every data set has in common. Splits are carved later (`settle`)."""
+"""Make records from a list of labelled files, for every data set. Splits are carved later (`assign_splits`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from tools.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A labelled file. Where a data set has no splits, all its items are in train, and the others are carved."""
+    """A labelled file. If a data set has no splits, all its items are in train, and the others are carved from it."""
 
     file: str
     label: str
@@ -21,7 +21,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Assembled:
-    """Records sorted by file, the class names that their labels index, and the splits that are still to be carved."""
+    """Records sorted by file, the class names that their labels index, and the splits that have to be carved."""
 
     records: tuple[Record, ...]
     classes: tuple[str, ...]
@@ -41,23 +41,23 @@ def assemble(
     Args:
         items: at least one, of two classes or more.
         place: where they were found, for messages.
-        classes: the order of the classes; sorted by name where None.
-        gaps: published splits may lack some classes (rare species, say); each class must still be in train.
-        test_only: all items are of the test split, some classes may be absent, and nothing is missing: a set that
-            classifiers of another data set are tested on.
+        classes: the order of the classes; sorted by name if None.
+        gaps: published splits may lack some classes (rare species, say), but train must have them all.
+        test_only: the set tests classifiers of another data set: all items are in test, some classes may be absent,
+            and no split is missing.
 
     Raises:
-        DataError: one class only, a class that is not declared, or a class is missing in a split.
+        DataError: there is only one class, a class is not declared, or a class is missing in a split.
     """
     found = sorted({item.label for item in items})
     names: tuple[str, ...] = tuple(classes or found)
     unknown = sorted(set(found) - set(names))
     absent = sorted(set(names) - set(found))
     if unknown or (absent and not test_only):
-        raise DataError(f"{place} holds the classes {', '.join(found)}, but {', '.join(names)} are declared")
+        raise DataError(f"{place} has the classes {', '.join(found)}, but {', '.join(names)} are declared")
     if len(names) < 2:
         raise DataError(
-            f"{place} holds images of one class only ({', '.join(found)}): a classifier needs two or more"
+            f"{place} has images of one class only ({', '.join(found)}): a classifier needs two or more"
         )
     index = {name: label for label, name in enumerate(names)}
     items = sorted(items, key=lambda item: item.file)
@@ -81,6 +81,6 @@ def _check_splits(
     absent = [f"{name} in {split}" for split in needed for name in names if (split, name) not in present]
     if absent:
         raise DataError(
-            f"{place} has no image of class {', '.join(absent)}. Every class needs images in each split that "
-            "is given; leave the split away to have it carved from train."
+            f"{place} has no image of class {', '.join(absent)}. Every class needs images in each given "
+            "split; remove the split to have it carved from train."
         )

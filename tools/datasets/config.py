@@ -1,6 +1,6 @@
-"""Settings of the data: which set, where it lies, how it is split and decoded. Light: imports no torch.
+"""Settings of the data: which set, where it is, how it is split and decoded. Does not import torch.
 
-Defaults are given by name (`default=`), for a type checker to see that the field may be left out.
+Defaults are given by name (`default=`), so that a type checker sees that a field is optional.
 """
 
 import json
@@ -11,19 +11,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 
 def _split_names(value: Any) -> Any:
-    """'a,b' and '["a", "b"]' as lists, so that a variable and a flag say them as easily as a file."""
+    """'a,b' and '["a", "b"]' as lists, so that variables and flags can give them as well as files."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
         try:
             return json.loads(value)
         except json.JSONDecodeError as error:
-            raise ValueError(f"is no JSON list ({error})") from None
+            raise ValueError(f"is not a JSON list ({error})") from None
     return [name.strip() for name in value.split(",") if name.strip()]
 
 
 Names = Annotated[list[str], BeforeValidator(_split_names)]
-"""A list of names, however it is written."""
+"""A list of names, in any of these forms."""
 
 
 class DataConfig(BaseModel):
@@ -43,16 +43,16 @@ class DataConfig(BaseModel):
         description="how a non-square image becomes square: stretch it, crop its centre, or pad it",
     )
     on_corrupt: Literal["stop", "skip"] = Field(
-        default="stop", description="what an unreadable image does: stop the run, or be skipped and counted"
+        default="stop", description="what happens to an unreadable image: stop the run, or skip and count it"
     )
     on_leak: Literal["stop", "drop", "move"] = Field(
         default="stop",
-        description="what the same image or group in two splits does: stop the run, be kept in one of them only "
-        "(test before validation before train), or be moved there with all its copies",
+        description="what happens to an image or group in two splits: stop the run, drop it from all but one of "
+        "them (test before validation before train), or move all copies to that one",
     )
     leak_guard: Literal["near", "exact"] = Field(
         default="near",
-        description="what counts as the same image: also one that was saved again, resized or mirrored, or only the "
+        description="what counts as the same image: near-duplicates too (saved again, resized, mirrored), or only the "
         "same bytes",
     )
     max_pixels: int = Field(
@@ -64,7 +64,7 @@ class DataConfig(BaseModel):
         default=0.15, gt=0, lt=1, description="carved where no validation split is given"
     )
     test_fraction: float = Field(default=0.15, gt=0, lt=1, description="carved where no test split is given")
-    split_seed: int = Field(default=0, ge=0, description="seed of the splits that are made here")
+    split_seed: int = Field(default=0, ge=0, description="seed of the splits made by Augur")
     splits: Path | None = Field(
         default=None,
         description="file of splits to use instead, such as the splits.csv of an earlier study (columns file, split)",
@@ -86,8 +86,8 @@ class DataConfig(BaseModel):
     )
     shifts: Names = Field(
         default_factory=lambda: ["auto"],
-        description="data sets that the final comparison tests on too, NAME or NAME=PATH (images of your own, by a new "
-        "name); 'auto': those known for the data set that are in data/NAME",
+        description="further data sets for the final comparison, NAME or NAME=PATH (your own images, with a new name); "
+        "'auto': those known for the data set that are in data/NAME",
     )
     decode_workers: int | None = Field(
         default=None, ge=1, description="processes that decode; all cores where unset"
@@ -97,14 +97,14 @@ class DataConfig(BaseModel):
     def _agree(self) -> Self:
         if self.fraction is not None and self.per_class is not None:
             raise ValueError(
-                "data.fraction and data.per_class both say how many training images are used: give one"
+                "data.fraction and data.per_class both set the number of training images: give one"
             )
         if self.fold is not None:
             part, parts = map(int, self.fold.split("/"))
             if parts < 2 or part > parts:
                 raise ValueError(
-                    f"data.fold {self.fold}: expected I/K with K of 2 or more and I from 1 to K, as 1/5"
+                    f"data.fold {self.fold}: expected I/K with K of 2 or more and I from 1 to K, such as 1/5"
                 )
             if self.splits is not None:
-                raise ValueError("data.fold and data.splits both say what validation is: give one")
+                raise ValueError("data.fold and data.splits both define the validation split: give one")
         return self

@@ -1,7 +1,6 @@
-"""The table of data sets: a name, and what opens it. A new data set is a file of its own and a row here."""
+"""The table of data sets by name. A new data set is a module with its card (YAML), and a row here."""
 
-from collections.abc import Callable
-from difflib import get_close_matches
+from collections.abc import Callable, Sequence
 
 from tools.datasets.collections.hf_sets import open_hub
 from tools.datasets.collections.medmnist_sets import open_medmnist
@@ -20,10 +19,9 @@ from tools.datasets.known import (
     limuc,
     melanoma,
 )
-from tools.datasets.known.common import check_variant
-from tools.datasets.splits.assign import settle
+from tools.datasets.splits.assign import assign_splits
 from tools.datasets.types import Dataset, Entry
-from tools.errors import ConfigurationError
+from tools.errors import ConfigurationError, did_you_mean
 
 ENTRIES: dict[str, Entry] = {
     entry.card.name: entry
@@ -40,18 +38,18 @@ ENTRIES: dict[str, Entry] = {
         iwildcam.ENTRY,
     )
 }
-"""Data sets that have a name of their own, in the order in which they are listed."""
+"""Data sets with a name of their own, in the order in which they are listed."""
 
 _COLLECTIONS: dict[str, tuple[str, Callable[[DataConfig], Dataset]]] = {
     "torchvision": ("NAME", open_torchvision),
     "hf": ("OWNER/NAME", open_hub),
     "medmnist": ("FLAG", open_medmnist),
 }
-"""PREFIX of names such as PREFIX:NAME → what stands for NAME in messages, and what opens them."""
+"""PREFIX of names such as PREFIX:NAME → what messages write for NAME, and what opens them."""
 
 
 def dataset_names() -> list[str]:
-    """Names that `data.dataset` may have; PREFIX:NAME for those of the collections."""
+    """Values of `data.dataset`; PREFIX:NAME for those of the collections."""
     return ["folder", *ENTRIES, *(f"{prefix}:{word}" for prefix, (word, _) in _COLLECTIONS.items())]
 
 
@@ -59,37 +57,44 @@ def open_published(config: DataConfig) -> Dataset:
     """Find the images and labels of any data set, in the splits that it was published with; decodes nothing.
 
     Args:
-        config: where only `path` is set, it is opened as 'folder'; where nothing is set, 'demo' is.
+        config: if only `path` is set, it is opened as 'folder'; if neither is set, 'demo' is opened.
 
     Raises:
-        ConfigurationError: there is no data set of that name, or it does not go with the path.
-        DataError: it is missing or malformed; the message says where it was looked for and how to get it.
+        ConfigurationError: there is no data set or variant of that name, or it does not accept a path.
+        DataError: it is missing or malformed; the message says where it was expected and how to get it.
     """
     name = config.dataset or ("folder" if config.path is not None else "demo")
     if name in ENTRIES:
-        check_variant(name, config, ENTRIES[name].variants)
+        _check_variant(name, config, ENTRIES[name].variants)
         return ENTRIES[name].open(config)
     prefix, colon, _ = name.partition(":")
     if name == "folder" or (colon and prefix in _COLLECTIONS):
-        check_variant(name, config, ())
+        _check_variant(name, config, ())
         return open_folder(config) if name == "folder" else _COLLECTIONS[prefix][1](config)
-    near = get_close_matches(name, dataset_names(), n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    hint = did_you_mean(name, dataset_names())
     raise ConfigurationError(
-        f"there is no data set {name!r}: {hint}Known are {', '.join(dataset_names())}; for images of your own, use "
-        "--data PATH."
+        f"there is no data set {name!r}; known are {', '.join(dataset_names())}. For images of your own, use --data "
+        f"PATH. {hint}".rstrip()
     )
 
 
 def open_dataset(config: DataConfig) -> Dataset:
-    """As `open_published`, and with the splits that the settings ask for.
+    """As `open_published`, with the splits that the settings ask for.
 
     Splits that are made here are provisional until `cache.build_cache` has seen which images are alike: those are
     put into one split.
 
     Raises:
-        ConfigurationError: as `open_published`, or a setting does not go with the data set.
+        ConfigurationError: as `open_published`, or a setting does not fit the data set.
         DataError: as `open_published`, or the splits cannot be made.
     """
-    published = open_published(config)
-    return settle(published, config)
+    return assign_splits(open_published(config), config)
+
+
+def _check_variant(name: str, config: DataConfig, known: Sequence[str]) -> None:
+    if config.variant is not None and config.variant not in known:
+        variants = f"known are {', '.join(known)}" if known else "it has no variants"
+        raise ConfigurationError(
+            f"data.variant: {name} has no variant {config.variant!r}: {variants}. Leave data.variant unset for its "
+            "usual splits."
+        )

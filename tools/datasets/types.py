@@ -1,4 +1,4 @@
-"""What a data set is, to everything that uses one."""
+"""What a data set is to everything that uses one."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    # What it is made with takes longer to import than all that a decoding process needs.
+    # Its imports take longer than everything that a decoding process needs.
     from tools.datasets.config import DataConfig
 
 Split = Literal["train", "validation", "test"]
@@ -35,7 +35,7 @@ class Card:
     title: str
     modality: Modality
     description: str
-    """Plain text for the LLM: what is shown, what decides the label, what must not be changed."""
+    """Plain text for the LLM: what the images show, what decides the label, what must not be changed."""
     classes: tuple[str, ...]
     ordinal: bool = False
     metric: str = "validation_accuracy"
@@ -44,17 +44,17 @@ class Card:
     licence: str = "unknown"
     citation: str = ""
     download: str = ""
-    """Exact commands or address that fetch it."""
+    """The exact commands, or the address, to get it."""
     warnings: tuple[str, ...] = ()
-    """Caveats to be printed with every number (no patient ids, …)."""
+    """Caveats to print with every number (no patient ids, …)."""
     superclasses: tuple[str, ...] = ()
     """What a detector finds in the images of each class ('bird' for 'jay'), in the order of the classes; '' where
-    they show no subject (empty frames). () where it is unknown."""
+    they show no subject (empty frames). () if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One labelled image. `file` names it towards its source and in every message."""
+    """One labelled image. `file` names it, to its source and in every message."""
 
     file: str
     label: int
@@ -83,22 +83,22 @@ class Dataset:
     records: tuple[Record, ...]
     source: Source
     notes: tuple[str, ...] = field(default=())
-    """What was found and done while opening it (empty rows skipped, splits carved), for the user to see."""
+    """What was found and done while opening it (empty rows skipped, splits carved), for the user."""
     missing: tuple[Split, ...] = ()
-    """Splits that are not given: `settle` carves them from train."""
+    """Splits that are not published: `assign_splits` carves them from train."""
     folds: tuple[frozenset[str], ...] = ()
-    """Published validation folds: files of each, all of train or validation. A file may be in several or none."""
+    """Published validation folds: the files of each, from train or validation. A file may be in several or none."""
     boxes: Mapping[str, "Corners"] = field(default_factory=dict)
-    """file → where its subject is, where the data set says so."""
+    """file → where its subject is, if the data set says so."""
     masks: Mapping[str, Path] = field(default_factory=dict)
-    """file → picture of its subject's mask, where the data set brings one."""
+    """file → picture of its subject's mask, if the data set has one."""
     published: "Dataset | None" = None
-    """This data set as it was before `settle` made splits."""
+    """This data set as it was before `assign_splits`."""
     shift_of: str | None = None
-    """Name of the data set whose classifiers are tested on this one, which has a test split only."""
+    """If this one has a test split only: the data set whose classifiers it tests."""
     known_leaks: bool = False
     """The published splits are known to share images: shared ones are dropped (as by `on_leak: drop`) and counted,
-    since the user did not make them and cannot mend them."""
+    since the user did not make them and cannot fix them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +113,18 @@ class Corners:
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the registry: all that is known of a data set before its images are there."""
+    """A row of the registry: what is known about a data set without its images."""
 
     open: "Callable[[DataConfig], Dataset]"
-    """Finds the images and labels; `missing` splits are not carved yet (`settle` does)."""
+    """Finds the images and labels; carves no splits (`assign_splits` does)."""
     card: Card
     counts: tuple[Mapping[str, int], ...] = ()
-    """Published numbers of images, 'all' or by split as the data set gives them (before anything is carved); one
-    mapping for each layout that is known. () where nothing is published."""
+    """Published numbers of images, 'all' or by split (before anything is carved); one mapping for each known layout. ()
+    if nothing is published."""
     shift_of: str | None = None
-    """As the data set's own."""
+    """As `Dataset.shift_of`."""
     variants: tuple[str, ...] = ()
     """What `data.variant` may be, besides unset."""
     fetch: str = ""
-    """Which library can fetch it: 'kaggle:OWNER/NAME', 'hf:REPO', 'torchvision:NAME', 'medmnist:FLAG'; '' where
-    only the commands of `card.download` do."""
+    """The library that can download it: 'kaggle:OWNER/NAME', 'hf:REPO', 'torchvision:NAME', 'medmnist:FLAG'; '' if
+    only the commands of `card.download` can."""

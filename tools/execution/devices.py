@@ -6,7 +6,7 @@ from tools.execution.config import ExecutionConfig
 from tools.machine import torch_devices, usable_cores
 
 MOST_THREADS = 4
-"""Of a trial on CPU where none are asked for: small networks hardly gain from more, further trials do."""
+"""Of a trial on CPU, unless set: small networks gain little from more threads; more trials at once use cores better."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class WorkerPlan:
 def plan_workers(config: ExecutionConfig) -> list[WorkerPlan]:
     """The workers for this machine.
 
-    One for each CUDA device, one for MPS; on CPU as many as leave up to 4 threads for each. More workers than
-    accelerators, where asked for, share them in turn.
+    One for each CUDA device, one for MPS; on CPU as many as leave up to 4 threads for each. If more workers than
+    accelerators are asked for, they share them in turn.
 
     Raises:
-        ConfigurationError: the device asked for is not there.
+        ConfigurationError: the device that is asked for is missing.
     """
     devices = torch_devices(config.device, "execution.device")
     accelerators = [device for device in devices if device != "cpu"]
@@ -35,11 +35,8 @@ def plan_workers(config: ExecutionConfig) -> list[WorkerPlan]:
 
 def plan_for(config: ExecutionConfig, accelerators: list[str], cores: int) -> list[WorkerPlan]:
     """As `plan_workers`, on a machine with these `accelerators` ('cuda:0', …; none: CPU) and CPU `cores`."""
-    if accelerators:
+    if accelerators or config.workers is not None:
         workers = config.workers or len(accelerators)
-        threads = config.threads or max(1, cores // workers)
-    elif config.workers is not None:
-        workers = config.workers
         threads = config.threads or max(1, cores // workers)
     else:
         threads = config.threads or max(1, min(MOST_THREADS, cores // 2))

@@ -1,4 +1,4 @@
-"""What the agent needs of whatever runs its trials."""
+"""What the agent needs from whatever runs its trials."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, Self
@@ -8,7 +8,7 @@ from tools.training.types import Predictions, TrialEvent, TrialResult
 
 
 class Executor(Protocol):
-    """Runs trials, several at a time. A context manager: leaving it kills what still runs."""
+    """Runs trials, several at a time. A context manager: leaving it kills those still running."""
 
     def __enter__(self) -> Self: ...
 
@@ -20,7 +20,7 @@ class Executor(Protocol):
         """Exactly one result for each of `specs`, as they end; a failure is a result.
 
         `on_event` is called in the caller's thread, while it waits for the next result. Closing the iterator
-        stops the trials that run and starts no more; stopped trials go on from their checkpoint another time.
+        stops the running trials and starts no more; training a stopped trial again resumes from its checkpoint.
         """
         ...
 
@@ -28,6 +28,6 @@ class Executor(Protocol):
         """Predictions of finished trials on `split` (as `evaluate_trial` has it), in the order of `specs`.
 
         Raises:
-            AugurError: one of them could not be evaluated; the text says which and why.
+            AugurError: one of them could not be evaluated; the text says which, and why.
         """
         ...

@@ -1,8 +1,8 @@
 """Trials on this machine: worker processes that can be killed, each with its own device, reused between trials.
 
-Pebble owns the processes: it starts them, kills the one that runs out of time, notices the one that died. Each
-worker has a pool of its own, so that it belongs to one device. This file decides which trial goes where and what
-each ending means.
+Pebble owns the processes: it starts them, kills the one that runs out of time, and notices the one that died. Each
+worker has a pool of its own, so that it keeps its device. This file decides which trial runs where and what each way
+of ending means.
 """
 
 import signal
@@ -13,7 +13,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context, resource_tracker
 from typing import Any, Self, TypeVar
 
@@ -21,7 +22,13 @@ from pebble import ProcessExpired, ProcessPool
 
 from tools.errors import AugurError, ConfigurationError
 from tools.execution.devices import WorkerPlan
-from tools.execution.worker import evaluate_in_worker, read_outcome, start_worker, train_in_worker, wake
+from tools.execution.worker import (
+    do_nothing,
+    evaluate_in_worker,
+    read_outcome,
+    start_worker,
+    train_in_worker,
+)
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochTail, seconds_spent
 from tools.training.failures import failed
@@ -29,12 +36,17 @@ from tools.training.trial_store import predictions_file, read_predictions
 from tools.training.types import FailureKind, Predictions, TrialEvent, TrialResult
 
 _Outcome = TypeVar("_Outcome")
+_OnEvent = Callable[[TrialEvent], None]
+_Task = Callable[[TrialSpec, str], Any]
+"""What a worker does with a trial on its device."""
 
-_LOOK_EVERY = 0.1
-"""Seconds between looks at the progress of running trials."""
+_POLL_SECONDS = 0.1
+"""Between two readings of the progress of running trials."""
+
+_AGAIN = "run again, it resumes from its checkpoint"
 
 _SIGNALS = {
-    "SIGKILL": "usually the system, when memory runs out: try fewer execution.workers or a smaller "
+    "SIGKILL": "usually by the system, when memory runs out: try fewer execution.workers or a smaller "
     "training.batch_size",
     "SIGSEGV": "a crash in native code: try execution.device=cpu, or another version of torch",
     "SIGBUS": "no space in shared memory: try training.loader_workers=0",
@@ -44,75 +56,58 @@ _SIGNALS = {
 class LocalExecutor:
     """Runs trials in one worker process for each plan; see `tools.execution.executor.Executor`.
 
-    Starts processes by spawning: a script that uses it needs the usual `if __name__ == "__main__":`.
+    Processes are spawned, so a script that uses it needs the usual `if __name__ == "__main__":`.
     Ctrl-C reaches this process only; leaving the context kills the workers, and workers whose parent was killed
     end by themselves.
     """
 
     def __init__(self, plans: list[WorkerPlan], timeout: float | None) -> None:
-        """`timeout` is in seconds for one sitting of one trial; no process starts before `warm_up`, or work."""
+        """`timeout`: seconds for one session of one trial. Processes start with `warm_up` or the first trial."""
         if not plans:
             raise ConfigurationError("an executor needs at least one worker (execution.workers)")
-        self._seats = [_Seat(plan) for plan in plans]
+        self._workers = [_TrialWorker(plan) for plan in plans]
         self._timeout = timeout
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        _dismiss(self._seats)
+        _kill(self._workers)
 
     def warm_up(self) -> None:
-        """Starts the workers: importing torch takes them seconds, in which the caller can do something else."""
-        for seat in self._seats:
-            seat.submit(wake, (), None)
+        """Start the workers: importing torch takes them seconds, in which the caller can do something else."""
+        for worker in self._workers:
+            worker.submit(do_nothing, (), None)
 
-    def train(
-        self, specs: Sequence[TrialSpec], on_event: Callable[[TrialEvent], None]
-    ) -> Iterator[TrialResult]:
+    def train(self, specs: Sequence[TrialSpec], on_event: _OnEvent) -> Iterator[TrialResult]:
         """Exactly one result for each of `specs`, as they end; see `Executor.train`."""
 
-        def follow(job: _Job) -> None:
-            for report in job.tail.new():
-                on_event(TrialEvent(job.spec.key, "epoch", job.seat.plan.device, epoch=report))
-
-        def conclude(job: _Job) -> TrialResult:
-            result = self._result(job)
+        def conclude(trial: _RunningTrial) -> TrialResult:
+            result = self._result(trial)
             if result.failure not in (None, "non_finite_loss"):
-                # its memory, or its device's state, may be spoilt: the next trial gets a fresh process
-                job.seat.dismiss()
-            follow(job)
-            on_event(TrialEvent(result.key, "ended", job.seat.plan.device, result=result))
+                # its memory, or the state of its device, may be damaged: the next trial gets a new process
+                trial.worker.kill()
+            trial.report_epochs(on_event)
+            on_event(TrialEvent(result.key, "ended", trial.worker.plan.device, result=result))
             return result
 
-        def start(seat: _Seat, spec: TrialSpec) -> _Job:
-            future = seat.submit(train_in_worker, (spec, seat.plan.device), self._timeout)
-            return _Job(spec, seat, future, EpochTail(spec.directory), seconds_spent(spec.directory))
-
-        def started(job: _Job) -> None:
-            on_event(TrialEvent(job.spec.key, "started", job.seat.plan.device))
-
-        yield from self._run(specs, start, started, follow, conclude)
+        yield from self._run(specs, train_in_worker, self._timeout, conclude, on_event)
 
     def evaluate(self, specs: Sequence[TrialSpec], split: str) -> list[Predictions]:
         """Predictions of finished trials on `split`, in the order of `specs`; see `Executor.evaluate`."""
 
-        def start(seat: _Seat, spec: TrialSpec) -> _Job:
-            future = seat.submit(evaluate_in_worker, (spec, split, seat.plan.device), None)
-            return _Job(spec, seat, future, EpochTail(spec.directory), 0.0)
-
-        def conclude(job: _Job) -> None:
-            error = job.future.exception()
-            reason = _death(error) if error is not None else job.future.result()
+        def conclude(trial: _RunningTrial) -> None:
+            error = trial.future.exception()
+            reason = _death(error) if error is not None else trial.future.result()
             if reason is not None:
-                job.seat.dismiss()
+                trial.worker.kill()
                 raise AugurError(
-                    f"the trial {job.spec.key[:12]} (seed {job.spec.seed}) could not be evaluated on {split}: "
+                    f"the trial {trial.spec.key[:12]} (seed {trial.spec.seed}) could not be evaluated on {split}: "
                     f"{reason}"
                 )
 
         missing = [spec for spec in specs if not predictions_file(spec.directory, split).is_file()]
-        for _ in self._run(missing, start, _nothing, _nothing, conclude):
+        for _ in self._run(missing, partial(evaluate_in_worker, split), None, conclude, lambda event: None):
             pass
         found = [read_predictions(spec.directory, split) for spec in specs]
         return [predictions for predictions in found if predictions is not None]
@@ -120,75 +115,85 @@ class LocalExecutor:
     def _run(
         self,
         specs: Sequence[TrialSpec],
-        start: "Callable[[_Seat, TrialSpec], _Job]",
-        started: "Callable[[_Job], None]",
-        follow: "Callable[[_Job], None]",
-        conclude: "Callable[[_Job], _Outcome]",
+        task: _Task,
+        timeout: float | None,
+        conclude: "Callable[[_RunningTrial], _Outcome]",
+        on_event: _OnEvent,
     ) -> "Iterator[_Outcome]":
-        """Keeps every seat busy, also while the caller looks at an outcome; yields outcomes as jobs end."""
-        waiting, idle = deque(specs), deque(self._seats)
-        running: list[_Job] = []
+        """Keep every worker busy, even while the caller handles an outcome; yield outcomes as trials end."""
+        waiting, idle = deque(specs), deque(self._workers)
+        running: list[_RunningTrial] = []
         outcomes: deque[_Outcome] = deque()
         try:
             while waiting or running:
                 while waiting and idle:
-                    job = start(idle.popleft(), waiting.popleft())
-                    running.append(job)
-                    started(job)
+                    trial = _start(idle.popleft(), waiting.popleft(), task, timeout)
+                    running.append(trial)
+                    on_event(TrialEvent(trial.spec.key, "started", trial.worker.plan.device))
                 while outcomes:
                     yield outcomes.popleft()
-                wait([job.future for job in running], timeout=_LOOK_EVERY, return_when=FIRST_COMPLETED)
-                for job in [job for job in running if job.future.done()]:
-                    running.remove(job)
-                    if isinstance(job.future.exception(), BrokenProcessPool) and not job.again:
-                        # the worker died while it was idle, before it took this trial
-                        job.seat.dismiss()
-                        running.append(replace(start(job.seat, job.spec), again=True))
+                wait([trial.future for trial in running], timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+                for trial in [trial for trial in running if trial.future.done()]:
+                    running.remove(trial)
+                    if isinstance(trial.future.exception(), BrokenProcessPool) and not trial.restarted:
+                        # the worker died while it was idle, before it got this trial
+                        trial.worker.kill()
+                        running.append(_start(trial.worker, trial.spec, task, timeout, restarted=True))
                         continue
-                    outcomes.append(conclude(job))
-                    idle.append(job.seat)
-                for job in running:
-                    follow(job)
+                    outcomes.append(conclude(trial))
+                    idle.append(trial.worker)
+                for trial in running:
+                    trial.report_epochs(on_event)
             yield from outcomes
         finally:
-            _dismiss([job.seat for job in running])
+            _kill([trial.worker for trial in running])
 
-    def _result(self, job: "_Job") -> TrialResult:
-        error = job.future.exception()
+    def _result(self, trial: "_RunningTrial") -> TrialResult:
+        error = trial.future.exception()
         if error is None:
-            return read_outcome(job.spec.directory)
+            return read_outcome(trial.spec.directory)
         failure: FailureKind = "worker_died"
         reason = _death(error)
         if isinstance(error, FutureTimeout):
             failure = "timeout"
             reason = (
                 f"not finished after {self._timeout:g} s: raise execution.trial_timeout, or lower training.epochs; "
-                "run again, it goes on from its checkpoint"
+                + _AGAIN
             )
-        plan = job.seat.plan
+        plan = trial.worker.plan
         machine = {"device": plan.device, "threads": str(plan.threads)}
-        return failed(job.spec, failure, reason, machine, job.seconds_before + time.monotonic() - job.started)
-
-
-def _nothing(job: "_Job") -> None:
-    """Nobody asked to hear of it."""
+        seconds = trial.seconds_before + time.monotonic() - trial.started
+        return failed(trial.spec, failure, reason, machine, seconds)
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
+class _RunningTrial:
     spec: TrialSpec
-    seat: "_Seat"
+    worker: "_TrialWorker"
     future: "Future[Any]"
     tail: EpochTail
     seconds_before: float
-    """Spent on the trial in earlier sittings."""
+    """Spent on the trial in earlier sessions."""
+    restarted: bool
+    """Whether the worker that should have run it was found dead."""
     started: float = field(default_factory=time.monotonic)
-    again: bool = False
-    """Whether another worker was meant to run it, and was dead before."""
+
+    def report_epochs(self, on_event: _OnEvent) -> None:
+        """Pass on the epochs that ended since the last call."""
+        for report in self.tail.new():
+            on_event(TrialEvent(self.spec.key, "epoch", self.worker.plan.device, epoch=report))
 
 
-class _Seat:
-    """The place of one worker, whichever process sits there."""
+def _start(
+    worker: "_TrialWorker", spec: TrialSpec, task: _Task, timeout: float | None, restarted: bool = False
+) -> _RunningTrial:
+    future = worker.submit(task, (spec, worker.plan.device), timeout)
+    tail = EpochTail(spec.directory)
+    return _RunningTrial(spec, worker, future, tail, seconds_spent(spec.directory), restarted)
+
+
+class _TrialWorker:
+    """A worker process, which is started when it is needed, and again after it was killed."""
 
     def __init__(self, plan: WorkerPlan) -> None:
         self.plan = plan
@@ -197,9 +202,9 @@ class _Seat:
     def submit(
         self, function: Callable[..., Any], arguments: tuple[Any, ...], timeout: float | None
     ) -> "Future[Any]":
-        with _interrupts_held_back():
-            if self._pool is not None and not self._pool.active:  # the idle worker died
-                self.dismiss()
+        with _interrupts_blocked():
+            if self._pool is not None and not self._pool.active:  # it died while it was idle
+                self.kill()
             if self._pool is None:
                 self._pool = ProcessPool(
                     max_workers=1,
@@ -209,39 +214,38 @@ class _Seat:
                 )
             return self._pool.schedule(function, args=arguments, timeout=timeout)
 
-    def dismiss(self) -> None:
-        """Kills the worker, whatever it does; the next submission starts another."""
+    def kill(self) -> None:
+        """Kill the process, whatever it is doing; the next submission starts another."""
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.stop()
             pool.join()
 
 
-def _dismiss(seats: list[_Seat]) -> None:
-    if seats:
-        with ThreadPoolExecutor(len(seats)) as together:
-            list(together.map(_Seat.dismiss, seats))
+def _kill(workers: list[_TrialWorker]) -> None:
+    if workers:
+        with ThreadPoolExecutor(len(workers)) as threads:
+            list(threads.map(_TrialWorker.kill, workers))
 
 
 def _death(error: BaseException) -> str:
     """Why a worker gave no answer, and what to try."""
     if not isinstance(error, ProcessExpired):
-        return f"its worker process could not go on ({type(error).__name__}: {error})"
+        return f"its worker process failed ({type(error).__name__}: {error})"
     code = error.exitcode
     if code >= 0:
-        return f"its worker process ended with exit code {code}; run again, it goes on from its checkpoint"
+        return f"its worker process ended with exit code {code}; {_AGAIN}"
     name = signal.Signals(-code).name
-    hint = _SIGNALS.get(name, "run again, it goes on from its checkpoint")
-    return f"its worker process was killed by {name} ({hint})"
+    return f"its worker process was killed by {name} ({_SIGNALS.get(name, _AGAIN)})"
 
 
 @contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Ctrl-C waits. Processes and threads started in here inherit that, and never see it.
+def _interrupts_blocked() -> Iterator[None]:
+    """Delay Ctrl-C. Processes and threads that are started meanwhile inherit the block, and never receive it.
 
-    Pebble ignores SIGINT in its workers, but only once they are up, and importing torch takes seconds.
+    Pebble ignores SIGINT in its workers, but only once they run, and importing torch takes seconds.
     """
-    resource_tracker.ensure_running()  # which lets SIGINT through again, when it starts
+    resource_tracker.ensure_running()  # which unblocks SIGINT when it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,7 +1,7 @@
 """What runs inside a worker process. Its results are files in the trials' folders; the pipe carries only names.
 
-A message through the pipe may be cut in half by a kill, and would block the parent for ever; a file replaced whole
-cannot.
+A kill can cut a message through the pipe in half, and the parent would then wait for ever; a file that is replaced
+whole has no such state.
 """
 
 import json
@@ -13,25 +13,25 @@ from tools.training.config import TrialSpec
 from tools.training.types import TrialResult
 
 OUTCOME = "outcome.json"
-"""How the last sitting of a trial ended; unlike result.json it is there for every kind of failure."""
+"""How the last session of a trial ended; unlike result.json it is written for every kind of failure."""
 
 
 def start_worker(threads: int) -> None:
-    """Once in each worker: watch the parent, load what is slow to load, and take no more threads than planned."""
+    """Run once in each worker: watch the parent, import what is slow to import, limit torch to `threads`."""
     exit_with_parent()
     import torch
 
-    import tools.training.loop  # noqa: F401 -- loaded here, so that no trial's time-out pays for it
+    import tools.training.loop  # noqa: F401 -- imported here, so that it counts towards no trial's time-out
 
     torch.set_num_threads(threads)
 
 
-def wake() -> None:
-    """Nothing to do; asking for it starts the worker."""
+def do_nothing() -> None:
+    """Submitted to start a worker."""
 
 
 def train_in_worker(spec: TrialSpec, device: str) -> None:
-    """Trains one trial; its outcome lies in its folder."""
+    """Train one trial; its outcome is written to its folder."""
     from tools.training.loop import train_trial
 
     outcome = spec.directory / OUTCOME
@@ -40,10 +40,10 @@ def train_in_worker(spec: TrialSpec, device: str) -> None:
     write_json(outcome, result.as_json())
 
 
-def evaluate_in_worker(spec: TrialSpec, split: str, device: str) -> str | None:
-    """Evaluates one trial; its predictions lie in its folder. Returns the reason where it failed."""
+def evaluate_in_worker(split: str, spec: TrialSpec, device: str) -> str | None:
+    """Evaluate one trial; its predictions are written to its folder. Returns the reason if it failed."""
+    from tools.training.evaluation import evaluate_trial
     from tools.training.failures import failure_of
-    from tools.training.loop import evaluate_trial
 
     try:
         evaluate_trial(spec, split, device)
@@ -53,5 +53,5 @@ def evaluate_in_worker(spec: TrialSpec, split: str, device: str) -> str | None:
 
 
 def read_outcome(directory: Path) -> TrialResult:
-    """How the sitting ended that a worker has just reported as over."""
+    """How the session ended that a worker has just finished."""
     return TrialResult.from_json(json.loads((directory / OUTCOME).read_text("utf-8")))

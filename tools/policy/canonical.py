@@ -1,7 +1,7 @@
-"""The one written form of a policy, by which trials are named and repeats are found, and its line of text.
+"""The canonical form of a policy, which names trials and finds repeats, and the policy as one line of text.
 
-Numbers are rounded to `SIGNIFICANT_DIGITS`: two policies that differ only beyond them are the same policy,
-and what is trained is built from the rounded form.
+Numbers are rounded to `SIGNIFICANT_DIGITS`: two policies that differ only beyond them are the same policy, and
+trials use the rounded numbers.
 """
 
 import ast
@@ -19,7 +19,7 @@ NO_AUGMENTATION = "no augmentation"
 def canonical_policy(policy: Policy) -> Policy:
     """The policy with parameters sorted by name, numbers rounded, and operations on the batch last.
 
-    The order of the other operations is kept: to rotate and then erase is not to erase and then rotate.
+    The other operations keep their order: rotating and then erasing differs from erasing and then rotating.
 
     Raises:
         ConfigurationError: a number is not finite.
@@ -29,7 +29,7 @@ def canonical_policy(policy: Policy) -> Policy:
 
 
 def canonical_json(policy: Policy) -> str:
-    """The canonical form as JSON without blanks, the same on every platform; also valid JSON of a `Policy`.
+    """The canonical form as JSON without spaces, the same on every platform; also valid JSON of a `Policy`.
 
     Raises:
         ConfigurationError: a number is not finite.
@@ -51,7 +51,7 @@ def from_canonical(text: str) -> Policy:
 
 
 def one_line(policy: Policy) -> str:
-    """The canonical form as people write it: `rotate(p=0.5, degrees=15) > brightness(p=0.3, strength=0.2)`.
+    """The canonical form for people to read and write: `rotate(p=0.5, degrees=15) > brightness(p=0.3, strength=0.2)`.
 
     Raises:
         ConfigurationError: a number is not finite.
@@ -61,10 +61,10 @@ def one_line(policy: Policy) -> str:
 
 
 def parse_one_line(text: str) -> Policy:
-    """Inverse of `one_line`. The line is a Python expression of calls and `>`, and is read as one, never run.
+    """Inverse of `one_line`. The line is a Python expression of calls and `>`; it is parsed, never run.
 
     Raises:
-        ConfigurationError: `text` is not such a line. What the operations mean is checked by `check_policy`.
+        ConfigurationError: `text` is not such a line. Names and ranges are checked by `check_policy`.
     """
     if text.strip() in ("", NO_AUGMENTATION):
         return Policy(operations=[])
@@ -76,7 +76,7 @@ def parse_one_line(text: str) -> Policy:
         return Policy(operations=[_parse_call(call) for call in calls])
     except (SyntaxError, ValueError) as error:
         raise ConfigurationError(
-            f"{text!r} is no policy ({error}): write it as rotate(p=0.5, degrees=15) > horizontal_flip(p=0.5)"
+            f"{text!r} is not a policy ({error}): write it as rotate(p=0.5, degrees=15) > horizontal_flip(p=0.5)"
         ) from error
 
 
@@ -99,7 +99,9 @@ def _canonical_operation(operation: Operation) -> Operation:
 
 def _round(value: float, operation: str, parameter: str) -> float:
     if not math.isfinite(value):
-        raise ConfigurationError(f"{operation}: {parameter} is {value}: a policy holds finite numbers only")
+        raise ConfigurationError(
+            f"{operation}: {parameter} is {value}, but the numbers of a policy must be finite"
+        )
     return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0  # adding zero turns -0.0 into 0.0
 
 

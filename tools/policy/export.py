@@ -1,17 +1,16 @@
 """A policy as Python that runs with torchvision alone (and OpenCV, where an operation needs it).
 
-The transforms are printed from the same table that `build.py` calls, and the source of those that torchvision
-lacks is copied in, so that the same seed gives the same pixels in Augur and outside.
+The transforms are printed from the same table that `built_policy.py` calls, and the source of those that torchvision
+lacks is copied in, so that the same seed gives the same pixels inside Augur and outside.
 """
 
 import inspect
 import re
-from typing import Any
 
 from tools.policy import transforms
 from tools.policy.canonical import one_line
 from tools.policy.policy import Policy
-from tools.policy.steps import PlacedStep, Step, steps_of
+from tools.policy.steps import Step, steps_of
 
 _IMPORTS = {
     "math": "import math",
@@ -45,47 +44,37 @@ def as_python(policy: Policy, image_size: int = 224, classes: int = 2) -> str:
         ConfigurationError: the policy is not valid.
     """
     steps = steps_of(policy, image_size, classes)
-    body = [_augment([placed for placed in steps if placed.stage != "batch"])]
-    body += [f"mix = {_expression(placed)}" for placed in steps if placed.stage == "batch"]
-    sources = _sources([placed.step for placed in steps])
+    body = [_augment([step for step in steps if step.stage != "batch"])]
+    body += [f"mix = {_expression(step)}" for step in steps if step.stage == "batch"]
+    sources = _sources(steps)
     code = "\n\n\n".join([*sources, "\n\n".join(body)])
     imports = [line for name, line in _IMPORTS.items() if re.search(rf"\b{re.escape(name)}", code)]
     title = f"# {one_line(policy)}\n# augment: PIL image, RGB, {image_size} x {image_size} -> uint8 tensor (3, H, W)"
     return "\n".join([title, *imports]) + ("\n\n\n" if sources else "\n\n") + code + "\n"
 
 
-def _augment(steps: list[PlacedStep]) -> str:
+def _augment(steps: list[Step]) -> str:
     lines = []
     on_image = True
-    for placed in steps:
-        if on_image != (placed.stage == "image"):
+    for step in steps:
+        if on_image != (step.stage == "image"):
             lines.append("v2.PILToTensor()" if on_image else "v2.ToPILImage()")
             on_image = not on_image
-        lines.append(_expression(placed))
+        lines.append(_expression(step))
     if on_image:
         lines.append("v2.PILToTensor()")
     return "augment = v2.Compose(\n    [\n" + "".join(f"        {line},\n" for line in lines) + "    ]\n)"
 
 
-def _expression(placed: PlacedStep) -> str:
-    step = placed.step
-    extra = {"p": placed.probability} if step.draws_itself else {}
-    call = f"{_name(step.transform)}({_arguments({**step.arguments, **extra})})"
-    if step.draws_itself or placed.probability == 1:
-        return call
-    return f"v2.RandomApply([{call}], p={placed.probability!r})"
-
-
-def _name(transform: type) -> str:
-    return transform.__name__ if transform.__name__ in _OWN else f"v2.{transform.__name__}"
-
-
-def _arguments(arguments: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+def _expression(step: Step) -> str:
+    name = step.transform.__name__
+    arguments = ", ".join(f"{argument}={value!r}" for argument, value in step.arguments.items())
+    call = f"{name if name in _OWN else f'v2.{name}'}({arguments})"
+    return call if step.probability == 1 else f"v2.RandomApply([{call}], p={step.probability!r})"
 
 
 def _sources(steps: list[Step]) -> list[str]:
-    """Source of the own transforms that are used, after that of the functions they call."""
+    """Source of those transforms that torchvision lacks, after that of the functions they call."""
     wanted = [step.transform.__name__ for step in steps if step.transform.__name__ in _OWN]
     for name in wanted:  # grows while it is read
         source = inspect.getsource(_OWN[name])

@@ -1,4 +1,4 @@
-"""The shape of a policy, as an LLM writes it and as it is stored; its meaning is checked by `validate.py`."""
+"""The shape of a policy, as an LLM writes it and as it is stored; `validate.py` checks its names and ranges."""
 
 from pydantic import BaseModel, ConfigDict, Field
 

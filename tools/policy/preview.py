@@ -1,48 +1,38 @@
-"""What a policy does to images, to look at (a contact sheet) or to read (statistics, for models that cannot see)."""
+"""What a policy does to images: a contact sheet, and statistics in words for models that cannot see."""
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
 
 from tools.errors import ConfigurationError
-from tools.policy.build import build
+from tools.policy.built_policy import build
 from tools.policy.canonical import one_line
 from tools.policy.policy import Policy
 from tools.policy.transforms import as_array
+from tools.sheet import SheetRow, draw_sheet
 
 _TILE = 128
 """Least side of a tile in pixels; smaller images are enlarged by a whole factor, so that their pixels show."""
 _LARGEST_TILE = 224
-_GAP = 6
-_MARGIN = 16
-_HEADER = 62
-"""Width of the column that names the rows."""
-_TITLE_SIZE, _TITLE_LINE = 16, 22
-_LABEL_SIZE, _LABEL_LINE = 13, 18
-_INK, _FAINT, _PAPER, _BORDER = (24, 24, 27), (113, 113, 122), (255, 255, 255), (228, 228, 231)
-
-_Row = tuple[str, np.ndarray, list[list[str]]]
-"""Name, images uint8 (N, S, S, 3), and the lines beneath each image."""
+_LABEL_WIDTH = 62
 
 
 def contact_sheet(
     images: np.ndarray, labels: Sequence[str], policy: Policy, path: Path, seed: int, rows: int = 4
 ) -> None:
-    """Writes a PNG: the images, beneath them `rows` augmented versions of each, named and titled.
+    """Write a PNG: the images in a row, and beneath them `rows` augmented versions of each.
 
-    Under an operation on the batch, the columns are the batch, and each tile says what its soft label holds.
+    An operation on the batch mixes the columns, and each tile then says what its soft label is.
 
     Args:
         images: uint8 (N, S, S, 3), RGB, one column each; 6 to 10 read best.
         labels: N class names.
         policy: a valid policy.
         path: where the PNG is written; its folder must exist.
-        seed: of the augmentation. The global generator is left as it was.
+        seed: of the augmentation. The global generator is left unchanged.
         rows: augmented rows.
 
     Raises:
@@ -55,13 +45,14 @@ def contact_sheet(
     classes = list(dict.fromkeys(labels))
     numbers = torch.tensor([classes.index(label) for label in labels])
     views = _versions(images, numbers, len(classes), policy, seed, rows)
-    original: _Row = ("original", images, [[label] for label in labels])
-    augmented: list[_Row] = [
-        (f"view {number}", pixels, [_caption(classes, share) for share in shares])
+    rows_of_tiles = [SheetRow(list(images), "original", captions=[[label] for label in labels])]
+    rows_of_tiles += [
+        SheetRow(list(pixels), f"view {number}", captions=[_caption(classes, share) for share in shares])
         for number, (pixels, shares) in enumerate(views, start=1)
     ]
-    sheet = _Sheet(one_line(policy), images.shape[1], [original, *augmented])
-    sheet.image.save(path, format="PNG")
+    side = images.shape[1]
+    tile = side * max(1, -(-_TILE // side)) if side <= _LARGEST_TILE else _LARGEST_TILE
+    draw_sheet(one_line(policy), rows_of_tiles, tile, label_width=_LABEL_WIDTH).save(path, format="PNG")
 
 
 def preview_statistics(images: np.ndarray, policy: Policy, seed: int) -> str:
@@ -69,8 +60,8 @@ def preview_statistics(images: np.ndarray, policy: Policy, seed: int) -> str:
 
     Args:
         images: uint8 (N, S, S, 3), RGB.
-        policy: a valid policy. An operation on the batch is left out, since it changes no pixel by itself.
-        seed: of the augmentation. The global generator is left as it was.
+        policy: a valid policy. An operation on the batch is skipped: it only mixes images.
+        seed: of the augmentation. The global generator is left unchanged.
 
     Raises:
         ConfigurationError: the policy is not valid.
@@ -121,52 +112,6 @@ def _caption(classes: Sequence[str], shares: np.ndarray) -> list[str]:
     return [f"{name} {share:.0%}" for share, name in sorted(held, reverse=True)] if len(held) > 1 else []
 
 
-class _Sheet:
-    """The drawn page: title, a column that names the rows, and a grid of tiles with lines beneath them."""
-
-    def __init__(self, title: str, side: int, rows: list[_Row]) -> None:
-        self.tile = side * max(1, -(-_TILE // side)) if side <= _LARGEST_TILE else _LARGEST_TILE
-        self.title_font = ImageFont.load_default(size=_TITLE_SIZE)
-        self.label_font = ImageFont.load_default(size=_LABEL_SIZE)
-        width = 2 * _MARGIN + _HEADER + len(rows[0][1]) * (self.tile + _GAP) - _GAP
-        lines = self._wrap(title, width - 2 * _MARGIN)
-        tops = [_MARGIN + len(lines) * _TITLE_LINE + _GAP]
-        for _, _, captions in rows:
-            tops.append(tops[-1] + self.tile + max(map(len, captions)) * _LABEL_LINE + _GAP)
-        self.image = Image.new("RGB", (width, tops[-1] + _MARGIN - _GAP), _PAPER)
-        self.draw = ImageDraw.Draw(self.image)
-        for number, line in enumerate(lines):
-            self.draw.text((_MARGIN, _MARGIN + number * _TITLE_LINE), line, _INK, self.title_font)
-        for top, row in zip(tops, rows, strict=False):
-            self._row(top, *row)
-
-    def _row(self, y: int, name: str, images: np.ndarray, captions: list[list[str]]) -> None:
-        self.draw.text((_MARGIN, y + self.tile // 2), name, _FAINT, self.label_font, anchor="lm")
-        for column, (image, lines) in enumerate(zip(images, captions, strict=True)):
-            x = _MARGIN + _HEADER + column * (self.tile + _GAP)
-            self.image.paste(self._scaled(image), (x, y))
-            self.draw.rectangle((x - 1, y - 1, x + self.tile, y + self.tile), outline=_BORDER)
-            for number, line in enumerate(lines):
-                place = (x + self.tile // 2, y + self.tile + 4 + number * _LABEL_LINE)
-                self.draw.text(place, self._shortened(line), _INK, self.label_font, anchor="mt")
-
-    def _scaled(self, image: np.ndarray) -> Image.Image:
-        enlarge = self.tile >= image.shape[0]
-        resample = Image.Resampling.NEAREST if enlarge else Image.Resampling.LANCZOS
-        return Image.fromarray(image).resize((self.tile, self.tile), resample)
-
-    def _shortened(self, text: str) -> str:
-        if self.label_font.getlength(text) <= self.tile:
-            return text
-        while text and self.label_font.getlength(text + "…") > self.tile:
-            text = text[:-1]
-        return text + "…"
-
-    def _wrap(self, title: str, width: int) -> list[str]:
-        letters = int(width / (self.title_font.getlength(title) / len(title)))
-        return textwrap.wrap(title, max(20, letters - 2), break_long_words=False)
-
-
 def _triple(values: np.ndarray) -> str:
     return "/".join(f"{value:.0f}" for value in values)
 
@@ -176,7 +121,7 @@ def _spread(images: np.ndarray) -> float:
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Pearson's r over all pixels; 1 for two flat images, which have none, that are equal, else 0."""
+    """Pearson's r over all pixels; where an image is flat and r undefined, 1 if both are equal, else 0."""
     if one.std() == 0 or other.std() == 0:
         return float(np.array_equal(one, other))
     return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])

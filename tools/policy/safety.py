@@ -1,7 +1,7 @@
-"""Which operations change what decides the label, by kind of image. Advice as a table: one row, one reason.
+"""Which operations may destroy what decides the label, by kind of image: a table of rules, each with its reason.
 
-`reject` is for what makes images that cannot exist or that carry another label; `warn` for what may. A whole
-policy is only ever warned of, since it does the same to a small share of the images.
+`reject` is for operations that make images that cannot exist or that belong to another class; `warn` for those that
+may. A whole policy only gets warnings, since it does the same to a small share of the images.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Severity = Literal["reject", "warn"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class SafetyFinding:
     """What is dangerous about one operation of a policy, and why."""
 
     severity: Severity
@@ -25,7 +25,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Rule:
-    """Applies to operations of that name or trait, beyond a limit where one is given."""
+    """Applies to operations of a name or trait, and only beyond a limit where there is one."""
 
     modalities: frozenset[str]
     target: str
@@ -33,12 +33,12 @@ class Rule:
     severity: Severity
     reason: str
     parameter: str | None = None
-    """The number that the limits are for; operations without it are not meant."""
+    """Which the limits are for; operations without it are not affected."""
     above: float = float("inf")
     below: float = float("-inf")
 
     def matches(self, modality: Modality, operation: Operation) -> bool:
-        """Whether this rule speaks of that operation on such images."""
+        """Whether the rule applies to this operation on images of this kind."""
         if modality not in self.modalities:
             return False
         if self.target != operation.name and self.target not in CATALOGUE[operation.name].traits:
@@ -55,10 +55,9 @@ def _rule(
     severity: Severity,
     reason: str,
     parameter: str | None = None,
-    above: float = float("inf"),
-    below: float = float("-inf"),
+    **limits: float,
 ) -> Rule:
-    return Rule(frozenset(modalities.split()), target, severity, reason, parameter, above, below)
+    return Rule(frozenset(modalities.split()), target, severity, reason, parameter, **limits)
 
 
 _ALL = " ".join(get_args(Modality))
@@ -206,17 +205,17 @@ RULES: tuple[Rule, ...] = (
 # fmt: on
 
 
-def lint(policy: Policy, card: Card) -> list[Finding]:
-    """What is dangerous to the labels, in the order of the policy; a rejected operation has no warnings besides.
+def lint(policy: Policy, card: Card) -> list[SafetyFinding]:
+    """What endangers the labels, in the order of the policy; a rejected operation gets no warnings as well.
 
     Args:
         policy: a valid policy (see `check_policy`).
-        card: of the data set; its `modality` chooses the rules.
+        card: of the data set; its `modality` selects the rules.
 
     Raises:
         KeyError: an operation is not in the catalogue.
     """
-    findings: list[Finding] = []
+    findings: list[SafetyFinding] = []
     for operation in policy.operations:
         found = _findings(operation, card.modality)
         rejected = [finding for finding in found if finding.severity == "reject"]
@@ -224,10 +223,10 @@ def lint(policy: Policy, card: Card) -> list[Finding]:
     return list(dict.fromkeys(findings))
 
 
-def _findings(operation: Operation, modality: Modality) -> list[Finding]:
+def _findings(operation: Operation, modality: Modality) -> list[SafetyFinding]:
     whole = CATALOGUE[operation.name].whole_policy
     return [
-        Finding(
+        SafetyFinding(
             severity="warn" if whole else rule.severity,
             operation=operation.name,
             reason=_reason(rule, modality, whole and rule.target != operation.name),

@@ -1,5 +1,6 @@
-"""What each operation is made of: a transform and its arguments, to be called or printed."""
+"""What each operation is made of: a torchvision transform and its arguments, to be called or printed."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,8 @@ from torchvision.transforms import v2
 from tools.errors import ConfigurationError
 from tools.policy import transforms
 from tools.policy.canonical import canonical_policy
-from tools.policy.catalogue import CATALOGUE
+from tools.policy.catalogue import CATALOGUE, Stage
 from tools.policy.policy import Operation, Policy
-from tools.policy.specification import Stage
 from tools.policy.validate import check_policy
 
 
@@ -21,23 +21,12 @@ class Step:
 
     transform: type
     arguments: dict[str, Any]
-    draws_itself: bool = False
-    """Whether the transform takes the probability as its own argument `p`; else `v2.RandomApply` decides."""
-
-
-@dataclass(frozen=True)
-class PlacedStep:
-    """A step of a policy, with the probability and the stage it runs on."""
-
-    step: Step
     probability: float
+    """With which `v2.RandomApply` applies the transform; 1 where the transform takes its own probability."""
     stage: Stage
 
 
-Numbers = dict[str, float]
-
-
-def steps_of(policy: Policy, image_size: int, classes: int) -> list[PlacedStep]:
+def steps_of(policy: Policy, image_size: int, classes: int) -> list[Step]:
     """The steps of the policy's canonical form, in order; at most the last is on the batch.
 
     Raises:
@@ -46,112 +35,112 @@ def steps_of(policy: Policy, image_size: int, classes: int) -> list[PlacedStep]:
     problems = check_policy(policy, 0, len(policy.operations))
     if problems:
         raise ConfigurationError("the policy cannot be built: " + "; ".join(problems))
-    return [_place(operation, image_size, classes) for operation in canonical_policy(policy).operations]
+    return [_step(operation, image_size, classes) for operation in canonical_policy(policy).operations]
 
 
-def _place(operation: Operation, image_size: int, classes: int) -> PlacedStep:
-    numbers = {parameter.name: parameter.value for parameter in operation.parameters}
-    for spec in CATALOGUE[operation.name].parameters:
-        if spec.integer:
-            numbers[spec.name] = int(numbers[spec.name])
-    step = STEPS[operation.name](numbers, image_size, classes)
-    return PlacedStep(step, operation.probability, CATALOGUE[operation.name].stage)
+def _step(operation: Operation, image_size: int, classes: int) -> Step:
+    spec = CATALOGUE[operation.name]
+    numbers: Numbers = {parameter.name: parameter.value for parameter in operation.parameters}
+    for parameter in spec.parameters:
+        if parameter.integer:
+            numbers[parameter.name] = int(numbers[parameter.name])
+    transform, arguments_of = STEPS[operation.name]
+    arguments = arguments_of(numbers, image_size, classes)
+    if "p" in inspect.signature(transform).parameters:
+        return Step(transform, {**arguments, "p": operation.probability}, 1, spec.stage)
+    return Step(transform, arguments, operation.probability, spec.stage)
 
 
-def _plain(transform: type) -> Callable[[Numbers, int, int], Step]:
-    """A transform whose arguments are the operation's parameters, by the same names."""
-    return lambda numbers, _size, _classes: Step(transform, dict(numbers))
+Numbers = dict[str, float]
+_Arguments = Callable[[Numbers, int, int], dict[str, Any]]
 
 
-def _drawing(transform: type) -> Callable[[Numbers, int, int], Step]:
-    """The same for a transform that takes its own probability."""
-    return lambda numbers, _size, _classes: Step(transform, dict(numbers), draws_itself=True)
+def _same(numbers: Numbers, _size: int, _classes: int) -> dict[str, Any]:
+    """For a transform whose arguments are the operation's parameters, by the same names."""
+    return dict(numbers)
 
 
-def _jitter(argument: str) -> Callable[[Numbers, int, int], Step]:
-    return lambda numbers, _size, _classes: Step(v2.ColorJitter, {argument: numbers["strength"]})
+def _jitter(argument: str) -> _Arguments:
+    return lambda numbers, _size, _classes: {argument: numbers["strength"]}
 
 
-def _affine(numbers: Numbers, _size: int, _classes: int) -> Step:
+def _affine(numbers: Numbers, _size: int, _classes: int) -> dict[str, Any]:
     shear, scale = numbers["shear"], numbers["scale"]
-    return Step(
-        transforms.Affine,
-        {
-            "degrees": numbers["degrees"],
-            "translate": (numbers["translate"], numbers["translate"]),
-            "scale": (1 - scale, 1 + scale),
-            "shear": (-shear, shear, -shear, shear),
-        },
-    )
+    return {
+        "degrees": numbers["degrees"],
+        "translate": (numbers["translate"], numbers["translate"]),
+        "scale": (1 - scale, 1 + scale),
+        "shear": (-shear, shear, -shear, shear),
+    }
 
 
-def _shear(numbers: Numbers, _size: int, _classes: int) -> Step:
+def _shear(numbers: Numbers, _size: int, _classes: int) -> dict[str, Any]:
     shear = numbers["degrees"]
-    arguments = {"degrees": 0, "shear": (-shear, shear, -shear, shear)}
-    return Step(transforms.Affine, arguments)
+    return {"degrees": 0, "shear": (-shear, shear, -shear, shear)}
 
 
-def _translate(numbers: Numbers, _size: int, _classes: int) -> Step:
-    return Step(transforms.Affine, {"degrees": 0, "translate": (numbers["fraction"], numbers["fraction"])})
+def _translate(numbers: Numbers, _size: int, _classes: int) -> dict[str, Any]:
+    return {"degrees": 0, "translate": (numbers["fraction"], numbers["fraction"])}
 
 
-def _perspective(numbers: Numbers, _size: int, _classes: int) -> Step:
-    return Step(transforms.Perspective, {"distortion_scale": numbers["distortion"]}, draws_itself=True)
+def _perspective(numbers: Numbers, _size: int, _classes: int) -> dict[str, Any]:
+    return {"distortion_scale": numbers["distortion"]}
 
 
-def _resized_crop(numbers: Numbers, size: int, _classes: int) -> Step:
+def _resized_crop(numbers: Numbers, size: int, _classes: int) -> dict[str, Any]:
     ratio = (1 / numbers["aspect"], numbers["aspect"])
-    return Step(v2.RandomResizedCrop, {"size": size, "scale": (numbers["scale_min"], 1.0), "ratio": ratio})
+    return {"size": size, "scale": (numbers["scale_min"], 1.0), "ratio": ratio}
 
 
-def _jpeg(numbers: Numbers, _size: int, _classes: int) -> Step:
-    return Step(v2.JPEG, {"quality": (numbers["quality"], 100)})
+def _jpeg(numbers: Numbers, _size: int, _classes: int) -> dict[str, Any]:
+    return {"quality": (numbers["quality"], 100)}
 
 
-def _erasing(numbers: Numbers, _size: int, _classes: int) -> Step:
-    return Step(transforms.Erasing, {"scale": (0.02, numbers["area"])}, draws_itself=True)
+def _erasing(numbers: Numbers, _size: int, _classes: int) -> dict[str, Any]:
+    return {"scale": (0.02, numbers["area"])}
 
 
-def _mixing(transform: type) -> Callable[[Numbers, int, int], Step]:
-    return lambda numbers, _size, classes: Step(
-        transform, {"alpha": numbers["alpha"], "num_classes": classes}
-    )
+def _mixing(numbers: Numbers, _size: int, classes: int) -> dict[str, Any]:
+    return {"alpha": numbers["alpha"], "num_classes": classes}
 
 
-STEPS: dict[str, Callable[[Numbers, int, int], Step]] = {
-    "horizontal_flip": _drawing(v2.RandomHorizontalFlip),
-    "vertical_flip": _drawing(v2.RandomVerticalFlip),
-    "rotate": _plain(transforms.Affine),
-    "affine": _affine,
-    "shear": _shear,
-    "translate": _translate,
-    "perspective": _perspective,
-    "elastic": _plain(transforms.Elastic),
-    "resized_crop": _resized_crop,
-    "brightness": _jitter("brightness"),
-    "contrast": _jitter("contrast"),
-    "saturation": _jitter("saturation"),
-    "hue": _plain(transforms.Hue),
-    "gamma": _plain(transforms.Gamma),
-    "autocontrast": _drawing(v2.RandomAutocontrast),
-    "equalize": _drawing(v2.RandomEqualize),
-    "clahe": _plain(transforms.Clahe),
-    "sharpness": _plain(transforms.Sharpness),
-    "grayscale": _drawing(v2.RandomGrayscale),
-    "posterize": _drawing(v2.RandomPosterize),
-    "solarize": _drawing(v2.RandomSolarize),
-    "invert": _drawing(v2.RandomInvert),
-    "channel_shuffle": _plain(v2.RandomChannelPermutation),
-    "gaussian_blur": _plain(transforms.GaussianBlur),
-    "gaussian_noise": _plain(transforms.GaussianNoise),
-    "jpeg": _jpeg,
-    "erasing": _erasing,
-    "grid_mask": _plain(transforms.GridMask),
-    "mixup": _mixing(v2.MixUp),
-    "cutmix": _mixing(v2.CutMix),
-    "rand_augment": _plain(v2.RandAugment),
-    "trivial_augment_wide": _plain(v2.TrivialAugmentWide),
-    "aug_mix": _plain(transforms.AugMix),
-    "auto_augment": _plain(v2.AutoAugment),
+STEPS: dict[str, tuple[type, _Arguments]] = {
+    "horizontal_flip": (v2.RandomHorizontalFlip, _same),
+    "vertical_flip": (v2.RandomVerticalFlip, _same),
+    "rotate": (transforms.Affine, _same),
+    "affine": (transforms.Affine, _affine),
+    "shear": (transforms.Affine, _shear),
+    "translate": (transforms.Affine, _translate),
+    "perspective": (transforms.Perspective, _perspective),
+    "elastic": (transforms.Elastic, _same),
+    "resized_crop": (v2.RandomResizedCrop, _resized_crop),
+    "brightness": (v2.ColorJitter, _jitter("brightness")),
+    "contrast": (v2.ColorJitter, _jitter("contrast")),
+    "saturation": (v2.ColorJitter, _jitter("saturation")),
+    "hue": (transforms.Hue, _same),
+    "gamma": (transforms.Gamma, _same),
+    "autocontrast": (v2.RandomAutocontrast, _same),
+    "equalize": (v2.RandomEqualize, _same),
+    "clahe": (transforms.Clahe, _same),
+    "sharpness": (transforms.Sharpness, _same),
+    "grayscale": (v2.RandomGrayscale, _same),
+    "posterize": (v2.RandomPosterize, _same),
+    "solarize": (v2.RandomSolarize, _same),
+    "invert": (v2.RandomInvert, _same),
+    "channel_shuffle": (v2.RandomChannelPermutation, _same),
+    "gaussian_blur": (transforms.GaussianBlur, _same),
+    "gaussian_noise": (transforms.GaussianNoise, _same),
+    "jpeg": (v2.JPEG, _jpeg),
+    "erasing": (transforms.Erasing, _erasing),
+    "grid_mask": (transforms.GridMask, _same),
+    "mixup": (v2.MixUp, _mixing),
+    "cutmix": (v2.CutMix, _mixing),
+    "rand_augment": (v2.RandAugment, _same),
+    "trivial_augment_wide": (v2.TrivialAugmentWide, _same),
+    "aug_mix": (transforms.AugMix, _same),
+    "auto_augment": (v2.AutoAugment, _same),
 }
-"""By name: (parameters, image side, classes) to the step. Whole policies keep torchvision's other defaults."""
+"""By operation: the transform, and its arguments from (parameters, image side, classes).
+
+Whole policies keep torchvision's other defaults.
+"""

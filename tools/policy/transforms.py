@@ -1,6 +1,6 @@
-"""Transforms that torchvision lacks, or has in a form too slow or too coarse for training on one core.
+"""Transforms that torchvision lacks, or whose torchvision version is too slow or too coarse on one core.
 
-Each draws from torch's global generator only, and each is self-contained but for the functions at the top:
+Each draws from torch's global generator only, and uses nothing of this project but the functions at the top:
 `export.py` copies the source of those that a policy uses. Tensors are uint8 (3, H, W) with any strides, RGB.
 """
 
@@ -249,6 +249,9 @@ class AugMix(v2.AugMix):
                 )
                 if magnitudes is not None and signed and torch.rand(()) <= 0.5:
                     magnitude = -magnitude
+                if name == "Posterize" and magnitude == 0:  # no bits are kept, which Pillow refuses to do
+                    chained = PIL.Image.new("RGB", image.size)
+                    continue
                 chained = self._apply_image_or_video_transform(
                     chained, name, magnitude, interpolation=self.interpolation, fill=self._fill
                 )

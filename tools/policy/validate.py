@@ -1,12 +1,11 @@
-"""Whether a policy means something: known operations, every parameter once and in range. Nothing is repaired."""
+"""Whether a policy is valid: known operations, every parameter once and in range. Nothing is repaired."""
 
 import math
 from collections import Counter
-from difflib import get_close_matches
 
-from tools.policy.catalogue import CATALOGUE
+from tools.errors import did_you_mean
+from tools.policy.catalogue import CATALOGUE, OperationSpec, ParameterSpec
 from tools.policy.policy import Operation, Parameter, Policy
-from tools.policy.specification import OperationSpec, ParameterSpec
 
 
 def check_policy(policy: Policy, minimum: int, maximum: int) -> list[str]:
@@ -40,12 +39,13 @@ def _check_operation(operation: Operation, place: str) -> list[str]:
     if not 0 < operation.probability <= 1:  # also true of NaN
         problems.append(
             f"{place}: probability {operation.probability:g} must be above 0 and at most 1; "
-            "leave the operation out if it is never to be applied"
+            "remove the operation if it should never be applied"
         )
     spec = CATALOGUE.get(operation.name)
     if spec is None:
-        near = get_close_matches(operation.name.lower(), CATALOGUE, n=3, cutoff=0.6)
-        remedy = f"did you mean {' or '.join(near)}?" if near else f"choose from: {', '.join(CATALOGUE)}"
+        remedy = (
+            did_you_mean(operation.name.lower(), CATALOGUE, most=3) or f"choose from: {', '.join(CATALOGUE)}"
+        )
         return [*problems, f"{place} is not in the catalogue: {remedy}"]
     return problems + _check_parameters(operation, spec, place)
 
@@ -69,7 +69,9 @@ def _check_parameters(operation: Operation, spec: OperationSpec, place: str) -> 
         if wanted is not None:
             problems += _check_value(parameter, wanted, place)
     if operation.parameters and all(parameter.value == 0 for parameter in operation.parameters):
-        problems.append(f"{place}: with every parameter 0 it changes nothing: raise one, or leave it out")
+        problems.append(
+            f"{place}: with every parameter 0 it changes nothing: raise one, or remove the operation"
+        )
     return problems
 
 
@@ -93,7 +95,7 @@ def _range(spec: ParameterSpec) -> str:
 def _check_combination(policy: Policy) -> list[str]:
     names = [operation.name for operation in policy.operations]
     problems = [
-        f"{name!r} appears {count} times: give it once, with the strength and probability wanted"
+        f"{name!r} appears {count} times: give it once, with the strength and probability that you want"
         for name, count in Counter(names).items()
         if count > 1
     ]

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from tools.datasets.cache.read import SplitView, open_cache
 from tools.errors import DataError
-from tools.policy.build import BuiltPolicy, build
+from tools.policy.built_policy import BuiltPolicy, build
 from tools.policy.canonical import from_canonical
 from tools.processes import exit_with_parent
 from tools.training.config import TrialSpec
@@ -29,7 +29,7 @@ class Batch:
 
 
 class Mixture:
-    """Real and synthetic images as one row of numbers, and which of them an epoch has.
+    """Real and synthetic images under one numbering, and which of them an epoch uses.
 
     Real images have the numbers 0..N-1, as in the training split; synthetic ones N..N+M-1, as in their set.
     """
@@ -50,11 +50,11 @@ class Mixture:
         return self._real + self._synthetic if both else self._real
 
     def draw(self, order: np.random.Generator) -> np.ndarray:
-        """The images of an epoch in their order, int64 (images,); `order` is new, and the epoch's own.
+        """The images of an epoch in their order, int64 (images,); `order` is a new generator for this epoch.
 
-        'extra' shuffles both kinds; step-matched it keeps as many as there are real ones, each at most once.
-        'replace' keeps the order of the real images alone, so that a trial without synthetic ones meets the same
-        sources at the same steps; what happens to an image follows from the generator and its number.
+        'extra' shuffles both kinds; step-matched, it keeps as many as there are real ones, each at most once.
+        'replace' keeps the order that the real images have in a trial without synthetic ones, so that both trials see
+        the same sources at the same steps; what replaces an image depends on the generator and its number only.
         """
         if self._mixing.mode == "extra":
             return order.permutation(self._real + self._synthetic)[: self.images]
@@ -68,10 +68,10 @@ class Mixture:
 
 
 class EpochBatches(Sampler[Batch]):
-    """The batches of one epoch in an order that follows from the trial's seed and the epoch alone.
+    """The batches of one epoch, in an order that depends on the trial's seed and the epoch only.
 
-    Every image comes once, or as a mixture with synthetic ones draws it. A remainder of a single image joins the
-    batch before it, because batch normalisation cannot learn from one; any other remainder is a batch of its own.
+    Every image is used once, or as often as the mixture with synthetic ones draws it. A single image that is left over
+    joins the batch before it, because batch normalisation cannot learn from one; more make a batch of their own.
     """
 
     def __init__(self, images: int, batch_size: int, seed: int, mixture: Mixture | None = None) -> None:
@@ -100,7 +100,7 @@ class EpochBatches(Sampler[Batch]):
 
 
 class TrainingImages(Dataset):
-    """Augmented training images; picklable into loader processes, which open them on disk for themselves.
+    """Augmented training images. Can be sent to loader processes, which open the files themselves.
 
     Numbered as in `Mixture`: the real ones, then the synthetic ones.
     """
@@ -144,7 +144,7 @@ class TrainingImages(Dataset):
         return len(self.view) + (0 if self.synthetic is None else len(self.synthetic))
 
     def __getitems__(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images uint8 (B, 3, S, S) and labels int64 (B,), the same whichever process asks."""
+        """Images uint8 (B, 3, S, S) and labels int64 (B,), the same in every process."""
         pixels, labels = self._read(batch.indices)
         if self.policy.is_identity:
             return torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.from_numpy(labels)
@@ -152,7 +152,7 @@ class TrainingImages(Dataset):
         return torch.stack([self.policy.augment(image) for image in pixels]), torch.from_numpy(labels)
 
     def _read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Copies of the batch's images and labels; nothing else of either kind is read from disk."""
+        """Copies of the batch's images and labels; nothing else is read from disk."""
         view, synthetic = self.view, self.synthetic
         if synthetic is None:
             return view.images[indices], view.labels[indices]
@@ -169,7 +169,7 @@ def epoch_batches(spec: TrialSpec, images: TrainingImages) -> EpochBatches:
     """The batches of a trial over `images`, which were made for it.
 
     Raises:
-        DataError: there are too few real images, or the synthetic ones do not suit them.
+        DataError: there are too few real images, or the synthetic ones do not fit them.
     """
     real, synthetic = len(images.view), images.synthetic
     if spec.synthetic is None or synthetic is None:
@@ -183,13 +183,13 @@ def training_loader(
 ) -> DataLoader:
     """Yields (images, labels) as `TrainingImages.__getitems__` gives them, one batch of `batches` at a time.
 
-    Raises nothing of its own; errors of loader processes surface here.
+    Errors in loader processes are raised while iterating.
     """
     return DataLoader(
         images,
-        # to DataLoader a Batch is a list of indices, and what it makes of one is already a batch
+        # DataLoader takes a Batch for a list of indices; what the data set returns for it is already a batch
         batch_sampler=batches,  # pyright: ignore[reportArgumentType]
-        collate_fn=_as_it_is,  # pyright: ignore[reportArgumentType]
+        collate_fn=_unchanged,  # pyright: ignore[reportArgumentType]
         worker_init_fn=_start_loader_process,
         num_workers=spec.loader_workers,
         persistent_workers=spec.loader_workers > 0,
@@ -201,5 +201,5 @@ def _start_loader_process(number: int) -> None:
     exit_with_parent()
 
 
-def _as_it_is(batch: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+def _unchanged(batch: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
     return batch

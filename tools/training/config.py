@@ -75,7 +75,7 @@ class Recipe(BaseModel):
 
 
 class TrialSpec(BaseModel):
-    """Everything that a worker needs to train one classifier, and nothing that it does not."""
+    """Everything that a worker needs to train one classifier, and nothing else."""
 
     model_config = _FROZEN
 
@@ -84,7 +84,7 @@ class TrialSpec(BaseModel):
     policy: str
     """Canonical JSON of a `tools.policy.policy.Policy`."""
     cache: Path
-    """Folder of the decoded data set (`tools.datasets.cache.build.open_cache`)."""
+    """Folder of the decoded data set (`tools.datasets.cache.read.open_cache`)."""
     image_size: int
     classes: int
     ordinal: bool
@@ -95,4 +95,4 @@ class TrialSpec(BaseModel):
     """The trial's own folder: epochs.jsonl, checkpoint, weights, result.json."""
     loader_workers: int = 0
     synthetic: Synthetic | None = None
-    """Images that are trained on besides, or in place of, the real ones."""
+    """Images to train on in addition to, or in place of, the real ones."""

@@ -1,7 +1,7 @@
-"""epochs.jsonl: how a trial tells its progress to other processes, robust to being killed. Light: no torch.
+"""epochs.jsonl: how a trial reports its progress to other processes, even if it is killed. Light: no torch.
 
-The file is only ever appended to. An epoch that a kill took back and a later sitting trained again has two lines,
-equal but for their seconds; the last one counts as the epoch, and the seconds of both count as spent.
+The file is only appended to. An epoch that was lost in a kill and trained again by a later session has two lines, equal
+except for their seconds; the last one counts as the epoch, and the seconds of both count as spent.
 """
 
 import json
@@ -17,7 +17,7 @@ class EpochLog:
     """Writes the log of one trial; one writer at a time."""
 
     def __init__(self, directory: Path) -> None:
-        """Opens the log in the trial's `directory`, cutting off a line that a kill left unfinished."""
+        """Opens the log in the trial's `directory`, removing an unfinished line that a kill left."""
         self._file = directory / EPOCHS
         if self._file.exists():
             whole = self._file.read_bytes().rpartition(b"\n")
@@ -34,7 +34,7 @@ class EpochTail:
     """Follows the log of one trial that another process writes."""
 
     def __init__(self, directory: Path) -> None:
-        """Starts at the first epoch, whichever sitting trained it; the log need not exist yet."""
+        """Starts at the first epoch, whichever session trained it; the log need not exist yet."""
         self._file = directory / EPOCHS
         self._offset = 0
         self._last = 0
@@ -62,11 +62,11 @@ class EpochTail:
 
 
 def read_epochs(directory: Path) -> tuple[EpochReport, ...]:
-    """The epochs that the trial in `directory` has finished, from the first on, each once."""
+    """The epochs that the trial in `directory` has finished, each once, from the first."""
     latest = {report.epoch: report for report in EpochTail(directory)._new_lines()}
     return tuple(latest[epoch] for epoch in sorted(latest))
 
 
 def seconds_spent(directory: Path) -> float:
-    """Training time of the trial in `directory` over all sittings, epochs trained twice counted twice."""
+    """Training time of the trial in `directory` over all sessions; epochs that were trained twice count twice."""
     return sum(report.seconds for report in EpochTail(directory)._new_lines())

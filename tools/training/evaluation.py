@@ -1,4 +1,4 @@
-"""What a trained classifier says about a split."""
+"""Trained classifiers: saved, loaded, run on the images of a split, and scored."""
 
 import json
 import math
@@ -13,14 +13,15 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tools.datasets.cache.read import CachedDataset, SplitView, open_cache
-from tools.errors import AugurError
+from tools.errors import AugurError, DataError
+from tools.files import remove_unfinished, written_whole
 from tools.training.config import TrialSpec
-from tools.training.metrics import NonFiniteLoss, score
+from tools.training.failures import NonFiniteLoss
+from tools.training.hardware import Precision, on_device, precision_for
 from tools.training.models import architecture
 from tools.training.normalisation import Normalisation
-from tools.training.precision import Precision, precision_for
 from tools.training.trial_store import LOCK, WEIGHTS, read_predictions, write_predictions
-from tools.training.types import Predictions
+from tools.training.types import Predictions, Scores
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,19 @@ class Classifier:
 
 
 def evaluate_trial(spec: TrialSpec, split: str, device: str) -> Predictions:
-    """Predicts `split` with the trial's weights and keeps the predictions in its folder.
+    """Predict `split` with the trial's weights, and keep the predictions in its folder.
 
-    Predictions already kept there are returned as they are: the test images are looked at once.
+    Predictions that are already there are returned as they are: test images are used once.
 
     Args:
         spec: of a trial that has finished.
-        split: 'train' or 'validation'; 'test' opens the sealed images, and so does any name that begins with it: that
-            of another data set, which `spec.cache` then is of.
+        split: 'train' or 'validation'; 'test' opens the sealed images, and so does any name that begins with it: the
+            test set of another data set, whose cache `spec.cache` then is.
         device: 'cpu', 'mps' or 'cuda:N'.
 
     Raises:
         AugurError: the trial has no weights.
-        DataError: the decoded data set is gone, or its labels do not suit the classifier.
+        DataError: the decoded data set is missing, or its labels do not fit the classifier.
     """
     with FileLock(spec.directory / LOCK):
         kept = read_predictions(spec.directory, split)
@@ -67,7 +68,7 @@ def _view(cached: CachedDataset, split: str) -> SplitView:
 def predict(classifier: Classifier, view: SplitView, spec: TrialSpec, precision: Precision) -> Predictions:
     """Probabilities and scores for every image of `view`, in its order.
 
-    Batches are twice the recipe's: without gradients they still take less memory than a training step.
+    Batches are twice the recipe's: without gradients they take less memory than a training step.
     """
     classifier.model.eval()
     size = 2 * spec.recipe.batch_size
@@ -90,25 +91,80 @@ def predict(classifier: Classifier, view: SplitView, spec: TrialSpec, precision:
     return Predictions(probabilities, np.array(view.labels), scores)
 
 
+def score(probabilities: np.ndarray, labels: np.ndarray, ordinal: bool, loss: float) -> Scores:
+    """Scores of predictions; the predicted class is the most probable one, the lowest where several tie.
+
+    Equal to scikit-learn's to the bit, without its import, which takes longer than that of torch. Macro-F1 and
+    balanced accuracy are means over the classes that occur (in labels or predictions, and in labels), so that a
+    class without images does not change them.
+
+    Args:
+        probabilities: (N, C) float, rows sum to 1.
+        labels: (N,) int, 0..C-1.
+        ordinal: whether classes are ordered; only then is the quadratic kappa given (None where it is
+            undefined: one class alone, in labels and predictions).
+        loss: mean cross-entropy in nats, copied to the result.
+
+    Raises:
+        DataError: no predictions, shapes that do not match, labels outside 0..C-1, or probabilities that are
+            not finite.
+    """
+    if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or not len(labels):
+        raise DataError(
+            f"cannot score probabilities of shape {probabilities.shape} against labels of shape "
+            f"{labels.shape}: expected (N, C) and (N,) with N at least 1"
+        )
+    if not np.isfinite(probabilities).all():
+        raise DataError("cannot score probabilities that are NaN or infinite: the classifier has diverged")
+    classes = probabilities.shape[1]
+    if labels.min() < 0 or labels.max() >= classes:
+        raise DataError(
+            f"labels run from {labels.min()} to {labels.max()}, but the classifier has {classes} classes"
+        )
+    predicted = probabilities.argmax(axis=1)
+    confusion = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+    hits, images, guesses = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    occurs = images + guesses > 0
+    recalls = [float(hits[c] / images[c]) if images[c] else None for c in range(classes)]
+    return Scores(
+        loss=float(loss),
+        accuracy=float(hits.sum() / len(labels)),
+        macro_f1=float(np.mean(2 * hits[occurs] / (images + guesses)[occurs])),
+        balanced_accuracy=float(np.mean([recall for recall in recalls if recall is not None])),
+        quadratic_kappa=_quadratic_kappa(confusion) if ordinal and occurs.sum() > 1 else None,
+        per_class_recall=tuple(recalls),
+        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+    )
+
+
+def _quadratic_kappa(confusion: np.ndarray) -> float:
+    """Cohen's kappa with quadratic weights: 1 minus the ratio of the observed to the expected squared distances."""
+    counts = confusion.astype(np.float64)
+    numbers = np.arange(len(counts), dtype=np.float64)
+    distances = (numbers - numbers[:, None]) ** 2
+    expected = np.outer(counts.sum(axis=0), counts.sum(axis=1)) / counts.sum()
+    return float(1 - (distances * counts).sum() / (distances * expected).sum())
+
+
 def save_trained(
     file: Path, state: dict[str, torch.Tensor], normalisation: Normalisation, spec: TrialSpec
 ) -> None:
-    """Writes weights as safetensors, whole or not at all; how to normalise and the policy are its metadata."""
-    unfinished = file.with_suffix(".writing")
-    save_file(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()},
-        unfinished,
-        metadata={
-            "format": "pt",
-            "normalisation": json.dumps(asdict(normalisation)),
-            "model": spec.model.name,
-            "stem": spec.model.stem,
-            "image_size": str(spec.image_size),
-            "policy": spec.policy,
-            "key": spec.key,
-        },
-    )
-    unfinished.replace(file)
+    """Write weights as safetensors, whole or not at all; normalisation and policy are in its metadata."""
+    remove_unfinished(file)
+    with written_whole(file) as temporary:
+        save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()},
+            temporary,
+            metadata={
+                "format": "pt",
+                "normalisation": json.dumps(asdict(normalisation)),
+                "model": spec.model.name,
+                "stem": spec.model.stem,
+                "image_size": str(spec.image_size),
+                "policy": spec.policy,
+                "key": spec.key,
+            },
+        )
 
 
 def load_trained(spec: TrialSpec, device: str) -> Classifier:
@@ -128,10 +184,3 @@ def load_trained(spec: TrialSpec, device: str) -> Classifier:
         model.load_state_dict({name: content.get_tensor(name) for name in content.keys()})  # noqa: SIM118
         normalisation = Normalisation(**json.loads(content.metadata()["normalisation"]))
     return Classifier(on_device(model, device).eval(), normalisation, device)
-
-
-def on_device(model: nn.Module, device: str) -> nn.Module:
-    """`model` moved to `device`, in the memory layout that is fast there (channels last on CUDA)."""
-    if torch.device(device).type == "cuda":
-        return model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return model.to(device)

@@ -2,14 +2,17 @@
 
 import traceback
 
-from tools.errors import AugurError
+from tools.errors import AugurError, first_line
 from tools.machine import is_out_of_memory
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import read_epochs
-from tools.training.metrics import NonFiniteLoss
 from tools.training.types import FailureKind, TrialResult
 
 TRACEBACK = "error.txt"
+
+
+class NonFiniteLoss(AugurError):
+    """The classifier has diverged: its loss is NaN or infinite. The text says where."""
 
 
 def failure_of(spec: TrialSpec, device: str, error: Exception) -> tuple[FailureKind, str]:
@@ -25,21 +28,20 @@ def failure_of(spec: TrialSpec, device: str, error: Exception) -> tuple[FailureK
         return "error", str(error)
     file = spec.directory / TRACEBACK
     file.write_text("".join(traceback.format_exception(error)), "utf-8")
-    first_line = (str(error).splitlines() or [""])[0]
-    return "error", f"{type(error).__name__}: {first_line} (the traceback is in {file})"
+    return "error", f"{type(error).__name__}: {first_line(error)} (the traceback is in {file})"
 
 
 def failed(
     spec: TrialSpec, failure: FailureKind, reason: str, machine: dict[str, str], seconds: float
 ) -> TrialResult:
-    """The result of a trial that did not finish, with the epochs that it had done by then.
+    """The result of a trial that did not finish, with the epochs that it had finished.
 
     Args:
         spec: the trial's.
         failure: its kind.
-        reason: for the person, and for the proposer.
-        machine: the environment, as far as it is known.
-        seconds: spent on it over all sittings, unfinished epochs included.
+        reason: for the user, and for the proposer.
+        machine: what is known of the environment.
+        seconds: spent on it over all sessions, unfinished epochs included.
     """
     return TrialResult(
         key=spec.key,

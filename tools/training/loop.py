@@ -1,4 +1,4 @@
-"""Training of one trial, from its specification to its result; exact to the bit when repeated or resumed on CPU."""
+"""Training of one trial, from its specification to its result; on CPU equal to the bit when repeated or resumed."""
 
 import time
 from collections.abc import Callable
@@ -14,30 +14,26 @@ from tools.machine import free_memory
 from tools.training.batches import TrainingImages, epoch_batches, training_loader
 from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
-from tools.training.environment import environment
 from tools.training.epoch_log import EpochLog, seconds_spent
-from tools.training.evaluation import Classifier, evaluate_trial, on_device, predict, save_trained
-from tools.training.failures import failed, failure_of
-from tools.training.metrics import NonFiniteLoss
+from tools.training.evaluation import Classifier, predict, save_trained
+from tools.training.failures import NonFiniteLoss, failed, failure_of
+from tools.training.hardware import environment, on_device, precision_for
 from tools.training.models import build_model
 from tools.training.normalisation import IMAGENET, training_normalisation
-from tools.training.optimisation import learning_rate_at, optimizer_for, set_learning_rate
-from tools.training.precision import precision_for
+from tools.training.recipes import learning_rate_at, optimizer_for
 from tools.training.seeds import Stream, derived_seed
 from tools.training.trial_store import LOCK, WEIGHTS, read_result, write_result
 from tools.training.types import EpochReport, Scores, TrialResult
 
-__all__ = ["evaluate_trial", "train_trial"]
-
 _CHECK_EVERY = 50
-"""Steps between looks at the loss; each look waits for the GPU."""
+"""Steps between checks of the loss; each check waits for the GPU."""
 
 
 def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]) -> TrialResult:
-    """Trains one classifier, or goes on training it, or returns the result that is already there.
+    """Train one classifier, or resume training it, or return the result that is already there.
 
     Leaves weights.safetensors and result.json in the trial's folder. A failure is a result, not an exception.
-    One process at a time trains a trial; a second one waits and returns the first one's result.
+    Only one process trains a trial at a time; a second one waits and returns the first one's result.
 
     On CPU, results are equal to the bit for one version of torch and one number of threads, whatever the number
     of loader processes and however often the trial was killed and resumed.
@@ -45,7 +41,7 @@ def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], 
     Args:
         spec: what to train.
         device: 'cpu', 'mps' or 'cuda:N'.
-        on_epoch: called after each epoch of this sitting, in this process.
+        on_epoch: called after each epoch of this session, in this process.
     """
     spec.directory.mkdir(parents=True, exist_ok=True)
     with FileLock(spec.directory / LOCK):
@@ -58,7 +54,7 @@ def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], 
                 return _train(spec, device, on_epoch)
         except Exception as error:
             kind, reason = failure_of(spec, device, error)
-        # outside the except block, so that no traceback holds the tensors any more
+        # outside the except block, where no traceback holds the tensors any longer
         free_memory()
         seconds = before + time.perf_counter() - started
         result = failed(spec, kind, reason, environment(device), seconds)
@@ -106,7 +102,7 @@ class _Training:
         self._checkpoint = Checkpoint(spec.directory, spec.key)
         self._restore()
         if torch.device(device).type == "cuda":
-            torch.backends.cudnn.benchmark = True  # the shapes hardly ever change
+            torch.backends.cudnn.benchmark = True  # shapes rarely change
 
     @property
     def finished_epochs(self) -> int:
@@ -173,7 +169,7 @@ class _Training:
         self._best_weights = state["best_weights"]
 
     def _keep(self, scores: Scores) -> None:
-        """Remembers what the trial will be judged by: the last epoch, or the best one so far."""
+        """Remember the scores that count for the trial: of the last epoch, or of the best one so far."""
         if self._spec.recipe.selection == "last":
             self._scores = scores
             return
@@ -194,7 +190,8 @@ class _Training:
         rate = 0.0
         for step, (images, labels) in enumerate(self._loader):
             rate = learning_rate_at(self._spec.recipe, epoch, step, steps)
-            set_learning_rate(self._optimizer, rate)
+            for group in self._optimizer.param_groups:
+                group["lr"] = rate
             torch.manual_seed(derived_seed(self._spec.seed, Stream.STEP, epoch, step))
             losses[step] = self._train_step(images, labels)
             sizes[step] = len(labels)
@@ -232,7 +229,7 @@ class _Training:
 
 
 def _refuse_non_finite(losses: torch.Tensor, epoch: int) -> None:
-    """`losses` (steps,) holds 0 for steps to come."""
+    """`losses` (steps,) is 0 for the steps that have not been trained yet."""
     bad = torch.nonzero(~torch.isfinite(losses))
     if len(bad):
         step = int(bad[0])

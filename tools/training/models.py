@@ -1,6 +1,5 @@
 """Classifiers of torchvision.models by name, ready for any image size and number of classes."""
 
-import difflib
 import warnings
 from functools import cache
 from pathlib import Path
@@ -10,7 +9,7 @@ import torch
 from torch import nn
 from torchvision import models as torchvision_models
 
-from tools.errors import ConfigurationError
+from tools.errors import ConfigurationError, did_you_mean, first_line
 from tools.training.config import ModelConfig
 from tools.training.seeds import Stream, derived_seed
 from tools.training.stems import apply_stem, stem_for
@@ -25,7 +24,7 @@ def model_names() -> tuple[str, ...]:
 
 
 def check_model(config: ModelConfig, classes: int, image_size: int) -> None:
-    """Refuses, in well under a second and without a download, a model that no trial could train.
+    """Refuse a model that no trial could train, in well under a second and without a download.
 
     Builds it and passes one empty image through it on torch's `meta` device, which computes shapes only.
 
@@ -38,7 +37,7 @@ def check_model(config: ModelConfig, classes: int, image_size: int) -> None:
             f"there is no weights file {weights} (model.weights): give 'torchvision', or the path of a "
             ".safetensors or .pth file"
         )
-    # RegNet computes its widths with tensors, which needs real ones
+    # RegNet computes its widths with tensors, which must be real ones
     with torch.device("cpu" if config.name.startswith("regnet") else "meta"):
         model = architecture(config, classes, image_size).to("meta").eval()
     try:
@@ -51,7 +50,7 @@ def check_model(config: ModelConfig, classes: int, image_size: int) -> None:
 def build_model(config: ModelConfig, classes: int, image_size: int, seed: int) -> nn.Module:
     """A classifier: float32 images (B, 3, S, S) to logits (B, classes). On CPU, in training mode.
 
-    The initial weights follow from `config`, `classes`, `image_size` and `seed` alone; the caller's random
+    The initial weights depend on `config`, `classes`, `image_size` and `seed` only; the caller's random
     state is neither used nor changed. For the small stems see `tools.training.stems`, for pretrained weights
     `tools.training.weights`.
 
@@ -80,15 +79,12 @@ def architecture(config: ModelConfig, classes: int, image_size: int) -> nn.Modul
     """
     name = config.name
     if name not in model_names():
-        near = difflib.get_close_matches(name.lower(), model_names(), n=3, cutoff=0.4)
-        raise ConfigurationError(
-            f"there is no model {name!r} in torchvision.models (model.name)"
-            + (f"; did you mean {' or '.join(near)}?" if near else "; resnet18 is one")
-        )
+        hint = did_you_mean(name.lower(), model_names(), most=3, cutoff=0.4) or "resnet18 is one"
+        raise ConfigurationError(f"there is no model {name!r} in torchvision.models (model.name); {hint}")
     stem = stem_for(config, image_size)
     options: dict[str, Any] = {"num_classes": classes}
     if name in ("googlenet", "inception_v3"):
-        # their ImageNet weights expect inputs scaled in their own way, which transform_input does
+        # their ImageNet weights expect inputs in another scale, which transform_input gives
         options |= {"aux_logits": False, "transform_input": config.weights is not None, "init_weights": True}
     elif name.startswith("vit_"):
         options["image_size"] = image_size
@@ -105,8 +101,7 @@ def architecture(config: ModelConfig, classes: int, image_size: int) -> nn.Modul
 
 
 def _unsuitable(config: ModelConfig, image_size: int, error: Exception) -> ConfigurationError:
-    detail = (str(error).splitlines() or [type(error).__name__])[0]
     return ConfigurationError(
-        f"{config.name!r} cannot take images of {image_size} px ({detail}): choose another data.image_size "
+        f"{config.name!r} cannot take images of {image_size} px ({first_line(error)}): choose another data.image_size "
         "(224 suits every model but inception_v3, which needs 299) or another model.name"
     )

@@ -12,7 +12,7 @@ from tools.files import write_json
 
 _CACHED = "normalisation.json"
 _CHUNK_PIXELS = 16_000_000
-"""Pixels looked at in one go, so that memory does not grow with the data set."""
+"""Pixels read at a time, so that memory does not grow with the data set."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ IMAGENET = Normalisation((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 def training_normalisation(cache: Path, images: Rows | np.ndarray) -> Normalisation:
     """Mean and deviation of the training images, computed once for a data set and kept in its cache folder.
 
-    They follow exactly from how often each channel takes each of its 256 values, so that every process that
-    computes them finds the same. A channel that never varies gets the deviation 1.
+    They are computed from how often each channel takes each of its 256 values, so that every process gets exactly the
+    same. A channel that never varies gets the deviation 1.
 
     Args:
         cache: folder of the decoded data set.

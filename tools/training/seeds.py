@@ -1,7 +1,7 @@
-"""Where every random number of a trial comes from: the trial's seed and the place of its use, nothing else.
+"""Where every random number of a trial comes from: the trial's seed and the place where it is used, nothing else.
 
-No generator state is ever carried from one step to the next, so that a resumed trial, a trial with loader
-processes and a trial under another policy all draw the same numbers at the same place.
+No generator state is carried from one step to the next, so that a resumed trial, a trial with loader processes and a
+trial of another policy all draw the same numbers at the same place.
 """
 
 from enum import IntEnum

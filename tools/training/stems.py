@@ -1,7 +1,7 @@
 """First layers for small images: a network made for 224 px halves a 32 px image until nothing is left of it.
 
-'small' takes out a network's first two halvings, 'small-pool' only the first, and a 7x7 first kernel becomes
-3x3 (as He et al. 2016, section 4.2, do for CIFAR). So 32 px and 64 px both end as 4x4 features.
+'small' removes a network's first two halvings, 'small-pool' only the first, and a 7x7 first kernel becomes 3x3 (as He
+et al. 2016, section 4.2, do for CIFAR). Images of 32 px and of 64 px then both end as 4x4 features.
 """
 
 import torch
@@ -26,14 +26,14 @@ HALVINGS: dict[str, tuple[str, str]] = {
     "efficientnet_b": ("features.0.0", "features.2.0.block.1.0"),
     "efficientnet_v2": ("features.0.0", "features.2.0.block.0.0"),
 }
-"""Start of a model's name: the modules that halve first and second. The first is always a convolution."""
+"""By the start of a model's name: the modules that halve first and second. The first is always a convolution."""
 
 
 def stem_for(config: ModelConfig, image_size: int) -> str:
     """The stem that `config` means at `image_size` pixels: 'imagenet', 'small' or 'small-pool'.
 
     Raises:
-        ConfigurationError: a small stem is asked of a family that has none here.
+        ConfigurationError: the setting asks for a small stem, but the family has none.
     """
     halvings = _halvings(config.name)
     if config.stem == "auto":
@@ -42,14 +42,14 @@ def stem_for(config: ModelConfig, image_size: int) -> str:
         return "small" if image_size <= SMALL_IMAGE else "small-pool"
     if config.stem != "imagenet" and halvings is None:
         raise ConfigurationError(
-            f"{config.name!r} has no stem {config.stem!r} (model.stem): only models whose names start with "
-            f"{', '.join(sorted(HALVINGS))} have; use 'imagenet' or 'auto'"
+            f"{config.name!r} has no stem {config.stem!r} (model.stem): only models have one whose names start with "
+            f"{', '.join(sorted(HALVINGS))}; use 'imagenet' or 'auto'"
         )
     return config.stem
 
 
 def first_convolution(name: str) -> str | None:
-    """Where the first convolution lies in a model called `name`; None where its stem never changes."""
+    """Path of the first convolution of the model `name`; None if its stem never changes."""
     halvings = _halvings(name)
     return None if halvings is None else halvings[0]
 

@@ -7,11 +7,10 @@ A set is a folder, written once and only read by trials:
     sources.npy   int64 (M,), row of the training split that the image was made from, from 0
     set.json      {"key": hex, "image_size": S, "images": M}; anything else in it is not read
 
-Which images an epoch has is decided in `batches.py`; how images are made, in `tools.aga`. Validation and test
-images are read elsewhere and never come from here.
+`batches.py` decides which images an epoch uses, and `tools.aga` makes them. Validation and test images never come
+from here.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,12 +24,12 @@ if TYPE_CHECKING:
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-ABOUT = "set.json"
+DESCRIPTION = "set.json"
 PIXELS = "pixels.npy"
 LABELS = "labels.npy"
 SOURCES = "sources.npy"
 
-_REMEDY = "delete the folder, and make the set again"
+_REMEDY = "delete the folder and make the set again"
 
 
 class Mixing(BaseModel):
@@ -55,7 +54,7 @@ class Mixing(BaseModel):
     )
 
     def decisive(self) -> dict[str, Any]:
-        """The fields that training depends on in this mode: what a trial's key is made of.
+        """The fields that training depends on in this mode, which are part of a trial's key.
 
         'replace' has the steps of the real images anyway; 'extra' replaces nothing.
         """
@@ -70,13 +69,13 @@ class Synthetic(BaseModel):
     folder: Path
     """Of the set."""
     key: str = Field(pattern=r"^[0-9a-f]+$")
-    """Hex; names the content of the set, wherever it lies. Must equal the one in its set.json."""
+    """Hex; names the content of the set, wherever its folder is. Must equal the one in its set.json."""
     mixing: Mixing = Mixing()
 
 
 @dataclass(frozen=True, eq=False)
 class SyntheticSet:
-    """An opened set. Pickles as its place on disk, never as pixels."""
+    """An opened set. Pickled as its path, never as pixels."""
 
     folder: Path
     key: str
@@ -94,7 +93,7 @@ class SyntheticSet:
         return open_synthetic, (self.folder, self.key)
 
     def refuse_unless_made_for(self, training_labels: "np.ndarray", classes: int, image_size: int) -> None:
-        """Refuses a set that was made from other images than those of the training split.
+        """Refuse a set that was not made from this training split.
 
         Args:
             training_labels: int64 (N,), of the training split.
@@ -102,8 +101,8 @@ class SyntheticSet:
             image_size: side of the training images in pixels.
 
         Raises:
-            DataError: the size differs, a label is no class, a source is no training image, or an image is
-                labelled otherwise than its source.
+            DataError: the size differs, a label or a source is out of range, or an image has another label than
+                its source.
         """
         if self.pixels.shape[1] != image_size:
             raise DataError(
@@ -135,8 +134,8 @@ class SyntheticSet:
             )
 
 
-class _About(BaseModel):
-    """What is read of set.json."""
+class _SetDescription(BaseModel):
+    """The part of set.json that is read."""
 
     key: str
     image_size: int = Field(ge=1)
@@ -153,33 +152,34 @@ def open_synthetic(folder: Path, key: str | None = None) -> SyntheticSet:
     Raises:
         DataError: a file is missing or damaged, sizes or dtypes disagree, the key is another, or the set is empty.
     """
-    about = _about(folder)
-    if key is not None and about.key != key:
+    description = _read_description(folder)
+    if key is not None and description.key != key:
         raise DataError(
-            f"{folder} holds the synthetic images {about.key}, but the trial needs {key}: give the folder of "
+            f"{folder} holds the synthetic images {description.key}, but the trial needs {key}: give the folder of "
             f"that set, or {_REMEDY}"
         )
-    if about.images == 0:
+    if description.images == 0:
         raise DataError(
             f"{folder} holds no synthetic images: train without them, or loosen the gates (aga.gates)"
         )
-    side = about.image_size
+    side = description.image_size
     return SyntheticSet(
         folder,
-        about.key,
-        _mapped(folder / PIXELS, "uint8", (about.images, side, side, 3)),
-        _mapped(folder / LABELS, "int64", (about.images,)),
-        _mapped(folder / SOURCES, "int64", (about.images,)),
+        description.key,
+        _mapped(folder / PIXELS, "uint8", (description.images, side, side, 3)),
+        _mapped(folder / LABELS, "int64", (description.images,)),
+        _mapped(folder / SOURCES, "int64", (description.images,)),
     )
 
 
-def _about(folder: Path) -> _About:
-    file = folder / ABOUT
+def _read_description(folder: Path) -> _SetDescription:
+    file = folder / DESCRIPTION
     try:
-        return _About.model_validate(json.loads(file.read_text("utf-8")), strict=True)
+        return _SetDescription.model_validate_json(file.read_bytes(), strict=True)
     except FileNotFoundError as error:
         raise DataError(
-            f"{folder} is no finished set of synthetic images ({ABOUT} is missing): make it, or give another folder"
+            f"{folder} is not a finished set of synthetic images ({DESCRIPTION} is missing): make it, or give another "
+            "folder"
         ) from error
     except OSError as error:
         raise DataError(
@@ -187,10 +187,8 @@ def _about(folder: Path) -> _About:
         ) from error
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise DataError(f"{file} is not as it should be ({place}: {first['msg']}): {_REMEDY}") from error
-    except ValueError as error:
-        raise DataError(f"{file} is damaged ({error}): {_REMEDY}") from error
+        field = "".join(f"{part}: " for part in first["loc"])
+        raise DataError(f"{file} is damaged ({field}{first['msg']}): {_REMEDY}") from error
 
 
 def _mapped(file: Path, dtype: str, shape: tuple[int, ...]) -> "np.memmap":
@@ -205,7 +203,7 @@ def _mapped(file: Path, dtype: str, shape: tuple[int, ...]) -> "np.memmap":
     if array.dtype != np.dtype(dtype) or array.shape != shape or not array.flags.c_contiguous:
         order = "C-order" if array.flags.c_contiguous else "Fortran order"
         raise DataError(
-            f"{file} holds {array.dtype} {array.shape} in {order}, but by its {ABOUT} it should be {dtype} {shape} in "
+            f"{file} holds {array.dtype} {array.shape} in {order}, but its {DESCRIPTION} says {dtype} {shape} in "
             f"C-order: {_REMEDY}"
         )
     return array

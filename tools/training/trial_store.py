@@ -1,9 +1,9 @@
-"""Where trials lie on disk, and the key that names one. Light: imports no torch.
+"""Trials on disk, and the key that names one. Light: imports no torch.
 
-A trial's folder holds, as it goes along: `trial.lock`, `epochs.jsonl`, `checkpoint.pt`; and at its end
-`weights.safetensors` and `result.json`, later `predictions-SPLIT.npz`. A result is written for outcomes
-that training again would only repeat: finished, or a loss that is not finite. After any other failure
-(memory, time, a killed worker) there is none, and training the same key again goes on from the checkpoint.
+A trial's folder holds `trial.lock`, `epochs.jsonl` and `checkpoint.pt` while it trains, `weights.safetensors` and
+`result.json` when it has ended, and later `predictions-SPLIT.npz`. A result is written for outcomes that training again
+would only repeat: finished, or a loss that is not finite. After any other failure (memory, time, a killed worker) there
+is none, and training the same key again resumes from the checkpoint.
 """
 
 import hashlib
@@ -39,17 +39,17 @@ def trial_key(
     schema_version: int,
     synthetic: Synthetic | None = None,
 ) -> str:
-    """SHA-256 (64 hex digits) over everything that decides a trial's outcome besides the machine.
+    """SHA-256 (64 hex digits) of everything that decides a trial's outcome, except the machine.
 
     Args:
         canonical_policy: canonical JSON of the policy.
         fingerprint: of the decoded data set, splits included.
-        model: a local weights file counts by its content, wherever it lies.
+        model: a local weights file counts by its content, wherever it is.
         recipe: resolved.
         seed: the trial's.
         schema_version: of the proposal's meaning.
-        synthetic: counts by the key of the set and by how it is mixed in, wherever its folder lies. It enters the key
-            only where there is one, so that trials without keep theirs.
+        synthetic: counts by the key of the set and by how it is mixed in, wherever its folder is. It is part of the
+            key only if there is one, so that trials without keep theirs.
 
     Raises:
         ConfigurationError: the weights file cannot be read.
@@ -95,17 +95,17 @@ def read_result(directory: Path) -> TrialResult | None:
 
 
 def write_result(directory: Path, result: TrialResult) -> None:
-    """Ends the trial in `directory`."""
+    """Write how the trial in `directory` ended."""
     write_json(directory / RESULT, result.as_json())
 
 
 def predictions_file(directory: Path, split: str) -> Path:
-    """Where the predictions on `split` of the trial in `directory` are kept."""
+    """The file of the predictions on `split` of the trial in `directory`."""
     return directory / f"predictions-{split}.npz"
 
 
 def write_predictions(directory: Path, split: str, predictions: "Predictions") -> None:
-    """Keeps predictions with the trial: arrays `probabilities` and `labels`, and the scores as JSON text."""
+    """Keep predictions with the trial: arrays `probabilities` and `labels`, and the scores as JSON text."""
     from io import BytesIO
 
     import numpy as np
@@ -121,7 +121,7 @@ def write_predictions(directory: Path, split: str, predictions: "Predictions") -
 
 
 def read_predictions(directory: Path, split: str) -> "Predictions | None":
-    """The predictions kept with the trial in `directory`, or None."""
+    """The predictions on `split` of the trial in `directory`, or None."""
     import numpy as np
 
     from tools.training.types import Predictions
@@ -142,11 +142,11 @@ class TrialStore:
         self.root = root
 
     def directory(self, key: str) -> Path:
-        """The trial's own folder; may not exist yet."""
+        """The trial's own folder, which may not exist yet."""
         return self.root / key
 
     def result(self, key: str) -> TrialResult | None:
-        """How the trial ended, or None where training it (again) is still worth while."""
+        """How the trial ended, or None if training it (again) may still give a result."""
         return read_result(self.directory(key))
 
     def has_weights(self, key: str) -> bool:
@@ -154,7 +154,7 @@ class TrialStore:
         return (self.directory(key) / WEIGHTS).is_file()
 
     def forget(self, key: str) -> None:
-        """Deletes all that is left of the trial, so that it is trained from its beginning."""
+        """Delete everything of the trial, so that it is trained from the beginning."""
         directory = self.directory(key)
         if not directory.is_dir():
             return
@@ -164,7 +164,7 @@ class TrialStore:
                     file.unlink()
 
     def drop_weights(self, key: str) -> None:
-        """Frees the space of its weights; its result and predictions stay."""
+        """Delete its weights to free space; its result and predictions stay."""
         (self.directory(key) / WEIGHTS).unlink(missing_ok=True)
 
     def predictions(self, key: str, split: str) -> "Predictions | None":

@@ -68,11 +68,11 @@ class TrialResult:
     scores: Scores | None = None
     epochs: tuple[EpochReport, ...] = ()
     seconds: float = 0.0
-    """Training time, without waiting; over all sittings where the trial was resumed."""
+    """Training time without waiting, over all sessions if the trial was resumed."""
     failure: FailureKind | None = None
     reason: str = ""
     environment: dict[str, str] = field(default_factory=dict)
-    """torch and torchvision versions, device, threads: what bit-identity depends on besides the key."""
+    """torch and torchvision versions, device, threads: with the key, all that bit-identical results depend on."""
 
     def as_json(self) -> dict[str, Any]:
         """A JSON-able dict; `from_json` reads it back."""

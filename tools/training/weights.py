@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tools.errors import ConfigurationError
+from tools.errors import ConfigurationError, first_line
 from tools.training.stems import first_convolution, shrunk_kernel
 from tools.training.trial_store import TORCHVISION_WEIGHTS
 
@@ -19,9 +19,9 @@ _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 
 
 def load_pretrained(model: nn.Module, name: str, weights: str) -> None:
-    """Fills `model`, built as `name`, with pretrained weights.
+    """Load pretrained weights into `model`, which was built as `name`.
 
-    The head starts fresh where its shape differs (another number of classes), and a 7x7 first kernel is
+    The head keeps its initial weights where its shape differs (another number of classes), and a 7x7 first kernel is
     resampled where the model has a small stem; everything else must match exactly.
 
     Args:
@@ -73,7 +73,7 @@ def _torchvision_state(name: str) -> Mapping[str, Any]:
     except (OSError, RuntimeError) as error:
         raise ConfigurationError(
             f"torchvision's weights of {name!r} could not be fetched from {weights.url}: {error}. Offline, "
-            " copy the file there and set model.weights to its path, "
+            "copy the file to this machine and set model.weights to its path, "
             f"or place it in {Path(torch.hub.get_dir()) / 'checkpoints'}"
         ) from error
 
@@ -92,9 +92,8 @@ def _file_state(file: Path) -> dict[str, torch.Tensor]:
         else:
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # both libraries raise many kinds for a bad file
-        detail = (str(error).splitlines() or ["no detail"])[0]
         raise ConfigurationError(
-            f"the weights file {file} cannot be read ({type(error).__name__}: {detail}). "
+            f"the weights file {file} cannot be read ({type(error).__name__}: {first_line(error)}). "
             "Only plain tensors are read, never pickled code: save it as model.state_dict()"
         ) from error
     for wrapper in _WRAPPERS:

@@ -10,7 +10,8 @@ from PIL import Image
 
 from agent.memory.history import History, IterationRecord, TrialRecord
 from agent.memory.proposal import Proposal
-from tools.datasets.cache.build import CachedDataset, build_cache
+from tools.datasets.cache.build import build_cache
+from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
 from tools.datasets.types import Card, Dataset, Modality, Record
 from tools.policy.policy import Operation, Parameter

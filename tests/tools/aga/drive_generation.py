@@ -35,10 +35,11 @@ from tools.aga.detectors.simple import CentreDetector
 from tools.aga.making.request import Request
 from tools.aga.making.source_images import TrainingSources, training_sources
 from tools.aga.pipeline import generate
-from tools.aga.segmenters.classical import OtsuSegmenter
+from tools.aga.segmenters.otsu import OtsuSegmenter
 from tools.aga.store.sets import GeneratedSet
 from tools.aga.types import Box, SourceImage
-from tools.datasets.cache.build import CachedDataset, build_cache
+from tools.datasets.cache.build import build_cache
+from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Dataset

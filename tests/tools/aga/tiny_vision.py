@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tools.aga.detectors.grounding_dino import bert_of_transformers_5
 from tools.aga.types import SourceImage
 
 WORDS = ("bird", "ant", "bee", "black", "insect")
@@ -62,14 +63,14 @@ sub_sentence_present = True
 
 def save_bert(folder: Path) -> Path:
     """A BERT and its tokenizer, as bert-base-uncased lies on the hub."""
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from transformers import BertConfig, BertModel, BertTokenizer
 
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?"]
     vocabulary = [*special, *letters, *(f"##{letter}" for letter in letters), *WORDS]
     folder.mkdir(parents=True)
     (folder / "vocab.txt").write_text("\n".join(vocabulary), "utf-8")
-    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
     torch.manual_seed(1)
     BertModel(_bert_config(len(vocabulary), BertConfig)).save_pretrained(folder)
     return folder
@@ -91,7 +92,7 @@ def save_grounding_dino(folder: Path) -> tuple[Path, Path]:
     settings.text_encoder_type = str(folder / "bert")
     settings.device = "cpu"
     torch.manual_seed(2)
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), bert_of_transformers_5():
         model = build_model(settings)
     _spread(model)
     state = {f"module.{name}": weight for name, weight in model.state_dict().items()}
@@ -114,20 +115,14 @@ def save_transformers_grounding_dino(folder: Path) -> Path:
     )
 
     tokenizer = AutoTokenizer.from_pretrained(save_bert(folder.with_name(f"{folder.name}-bert")))
-    swin = SwinConfig(
-        embed_dim=8,
-        depths=[1, 1, 1, 1],
-        num_heads=[1, 1, 2, 2],
-        window_size=4,
-        image_size=64,
-        out_indices=[2, 3, 4],
-    )
+    sizes: dict[str, Any] = {"depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2], "out_indices": [2, 3, 4]}
+    swin = SwinConfig(embed_dim=8, window_size=4, image_size=64, **sizes)
     config = GroundingDinoConfig(
         backbone_config=swin,
         text_config=_bert_config(len(tokenizer), BertConfig),
         d_model=64,
         encoder_layers=1,
-        decoder_layers=1,
+        decoder_layers=2,
         encoder_attention_heads=2,
         decoder_attention_heads=2,
         encoder_ffn_dim=32,

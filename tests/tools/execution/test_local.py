@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def workers() -> list[psutil.Process]:
 
 
 class Events(list[TrialEvent]):
-    """Events, and a hand that kills the worker at the first epoch of one trial."""
+    """Collects events, and may kill the worker at the first epoch of one trial."""
 
     def __init__(self, deadly: TrialSpec | None = None, with_signal: int = signal.SIGKILL) -> None:
         super().__init__()
@@ -51,39 +52,44 @@ class Events(list[TrialEvent]):
 
 @pytest.fixture(scope="module")
 def executor() -> Iterator[Executor]:
-    """One worker for all tests, because each takes seconds to start; it outlives its dead ones."""
+    """One worker for all tests, because each takes seconds to start; it is restarted after it was killed."""
     with LocalExecutor(ONE, timeout=None) as shared:
         yield shared
 
 
-def test_trials_stream_their_progress_and_end_once_each(
-    executor: Executor, tinted: CachedDataset, tmp_path: Path
-):
-    specs, events = [tiny_trial(tinted, tmp_path, seed=seed) for seed in range(2)], Events()
-    results = list(executor.train(specs, events))
-    assert {result.key: result.status for result in results} == {spec.key: "finished" for spec in specs}
-    for spec in specs:
-        assert events.of(spec) == [
-            ("started", None),
-            ("epoch", 1),
-            ("epoch", 2),
-            ("epoch", 3),
-            ("ended", None),
-        ]
-    assert {event.device for event in events} == {"cpu"}
-    assert [event.result for event in events if event.result] == results
+@dataclass
+class Trained:
+    """Two trials that one worker has trained."""
+
+    specs: list[TrialSpec]
+    results: list[TrialResult]
+    events: Events
+    pids: set[int]
 
 
-def test_a_worker_is_reused_between_trials(executor: Executor, tinted: CachedDataset, tmp_path: Path):
-    seen: set[int] = set()
-    for seed in range(2):
-        for _ in executor.train([tiny_trial(tinted, tmp_path, seed=seed, epochs=1)], lambda event: None):
-            seen |= {worker.pid for worker in workers()}
-    assert len(seen) == 1
+@pytest.fixture(scope="module")
+def trained(executor: Executor, tinted: CachedDataset, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    root, events, pids = tmp_path_factory.mktemp("trained"), Events(), set[int]()
+    specs = [tiny_trial(tinted, root, seed=seed) for seed in range(2)]
+    results = []
+    for result in executor.train(specs, events):
+        results.append(result)
+        pids |= {worker.pid for worker in workers()}
+    return Trained(specs, results, events, pids)
+
+
+def test_trials_stream_their_progress_and_end_once_each_in_one_worker(trained: Trained):
+    assert {r.key: r.status for r in trained.results} == {spec.key: "finished" for spec in trained.specs}
+    for spec in trained.specs:
+        epochs = [("epoch", number) for number in (1, 2, 3)]
+        assert trained.events.of(spec) == [("started", None), *epochs, ("ended", None)]
+    assert {event.device for event in trained.events} == {"cpu"}
+    assert [event.result for event in trained.events if event.result] == trained.results
+    assert len(trained.pids) == 1
 
 
 def test_a_worker_and_this_process_find_the_same_numbers(
-    executor: Executor, tinted: CachedDataset, tmp_path: Path
+    trained: Trained, tinted: CachedDataset, tmp_path: Path
 ):
     import torch
 
@@ -92,33 +98,30 @@ def test_a_worker_and_this_process_find_the_same_numbers(
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    here = train_trial(tiny_trial(tinted, tmp_path / "here"), "cpu", silent)
+    here = train_trial(tiny_trial(tinted, tmp_path), "cpu", silent)
     torch.set_num_threads(before)
-    (there,) = executor.train([tiny_trial(tinted, tmp_path / "there")], lambda event: None)
+    (there,) = [result for result in trained.results if result.key == here.key]
     assert numbers(here) == numbers(there)
 
 
+def test_trials_are_evaluated_in_the_order_asked_for(
+    executor: Executor, trained: Trained, tinted: CachedDataset
+):
+    scores = {result.key: result.scores for result in trained.results}
+    for asked in (trained.specs, trained.specs[::-1]):
+        found = executor.evaluate(asked, "validation")
+        assert [p.scores for p in found] == [scores[spec.key] for spec in asked]
+    (test,) = executor.evaluate(trained.specs[:1], "test")
+    np.testing.assert_array_equal(test.labels, tinted.open_test().labels)
+
+
 def test_divergence_is_a_result_and_spares_the_worker(
-    executor: Executor, tinted: CachedDataset, tmp_path: Path
+    executor: Executor, trained: Trained, tinted: CachedDataset, tmp_path: Path
 ):
     bad = tiny_trial(tinted, tmp_path, optimizer="sgd", learning_rate=1e30, gradient_clip=None)
-    list(executor.train([tiny_trial(tinted, tmp_path, epochs=1)], Events()))
-    before = [worker.pid for worker in workers()]
     (result,) = executor.train([bad], Events())
     assert (result.status, result.failure) == ("failed", "non_finite_loss")
-    assert [worker.pid for worker in workers()] == before
-
-
-def test_trials_are_evaluated_in_the_order_asked_for(
-    executor: Executor, tinted: CachedDataset, tmp_path: Path
-):
-    specs = [tiny_trial(tinted, tmp_path, seed=seed) for seed in range(2)]
-    results = {result.key: result for result in executor.train(specs, Events())}
-    for asked in (specs, specs[::-1]):
-        found = executor.evaluate(asked, "validation")
-        assert [p.scores for p in found] == [results[spec.key].scores for spec in asked]
-    (test,) = executor.evaluate(specs[:1], "test")
-    np.testing.assert_array_equal(test.labels, tinted.open_test().labels)
+    assert {worker.pid for worker in workers()} == trained.pids
 
 
 def test_a_trial_that_cannot_be_evaluated_is_named(executor: Executor, tinted: CachedDataset, tmp_path: Path):
@@ -128,26 +131,36 @@ def test_a_trial_that_cannot_be_evaluated_is_named(executor: Executor, tinted: C
         executor.evaluate([spec], "test")
 
 
-def test_a_worker_that_dies_costs_its_own_trial_only_and_that_trial_goes_on_later(
+def test_a_worker_that_dies_fails_only_its_own_trial_and_that_trial_resumes_later(
     executor: Executor, tinted: CachedDataset, tmp_path: Path
 ):
-    doomed = tiny_trial(tinted, tmp_path, epochs=12)
-    others = [tiny_trial(tinted, tmp_path, seed=seed, epochs=1) for seed in range(1, 4)]
+    doomed = tiny_trial(tinted, tmp_path, epochs=8)
+    others = [tiny_trial(tinted, tmp_path, seed=seed, epochs=1) for seed in (1, 2)]
     events = Events(deadly=doomed)
-    results = {r.key: r for r in executor.train([others[0], doomed, *others[1:]], events)}
-    assert len(results) == 4
+    results = {r.key: r for r in executor.train([others[0], doomed, others[1]], events)}
+    assert len(results) == 3
     dead = results[doomed.key]
     assert (dead.status, dead.failure) == ("failed", "worker_died")
     assert "SIGKILL" in dead.reason
     assert dead.epochs
     assert dead.seconds >= sum(report.seconds for report in dead.epochs)
-    assert [results[spec.key].status for spec in others] == ["finished"] * 3
+    assert [results[spec.key].status for spec in others] == ["finished"] * 2
     assert read_result(doomed.directory) is None
 
-    whole = tiny_trial(tinted, tmp_path / "whole", epochs=12)
+    whole = tiny_trial(tinted, tmp_path / "whole", epochs=8)
     resumed, uninterrupted = executor.train([doomed, whole], Events())
     assert resumed.status == "finished"
     assert numbers(resumed) == numbers(uninterrupted)
+
+
+def test_an_idle_worker_that_died_is_replaced_and_no_trial_fails(
+    executor: Executor, tinted: CachedDataset, tmp_path: Path
+):
+    list(executor.train([tiny_trial(tinted, tmp_path, epochs=1)], Events()))
+    (idle,) = workers()
+    idle.kill()
+    (result,) = executor.train([tiny_trial(tinted, tmp_path, seed=1, epochs=1)], Events())
+    assert result.status == "finished"
 
 
 @pytest.mark.slow
@@ -161,52 +174,16 @@ def test_however_a_worker_dies_the_reason_says_it(
     assert told in dead.reason
 
 
-def test_a_trial_out_of_time_is_killed_and_the_next_one_runs(tinted: CachedDataset, tmp_path: Path):
-    slow = tiny_trial(tinted, tmp_path, epochs=ENDLESS)
-    quick = tiny_trial(tinted, tmp_path, seed=1, epochs=1)
-    with LocalExecutor(ONE, timeout=4.0) as executor:
-        results = {result.key: result for result in executor.train([slow, quick], Events())}
-    assert (results[slow.key].status, results[slow.key].failure) == ("failed", "timeout")
-    assert "4 s" in results[slow.key].reason
-    assert "execution.trial_timeout" in results[slow.key].reason
-    assert results[quick.key].status == "finished"
-
-
-def test_an_error_in_a_trial_replaces_its_worker(executor: Executor, tinted: CachedDataset, tmp_path: Path):
-    bad = tiny_trial(tinted, tmp_path).model_copy(update={"classes": 2})
-    good = tiny_trial(tinted, tmp_path / "good", epochs=1)
-    failed, fine = executor.train([bad, good], Events())
-    assert (failed.failure, fine.status) == ("error", "finished")
-
-
-def test_an_idle_worker_that_died_is_replaced_at_no_trials_cost(
+def test_an_error_replaces_the_worker_and_closing_the_results_stops_the_trials(
     executor: Executor, tinted: CachedDataset, tmp_path: Path
 ):
-    list(executor.train([tiny_trial(tinted, tmp_path, epochs=1)], Events()))
-    (idle,) = workers()
-    idle.kill()
-    (result,) = executor.train([tiny_trial(tinted, tmp_path, seed=1, epochs=1)], Events())
-    assert result.status == "finished"
-
-
-def test_two_workers_train_two_trials_at_a_time_but_never_the_same_one(tinted: CachedDataset, tmp_path: Path):
-    spec, events = tiny_trial(tinted, tmp_path, epochs=3), Events()
-    with LocalExecutor(ONE * 2, timeout=None) as executor:
-        results: list[TrialResult] = list(executor.train([spec, spec], events))
-        assert len(list(executor.train([tiny_trial(tinted, tmp_path, seed=1, epochs=1)], Events()))) == 1
-    assert [event.kind for event in events[:2]] == ["started", "started"]
-    assert [result.status for result in results] == ["finished"] * 2
-    assert results[0] == results[1]
-    assert (spec.directory / "epochs.jsonl").read_text().count("\n") == 3
-
-
-def test_closing_the_results_stops_the_trials_and_starts_no_more(
-    executor: Executor, tinted: CachedDataset, tmp_path: Path
-):
-    first = tiny_trial(tinted, tmp_path, epochs=1)
+    bad = tiny_trial(tinted, tmp_path / "bad").model_copy(update={"classes": 2})
+    good = tiny_trial(tinted, tmp_path, epochs=1)
     rest = [tiny_trial(tinted, tmp_path, seed=seed, epochs=ENDLESS) for seed in (1, 2)]
     events = Events()
-    results = executor.train([first, *rest], events)
+    results = executor.train([bad, good, *rest], events)
+    failed = next(results)
+    assert (failed.key, failed.failure) == (bad.key, "error")
     assert next(results).status == "finished"
     close_started = time.monotonic()
     results.close()  # pyright: ignore[reportAttributeAccessIssue]
@@ -214,6 +191,26 @@ def test_closing_the_results_stops_the_trials_and_starts_no_more(
     assert workers() == []
     assert events.of(rest[1]) == []
     assert all(read_result(spec.directory) is None for spec in rest)
+
+
+def test_a_trial_out_of_time_is_killed(tinted: CachedDataset, tmp_path: Path):
+    slow = tiny_trial(tinted, tmp_path, epochs=ENDLESS)
+    with LocalExecutor(ONE, timeout=1.0) as executor:
+        (result,) = executor.train([slow], Events())
+        assert workers() == []
+    assert (result.status, result.failure) == ("failed", "timeout")
+    assert "1 s" in result.reason
+    assert "execution.trial_timeout" in result.reason
+
+
+def test_two_workers_train_two_trials_at_a_time_but_never_the_same_one(tinted: CachedDataset, tmp_path: Path):
+    spec, events = tiny_trial(tinted, tmp_path, epochs=3), Events()
+    with LocalExecutor(ONE * 2, timeout=None) as executor:
+        results: list[TrialResult] = list(executor.train([spec, spec], events))
+    assert [event.kind for event in events[:2]] == ["started", "started"]
+    assert [result.status for result in results] == ["finished"] * 2
+    assert results[0] == results[1]
+    assert (spec.directory / "epochs.jsonl").read_text().count("\n") == 3
 
 
 @pytest.mark.slow

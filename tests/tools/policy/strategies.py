@@ -2,9 +2,8 @@
 
 from hypothesis import strategies as st
 
-from tools.policy.catalogue import CATALOGUE
+from tools.policy.catalogue import CATALOGUE, ParameterSpec
 from tools.policy.policy import Operation, Parameter, Policy
-from tools.policy.specification import ParameterSpec
 
 
 def _value(spec: ParameterSpec) -> st.SearchStrategy[float]:

@@ -7,7 +7,8 @@ import torch
 
 from tests.tools.training.trials import silent, tiny_trial
 from tools.datasets.cache.read import CachedDataset
-from tools.training.loop import evaluate_trial, train_trial
+from tools.training.evaluation import evaluate_trial
+from tools.training.loop import train_trial
 
 pytestmark = [
     pytest.mark.gpu,

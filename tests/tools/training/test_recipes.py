@@ -1,8 +1,7 @@
 import pytest
 
 from tools.training.config import TrainingConfig
-from tools.training.optimisation import learning_rate_at
-from tools.training.recipes import RECIPES, resolve_recipe
+from tools.training.recipes import RECIPES, learning_rate_at, resolve_recipe
 
 
 def test_aga_is_table_4_of_the_paper():

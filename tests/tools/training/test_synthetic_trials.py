@@ -12,8 +12,9 @@ from tests.tools.training.trials import mixed, numbers, silent, tiny_trial
 from tools.datasets.cache.read import CachedDataset
 from tools.training import checkpoint
 from tools.training.config import TrialSpec
-from tools.training.loop import evaluate_trial, train_trial
-from tools.training.optimisation import learning_rate_at
+from tools.training.evaluation import evaluate_trial
+from tools.training.loop import train_trial
+from tools.training.recipes import learning_rate_at
 from tools.training.synthetic import Mixing
 from tools.training.trial_store import WEIGHTS
 from tools.training.types import EpochReport
@@ -59,19 +60,18 @@ def test_a_trial_repeats_to_the_bit_with_and_without_loader_processes(
 
 
 class Interrupted(BaseException):
-    """Ends a sitting at a chosen place, as Ctrl-C would."""
+    """Ends a session at a chosen place, as Ctrl-C would."""
 
 
-@MIXINGS
 def test_a_resumed_trial_equals_an_uninterrupted_one(
-    tinted: CachedDataset, tmp_path: Path, folder: Path, mixing: Mixing, monkeypatch: pytest.MonkeyPatch
+    tinted: CachedDataset, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def interrupt(report: EpochReport) -> None:
         if report.epoch == 2:
             raise Interrupted
 
     monkeypatch.setattr(checkpoint, "LARGEST_SHARE", 1e9)
-    synthetic = mixed(folder, mixing)
+    synthetic = mixed(folder, EXTRA)
     _, whole = epochs_trained(tiny_trial(tinted, tmp_path / "a", POLICY, synthetic=synthetic))
     spec = tiny_trial(tinted, tmp_path / "b", POLICY, synthetic=synthetic)
     with pytest.raises(Interrupted):
@@ -79,7 +79,7 @@ def test_a_resumed_trial_equals_an_uninterrupted_one(
     assert epochs_trained(spec) == ([3], whole)
 
 
-def test_a_process_killed_amid_loader_processes_goes_on_exactly(
+def test_a_process_killed_amid_loader_processes_resumes_exactly(
     tinted: CachedDataset, tmp_path: Path, folder: Path
 ):
     synthetic = mixed(folder, REPLACE)
@@ -89,6 +89,8 @@ def test_a_process_killed_amid_loader_processes_goes_on_exactly(
     file.write_text(spec.model_dump_json())
     killed = subprocess.run([sys.executable, DRIVE, file, "4"], capture_output=True, check=False, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert killed.stdout.split() == ["1", "2", "3", "4"]
+    assert not (spec.directory / "result.json").exists()
     trained, resumed = epochs_trained(spec)
     assert trained == list(range(trained[0], 6))
     assert resumed == whole

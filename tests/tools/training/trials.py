@@ -102,7 +102,7 @@ def numbers(result: Any) -> Any:
 
 
 def silent(report: Any) -> None:
-    """Nobody listens."""
+    """Ignores a report."""
 
 
 def write_set(folder: Path, sources: np.ndarray, labels: np.ndarray, key: str = "ab12") -> Path:
@@ -112,8 +112,8 @@ def write_set(folder: Path, sources: np.ndarray, labels: np.ndarray, key: str = 
     np.save(folder / "pixels.npy", pixels)
     np.save(folder / "labels.npy", labels.astype(np.int64))
     np.save(folder / "sources.npy", sources.astype(np.int64))
-    about = {"key": key, "image_size": SIZE, "images": len(sources), "scale": 0.2}
-    (folder / "set.json").write_text(json.dumps(about))
+    description = {"key": key, "image_size": SIZE, "images": len(sources), "scale": 0.2}
+    (folder / "set.json").write_text(json.dumps(description))
     return folder
 
 

@@ -1,53 +1,43 @@
-"""Backgrounds from a text-to-image model: Stable Diffusion XL as in the AGA paper, or whatever diffusers loads.
+"""Backgrounds from a text-to-image model: Stable Diffusion XL as in the AGA paper, or any other that diffusers loads.
 
-With nothing but `kind` set it is the paper's section 5: SDXL (Podell et al. 2023, arXiv:2307.01952) with the
-pipeline's own steps and guidance. Turbo, LCM and Lightning are settings (steps, guidance, scheduler, LoRA).
+With only `kind` set it is the paper's section 5: SDXL (Podell et al. 2023, arXiv:2307.01952) with the pipeline's own
+steps and guidance. Turbo, LCM and Lightning are settings (steps, guidance, scheduler, LoRA).
 
-Each picture has a random generator of its own, on the CPU whatever the device: it is a function of its caption and
-its seed, not of the pictures made beside it nor of how many GPUs there are. (A matrix product over another number of
-rows may round otherwise in its last bit, which float32 hides within a grey level and float16 within a few.)
+Each picture has its own random generator, on the CPU whatever the device: it is a function of its caption and its seed,
+not of the pictures made beside it nor of the number of GPUs. (A matrix product over another number of rows may round
+its last bit differently, which float32 hides within one grey level and float16 within a few.)
 
 In float16, SDXL's VAE overflows. Its configuration says so (`force_upcast`), and the pipeline then decodes in float32;
-a VAE that says nothing and overflows ends the work with an error instead of black pictures.
+a VAE that does not say so and overflows stops the work with an error instead of making black pictures.
 """
 
-import gc
 import inspect
 import json
 import logging
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from tools.aga.backgrounds.diffusion_loading import (
-    check_sources,
-    devices_for,
-    dtype_name,
-    load_pipeline,
-    source_identity,
-)
+from tools.aga.backgrounds.diffusion_loading import check_sources, devices_for, dtype_name, load_pipeline
 from tools.aga.config import BackgroundConfig
+from tools.aga.model_weights import quiet_libraries
 from tools.aga.types import BackgroundMaker
 from tools.errors import AugurError, ConfigurationError
+from tools.hub import source_identity
+from tools.machine import Batches, is_out_of_memory
 
 _logger = logging.getLogger(__name__)
 
-_RESAMPLING = Image.Resampling.LANCZOS
-_ALLOCATION_MESSAGES = ("can't allocate memory", "out of memory", "not enough memory")
-"""How torch's allocators other than CUDA's say it, in a plain RuntimeError."""
-
 
 def make_diffusion_maker(config: BackgroundConfig) -> BackgroundMaker:
-    """The maker for kind 'diffusion': in this process on one device, in one process for each of several GPUs.
+    """The maker for kind 'diffusion': in this process on one device, or in one process for each of several GPUs.
 
     Loads no weights: they come with the first picture.
 
     Raises:
-        ConfigurationError: no model at the path, a device that is not there, settings that contradict each other.
+        ConfigurationError: no model at the path, the device does not exist, or settings contradict each other.
     """
     check_sources(config)
     devices = devices_for(config)
@@ -59,9 +49,10 @@ def make_diffusion_maker(config: BackgroundConfig) -> BackgroundMaker:
 
 
 def diffusion_identity(config: BackgroundConfig, device: str) -> str:
-    """All that a picture depends on besides caption and seed, as canonical JSON.
+    """Everything that a picture depends on besides caption and seed, as canonical JSON.
 
-    Left out on purpose: batch size, slicing, offloading, number of devices. A local model is named by its content.
+    Batch size, slicing, offloading and the number of devices are omitted on purpose. A local model is named by its
+    content.
     """
     return json.dumps(
         {
@@ -92,100 +83,61 @@ class DiffusionMaker:
         device: str,
         load: Callable[[BackgroundConfig, str], Any] = load_pipeline,
     ) -> None:
-        """`device` is 'cpu', 'mps' or 'cuda:N'; `load` returns a pipeline of diffusers on it.
+        """`device` is 'cpu', 'mps' or 'cuda:N'; `load` returns a diffusers pipeline on it.
 
         Raises:
             ConfigurationError: no model at the path.
         """
         check_sources(config)
+        self.identity = diffusion_identity(config, device)
         self._config = config
         self._device = device
         self._load = load
         self._pipeline: Any = None
         self._vae_dtype: Any = None
-        self._identity: str | None = None
-        self._batch_size = config.batch_size
-
-    @property
-    def identity(self) -> str:
-        """See `diffusion_identity`."""
-        if self._identity is None:
-            self._identity = diffusion_identity(self._config, self._device)
-        return self._identity
-
-    @property
-    def batch_size(self) -> int:
-        """Pictures made at a time: the setting's, or what memory has been found to hold. Give `make` at least these."""
-        return self._batch_size
+        self._batches = Batches(
+            config.batch_size, self._too_small("a single background"), self._recover, self._log_shrinking
+        )
 
     def make(self, captions: Sequence[str], seeds: Sequence[int], size: int) -> list[np.ndarray]:
         """For each caption a picture, uint8 (size, size, 3), RGB; generated at the model's side, then resized.
 
         Raises:
-            ConfigurationError: the model cannot be loaded, or does not take a setting.
+            ConfigurationError: the model cannot be loaded, or does not accept a setting.
             AugurError: out of memory with a single picture, or the arithmetic overflowed.
         """
-        if len(captions) != len(seeds):
-            raise ValueError(f"{len(captions)} captions and {len(seeds)} seeds")
-        if not captions:
-            return []
-        self._ready()
-        pictures: list[np.ndarray] = []
-        shrunk_from = 0
-        while len(pictures) < len(captions):
-            batch = slice(len(pictures), len(pictures) + self._batch_size)
-            generated = self._generate(captions[batch], seeds[batch])
-            if generated is None:
-                tried = len(captions[batch])
-                shrunk_from = shrunk_from or tried
-                self._shrink(tried)
-                continue
-            if shrunk_from:
-                _logger.warning(
-                    "out of memory on %s with %d backgrounds at a time: going on with %d; set "
-                    "aga.background.batch_size=%d to start with that",
-                    *(self._device, shrunk_from, self._batch_size, self._batch_size),
-                )
-                shrunk_from = 0
-            pictures += [_resized(each, size) for each in generated]
-        return pictures
+        tasks = list(zip(captions, seeds, strict=True))
+        if tasks:
+            self._load_once()
+        return self._batches.run(
+            tasks, lambda batch: [_resized(each, size) for each in self._generate(batch)]
+        )
 
-    def _ready(self) -> None:
+    def _load_once(self) -> None:
         if self._pipeline is not None:
             return
         try:
             pipeline = self._load(self._config, self._device)
         except (RuntimeError, MemoryError) as error:
-            if not _ran_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             raise AugurError(self._too_small("the weights")) from error
-        _check_call(pipeline, self._config)
+        _check_accepted(pipeline, self._config)
         self._pipeline = pipeline
         self._vae_dtype = getattr(getattr(pipeline, "vae", None), "dtype", None)
 
-    def _generate(self, captions: Sequence[str], seeds: Sequence[int]) -> np.ndarray | None:
-        """Pictures as uint8 (N, H, W, 3), or None where memory ran out: what had been allocated is then free again."""
+    def _generate(self, tasks: Sequence[tuple[str, int]]) -> np.ndarray:
+        """Pictures as uint8 (N, H, W, 3), one for each (caption, seed)."""
         import torch
 
-        generators = [torch.Generator("cpu").manual_seed(int(seed) % 2**63) for seed in seeds]
-        try:
-            with _no_words_about_upcasting():
-                pictures = self._pipeline(
-                    prompt=list(captions),
-                    generator=generators,
-                    output_type="np",
-                    **_arguments(self._config, len(captions)),
-                ).images
-        except (RuntimeError, MemoryError) as error:
-            if not _ran_out_of_memory(error):
-                raise
-            error.__traceback__ = None  # whose frames hold the tensors
-        else:
-            return self._as_bytes(pictures)
-        self._recover()
-        return None
-
-    def _as_bytes(self, pictures: np.ndarray) -> np.ndarray:
+        # diffusers warns, with each batch, about how its own pipelines keep the VAE safe.
+        with quiet_libraries("diffusers"):
+            pictures = self._pipeline(
+                prompt=[caption for caption, _ in tasks],
+                generator=[torch.Generator("cpu").manual_seed(int(seed) % 2**63) for _, seed in tasks],
+                output_type="np",
+                **_arguments(self._config, len(tasks)),
+            ).images
         if not np.isfinite(pictures).all():
             raise AugurError(
                 f"{self._config.model} makes pictures that are not numbers in {dtype_name(self._config, self._device)}"
@@ -195,52 +147,30 @@ class DiffusionMaker:
         return (pictures * 255).round().astype(np.uint8)
 
     def _recover(self) -> None:
-        """After memory ran out in the middle of a call, the pipeline as it was before it."""
-        import torch
-
+        """After memory ran out in the middle of a call, put the pipeline back as it was before the call."""
         vae = getattr(self._pipeline, "vae", None)
         if vae is not None and vae.dtype != self._vae_dtype:
-            # It was cut off while it decoded in float32, and would from now on refuse latents in float16.
+            # It was interrupted while it decoded in float32, and would from now on refuse latents in float16.
             vae.to(dtype=self._vae_dtype)
         self._pipeline.maybe_free_model_hooks()
-        gc.collect()
-        if self._device.startswith("cuda"):
-            torch.cuda.empty_cache()
-        elif self._device == "mps":
-            torch.mps.empty_cache()
 
-    def _shrink(self, tried: int) -> None:
-        if tried == 1:
-            raise AugurError(self._too_small("a single background"))
-        self._batch_size = tried // 2
+    def _log_shrinking(self, before: int, after: int) -> None:
+        _logger.warning(
+            "out of memory on %s with %d backgrounds at a time: continuing with %d; set "
+            "aga.background.batch_size=%d to start with that",
+            *(self._device, before, after, after),
+        )
 
     def _too_small(self, what: str) -> str:
         return (
             f"out of memory on {self._device} with {what} of {self._config.model}: use aga.background.offload=model "
-            "(or sequential), aga.background.dtype=float16, a smaller aga.background.size or model, or free the "
-            "device of other programs"
+            "(or sequential), aga.background.dtype=float16, a smaller aga.background.size or model, or stop other "
+            "programs on the device"
         )
 
 
-@contextmanager
-def _no_words_about_upcasting() -> Iterator[None]:
-    """diffusers complains, with each batch, of how its own pipelines keep the VAE safe."""
-    logger = logging.getLogger("diffusers.models.modeling_utils")
-
-    def wanted(record: logging.LogRecord) -> bool:
-        return "should be kept in float32: []" not in record.getMessage()
-
-    logger.addFilter(wanted)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*upcast_vae", category=FutureWarning)
-            yield
-    finally:
-        logger.removeFilter(wanted)
-
-
 def _arguments(config: BackgroundConfig, count: int) -> dict[str, Any]:
-    """What is passed to the pipeline; what is unset is left to its own defaults."""
+    """What is passed to the pipeline; for what is unset it uses its own defaults."""
     arguments = {
         "num_inference_steps": config.steps,
         "guidance_scale": config.guidance,
@@ -251,26 +181,18 @@ def _arguments(config: BackgroundConfig, count: int) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def _check_call(pipeline: Any, config: BackgroundConfig) -> None:
+def _check_accepted(pipeline: Any, config: BackgroundConfig) -> None:
     accepted = inspect.signature(pipeline.__call__).parameters
     for name in _arguments(config, 1):
         if name not in accepted:
             raise ConfigurationError(
-                f"{type(pipeline).__name__} ({config.model}) takes no {name}: leave that setting of aga.background "
-                "unset"
+                f"{type(pipeline).__name__} ({config.model}) does not take {name}: leave that setting of "
+                "aga.background unset"
             )
-
-
-def _ran_out_of_memory(error: Exception) -> bool:
-    import torch
-
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return any(message in str(error) for message in _ALLOCATION_MESSAGES)
 
 
 def _resized(picture: np.ndarray, size: int) -> np.ndarray:
     if picture.shape[:2] == (size, size):
-        return np.array(picture, order="C")  # a row of the batch, which it would keep in memory
+        return np.array(picture, order="C")  # a copy: a row of the batch would keep all of it in memory
     # fit, for models whose own format is not square: their middle
-    return np.array(ImageOps.fit(Image.fromarray(picture), (size, size), _RESAMPLING))
+    return np.array(ImageOps.fit(Image.fromarray(picture), (size, size), Image.Resampling.LANCZOS))

@@ -1,7 +1,8 @@
 """Backgrounds on several devices: one process each, which holds its own copy of the model.
 
-Processes rather than threads: Python's lock would let two GPUs wait for each other between any two kernels. A worker
-ends with its parent, however that ends; the death of a worker is an error, never a wait without end.
+Processes rather than threads: with Python's lock two GPUs would wait for each other between any two kernels. Workers
+stay, each with its device and its model, so they are no pool of `tools.processes`. A worker ends with its parent,
+however that ends; the death of a worker is an error, never an endless wait.
 """
 
 import multiprocessing
@@ -17,29 +18,32 @@ import numpy as np
 from tools.aga.backgrounds.diffusion import DiffusionMaker, diffusion_identity
 from tools.aga.config import BackgroundConfig
 from tools.errors import AugurError
+from tools.machine import usable_cores
+from tools.processes import exit_with_parent
 
 _GRACE = 5.0
-"""Seconds that an ended worker has before it is killed."""
+"""Seconds that a terminated worker has before it is killed."""
 
 
 def shards(count: int, workers: int) -> list[slice]:
-    """`count` rows in runs for `workers`, in order, whose lengths differ by one at most; none is empty."""
+    """Ranges of `count` rows, in order, one for each worker; lengths differ by at most one, and none is empty."""
     used = min(count, workers)
     edges = [count * number // used for number in range(used + 1)] if used else []
     return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
 class ShardedDiffusionMaker:
-    """A BackgroundMaker over several devices. Close it, or use it in `with`, to have the devices' memory back.
+    """A BackgroundMaker over several devices. Close it, or use it in `with`, to release the devices' memory.
 
-    Starts processes by spawning: a script that uses it needs the usual `if __name__ == "__main__":`.
+    It spawns processes: a script that uses it needs the usual `if __name__ == "__main__":`.
     """
 
     def __init__(self, config: BackgroundConfig, devices: Sequence[str]) -> None:
         """`devices`: one for each process, such as 'cuda:0'; processes start with the first picture."""
         self._config = config
         self._devices = list(devices)
-        self._identity: str | None = None
+        # The same as with one device: which one made a picture makes no difference.
+        self.identity = diffusion_identity(config, devices[0])
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
@@ -48,46 +52,28 @@ class ShardedDiffusionMaker:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    @property
-    def identity(self) -> str:
-        """The same as of one device: who made a picture makes no difference."""
-        if self._identity is None:
-            self._identity = diffusion_identity(self._config, self._devices[0])
-        return self._identity
-
-    @property
-    def batch_size(self) -> int:
-        """Pictures made at a time on all devices together. Give `make` at least these, or some devices stand idle."""
-        return self._config.batch_size * len(self._devices)
-
-    @property
-    def processes(self) -> list[int]:
-        """Ids of the workers at present."""
-        return [worker.process_id for worker in self._workers]
-
     def make(self, captions: Sequence[str], seeds: Sequence[int], size: int) -> list[np.ndarray]:
         """For each caption a picture, uint8 (size, size, 3), RGB, in the order of `captions`.
 
         Raises:
-            ConfigurationError, AugurError: as `DiffusionMaker.make`, from whichever device has it first.
+            ConfigurationError, AugurError: as `DiffusionMaker.make`, from whichever device fails first.
             AugurError: a worker died.
         """
-        if len(captions) != len(seeds):
-            raise ValueError(f"{len(captions)} captions and {len(seeds)} seeds")
-        parts = shards(len(captions), len(self._devices))
+        tasks = list(zip(captions, map(int, seeds), strict=True))
+        parts = shards(len(tasks), len(self._devices))
         try:
             self._start(len(parts))
             busy = self._workers[: len(parts)]
             for worker, part in zip(busy, parts, strict=True):
-                worker.send((list(captions[part]), [int(seed) for seed in seeds[part]], size))
+                worker.send((tasks[part], size))
             return _gathered(busy)
         except BaseException:
-            # The others may be at work for minutes on what nobody waits for any more.
+            # The others may otherwise work for minutes on what nobody waits for any more.
             self.close()
             raise
 
     def close(self) -> None:
-        """Ends the processes; the next `make` starts new ones."""
+        """End the processes; the next `make` starts new ones."""
         workers, self._workers = self._workers, []
         for worker in workers:
             worker.end()
@@ -95,15 +81,13 @@ class ShardedDiffusionMaker:
             worker.join()
 
     def _start(self, count: int) -> None:
-        from tools.machine import usable_cores
-
         threads = max(1, usable_cores() // len(self._devices))
         for device in self._devices[len(self._workers) : count]:
             self._workers.append(_Worker(self._config, device, threads))
 
 
 def _gathered(workers: "list[_Worker]") -> list[np.ndarray]:
-    """The pictures of all `workers` in their order; the first error, whoever has it, is not kept waiting."""
+    """The pictures of all `workers` in their order; the first error is raised at once, whichever worker has it."""
     waiting = {worker.connection: number for number, worker in enumerate(workers)}
     answers: list[list[np.ndarray]] = [[] for _ in workers]
     while waiting:
@@ -119,20 +103,15 @@ class _Worker:
     def __init__(self, config: BackgroundConfig, device: str, threads: int) -> None:
         self._device = device
         spawn = multiprocessing.get_context("spawn")
-        self.connection, theirs = spawn.Pipe()
+        self.connection, child_end = spawn.Pipe()
         self._process = spawn.Process(
-            target=_work, args=(theirs, config, device, threads), name=f"backgrounds-{device}", daemon=True
+            target=_work, args=(child_end, config, device, threads), name=f"backgrounds-{device}", daemon=True
         )
         self._process.start()
-        # Only with the child's end closed here does its death end our wait.
-        theirs.close()
+        # Only with the child's end closed here does the child's death end our wait.
+        child_end.close()
 
-    @property
-    def process_id(self) -> int:
-        assert self._process.pid is not None
-        return self._process.pid
-
-    def send(self, task: tuple[list[str], list[int], int]) -> None:
+    def send(self, task: tuple[list[tuple[str, int]], int]) -> None:
         try:
             self.connection.send(task)
         except OSError as error:
@@ -174,9 +153,7 @@ class _Worker:
 
 def _work(connection: Connection, config: BackgroundConfig, device: str, threads: int) -> None:
     """What runs in a worker: answers each task with pictures, or with the error that came instead."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
-    from tools.processes import exit_with_parent
-
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
     exit_with_parent()
     import torch
 
@@ -186,14 +163,14 @@ def _work(connection: Connection, config: BackgroundConfig, device: str, threads
     maker: DiffusionMaker | None = None
     while True:
         try:
-            captions, seeds, size = connection.recv()
+            tasks, size = connection.recv()
         except EOFError:
             return
         try:
             maker = maker or DiffusionMaker(config, device)
-            answer: Any = maker.make(captions, seeds, size)
+            answer: Any = maker.make([caption for caption, _ in tasks], [seed for _, seed in tasks], size)
         except AugurError as error:
-            answer = type(error)(*error.args)  # without its causes, which may not travel
+            answer = type(error)(*error.args)  # without its causes, which may not be picklable
         except Exception:
             answer = RuntimeError(f"a process that makes backgrounds failed:\n{traceback.format_exc()}")
         connection.send(answer)

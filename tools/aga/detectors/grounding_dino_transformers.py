@@ -3,7 +3,8 @@
 import numpy as np
 
 from tools.aga.config import DetectorConfig
-from tools.aga.detectors.grounding_dino import LONG_SIDE, PromptedDetector, word_positions
+from tools.aga.detectors.prompted import LONG_SIDE, PromptedDetector, word_positions
+from tools.aga.model_weights import quiet_libraries
 from tools.errors import ConfigurationError, first_line
 from tools.hub import digest_of, folder_of
 
@@ -30,25 +31,25 @@ class TransformersDetector(PromptedDetector):
     def _load(self, device: str) -> None:
         from transformers import AutoConfig, AutoModelForZeroShotObjectDetection, AutoProcessor
 
+        folder = self._folder
         try:
-            kind = AutoConfig.from_pretrained(self._folder, local_files_only=True).model_type
-            if kind not in _TYPES:
-                raise ConfigurationError(
-                    f"{self._folder} ({_CHECKPOINT}) holds a {kind}, not a GroundingDINO"
+            with quiet_libraries("transformers"):
+                kind = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
+                if kind not in _TYPES:
+                    raise ConfigurationError(f"{folder} ({_CHECKPOINT}) holds a {kind}, not a GroundingDINO")
+                self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+                model, report = AutoModelForZeroShotObjectDetection.from_pretrained(
+                    folder, local_files_only=True, output_loading_info=True
                 )
-            self._processor = AutoProcessor.from_pretrained(self._folder, local_files_only=True)
-            model, report = AutoModelForZeroShotObjectDetection.from_pretrained(
-                self._folder, local_files_only=True, output_loading_info=True
-            )
         except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
             raise ConfigurationError(
-                f"no GroundingDINO can be loaded from {self._folder} ({_CHECKPOINT}): {first_line(error)}. It needs "
+                f"no GroundingDINO can be loaded from {folder} ({_CHECKPOINT}): {first_line(error)}. It needs "
                 "config.json, preprocessor_config.json, the tokenizer's files and model.safetensors"
             ) from error
         missing = sorted(report["missing_keys"])
         if missing:
             raise ConfigurationError(
-                f"{self._folder} ({_CHECKPOINT}) does not fit its config.json: {len(missing)} weights are missing "
+                f"{folder} ({_CHECKPOINT}) does not fit its config.json: {len(missing)} weights are missing "
                 f"(such as {missing[0]})"
             )
         self._model = model.to(device).eval()
@@ -66,7 +67,7 @@ class TransformersDetector(PromptedDetector):
             size={"shortest_edge": side, "longest_edge": round(side * LONG_SIDE)},
             return_tensors="pt",
         ).to(self._device)
-        with torch.inference_mode():
+        with torch.inference_mode(), quiet_libraries("transformers"):
             answer = self._model(**inputs)
         words = word_positions(inputs["input_ids"][0].tolist(), self._processor.tokenizer)
         return answer.logits.sigmoid().cpu().numpy(), answer.pred_boxes.cpu().numpy(), words

@@ -108,7 +108,8 @@ def _load(folder: Path, classes: int, image_size: int, device: str) -> "Classifi
 
     from safetensors import SafetensorError, safe_open
 
-    from tools.training.evaluation import Classifier, on_device
+    from tools.training.evaluation import Classifier
+    from tools.training.hardware import on_device
     from tools.training.models import architecture
     from tools.training.normalisation import Normalisation
 

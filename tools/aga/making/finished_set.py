@@ -18,7 +18,7 @@ from tools.aga.making.set_keys import FORMAT
 from tools.aga.making.subjects import Subject
 from tools.aga.store.pieces import PIECES
 from tools.files import write_json, written_whole
-from tools.training.synthetic import ABOUT, LABELS, PIXELS, SOURCES
+from tools.training.synthetic import DESCRIPTION, LABELS, PIXELS, SOURCES
 
 
 def finish_set(
@@ -81,7 +81,7 @@ def finish_set(
         **request.content,
         "identities": tools.identities,
     }
-    write_json(folder / ABOUT, about, scratch)
+    write_json(folder / DESCRIPTION, about, scratch)
 
 
 def _write_pixels(file: Path, job: PastingJob, rows: Sequence[int]) -> None:

@@ -1,1 +1,1 @@
-"""Which pixels are the subject: one file for each back end."""
+"""Which pixels are the subject: one file for each back end; `make` holds the table."""

@@ -1,4 +1,4 @@
-"""Segment Anything (Kirillov et al. 2023), by `segment-anything`: embed an image once, then ask with each box."""
+"""Segment Anything (Kirillov et al. 2023), by `segment-anything`: embed an image once, then prompt with each box."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,14 +15,14 @@ from tools.machine import Batches, torch_devices
 BOXES_AT_ONCE = 16
 
 WIDTHS = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}
-"""Channels of the image encoder, by which a checkpoint is known."""
+"""Channels of the image encoder → the model: they identify a checkpoint."""
 
 _CHECKPOINT = "aga.segmenter.checkpoint"
 _WIDTH = "image_encoder.patch_embed.proj.weight"
 
 
 class SamSegmenter:
-    """The model is loaded when it is first used, and then kept."""
+    """SAM with boxes as prompts. The model is loaded on first use, and then kept."""
 
     def __init__(self, config: SegmenterConfig, architectures: Mapping[str, Callable[[], Any]] | None = None):
         """Finds the checkpoint, and loads nothing.
@@ -33,7 +33,7 @@ class SamSegmenter:
                 (`sam_model_registry`) where unset.
 
         Raises:
-            ConfigurationError: there is no checkpoint.
+            ConfigurationError: the checkpoint does not exist.
         """
         self._config = config
         self._architectures = architectures
@@ -43,7 +43,7 @@ class SamSegmenter:
             f"Give SAM's .pth file for {config.model}; its authors list them at "
             "https://github.com/facebookresearch/segment-anything#model-checkpoints, or use grabcut",
         )
-        self._identity = f"sam:{config.model}:{digest_of(self._file)[:16]}"
+        self.identity = f"sam:{config.model}:{digest_of(self._file)[:16]}"
         self._predictor: Any = None
         self._embedded: np.ndarray | None = None
         too_large = (
@@ -53,16 +53,11 @@ class SamSegmenter:
         self._images = Batches(1, too_large)
         self._boxes = Batches(BOXES_AT_ONCE, too_large)
 
-    @property
-    def identity(self) -> str:
-        """Names everything that its answers depend on."""
-        return self._identity
-
     def load(self) -> None:
-        """Load the model now, where it is not yet: a wrong checkpoint is then known before the work begins.
+        """Load the model now unless it is loaded: a wrong checkpoint is then found before the work begins.
 
         Raises:
-            ConfigurationError: the checkpoint does not fit the model, or the device is not there.
+            ConfigurationError: the checkpoint does not fit the model, or the device does not exist.
         """
         if self._predictor is not None:
             return
@@ -73,7 +68,7 @@ class SamSegmenter:
         state = read_checkpoint(self._file, _CHECKPOINT)
         if not isinstance(state, dict) or _WIDTH not in state:
             raise ConfigurationError(
-                f"{self._file} ({_CHECKPOINT}) holds no SAM: there is no {_WIDTH} in it. "
+                f"{self._file} ({_CHECKPOINT}) holds no SAM: it has no {_WIDTH}. "
                 f"Give the file that SAM's authors published for {wanted}"
             )
         found = WIDTHS.get(int(state[_WIDTH].shape[0]))
@@ -88,13 +83,13 @@ class SamSegmenter:
         self._predictor = SamPredictor(model.to(device).eval())
 
     def segment(self, image: SourceImage, boxes: Sequence[Box]) -> list[np.ndarray]:
-        """For each box the one mask that SAM gives for a box, bool (H, W); all False where it gives no pixel.
+        """For each box the one mask that SAM gives for a box, bool (H, W); all False where it finds nothing.
 
-        A box leaves little doubt about what is meant, so SAM is not asked for its three masks of a part, a thing and a
-        group (`multimask_output`); its authors advise so.
+        A box is hardly ambiguous, so SAM is not asked for three masks of a part, a whole and a group
+        (`multimask_output`), as its authors advise.
 
         Raises:
-            ConfigurationError: the checkpoint does not fit the model, or the device is not there.
+            ConfigurationError: the checkpoint does not fit the model, or the device does not exist.
             AugurError: out of memory.
         """
         if not boxes:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from tools.aga.store.disk_space import disk_usage
 from tools.aga.store.pieces import KNOWN, PIECES, PLAN, SETS, STORE_LOCK, SUFFIX, WORK, set_folder
 from tools.files import read_json
-from tools.training.synthetic import ABOUT
+from tools.training.synthetic import DESCRIPTION
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class GeneratedSet:
 def open_finished(root: Path, key: str) -> GeneratedSet | None:
     """A set of the store, which now counts as just used; None where it is not finished."""
     folder = set_folder(root, key)
-    about = read_json(folder / ABOUT)
+    about = read_json(folder / DESCRIPTION)
     if about is None:
         return None
     with suppress(OSError):
-        os.utime(folder / ABOUT)
+        os.utime(folder / DESCRIPTION)
     if (folder / WORK).exists():
         # A process was killed after the set was finished and before it had cleared up.
         shutil.rmtree(folder / WORK, ignore_errors=True)
@@ -70,11 +70,11 @@ def list_sets(root: Path) -> list[StoredSet]:
     """All sets, finished or not, the most recently used first."""
     found = []
     for folder in (root / SETS).glob("*/"):
-        about = read_json(folder / ABOUT)
+        about = read_json(folder / DESCRIPTION)
         expected = about or read_json(folder / WORK / PLAN) or {}
         # Removed by another process meanwhile: it is no longer in the store.
         with suppress(FileNotFoundError):
-            used = (folder / ABOUT if about else folder / WORK).stat().st_mtime
+            used = (folder / DESCRIPTION if about else folder / WORK).stat().st_mtime
             found.append(
                 StoredSet(
                     key=folder.name,
@@ -158,7 +158,7 @@ def _is_locked(folder: Path) -> bool:
 def _remove(folder: Path) -> int:
     """Remove a set; the bytes that were freed. Its set.json goes first: a set that is half removed is not finished."""
     size = disk_usage(folder)
-    (folder / ABOUT).unlink(missing_ok=True)
+    (folder / DESCRIPTION).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     if not folder.exists():
         Path(f"{folder}.lock").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What the bytes of each image are: their SHA-256, remembered, so that an unchanged file is read for it only once."""
+"""The SHA-256 of each image, remembered so that an unchanged file is read only once."""
 
 import hashlib
 import os
@@ -13,9 +13,10 @@ from pathlib import Path
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.types import Source
 from tools.errors import AugurError
+from tools.files import sha256_of
 
 _BATCH = 1_024
-"""Files that are remembered at once: each time waits for the disk, and what a kill makes unknown is at most this."""
+"""Files recorded at once: each time waits for the disk, and a kill loses at most this many."""
 _THREADS = 8
 
 
@@ -29,7 +30,7 @@ class Content:
 
 
 class ContentIndex:
-    """A small sqlite file: (path, size, mtime, ctime) to SHA-256. Safe for several processes; only ever a memo.
+    """A small sqlite file: (path, size, mtime, ctime) → SHA-256. Safe for several processes, and can be deleted.
 
     Its folder must exist.
     """
@@ -53,8 +54,8 @@ class ContentIndex:
                     yield from self._batch(database, threads, [source.path(file) for file in batch])
         except sqlite3.Error as error:
             raise AugurError(
-                f"the index of image hashes {self._file} cannot be used ({error}). It holds nothing that "
-                "cannot be made again: delete it, and run again."
+                f"the index of image hashes {self._file} cannot be used ({error}). Delete it and "
+                "run again: it is only there to save time."
             ) from error
 
     def _connect(self) -> sqlite3.Connection:
@@ -68,7 +69,7 @@ class ContentIndex:
     def _batch(
         self, database: sqlite3.Connection, threads: ThreadPoolExecutor, paths: list[Path]
     ) -> Iterator[Content]:
-        # The state is taken before the file is read: a file that changes meanwhile no longer matches it.
+        # The state is read before the file: a file that changes meanwhile no longer matches it.
         states = [_state(path) for path in paths]
         known = [self._known(database, path, state) for path, state in zip(paths, states, strict=True)]
         unknown = [path for path, content in zip(paths, known, strict=True) if content is None]
@@ -103,15 +104,13 @@ def _state(path: Path) -> tuple[int, int, int] | None:
         found = path.stat()
     except OSError:
         return None
-    # The time of the last change of status tells a rewritten file even where its modification time was put back.
+    # The time of the last status change exposes a rewritten file even if its modification time was reset.
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _hash_file(path: Path) -> Content:
     try:
-        with path.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").digest()
-            size = opened.tell()
+        digest, size = bytes.fromhex(sha256_of(path)), path.stat().st_size
     except OSError as error:
         return Content(None, 0, f"cannot be read: {error.strerror}")
     return Content(digest, size) if size else Content(None, 0, "empty file")
@@ -123,24 +122,3 @@ def _hash_bytes(source: Source, file: str) -> Content:
     except OSError as error:
         return Content(None, 0, f"cannot be read: {error.strerror or error}")
     return Content(hashlib.sha256(data).digest(), len(data)) if data else Content(None, 0, "empty file")
-
-
-def identical_files(paths: Sequence[Path]) -> list[list[int]]:
-    """Positions of files with the same bytes, in lists of two or more.
-
-    Only files of equal size are read: a few on disk, not the whole data set.
-    """
-    by_size: dict[int, list[int]] = {}
-    for position, path in enumerate(paths):
-        state = _state(path)
-        if state is not None and state[0] > 0:
-            by_size.setdefault(state[0], []).append(position)
-    suspects = [position for same in by_size.values() if len(same) > 1 for position in same]
-    by_hash: dict[bytes, list[int]] = {}
-    with ThreadPoolExecutor(_THREADS) as threads:
-        for position, content in zip(
-            suspects, threads.map(_hash_file, [paths[position] for position in suspects]), strict=True
-        ):
-            if content.sha256 is not None:
-                by_hash.setdefault(content.sha256, []).append(position)
-    return [same for same in by_hash.values() if len(same) > 1]

@@ -1,18 +1,17 @@
-"""One encoded image to one RGB square of bytes, or the reason why not.
+"""Decode one image to a square of RGB bytes, or say why it cannot be used.
 
-What is decided here, for every data set and every trial alike:
+Decided here, for every data set and every trial:
 
 - Resizing is Pillow's bilinear filter, which widens with the scale and so does not alias (the same as
   torchvision's `Resize(antialias=True)` on PIL images). A JPEG is first scaled down inside its decoder (DCT
-  domain, `Image.draft`) to no less than twice the target's side, which differs
-  from a reduction of the whole picture by one or two grey levels on average (more at sharp edges), and is two to three
-  times as fast.
+  domain, `Image.draft`) to no less than twice the target's side. The result differs by one or two grey levels on
+  average (more at sharp edges), and decoding is two to three times as fast.
 - EXIF orientation is applied. Colour profiles are not, as in torchvision's loaders.
-- Transparency is laid on black: the value that padding (`fit: pad`) and geometric augmentation fill with, so a
-  transparent border looks like any other border and cannot become a cue of its own.
+- Transparent pixels become black, as padding (`fit: pad`) and geometric augmentation do: a transparent border looks
+  like any other border and cannot become a cue of its own.
 - 16-bit grey is divided by the range of its type (65535 becomes 255), not by the image's own minimum and maximum:
-  brightness stays comparable between images, and an almost empty image is not blown up into noise. 16-bit colour
-  keeps its high byte. Floating-point pixels, and integers beyond 16 bits, have no agreed range and are refused.
+  brightness stays comparable between images, and an almost empty image is not amplified into noise. 16-bit colour
+  keeps its high byte. Floating-point pixels, and integers beyond 16 bits, have no agreed range and are rejected.
 - Of an animation or a stack of pages, the first frame is used.
 """
 
@@ -42,17 +41,17 @@ def decode(data: bytes, size: int, fit: Fit, max_pixels: int) -> np.ndarray:
         data: the encoded image, in any format that Pillow reads.
         size: side of the result in pixels.
         fit: stretch both sides to `size`; crop the centre to a square first; or pad the shorter side with black.
-        max_pixels: an image whose header promises more is refused before it is decoded.
+        max_pixels: an image whose header states more is rejected before it is decoded.
 
     Returns:
         uint8 array (size, size, 3), RGB, 0..255.
 
     Raises:
-        UnreadableImage: empty, not an image, truncated, broken, too large, or of a kind without agreed range.
+        UnreadableImage: empty, not an image, truncated, broken, too large, or of a kind without an agreed range.
     """
     if not data:
         raise UnreadableImage("empty file")
-    # A program that embeds this one may have switched it on; half an image must never be used.
+    # A program that embeds this one may have switched it on, but half an image must never be used.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     limit = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = max_pixels
@@ -69,7 +68,7 @@ def decode(data: bytes, size: int, fit: Fit, max_pixels: int) -> np.ndarray:
             f"more pixels than max_pixels = {max_pixels} (a decompression bomb?)"
         ) from error
     except Exception as error:
-        # Pillow's plugins let many types of error out on broken files (SyntaxError, struct.error, zlib.error, …).
+        # Pillow's plugins raise many types of error on broken files (SyntaxError, struct.error, zlib.error, …).
         raise UnreadableImage(str(error) or type(error).__name__) from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit

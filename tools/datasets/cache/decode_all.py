@@ -1,7 +1,7 @@
-"""The part of building a cache that takes time: decode every image once, in parallel, into files that survive a kill.
+"""Decode many images in parallel; the part of building a cache that takes time.
 
-Decoding processes write rows straight into the folder of pixels, so no pixel passes through a pipe and memory does
-not grow with the data set. After a kill the folder is taken up where its book ends.
+Decoding processes write rows directly into the folder of pixels, so no pixel passes through a pipe and memory does
+not grow with the data set. After a kill, decoding resumes with the rows that are not in the folder's book.
 """
 
 import hashlib
@@ -21,45 +21,46 @@ from tools.processes import WorkerDied, run_in_processes
 
 _CHUNK = 16
 """Images of one task."""
-_IN_PROCESS = 8 * 2**20
+_SMALL = 8 * 2**20
 """Bytes of encoded images below which starting processes takes longer than decoding in this one."""
 
-Progress = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
+"""Called with (images done, images in all)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ImageRow:
     """One image and where its pixels belong."""
 
     file: str
     row: int
     content: bytes
-    """SHA-256 of its bytes: another content than the one that was looked at before is refused."""
+    """SHA-256 of its bytes: a file whose content has changed since is refused."""
     size: int
     """Of the encoded image, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of decoding a row: the checksum of its pixels, or the reason why there are none."""
+class DecodeOutcome:
+    """The result of decoding a row: the checksum of its pixels, or the reason why there are none."""
 
     row: int
     checksum: int
     reason: str | None = None
 
 
-def stage(
+def decode_rows(
     folder: PixelFolder,
     source: Source,
-    rows: Sequence[Row],
+    rows: Sequence[ImageRow],
     decoding: Decoding,
     workers: int | None,
-    progress: Progress | None,
+    progress: OnProgress | None,
 ) -> dict[int, str]:
-    """Decode `rows` into an allocated folder, but for those that are there already.
+    """Decode those of `rows` that are not yet in an allocated folder.
 
     Args:
-        workers: decoding processes; all cores where None.
+        workers: decoding processes; all cores if None.
         progress: called with (images done, images in all), from this process.
 
     Returns:
@@ -76,7 +77,7 @@ def stage(
     if progress is not None:
         progress(finished, len(rows))
     processes = min(workers or usable_cores(), -(-len(todo) // _CHUNK))
-    if sum(row.size for row in todo) < _IN_PROCESS:
+    if sum(row.size for row in todo) < _SMALL:
         processes = min(processes, 1)
     unreadable: dict[int, str] = {}
     for outcomes in _decode_all(_Task(source, folder, decoding), todo, processes):
@@ -94,14 +95,14 @@ def stage(
 
 @dataclass(frozen=True)
 class _Task:
-    """What a decoding process needs to know once."""
+    """What a decoding process is told once."""
 
     source: Source
     folder: PixelFolder
     decoding: Decoding
 
 
-def _decode_all(task: _Task, todo: list[Row], processes: int) -> Iterator[list[Outcome]]:
+def _decode_all(task: _Task, todo: list[ImageRow], processes: int) -> Iterator[list[DecodeOutcome]]:
     rows = iter(todo)
     chunks = iter(lambda: list(islice(rows, _CHUNK)), [])
     if processes <= 1:
@@ -114,25 +115,25 @@ def _decode_all(task: _Task, todo: list[Row], processes: int) -> Iterator[list[O
     except WorkerDied as died:
         suspects = sorted(task.source.where(row.file) for chunk in died.in_flight for row in chunk)
         raise AugurError(
-            "a process that decodes images died (out of memory, or a fault in the decoder). What it was given is "
-            f"among these {len(suspects)} files: {', '.join(suspects[:_CHUNK])}. Fewer processes "
-            "(--data.decode_workers) or a lower --data.max_pixels need less memory; what is decoded so far is kept."
+            "a process that decodes images died (out of memory, or an error in the decoder). It was working on one of "
+            f"these {len(suspects)} files: {', '.join(suspects[:_CHUNK])}. Fewer processes "
+            "(--data.decode_workers) or a lower --data.max_pixels need less memory; what was decoded is kept."
         ) from died
 
 
-def _decode_row(task: _Task, writer: RowWriter, row: Row) -> Outcome:
+def _decode_row(task: _Task, writer: RowWriter, row: ImageRow) -> DecodeOutcome:
     try:
         data = task.source.read(row.file)
     except OSError as error:
-        return Outcome(row.row, 0, f"cannot be read: {error.strerror}")
+        return DecodeOutcome(row.row, 0, f"cannot be read: {error.strerror}")
     if hashlib.sha256(data).digest() != row.content:
-        return Outcome(row.row, 0, "changed while the data set was being read")
+        return DecodeOutcome(row.row, 0, "changed while the data set was being read")
     how = task.decoding
     try:
         pixels = decode(data, how.size, how.fit, how.max_pixels)
     except UnreadableImage as error:
-        return Outcome(row.row, 0, str(error))
-    return Outcome(row.row, writer.write(row.row, pixels, thumbnail(pixels)))
+        return DecodeOutcome(row.row, 0, str(error))
+    return DecodeOutcome(row.row, writer.write(row.row, pixels, thumbnail(pixels)))
 
 
 _worker: tuple[_Task, RowWriter] | None = None
@@ -143,7 +144,7 @@ def _begin_worker(task: _Task) -> None:
     _worker = task, RowWriter(task.folder).__enter__()
 
 
-def _decode_in_worker(chunk: list[Row]) -> list[Outcome]:
+def _decode_in_worker(chunk: list[ImageRow]) -> list[DecodeOutcome]:
     assert _worker is not None
     task, writer = _worker
     return [_decode_row(task, writer, row) for row in chunk]

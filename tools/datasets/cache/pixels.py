@@ -1,20 +1,19 @@
-"""A folder of decoded images: one row of pixels for each distinct content, whatever splits are made of them.
+"""A folder of decoded images: one row of pixels for each distinct content, independent of splits.
 
-    NAME-SIZEpx-KEY/       the key: SHA-256 over the contents in their order and the way of decoding
-      decoding.json        the way of decoding
+    NAME-SIZEpx-KEY/       the key: SHA-256 of the contents in order, and of how they are decoded
+      decoding.json        how images were decoded
       pixels.npy           uint8 (N, S, S, 3), RGB
       thumbnails.npy       uint8 (N, T, T), grey: what near-duplicates are found by
-      book.npy             of each row: SHA-256 of the encoded image, CRC-32 of the pixels, whether it is there
-      unreadable.json      row → why its image cannot be used; written last: with it, the folder is complete
+      book.npy             for each row: SHA-256 of the encoded image, CRC-32 of the pixels, whether it is there
+      unreadable.json      row → why its image cannot be used; written last: it makes the folder complete
       used                 empty: its time says when the folder was last opened by a build or a check
-      alike.json           rows that show the same picture, once that was asked
+      alike.json           rows that show the same picture, once they were searched for
       views/               what studies open (`views.py`)
 
-While it is being filled the folder is called NAME-SIZEpx-KEY.partial. Pixels are written by `write`, never through a
-mapping: a full disk is then an error with a name, where a mapping would end the process.
+While it is being filled, the folder is called NAME-SIZEpx-KEY.partial. Pixels are written by `write`, never through a
+mapping: a full disk then raises an error, where a mapping would kill the process.
 """
 
-import json
 import os
 import shutil
 import zlib
@@ -29,7 +28,7 @@ import numpy as np
 from tools.datasets.cache.decode import Fit
 from tools.datasets.splits.thumbnails import THUMB
 from tools.errors import AugurError, DataError
-from tools.files import allocate_array, sync, write_json
+from tools.files import allocate_array, read_json, sync, write_json
 
 FORMAT = 2
 """Raised whenever the files, or the pixels that decoding makes, change their meaning."""
@@ -43,7 +42,7 @@ _CHECKED_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Decoding:
-    """How encoded images become pixels: caches of the same decoding can lend each other rows."""
+    """How encoded images become pixels: rows can be copied between folders of the same decoding."""
 
     size: int
     fit: Fit
@@ -62,16 +61,16 @@ class PixelFolder:
 
     @property
     def pixels(self) -> Path:
-        """Where the rows of pixels are."""
+        """File of the pixels."""
         return self.folder / "pixels.npy"
 
     @property
     def thumbnails(self) -> Path:
-        """Where the rows of thumbnails are."""
+        """File of the thumbnails."""
         return self.folder / "thumbnails.npy"
 
     def book(self, mode: str = "r") -> np.memmap:
-        """The rows' contents and checksums; 'r+' to write them."""
+        """The table of rows: content, checksum, and whether the row is there; 'r+' to write it."""
         return _opened(self.folder / "book.npy", mode)
 
     def unreadable(self) -> dict[int, str]:
@@ -84,13 +83,13 @@ class PixelFolder:
         return (self.folder / "unreadable.json").is_file()
 
     def complete(self, unreadable: Mapping[int, str]) -> None:
-        """Say that every image is there but these."""
+        """Record that every image is there except these."""
         for file in (self.pixels, self.thumbnails, self.folder / "book.npy"):
             sync(file)
         write_json(self.folder / "unreadable.json", {str(row): reason for row, reason in unreadable.items()})
 
     def allocate(self, contents: Sequence[bytes], decoding: Decoding) -> None:
-        """Make the files at their full size, where an earlier, interrupted call has not.
+        """Make the files at their full size, unless an earlier, interrupted call did.
 
         Raises:
             AugurError: the disk is too small or cannot be written.
@@ -102,8 +101,8 @@ class PixelFolder:
         if needed > free:
             raise AugurError(
                 f"the decoded images need {needed / 2**20:.0f} MiB, but {self.folder} has {free / 2**20:.0f} MiB free. "
-                "Free some space (`agent cache` lists what is there), choose another runs directory, or a smaller "
-                "image size."
+                "Free some space (`agent cache` lists the folders), or choose another --runs-dir or a smaller image "
+                "size."
             )
         try:
             write_json(self.folder / "decoding.json", asdict(decoding))
@@ -112,32 +111,29 @@ class PixelFolder:
             allocate_array(self.pixels, (count, size, size, 3), np.dtype("u1"))
         except OSError as error:
             raise AugurError(
-                f"{needed / 2**20:.0f} MiB for the decoded images cannot be set up in {self.folder}: {error.strerror}"
+                f"{needed / 2**20:.0f} MiB for decoded images cannot be allocated in {self.folder}: {error.strerror}"
             ) from error
         if count:
             self.book("r+")["content"] = np.frombuffer(b"".join(contents), np.uint8).reshape(count, 32)
 
     def damaged(self, rows: np.ndarray) -> list[int]:
-        """Those of `rows` whose pixels are not what was written. Reads them all; memory stays flat.
+        """Those of `rows` whose pixels are not as they were written. Reads them all in constant memory.
 
         Raises:
-            DataError: the files are not even of the right size.
+            DataError: the files have the wrong size.
         """
         book = self.book()
         pixels = _opened(self.pixels, "r")
         if len(pixels) != len(book) or len(_opened(self.thumbnails, "r")) != len(book):
             raise DataError(f"{self.folder} holds {len(pixels)} rows of pixels for {len(book)} images")
-        checksums, row_bytes, start = (
-            np.array(book["checksum"]),
-            int(np.prod(pixels.shape[1:])),
-            pixels.offset,
-        )
+        checksums = np.array(book["checksum"])
+        row_bytes, start = int(np.prod(pixels.shape[1:])), pixels.offset
 
-        def check(some: np.ndarray) -> list[int]:
+        def check(part: np.ndarray) -> list[int]:
             with self.pixels.open("rb", buffering=0) as opened:
                 return [
                     int(row)
-                    for row in some
+                    for row in part
                     if zlib.crc32(os.pread(opened.fileno(), row_bytes, start + int(row) * row_bytes))
                     != checksums[row]
                 ]
@@ -146,21 +142,21 @@ class PixelFolder:
         with ThreadPoolExecutor(_THREADS) as threads:
             return [row for bad in threads.map(check, parts) for row in bad]
 
-    def borrow(self, others: Sequence["PixelFolder"]) -> int:
-        """Take over rows that other folders of the same decoding hold already; how many.
+    def copy_rows(self, others: Sequence["PixelFolder"]) -> int:
+        """Copy rows that are missing here from other folders of the same decoding; the number copied.
 
-        A row that is damaged there is not taken.
+        Rows that are damaged there are not copied.
         """
         book = self.book("r+")
         missing = {bytes(book["content"][row]): int(row) for row in np.flatnonzero(book["there"] == 0)}
-        taken = 0
+        copied = 0
         for other in others:
             if not missing:
                 break
-            taken += self._borrow(other, book, missing)
-        return taken
+            copied += self._copy_from(other, book, missing)
+        return copied
 
-    def _borrow(self, other: "PixelFolder", book: np.memmap, missing: dict[bytes, int]) -> int:
+    def _copy_from(self, other: "PixelFolder", book: np.memmap, missing: dict[bytes, int]) -> int:
         try:
             theirs = other.book()
             pixels, thumbnails = _opened(other.pixels, "r"), _opened(other.thumbnails, "r")
@@ -168,24 +164,24 @@ class PixelFolder:
             return 0
         if pixels.shape[1:] != _opened(self.pixels, "r").shape[1:]:
             return 0
-        taken = 0
+        copied = 0
         with RowWriter(self) as writer:
             for row in np.flatnonzero(theirs["there"][: len(pixels)]).tolist():
                 mine = missing.get(bytes(theirs["content"][row]))
                 if mine is None:
                     continue
-                copied = np.array(pixels[row])
-                if zlib.crc32(copied.tobytes()) != theirs["checksum"][row]:
+                values = np.array(pixels[row])
+                if zlib.crc32(values.tobytes()) != theirs["checksum"][row]:
                     continue
-                book["checksum"][mine] = writer.write(mine, copied, np.array(thumbnails[row]))
+                book["checksum"][mine] = writer.write(mine, values, np.array(thumbnails[row]))
                 book["there"][mine] = 1
                 del missing[bytes(theirs["content"][row])]
-                taken += 1
-        return taken
+                copied += 1
+        return copied
 
 
 class RowWriter:
-    """Writes rows of pixels and thumbnails into their places, from whichever process it is opened in."""
+    """Writes rows of pixels and thumbnails into their places, from the process in which it is opened."""
 
     def __init__(self, folder: PixelFolder) -> None:
         self._folder = folder
@@ -201,7 +197,7 @@ class RowWriter:
             opened.close()
 
     def write(self, row: int, pixels: np.ndarray, thumbnail: np.ndarray) -> int:
-        """Put one image into its row; the checksum of its pixels.
+        """Write one image into its row; returns the checksum of its pixels.
 
         Raises:
             AugurError: the disk is full, or cannot be written.
@@ -213,8 +209,8 @@ class RowWriter:
                     raise OSError(28, "No space left on device")
         except OSError as error:
             raise AugurError(
-                f"the decoded images cannot be written to {self._folder.folder} ({error.strerror}). What is decoded "
-                "so far is kept: make room, and run again."
+                f"the decoded images cannot be written to {self._folder.folder} ({error.strerror}). What was "
+                "decoded is kept: free some space, and run again."
             ) from error
         return zlib.crc32(pixels.tobytes())
 
@@ -225,28 +221,24 @@ def _opened(file: Path, mode: Any) -> np.memmap:
     except (OSError, ValueError) as error:
         raise DataError(f"{file} is missing or damaged ({error})") from error
     if not isinstance(opened, np.memmap):
-        raise DataError(f"{file} holds no array")
+        raise DataError(f"{file} does not hold an array")
     return opened
 
 
 def read_part(file: Path) -> dict[str, Any]:
-    """What is in one of a cache's JSON files.
+    """The content of one of the JSON files of a cache.
 
     Raises:
         DataError: it is missing or damaged.
     """
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{file.parent} is not a finished cache of a data set ({file.name} is missing)"
-        ) from error
-    except ValueError as error:
-        raise DataError(f"{file} is damaged ({error}): delete {file.parent}, and it is made again") from error
+    content = read_json(file)
+    if content is None:
+        raise DataError(f"{file} is missing or damaged: delete {file.parent}, and it will be made again")
+    return content
 
 
-def pixel_folders(root: Path, name: str = "*") -> Iterator[PixelFolder]:
-    """The folders of pixels below the folder of all caches, growing ones too, in the order of their names."""
-    for each in sorted(root.glob(f"{name}px-*")):
+def pixel_folders(root: Path) -> Iterator[PixelFolder]:
+    """The folders of pixels in the folder of all caches, incomplete ones too, sorted by name."""
+    for each in sorted(root.glob("*px-*")):
         if (each / "decoding.json").is_file():
             yield PixelFolder(each)

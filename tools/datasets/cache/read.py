@@ -1,13 +1,13 @@
 """A finished cache: the decoded images of a data set, as trials read them. Cheap to open; imports no torch.
 
 What is opened is a view: which rows of a folder of pixels (`pixels.py`) are in which split. Views with other splits,
-folds or fewer labels share the pixels. A finished view never changes, but for the words about it (`about.json`).
+folds or fewer labels share the pixels. A finished view never changes, except for its description (`about.json`).
 
     NAME-SIZEpx-KEY/views/KEY/
       about.json           the card and the notes
       meta.json            fingerprint, size, counts, skipped files
       train.json           rows, labels, files, groups of the split; likewise validation.json
-      test.json            touched by `open_test` only: without it, nothing says which rows are test images
+      test.json            read by `open_test` only: nothing else says which rows are test images
       splits.csv           file, label, split, group of every image, to be published with a study
 """
 
@@ -19,45 +19,46 @@ from typing import Any, Literal, SupportsIndex
 import numpy as np
 
 from tools.datasets.cache.pixels import FORMAT, PixelFolder, read_part
-from tools.datasets.types import Card, Split
+from tools.datasets.cards import card_from
+from tools.datasets.types import Split
 from tools.errors import AugurError, DataError
 
 
 class SealedTestError(AugurError):
-    """The test split was asked for by a way that is open during the search."""
+    """The test split was requested by a method that is for the search."""
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that was left out, and why."""
+    """A file that was omitted, and why."""
 
     file: str
     reason: str
 
 
 class Rows:
-    """Images of one split: some rows of a file of pixels that every process maps, and none copies.
+    """Images of one split: some rows of a file of pixels that every process maps and none copies.
 
-    Indexed like an array uint8 (N, S, S, 3); what comes out of an array of indices or a slice is a copy.
+    Indexed like an array uint8 (N, S, S, 3); indexing with an array or a slice returns a copy.
     """
 
     def __init__(self, file: Path, rows: np.ndarray) -> None:
-        """`rows`: as below."""
+        """`rows`: int64 (N,), places in the file."""
         try:
             mapped = np.load(file, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise DataError(
-                f"the decoded images {file} cannot be opened ({error}): delete {file.parent}, and they are made again"
+                f"{file} cannot be opened ({error}): delete {file.parent}, and it will be made again"
             ) from error
         if len(rows) and int(rows.max()) >= len(mapped):
             raise DataError(
-                f"{file} holds {len(mapped)} images, fewer than its views name: delete {file.parent}, and they are "
-                "made again"
+                f"{file} holds {len(mapped)} images, fewer than its views refer to: delete {file.parent}, and they "
+                "will be made again"
             )
         self._file, self._offset = file, mapped.offset
         self._pixels = np.asarray(mapped)
         self.rows = rows
-        """int64 (N,), places in the file."""
+        """As given."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -81,7 +82,7 @@ class Rows:
     def read(self, index: int) -> np.ndarray:
         """One image, uint8 (S, S, 3), by reading the file.
 
-        Once seen, mapped pages count as this process's memory for as long as it lives.
+        Mapped pages, once read, count as memory of this process until it ends.
         """
         shape = self._pixels.shape[1:]
         count = int(np.prod(shape))
@@ -91,7 +92,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class SplitView:
-    """One split. Pickles as its place on disk, never as pixels."""
+    """One split. Pickles as its path, never as pixels."""
 
     folder: Path
     name: Split
@@ -117,7 +118,7 @@ class CachedDataset:
         if meta.get("format") != FORMAT:
             raise DataError(
                 f"{folder} was written in format {meta.get('format')}, this version reads {FORMAT}: delete the "
-                "folder, and it is made again from the images"
+                "folder, and it will be made again from the images"
             )
         about = read_part(folder / "about.json")
         self.folder = folder
@@ -125,9 +126,9 @@ class CachedDataset:
         """Hex SHA-256 over what trials can depend on: contents, labels, splits, groups, classes, size, fit."""
         self.image_size: int = meta["image_size"]
         self.skipped = tuple(Skipped(**each) for each in meta["skipped"])
-        self.card = _card_from(about["card"])
+        self.card = card_from(about["card"])
         self.notes: tuple[str, ...] = tuple(about["notes"])
-        """What was found and done while opening and building, for the user to see."""
+        """What was found and done while opening and building, for the user."""
         self._class_counts: dict[str, dict[str, int]] = meta["class_counts"]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -135,11 +136,11 @@ class CachedDataset:
 
     @property
     def splits_file(self) -> Path:
-        """The table of all images with their splits (`split_file.py`), to be copied, not read, by a study."""
+        """The table of all images with their splits (`split_file.py`), for a study to copy, not to read."""
         return self.folder / "splits.csv"
 
     def class_counts(self, split: Split) -> dict[str, int]:
-        """Images of each class. Also for test: the counts are kept apart from the sealed file."""
+        """Images of each class. Also for test: the counts are not in the sealed file."""
         return dict(self._class_counts[split])
 
     def split(self, name: Literal["train", "validation", "test"]) -> SplitView:
@@ -150,12 +151,12 @@ class CachedDataset:
         """
         if name == "test":
             raise SealedTestError(
-                "the test split stays sealed during the search; the final comparison opens it by open_test()"
+                "the test split is sealed during the search; the final comparison opens it by open_test()"
             )
         return _open_split(self.folder, name)
 
     def open_test(self) -> SplitView:
-        """The test images. To be called once, when nothing will be chosen any more."""
+        """The test images. Call it once, when all choices have been made."""
         return _open_split(self.folder, "test")
 
 
@@ -174,10 +175,3 @@ def _open_split(folder: Path, name: Split) -> SplitView:
     labels = np.asarray(found["labels"], dtype=np.int64)
     labels.flags.writeable = False
     return SplitView(folder, name, images, labels, found["files"], found["groups"])
-
-
-def _card_from(data: dict[str, Any]) -> Card:
-    fields: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
-    }
-    return Card(**fields)

@@ -1,9 +1,9 @@
-"""The folders of decoded images on disk: which there are, whether they are whole, and making room.
+"""The folders of decoded images on disk: list, verify and remove them.
 
-Everything in them can be made again from the images. What is being built is locked and never removed. A study that
-runs opens its folder again and again without a lock; it is known by its own lock (`studies/NAME/lock`) and by having
-opened its folder since it began, so nothing that was used since then is removed either. What only reads for itself
-(`agent generate`, a notebook) cannot be told.
+Everything in them can be made again from the images. A folder that is being built is locked and never removed. A
+running study opens its folder repeatedly without a lock; it is known by its own lock (`studies/NAME/lock`), and no
+folder that was used since the study began is removed either. Other readers (`agent generate`, a notebook) cannot be
+detected.
 """
 
 import os
@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
@@ -22,50 +21,50 @@ from filelock import FileLock, Timeout
 
 from tools.datasets.cache.pixels import FORMAT, USED, PixelFolder, read_part
 from tools.datasets.cache.read import open_cache
-from tools.errors import AugurError, ConfigurationError, DataError
+from tools.errors import AugurError, ConfigurationError, DataError, did_you_mean
 
 INDEX = "content.sqlite"
 _PARTIAL, _REMOVING, _LOCK = ".partial", ".removing", ".lock"
 _NAME = re.compile(r"(?P<name>.+)-(?P<size>\d+)px-[0-9a-f]+(\.partial|\.removing)?")
 DAY = 24 * 3600
 
-State = Literal["finished", "interrupted", "being made", "left over"]
+FolderState = Literal["finished", "interrupted", "being made", "left over"]
 
 
 @dataclass(frozen=True)
-class Shelved:
-    """A folder of decoded images, or what is left of one."""
+class CacheFolder:
+    """A folder of decoded images, or the remains of one."""
 
     folder: Path
     name: str
-    """Of the data set; as far as its folder's name tells, where no study has opened it yet."""
+    """Of the data set; only as in the name of the folder if no study has opened it yet."""
     size: int
-    """Side of the images in pixels; 0 where that cannot be told."""
+    """Side of the images in pixels; 0 if unknown."""
     images: int
-    """Those that are there."""
-    of: int
-    """Those that there should be; unreadable ones are not counted."""
+    """Number of images that are there."""
+    expected: int
+    """Number of images when complete, without unreadable ones."""
     bytes: int
     """On disk."""
     views: int
-    """Ways in which it was divided: splits, folds, few labels."""
+    """Number of ways in which they were divided: splits, folds, few labels."""
     used: float
-    """Seconds since the epoch."""
-    state: State
+    """When it was last used, in seconds since the epoch."""
+    state: FolderState
     why: str = ""
-    """For what is left over: of what."""
+    """What it is left over from."""
 
 
 @dataclass(frozen=True)
 class Removed:
-    """What came of removing: what is gone, and what was kept and why."""
+    """What was removed, and what was kept and why."""
 
-    gone: tuple[Shelved, ...]
-    kept: tuple[tuple[Shelved, str], ...]
+    gone: tuple[CacheFolder, ...]
+    kept: tuple[tuple[CacheFolder, str], ...]
 
 
-def look(root: Path) -> list[Shelved]:
-    """Everything in the folder of all caches but the index of hashes, in the order of the names; changes nothing."""
+def list_folders(root: Path) -> list[CacheFolder]:
+    """Everything in the folder of all caches except the index of hashes, sorted by name."""
     if not root.is_dir():
         return []
     found = [_folder(each) for each in sorted(root.iterdir()) if each.is_dir() and _NAME.fullmatch(each.name)]
@@ -77,54 +76,54 @@ def look(root: Path) -> list[Shelved]:
 
 
 def index_bytes(root: Path) -> int:
-    """Size of the index of hashes, which saves reading unchanged images again."""
-    return sum(_bytes(file) for file in root.glob(f"{INDEX}*"))
+    """Bytes of the index of hashes, which saves reading unchanged images again."""
+    return sum(_bytes_on_disk(file) for file in root.glob(f"{INDEX}*"))
 
 
-def chosen(
-    shelf: Sequence[Shelved],
+def select(
+    folders: Sequence[CacheFolder],
     names: Sequence[str] = (),
     older_than: float | None = None,
     *,
     only_left_over: bool = False,
     now: float | None = None,
-) -> list[Shelved]:
-    """Those that fit every condition.
+) -> list[CacheFolder]:
+    """The folders that meet every condition.
 
     Args:
-        shelf: as `look` returns it.
-        names: data sets as they are listed, folders, or beginnings of a folder's name (NAME-SIZEpx…) that fit one.
-        older_than: days since they were used last.
-        only_left_over: what no version of the program uses any more.
+        folders: as `list_folders` returns it.
+        names: of data sets as listed, of folders, or beginnings of one folder's name (NAME-SIZEpx…).
+        older_than: days since their last use.
+        only_left_over: only what this version of the program does not use.
         now: seconds since the epoch.
 
     Raises:
-        ConfigurationError: a name fits nothing, or the beginning of a name fits several folders.
+        ConfigurationError: a name matches nothing, or the beginning of a name matches several folders.
     """
-    wanted = {each.folder for name in names for each in _named(shelf, name)} if names else None
+    wanted = {each.folder for name in names for each in _named(folders, name)} if names else None
     at = time.time() if now is None else now
     return [
         each
-        for each in shelf
+        for each in folders
         if (wanted is None or each.folder in wanted)
         and (older_than is None or at - each.used > older_than * DAY)
         and (not only_left_over or each.state == "left over")
     ]
 
 
-def remove(unwanted: Sequence[Shelved], studies: Path, *, dry_run: bool = False) -> Removed:
-    """Remove folders with their locks, but for those that are being built or may be read by a running study.
+def remove(unwanted: Sequence[CacheFolder], studies: Path, *, dry_run: bool = False) -> Removed:
+    """Remove folders with their locks, except those that are being built or that a running study may be reading.
 
     Args:
-        unwanted: some of `look`.
+        unwanted: some of those that `list_folders` returned.
         studies: the folder of all studies.
         dry_run: only say what would be removed.
 
     Raises:
-        AugurError: something cannot be removed; what was removed before it is gone.
+        AugurError: a folder cannot be removed; those before it have been removed.
     """
-    gone: list[Shelved] = []
-    kept: list[tuple[Shelved, str]] = []
+    gone: list[CacheFolder] = []
+    kept: list[tuple[CacheFolder, str]] = []
     running = list(_running(studies))
     for each in unwanted:
         reader = next((study for study, since in running if each.used >= since), None)
@@ -141,8 +140,8 @@ def remove(unwanted: Sequence[Shelved], studies: Path, *, dry_run: bool = False)
     return Removed(tuple(gone), tuple(kept))
 
 
-def verify(each: Shelved) -> str:
-    """What is damaged in a finished folder, or '' where every pixel is as it was written; reads them all."""
+def verify(each: CacheFolder) -> str:
+    """What is damaged in a finished folder, or '' if every pixel is as it was written. Reads them all."""
     folder = PixelFolder(each.folder)
     try:
         book = folder.book()
@@ -151,12 +150,12 @@ def verify(each: Shelved) -> str:
             open_cache(view)
     except (DataError, TypeError, KeyError) as error:
         return str(error)
-    return f"{len(damaged):,} of {each.of:,} images are not as they were written" if damaged else ""
+    return f"{len(damaged):,} of {each.expected:,} images are not as they were written" if damaged else ""
 
 
-def _folder(folder: Path) -> Shelved:
+def _folder(folder: Path) -> CacheFolder:
     if folder.name.endswith(_REMOVING):
-        return _left_over(folder, "a removal that was interrupted")
+        return _left_over(folder, "an interrupted removal")
     parts = _NAME.fullmatch(folder.name)
     assert parts is not None
     pixels = PixelFolder(folder)
@@ -171,28 +170,28 @@ def _folder(folder: Path) -> Shelved:
         return _left_over(folder, "another version of the program")
     try:
         there = pixels.book()["there"]
-        images, of = int(np.count_nonzero(there)), len(there)
-        of -= 0 if partial else len(pixels.unreadable())
+        images, expected = int(np.count_nonzero(there)), len(there)
+        expected -= 0 if partial else len(pixels.unreadable())
     except DataError:
-        images = of = 0
+        images = expected = 0
     complete = pixels.is_complete and not partial
-    return Shelved(
+    return CacheFolder(
         folder,
         _name(folder) or parts["name"],
         int(parts["size"]),
         images,
-        of,
-        _bytes(folder),
+        expected,
+        _bytes_on_disk(folder),
         len(list(_views(folder))),
-        _used(folder),
+        _last_used(folder),
         "being made" if busy else "finished" if complete else "interrupted",
     )
 
 
-def _left_over(place: Path, why: str) -> Shelved:
+def _left_over(place: Path, why: str) -> CacheFolder:
     parts = _NAME.fullmatch(place.name.removesuffix(_LOCK))
     name, size = (parts["name"], int(parts["size"])) if parts else (place.name, 0)
-    return Shelved(place, name, size, 0, 0, _bytes(place), 0, _used(place), "left over", why)
+    return CacheFolder(place, name, size, 0, 0, _bytes_on_disk(place), 0, _last_used(place), "left over", why)
 
 
 def _views(folder: Path) -> Iterator[Path]:
@@ -206,16 +205,16 @@ def _name(folder: Path) -> str:
     return ""
 
 
-def _used(place: Path) -> float:
-    """When it was opened last; of what has never been, when it changed last."""
+def _last_used(place: Path) -> float:
+    """When it was last opened; if never, when it was last changed."""
     for file in (place / USED, place / "book.npy", place):
         with suppress(OSError):
             return file.stat().st_mtime
     return 0.0
 
 
-def _bytes(place: Path) -> int:
-    """On disk: a file of pixels that is being filled has holes."""
+def _bytes_on_disk(place: Path) -> int:
+    """On disk: a file of pixels that is being filled is sparse."""
     files = place.rglob("*") if place.is_dir() else [place]
     total = 0
     for file in files:
@@ -225,24 +224,23 @@ def _bytes(place: Path) -> int:
     return total
 
 
-def _named(shelf: Sequence[Shelved], name: str) -> list[Shelved]:
-    own = [each for each in shelf if name in (each.name, each.folder.name)]
+def _named(folders: Sequence[CacheFolder], name: str) -> list[CacheFolder]:
+    own = [each for each in folders if name in (each.name, each.folder.name)]
     if own:
         return own
-    # With the size, so that half a name of a data set is a slip and not a folder.
-    starts = [each for each in shelf if "px" in name and each.folder.name.startswith(name)]
+    # Only with the size: half the name of a data set is a mistake, not a folder.
+    starts = [each for each in folders if "px" in name and each.folder.name.startswith(name)]
     if len(starts) == 1:
         return starts
     if starts:
         raise ConfigurationError(
-            f"{name!r} fits {len(starts)} folders ({', '.join(each.folder.name for each in starts[:5])}): give the "
+            f"{name!r} matches {len(starts)} folders ({', '.join(each.folder.name for each in starts[:5])}): give the "
             "name of a data set or of one folder; see agent cache"
         )
-    known = sorted({each.name for each in shelf})
-    near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    known = sorted({each.name for each in folders})
     raise ConfigurationError(
-        f"there are no decoded images of {name!r}: {hint}There are those of {', '.join(known) or 'no data set'}."
+        f"there are no decoded images of {name!r}; there are those of {', '.join(known) or 'no data set'}. "
+        f"{did_you_mean(name, known)}".rstrip()
     )
 
 
@@ -253,14 +251,14 @@ def _running(studies: Path) -> Iterator[tuple[str, float]]:
             with FileLock(lock, timeout=0):
                 continue
         except Timeout:
-            # Written at the beginning of each sitting, before the study opens its images.
+            # Written at the start of each session, before the study opens its images.
             with suppress(OSError):
                 yield lock.parent.name, (lock.parent / "config.yaml").stat().st_mtime
 
 
 @contextmanager
 def _unlocked(folder: Path) -> Iterator[bool]:
-    """Whether nobody builds the folder; while it is so, nobody begins to."""
+    """Whether no process is building the folder; until the block ends, none can start to."""
     lock = folder.with_name(re.sub(r"(\.partial|\.removing|\.lock)$", "", folder.name) + _LOCK)
     before, there = lock.exists(), folder.is_dir()
     try:
@@ -269,7 +267,7 @@ def _unlocked(folder: Path) -> Iterator[bool]:
     except Timeout:
         yield False
         return
-    except OSError:  # a shelf that may only be read
+    except OSError:  # a read-only disk
         yield True
         return
     try:
@@ -290,11 +288,11 @@ def _delete(place: Path) -> None:
             return
         doomed = place
         if not place.name.endswith(_REMOVING):
-            # Renamed first: killed on the way, what is left of it is no folder that a study would open.
+            # Renamed first: after a kill, no study would open what is left.
             doomed = place.with_name(place.name + _REMOVING)
             os.replace(place, doomed)
         shutil.rmtree(doomed)
     except OSError as error:
         raise AugurError(
-            f"{place} cannot be removed ({error.strerror or error}): is it yours, and may its folder be written?"
+            f"{place} cannot be removed ({error.strerror or error}): check the permissions of {place.parent}"
         ) from error

@@ -1,4 +1,4 @@
-"""Write a view: which rows of a folder of pixels are in which split (`cached.py` reads it)."""
+"""Write a view: which rows of a folder of pixels are in which split (`read.py` reads it)."""
 
 import hashlib
 import json
@@ -30,16 +30,16 @@ class View:
 
 
 def write_view(parent: Path, view: View, decoding: Decoding, gaps: set[tuple[Split, int]]) -> Path:
-    """Write the view below `parent`, where it is not there yet; its folder.
+    """Write the view below `parent`, unless it is already there; returns its folder.
 
     Args:
         parent: the folder of the pixels.
         view: what it holds.
         decoding: how the pixels were made.
-        gaps: splits that were published without images of some class (its label).
+        gaps: (split, label) of classes without images in a published split.
 
     Raises:
-        DataError: a class has no image in a split that should have some.
+        DataError: a class has no image in a split, and this is not one of the gaps.
     """
     fingerprint = _fingerprint(view, decoding)
     names = [(each.file, each.group) for each in view.records]
@@ -51,14 +51,14 @@ def write_view(parent: Path, view: View, decoding: Decoding, gaps: set[tuple[Spl
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         for split in SPLITS:
-            its = [at for at, record in enumerate(view.records) if record.split == split]
+            positions = [at for at, record in enumerate(view.records) if record.split == split]
             write_json(
                 partial / f"{split}.json",
                 {
-                    "rows": [view.rows[at] for at in its],
-                    "labels": [view.records[at].label for at in its],
-                    "files": [view.records[at].file for at in its],
-                    "groups": [view.records[at].group for at in its],
+                    "rows": [view.rows[at] for at in positions],
+                    "labels": [view.records[at].label for at in positions],
+                    "files": [view.records[at].file for at in positions],
+                    "groups": [view.records[at].group for at in positions],
                 },
             )
         write_splits(partial / SPLITS_FILE, view.records, view.card.classes)
@@ -80,7 +80,7 @@ def write_view(parent: Path, view: View, decoding: Decoding, gaps: set[tuple[Spl
 
 
 def _fingerprint(view: View, decoding: Decoding) -> str:
-    """Names the data as trials see it: files may be renamed and groups be called otherwise without changing it."""
+    """Identifies the data as trials see them: it does not depend on the names of files and groups."""
     digest = hashlib.sha256()
     _feed(digest, FORMAT, decoding.size, decoding.fit, view.card.classes)
     numbers: dict[str, int] = {}
@@ -115,9 +115,9 @@ def count_classes(view: View, gaps: set[tuple[Split, int]]) -> dict[Split, dict[
         if counts[split][name] == 0 and (split, label) not in gaps
     ]
     if empty:
-        left = f" after {len(view.skipped)} unreadable files were skipped" if view.skipped else ""
+        removed = f" after {len(view.skipped)} unreadable files were skipped" if view.skipped else ""
         raise DataError(
-            f"no usable image of class {', '.join(empty)} in {view.card.name}{left}. Every class needs at least one "
+            f"no usable image of class {', '.join(empty)} in {view.card.name}{removed}. Every class needs at least one "
             "image in each split."
         )
     return counts

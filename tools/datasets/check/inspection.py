@@ -1,12 +1,12 @@
-"""Look at every image of a data set, stopping at nothing: what is unreadable, what is there twice, and what a study
-would make of it. `check.py` judges it."""
+"""Inspect every image of a data set without stopping at errors: what is unreadable, what is there twice, and which
+splits a study would use. `check_report.py` judges it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tools.datasets.cache.build import decoded, divide, published_gaps
-from tools.datasets.cache.decode_all import Progress
+from tools.datasets.cache.build import decoded_images, make_view, published_gaps
+from tools.datasets.cache.decode_all import OnProgress
 from tools.datasets.cache.read import Skipped
 from tools.datasets.cache.views import View, count_classes
 from tools.datasets.config import DataConfig
@@ -24,11 +24,11 @@ class Inspection:
     """Records whose images are readable, in the splits they were published with."""
     skipped: Sequence[Skipped]
     pairs: Sequence[Pair]
-    """Those of `usable` (by position) that show the same picture, whatever their splits."""
+    """Those of `usable` (by position) that show the same picture, in the same split or not."""
     division: View | None
-    """The splits that a study would use, with leaks dropped; None where there can be no study."""
+    """The splits that a study would use, with leaks dropped; None if no study is possible."""
     refusal: str
-    """Why there can be none; '' where there can, and where the data set is published for tests only."""
+    """Why no study is possible; '' if one is, or if the data set is published for tests only."""
     pixels: Path
     """The folder of decoded images, whose rows `division` names."""
 
@@ -38,11 +38,11 @@ def inspect(
     config: DataConfig,
     image_size: int,
     root: Path,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Inspection:
-    """Decode every image, or open what was decoded before, and look for what is alike.
+    """Decode every image, or open what was decoded before, and search for copies.
 
-    Neither an unreadable image nor a leak stops it. Its pixels are those that a study with these settings uses.
+    Unreadable images and leaks are recorded, not raised. The pixels are those that a study with these settings uses.
 
     Args:
         published: as `open_published` returns it.
@@ -56,11 +56,11 @@ def inspect(
     """
     lenient = config.model_copy(update={"on_corrupt": "skip", "on_leak": "drop"})
     division, refusal = None, ""
-    with decoded(published, lenient, image_size, root, progress) as found:
+    with decoded_images(published, lenient, image_size, root, progress) as found:
         if published.shift_of is None:
             try:
                 asked = replace(published, published=published)
-                division = divide(found.usable, asked, found.pairs, found.plan, lenient)
+                division = make_view(found.usable, asked, found.pairs, found.plan, lenient)
                 division = replace(division, skipped=found.skipped)
                 count_classes(division, published_gaps(published, config))
             except AugurError as error:

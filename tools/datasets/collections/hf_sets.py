@@ -1,11 +1,11 @@
-"""`hf:OWNER/NAME`: data sets in the form of the Hugging Face `datasets` library, from disk.
+"""`hf:OWNER/NAME`: data sets of the Hugging Face hub, from disk.
 
-Opening never downloads: `agent datasets get hf:OWNER/NAME` saves a set in data/hf, and `--data PATH` may be such a
-folder, any that `save_to_disk` made, or one that `load_dataset` reads (class folders, parquet files).
+Opening never downloads: `agent datasets get hf:OWNER/NAME` saves a set in data/hf. `--data PATH` may be any folder
+that `save_to_disk` of the `datasets` library wrote, or that its `load_dataset` reads (class folders, parquet files).
 
     hf:OWNER/NAME               the repository
     hf:OWNER/NAME/CONFIG        one of its configurations
-    hf:…#image=COL,label=COL    its columns, where several could be meant
+    hf:…#image=COL,label=COL    its columns, where there are several candidates
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from typing import Any
 from tools.datasets.assemble import Item, assemble
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.walk import SPLIT_SPELLINGS, split_named
-from tools.datasets.known.common import DATA, missing
+from tools.datasets.location import DATA, not_found
 from tools.datasets.types import Card, Dataset
 from tools.errors import ConfigurationError, DataError
 
@@ -25,22 +25,22 @@ _ROLES = ("image", "label")
 
 @dataclass(frozen=True)
 class HubName:
-    """What stands after `hf:`."""
+    """What follows `hf:`."""
 
     repository: str
     config: str | None
     columns: dict[str, str]
-    """'image' and 'label' → the column, where the user says it."""
+    """'image' and 'label' → the column, if the user names it."""
 
     @property
     def folder(self) -> str:
-        """What its folder in data/hf is called."""
+        """Name of its folder in data/hf."""
         return "--".join([*self.repository.split("/"), *([self.config] if self.config else [])])
 
 
 @dataclass(frozen=True)
 class ArrowSource:
-    """Images 'SPLIT/ROW' of a saved set; carries its path only, and maps it in whichever process reads."""
+    """Images 'SPLIT/ROW' of a saved set; pickles as its path, and is mapped in every process that reads."""
 
     folder: Path
     image: str
@@ -50,7 +50,7 @@ class ArrowSource:
         """The bytes as they were encoded when the set was made.
 
         Raises:
-            OSError: the set only refers to a file, which is not there.
+            OSError: the set refers to a file that is not there.
         """
         split, _, row = file.rpartition("/")
         cell = _pictures(self.folder, self.image)[split][int(row)][self.image]
@@ -68,18 +68,18 @@ def open_hub(config: DataConfig) -> Dataset:
     """Open a saved set at `config.path`, or in data/hf.
 
     Raises:
-        ConfigurationError: the name is malformed, or it is not clear which columns are meant.
+        ConfigurationError: the name is malformed, or the columns are ambiguous.
         DataError: it is not there, cannot be read, or has no image or class column.
     """
     name = hub_name((config.dataset or "").partition(":")[2])
     folder = (config.path or DATA / "hf" / name.folder).absolute()
-    spelled = f"hf:{name.repository}" + (f"/{name.config}" if name.config else "")
+    full_name = f"hf:{name.repository}" + (f"/{name.config}" if name.config else "")
     if not folder.is_dir() or not any(folder.iterdir()):
         layouts = (
             ("dataset_dict.json, SPLIT/*.arrow       as save_to_disk writes them",),
             ("*.parquet, or {train,test}/CLASS/*.jpg as load_dataset reads them",),
         )
-        raise missing(spelled, folder, layouts, f"agent datasets get {spelled}")
+        raise not_found(full_name, folder, layouts, f"agent datasets get {full_name}")
     splits = _splits(folder)
     image, label = _columns(splits, name, folder)
     classes: tuple[str, ...] = tuple(next(iter(splits.values())).features[label].names)
@@ -100,16 +100,16 @@ def open_hub(config: DataConfig) -> Dataset:
             notes.append(f"{unlabelled} images of the split {title!r} have no label and are not used")
     if not items:
         raise DataError(
-            f"{folder} has no labelled image in a split that is named as one of {SPLIT_SPELLINGS}; it has the splits "
+            f"{folder} has no labelled image in a split named {SPLIT_SPELLINGS}; it has the splits "
             f"{', '.join(splits)}"
         )
     found = {item.label for item in items}
     if unused := [each for each in classes if each not in found]:
-        notes.append(f"{len(unused)} classes without an image are left out: {', '.join(unused[:10])}")
+        notes.append(f"{len(unused)} classes without an image are omitted: {', '.join(unused[:10])}")
     present = tuple(each for each in classes if each in found)
     assembled = assemble(items, folder, present, gaps=True)
     return Dataset(
-        _card(spelled, present, next(iter(splits.values())).info),
+        _card(full_name, present, next(iter(splits.values())).info),
         assembled.records,
         ArrowSource(folder, image),
         notes=tuple(notes),
@@ -118,10 +118,10 @@ def open_hub(config: DataConfig) -> Dataset:
 
 
 def hub_name(text: str) -> HubName:
-    """Take apart what stands after `hf:`.
+    """Parse what follows `hf:`.
 
     Raises:
-        ConfigurationError: it is none of the forms that are known.
+        ConfigurationError: it has none of the known forms.
     """
     path, hash_sign, options = text.partition("#")
     parts = path.split("/")
@@ -133,7 +133,7 @@ def hub_name(text: str) -> HubName:
         raise ConfigurationError(f"hf:{text}: expected hf:OWNER/NAME or hf:OWNER/NAME/CONFIG")
     if columns.keys() - set(_ROLES) or not all(columns.values()):
         raise ConfigurationError(
-            f"hf:{text}: after # expected image=COLUMN or label=COLUMN, or both with a comma"
+            f"hf:{text}: after #, expected image=COLUMN or label=COLUMN, or both separated by a comma"
         )
     return HubName("/".join(parts[:2]), parts[2] if len(parts) == 3 else None, columns)
 
@@ -148,7 +148,7 @@ def _splits(folder: Path) -> dict[str, Any]:
             loaded = datasets.load_from_disk(str(folder))
         else:
             loaded = datasets.load_dataset(str(folder))
-    except Exception as error:  # the library passes on whatever its readers of many formats raise
+    except Exception as error:  # whatever the library's readers of many formats raise
         raise DataError(f"{folder} cannot be read as a Hugging Face data set: {error}") from error
     if isinstance(loaded, datasets.DatasetDict):
         return {str(split): rows for split, rows in loaded.items()}
@@ -184,35 +184,34 @@ def _columns(splits: dict[str, Any], name: HubName, folder: Path) -> tuple[str, 
             )
         if not able:
             raise DataError(
-                f"{folder} has no {what} column (its columns: {', '.join(features)}), so it is no data set for "
-                "classifying images; cast_column of the datasets library makes one"
+                f"{folder} has no {what} column (its columns: {', '.join(features)}), so it is not a data set "
+                "for image classification; cast_column of the datasets library can make such a column"
             )
         if asked is None and len(able) > 1:
             raise ConfigurationError(
-                f"{folder} has several {what} columns ({', '.join(able)}): say which one, as "
+                f"{folder} has several {what} columns ({', '.join(able)}): choose one, as in "
                 f"hf:{name.repository}#{role}={able[0]}"
             )
         chosen.append(asked or able[0])
     return chosen[0], chosen[1]
 
 
-def _card(spelled: str, classes: tuple[str, ...], info: Any) -> Card:
+def _card(full_name: str, classes: tuple[str, ...], info: Any) -> Card:
     return Card(
-        name=spelled,
-        title=spelled.removeprefix("hf:"),
+        name=full_name,
+        title=full_name.removeprefix("hf:"),
         modality="unknown",
         description=(
-            f"Images of the data set {spelled.removeprefix('hf:')} with one class each, one of {len(classes)}. Nothing "
-            "more is known of them than the names of the classes: what decides the class, and which changes keep it, "
-            "follows from the names and the images only."
+            f"Images of the data set {full_name.removeprefix('hf:')} with one class each, one of {len(classes)}. Only "
+            "the names of the classes are known: what decides the class, and which changes keep it, follows from the names "
+            "and the images."
         ),
         classes=classes,
         licence=info.license or "unknown",
         citation=(info.citation or "").strip()
-        or f"https://huggingface.co/datasets/{spelled.removeprefix('hf:')}",
-        download=f"agent datasets get {spelled}",
+        or f"https://huggingface.co/datasets/{full_name.removeprefix('hf:')}",
+        download=f"agent datasets get {full_name}",
         warnings=(
-            "nothing is known of patients, sources or other groups: images that belong together may be in two "
-            "splits",
+            "no groups (patients, sources) are known: images that belong together may be in two splits",
         ),
     )

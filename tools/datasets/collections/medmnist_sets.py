@@ -1,27 +1,28 @@
 """`medmnist:FLAG`: the 2-D sets of MedMNIST v2, each one file FLAG.npz with three published splits.
 
-FLAG may end in _64, _128 or _224 for the larger sizes (MedMNIST+). The arrays are compressed within the file. Those
-of up to 512 MiB are held in memory, once in every process that reads; larger ones are unpacked once to files in
-FLAG.unpacked beside it, and mapped.
+FLAG may end in _64, _128 or _224 for the larger sizes (MedMNIST+). The file's arrays are compressed. Those of up to
+512 MiB are held in memory, once in every process that reads; larger ones are unpacked once to files in FLAG.unpacked
+beside it, and mapped.
 """
 
-import os
 import shutil
 import zipfile
 import zlib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tools.datasets.assemble import Item, assemble
-from tools.datasets.collections.array_png import stored_png
-from tools.datasets.collections.medmnist_cards import CARDS
+from tools.datasets.cards import card_from, read_collection
 from tools.datasets.config import DataConfig
-from tools.datasets.known.common import DATA, missing
+from tools.datasets.location import DATA, not_found
+from tools.datasets.stored_png import stored_png
 from tools.datasets.types import Card, Dataset, Split
 from tools.errors import ConfigurationError, DataError
+from tools.files import written_whole
 
 _SIZES = (28, 64, 128, 224)
 _SPLITS: dict[str, Split] = {"train": "train", "val": "validation", "test": "test"}
@@ -29,9 +30,15 @@ _IN_MEMORY = 512 * 2**20
 """Bytes of an array that every reading process may hold."""
 
 
+@cache
+def known_sets() -> dict[str, dict[str, Any]]:
+    """Flag → fields of its card; `origin` is where MedMNIST took the images from."""
+    return read_collection(Path(__file__).with_name("medmnist.yaml"))
+
+
 @dataclass(frozen=True)
 class NpzSource:
-    """Images 'SPLIT/NUMBER' of a file FLAG.npz; carries its path only, and opens it in whichever process reads."""
+    """Images 'SPLIT/NUMBER' of a file FLAG.npz; pickles as its path, and is opened in every process that reads."""
 
     npz: Path
 
@@ -57,14 +64,14 @@ def open_medmnist(config: DataConfig) -> Dataset:
 
     Raises:
         ConfigurationError: there is no such set, or it is multi-label or three-dimensional.
-        DataError: the file is not there, is damaged, or does not hold what it should.
+        DataError: the file is not there, is damaged, or has unexpected content.
     """
     flag, size = flag_and_size((config.dataset or "").partition(":")[2])
     place = config.path or DATA / "medmnist"
     npz = place if place.suffix == ".npz" else place / file_name(flag, size)
     card = _card(flag, size)
     if not npz.is_file():
-        raise missing(card.title, npz.parent, ((npz.name,),), card.download)
+        raise not_found(card.title, npz.parent, ((npz.name,),), card.download)
     labels = {name: _labels(npz, name, len(card.classes)) for name in _SPLITS}
     for name, numbers in labels.items():
         shape = _images(npz, name).shape
@@ -87,7 +94,7 @@ def open_medmnist(config: DataConfig) -> Dataset:
 
 
 def flag_and_size(name: str) -> tuple[str, int]:
-    """The set and the side in pixels that NAME of medmnist:NAME stands for.
+    """The set and the side in pixels that the NAME of medmnist:NAME means.
 
     Raises:
         ConfigurationError: there is no such set, or it cannot be used.
@@ -99,8 +106,8 @@ def flag_and_size(name: str) -> tuple[str, int]:
         )
     if flag.endswith("3d"):
         raise ConfigurationError(f"medmnist:{flag} is three-dimensional: Augur needs 2-D images")
-    if flag not in CARDS:
-        raise ConfigurationError(f"there is no medmnist:{flag}; known are {', '.join(CARDS)}")
+    if flag not in known_sets():
+        raise ConfigurationError(f"there is no medmnist:{flag}; known are {', '.join(known_sets())}")
     if suffix and suffix not in map(str, _SIZES):
         raise ConfigurationError(
             f"medmnist:{flag} has the sizes {', '.join(map(str, _SIZES))}, not {suffix}: write medmnist:{flag} or "
@@ -110,7 +117,7 @@ def flag_and_size(name: str) -> tuple[str, int]:
 
 
 def file_name(flag: str, size: int) -> str:
-    """What the file is called that holds the set at this size."""
+    """Name of the file that holds the set at this size."""
     return f"{_stem(flag, size)}.npz"
 
 
@@ -119,25 +126,22 @@ def _stem(flag: str, size: int) -> str:
 
 
 def _card(flag: str, size: int) -> Card:
-    about = CARDS[flag]
     stem = _stem(flag, size)
-    return Card(
-        name=f"medmnist:{stem}",
-        title=f"{about.title}, {size} pixels",
-        modality=about.modality,
-        description=f"{about.description} The images are {size} x {size} pixels, so what is finer than a "
-        f"{size}th of the picture is gone.",
-        classes=about.classes,
-        ordinal=about.ordinal,
-        metric=about.metric,
-        image_size=size,
-        licence=about.licence,
-        citation=(
-            "J. Yang, R. Shi, D. Wei et al.: MedMNIST v2 - A large-scale lightweight benchmark for 2D and 3D "
-            f"biomedical image classification. Scientific Data 10, 41 (2023); its source: {about.origin}"
-        ),
-        download=f"agent datasets get medmnist:{stem}",
-        warnings=about.warnings,
+    fields = dict(known_sets()[flag])
+    source = fields.pop("origin")
+    return card_from(
+        {
+            **fields,
+            "name": f"medmnist:{stem}",
+            "title": f"{fields['title']}, {size} pixels",
+            "description": f"{fields['description']} The images are {size} x {size} pixels, so details finer than a "
+            f"{size}th of the picture are lost.",
+            "image_size": size,
+            "citation": "J. Yang, R. Shi, D. Wei et al.: MedMNIST v2 - A large-scale lightweight benchmark for 2D and "
+            "3D biomedical image classification. Scientific Data 10, 41 (2023); source of the images: "
+            + source,
+            "download": f"agent datasets get medmnist:{stem}",
+        }
     )
 
 
@@ -151,7 +155,7 @@ def _labels(npz: Path, name: str, classes: int) -> list[int]:
     wrong = sorted(set(numbers) - set(range(classes)))
     if wrong:
         raise DataError(
-            f"{npz}: {name}_labels holds {', '.join(map(str, wrong[:5]))}; expected 0 to {classes - 1}"
+            f"{npz}: {name}_labels contains {', '.join(map(str, wrong[:5]))}; expected 0 to {classes - 1}"
         )
     return numbers
 
@@ -183,25 +187,25 @@ def _unpacked(npz: Path, member: str) -> Path:
     file = folder / member
     if file.is_file() and file.stat().st_mtime >= npz.stat().st_mtime:
         return file
-    # Renamed when it is whole; several processes may do the same work, none sees half of it.
-    partial = file.with_name(f"{member}.{os.getpid()}")
+    # Several processes may do the same work; none sees half of it.
     try:
-        folder.mkdir(exist_ok=True)
-        with zipfile.ZipFile(npz) as archive, archive.open(member) as packed, partial.open("wb") as opened:
+        with (
+            zipfile.ZipFile(npz) as archive,
+            archive.open(member) as packed,
+            written_whole(file) as partial,
+            partial.open("wb") as opened,
+        ):
             shutil.copyfileobj(packed, opened, 2**20)
-        partial.replace(file)
     except OSError as error:
         raise DataError(
-            f"{member} of {npz} is too large for memory and cannot be unpacked to {folder} ({error.strerror}): put "
-            "the file where there is room and it may be written"
+            f"{member} of {npz} is too large for memory and cannot be unpacked to {folder} ({error.strerror}): move "
+            "the file to a writable folder with enough space"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return file
 
 
 def _damaged(npz: Path, error: Exception) -> DataError:
     return DataError(
-        f"{npz} is damaged, or no file of MedMNIST ({error}). It should hold train_images, train_labels, val_images, "
-        "val_labels, test_images and test_labels; get it again: agent datasets get medmnist:FLAG"
+        f"{npz} is damaged, or not a file of MedMNIST ({error}). It should contain train_images, train_labels, "
+        "val_images, val_labels, test_images and test_labels; get it again: agent datasets get medmnist:FLAG"
     )

@@ -1,36 +1,58 @@
 """`torchvision:NAME`: classification sets of torchvision, in the splits that it publishes.
 
-They lie where torchvision puts them, below `config.path` or data/torchvision. Where torchvision says which file each
-image is, the file's own bytes are read; where it holds arrays, one image at a time is given out as PNG.
+They are where torchvision puts them, below `config.path` or data/torchvision. Where torchvision names a file for each
+image, the bytes of that file are read; where it holds arrays, single images are read as PNG.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from tools.datasets.assemble import Item, assemble
-from tools.datasets.collections.array_png import stored_png
-from tools.datasets.collections.torchvision_cards import CARDS, About
+from tools.datasets.cards import card_from, read_collection
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.source import FolderSource
-from tools.datasets.known.common import DATA, missing
+from tools.datasets.location import DATA, not_found
+from tools.datasets.stored_png import stored_png
 from tools.datasets.types import Card, Dataset, Source, Split
-from tools.errors import AugurError, ConfigurationError, DataError
+from tools.errors import AugurError, ConfigurationError, DataError, did_you_mean
 
 _LABELS = ("targets", "labels", "_labels")
 _FILES = ("_image_files", "_images")
 _PAIRS = ("samples", "_samples")
-"""Names under which torchvision's classes keep labels, files, and (file, label) of each image."""
+"""Attributes in which torchvision's classes keep labels, files, and (file, label) of each image."""
+
+
+@dataclass(frozen=True)
+class TorchvisionSet:
+    """A set of torchvision, as torchvision.yaml describes it."""
+
+    card: dict[str, Any]
+    """Fields of its card."""
+    splits: Mapping[Split, Mapping[str, Any]]
+    """Each published split → the arguments with which torchvision opens it."""
+    layout: str
+    """Where torchvision expects the files, below its root."""
+    notes: tuple[str, ...]
+
+
+@cache
+def known_sets() -> dict[str, TorchvisionSet]:
+    """Name, as torchvision writes it → set."""
+    sets = {}
+    for name, fields in read_collection(Path(__file__).with_name("torchvision.yaml")).items():
+        splits, layout, notes = fields.pop("splits"), fields.pop("layout"), tuple(fields.pop("notes", ()))
+        sets[name] = TorchvisionSet(fields, splits, layout, notes)
+    return sets
 
 
 @dataclass(frozen=True)
 class ArraySource:
-    """Images 'SPLIT/NUMBER' that torchvision holds in an array; carries names only.
+    """Images 'SPLIT/NUMBER' that torchvision holds in an array.
 
-    The array is loaded in whichever process reads, so each of them needs its memory (CIFAR: 180 MB).
+    It pickles as names only: every process that reads loads the array into its own memory (CIFAR: 180 MB).
     """
 
     name: str
@@ -39,11 +61,11 @@ class ArraySource:
     def read(self, file: str) -> bytes:
         """One image as PNG."""
         split, _, number = file.partition("/")
-        image, _ = _opened(self.name, self.root, cast(Split, split))[int(number)]
+        image, _ = _open_split(self.name, self.root, cast(Split, split))[int(number)]
         return stored_png(image)
 
     def where(self, file: str) -> str:
-        """A description: there is no file."""
+        """A description, since there is no file."""
         return f"image {file} of torchvision's {self.name} in {self.root}"
 
 
@@ -51,19 +73,19 @@ def open_torchvision(config: DataConfig) -> Dataset:
     """Open a set of torchvision from `config.path` (what torchvision calls root), or from data/torchvision.
 
     Raises:
-        ConfigurationError: there is no such set here.
+        ConfigurationError: the set is not supported.
         DataError: it is not there, or damaged.
     """
     name = set_named((config.dataset or "").partition(":")[2])
-    about = CARDS[name]
+    described = known_sets()[name]
     root = (config.path or DATA / "torchvision").absolute()
     items: list[Item] = []
     source: Source = ArraySource(name, root)
     classes: tuple[str, ...] = ()
-    for split in about.splits:
-        opened = _opened(name, root, split)
-        labels, files = _listed(opened, name)
-        classes = classes or about.classes or _class_names(opened, labels)
+    for split in described.splits:
+        opened = _open_split(name, root, split)
+        labels, files = _labels_and_files(opened, name)
+        classes = classes or tuple(described.card.get("classes", ())) or _class_names(opened, labels)
         wrong = sorted(set(labels) - set(range(len(classes))))
         if wrong:
             raise DataError(
@@ -76,10 +98,10 @@ def open_torchvision(config: DataConfig) -> Dataset:
             items.append(Item(file, classes[label], split, _group(name, file)))
     assembled = assemble(items, root, classes)
     return Dataset(
-        _card(name, about, classes),
+        _card(name, classes),
         assembled.records,
         source,
-        notes=about.notes,
+        notes=described.notes,
         missing=assembled.missing,
         known_leaks=True,
     )
@@ -89,41 +111,40 @@ def set_named(name: str) -> str:
     """NAME of torchvision:NAME as torchvision writes it.
 
     Raises:
-        ConfigurationError: it is none of the sets that are known here.
+        ConfigurationError: the set is not supported.
     """
-    by_folded = {known.casefold(): known for known in CARDS}
+    by_folded = {known.casefold(): known for known in known_sets()}
     if name.casefold() in by_folded:
         return by_folded[name.casefold()]
-    near = get_close_matches(name, CARDS, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ConfigurationError(f"there is no torchvision:{name} here: {hint}Known are {', '.join(CARDS)}")
+    raise ConfigurationError(
+        f"torchvision:{name} is not supported; supported are {', '.join(known_sets())}. "
+        f"{did_you_mean(name, known_sets())}".rstrip()
+    )
 
 
 def load(name: str, root: Path, split: Split, *, download: bool) -> Any:
     """One split of a set as torchvision opens it; its items are (PIL image, label).
 
     Raises:
-        Whatever torchvision raises where it is missing, damaged, or cannot be downloaded.
+        Whatever torchvision raises if it is missing, damaged, or cannot be downloaded.
     """
     from torchvision import datasets
 
-    arguments: Mapping[str, Any] = CARDS[name].splits[split]
+    arguments: Mapping[str, Any] = known_sets()[name].splits[split]
     return getattr(datasets, name)(str(root), download=download, **arguments)
 
 
 @lru_cache(maxsize=3)
-def _opened(name: str, root: Path, split: Split) -> Any:
+def _open_split(name: str, root: Path, split: Split) -> Any:
     try:
         return load(name, root, split, download=False)
     except (RuntimeError, OSError) as error:
-        about = CARDS[name]
-        found = missing(
-            f"torchvision's {name}", root, ((about.layout,),), f"agent datasets get torchvision:{name}"
-        )
-        raise DataError(f"{found}\n(torchvision says: {error})") from error
+        layouts = ((known_sets()[name].layout,),)
+        reason = not_found(f"torchvision's {name}", root, layouts, f"agent datasets get torchvision:{name}")
+        raise DataError(f"{reason}\n(torchvision says: {error})") from error
 
 
-def _listed(opened: Any, name: str) -> tuple[list[int], list[str] | None]:
+def _labels_and_files(opened: Any, name: str) -> tuple[list[int], list[str] | None]:
     """The label of each image, and its file where there is one."""
     for attribute in _PAIRS:
         pairs = getattr(opened, attribute, None)
@@ -136,37 +157,29 @@ def _listed(opened: Any, name: str) -> tuple[list[int], list[str] | None]:
             return [int(label) for label in labels], None if files is None else [str(file) for file in files]
     from torchvision import __version__
 
-    raise AugurError(f"torchvision {__version__} keeps the labels of {name} where they are not looked for")
+    raise AugurError(f"torchvision {__version__} keeps the labels of {name} in an unknown attribute")
 
 
 def _class_names(opened: Any, labels: list[int]) -> tuple[str, ...]:
     given = getattr(opened, "classes", None) or [str(number) for number in range(max(labels, default=0) + 1)]
-    return tuple(
-        name if isinstance(name, str) else name[0] for name in given
-    )  # Imagenette has several for each
+    # Imagenette has several names for each class.
+    return tuple(name if isinstance(name, str) else name[0] for name in given)
 
 
 def _group(name: str, file: str) -> str | None:
-    """Thirty frames of one sign are a track of GTSRB; nothing is published of the other sets."""
+    """The track of a sign in GTSRB (some thirty frames); the other sets publish no groups."""
     path = PurePosixPath(file)
     if name == "GTSRB" and "Training" in path.parts:
         return f"{path.parent.name}/{path.stem.partition('_')[0]}"
     return None
 
 
-def _card(name: str, about: About, classes: tuple[str, ...]) -> Card:
-    superclasses = (about.subject,) * len(classes) if about.subject else ()
-    return Card(
-        name=f"torchvision:{name}",
-        title=about.title,
-        modality=about.modality,
-        description=about.description,
-        classes=classes,
-        metric=about.metric,
-        image_size=about.image_size,
-        licence=about.licence,
-        citation=about.citation,
-        download=f"agent datasets get torchvision:{name}",
-        warnings=about.warnings,
-        superclasses=superclasses,
+def _card(name: str, classes: tuple[str, ...]) -> Card:
+    return card_from(
+        {
+            **known_sets()[name].card,
+            "name": f"torchvision:{name}",
+            "classes": classes,
+            "download": f"agent datasets get torchvision:{name}",
+        }
     )

@@ -1,4 +1,4 @@
-"""The card of a user's own folder: from dataset.yaml where there is one, else from what is in the folder."""
+"""The card of a user's own folder: from its dataset.yaml, completed by what is in the folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tools.datasets.assemble import Assembled
+from tools.datasets.cards import card_from
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.types import SPLITS, Card, Modality, Record
 from tools.errors import DataError
@@ -16,12 +17,12 @@ from tools.errors import DataError
 NAMES = ("dataset.yaml", "dataset.yml", "card.yaml", "card.yml")
 
 _SAMPLE = 200
-"""Images whose size is looked up, evenly spread over the data set."""
+"""Images whose size is read, evenly spread over the data set."""
 _LARGEST_DEFAULT = 224
 
 
 class CardFile(BaseModel):
-    """What dataset.yaml may say; every field may be left out."""
+    """The fields of dataset.yaml, all of them optional."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,9 +30,7 @@ class CardFile(BaseModel):
     title: str | None = None
     modality: Modality = "unknown"
     description: str | None = None
-    classes: list[str] | None = Field(
-        None, description="in their order, which matters where they are ordinal"
-    )
+    classes: list[str] | None = Field(None, description="in order, which matters if they are ordinal")
     superclasses: list[str] = Field(
         default_factory=list,
         description="what a detector finds in the images of each class, in the order of `classes`; '' for nothing",
@@ -46,10 +45,10 @@ class CardFile(BaseModel):
 
 
 def read_card_file(folder: Path) -> CardFile:
-    """The folder's dataset.yaml or card.yaml; an empty card where it has neither.
+    """The folder's dataset.yaml or card.yaml; an empty card if it has neither.
 
     Raises:
-        DataError: it is no YAML, or a field is unknown or has a bad value.
+        DataError: it is not YAML, or a field is unknown or has a bad value.
     """
     file = next((folder / name for name in NAMES if (folder / name).is_file()), None)
     if file is None:
@@ -57,7 +56,7 @@ def read_card_file(folder: Path) -> CardFile:
     try:
         return CardFile.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
     except yaml.YAMLError as error:
-        raise DataError(f"{file} is no valid YAML: {error}") from error
+        raise DataError(f"{file} is not valid YAML: {error}") from error
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in error.errors()
@@ -66,36 +65,31 @@ def read_card_file(folder: Path) -> CardFile:
 
 
 def make_card(declared: CardFile, assembled: Assembled, source: FolderSource) -> Card:
-    """The card that is declared, completed by facts: counts, sizes, a default image size.
+    """The declared card, completed by facts: counts, sizes, a default image size.
 
     The default image size is the median of the shorter sides, at most 224: enlarging adds no information.
 
     Raises:
-        DataError: the superclasses are not one for each class.
+        DataError: there is not one superclass for each class.
     """
     if declared.superclasses and len(declared.superclasses) != len(assembled.classes):
         raise DataError(
             f"{source.root}: {NAMES[0]} gives {len(declared.superclasses)} superclasses for {len(assembled.classes)} "
-            f"classes: give one for each of {', '.join(assembled.classes)}, in this order ('' where images show no "
-            "subject)"
+            f"classes: give one for each of {', '.join(assembled.classes)}, in this order ('' for classes whose "
+            "images show no subject)"
         )
     sizes = _sizes(source, assembled.records)
     name = declared.name or source.root.resolve().name or "data"
     short = int(median(min(size) for size in sizes)) if sizes else _LARGEST_DEFAULT
-    return Card(
-        name=name,
-        title=declared.title or name,
-        modality=declared.modality,
-        description=declared.description or _facts(assembled, sizes, declared.modality),
-        classes=assembled.classes,
-        ordinal=declared.ordinal,
-        metric=declared.metric,
-        image_size=declared.image_size or max(8, min(short, _LARGEST_DEFAULT)),
-        licence=declared.licence,
-        citation=declared.citation,
-        download=declared.download,
-        warnings=tuple(declared.warnings),
-        superclasses=tuple(declared.superclasses),
+    return card_from(
+        {
+            **declared.model_dump(),
+            "name": name,
+            "title": declared.title or name,
+            "description": declared.description or _facts(assembled, sizes, declared.modality),
+            "classes": assembled.classes,
+            "image_size": declared.image_size or max(8, min(short, _LARGEST_DEFAULT)),
+        }
     )
 
 
@@ -130,7 +124,7 @@ def _facts(assembled: Assembled, sizes: Sequence[tuple[int, int]], modality: Mod
         )
     if modality == "unknown":
         lines.append(
-            "Its owner has not described it: what the images show and what decides the label is known from the "
-            "class names only."
+            "Its owner has not described it: only the class names tell what the images show and what decides the "
+            "label."
         )
     return " ".join(lines)

@@ -1,8 +1,10 @@
 """`folder`: any images of the user's own, as class folders, with or without splits, or listed in a manifest.csv."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from tools.datasets.assemble import Assembled, Item, assemble
+from tools.datasets.assemble import Item, assemble
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.card_file import make_card, read_card_file
 from tools.datasets.folder.manifest import NAME as MANIFEST
@@ -16,7 +18,7 @@ from tools.datasets.folder.walk import (
     tree,
     visible_files,
 )
-from tools.datasets.types import Dataset, Split
+from tools.datasets.types import Card, Dataset, Split
 from tools.errors import ConfigurationError, DataError
 
 _LAYOUTS = tree(
@@ -27,16 +29,19 @@ _LAYOUTS = tree(
     ]
 )
 
+FoldersBySplit = Mapping[Split, Sequence[Path]]
+"""The folders that hold the class folders of each split."""
+
 
 def open_folder(config: DataConfig) -> Dataset:
     """Open the images at `config.path`.
 
-    Layouts: `manifest.csv`, where there is one; else split folders (train, val or validation, test) of class
-    folders; else class folders. Class folders may be nested. A dataset.yaml describes it (see `card_file.py`).
+    Layouts: `manifest.csv`, if there is one; else split folders (train, val or validation, test) of class folders;
+    else class folders. Class folders may be nested. A dataset.yaml describes the data set (see `card_file.py`).
 
     Raises:
         ConfigurationError: no path is given.
-        DataError: the path is missing, holds no images, one class only, a class is missing in a split, or a row of
+        DataError: the path is missing, holds no images or one class only, a class is missing in a split, or a row of
             the manifest is wrong.
     """
     root = config.path
@@ -44,66 +49,100 @@ def open_folder(config: DataConfig) -> Dataset:
         raise ConfigurationError("the data set 'folder' needs the path of your images: --data PATH")
     if not root.is_dir():
         raise DataError(
-            f"{root} is {'a file' if root.exists() else 'missing'}; expected a folder with one of\n{_LAYOUTS}"
+            f"{root} is {'a file' if root.exists() else 'missing'}; expected a folder with one of these layouts:\n"
+            f"{_LAYOUTS}"
         )
     source = FolderSource(root)
-    items, notes = _listed(root) if (root / MANIFEST).is_file() else _walked(root)
+    items, notes = _listed_items(root) if (root / MANIFEST).is_file() else _items_by_folder(root)
     if not items:
-        raise DataError(f"no images in {root}; expected one of\n{_LAYOUTS}")
+        raise DataError(f"there are no images in {root}; expected one of these layouts:\n{_LAYOUTS}")
     declared = read_card_file(root)
-    assembled: Assembled = assemble(items, root, declared.classes)
+    assembled = assemble(items, root, declared.classes)
     card = make_card(declared, assembled, source)
     return Dataset(card, assembled.records, source, notes=tuple(notes), missing=assembled.missing)
 
 
-def _listed(root: Path) -> tuple[list[Item], list[str]]:
+def _listed_items(root: Path) -> tuple[list[Item], list[str]]:
     items = read_manifest(root / MANIFEST, root)
     unlisted = len(set(find_images(root, root).images) - {item.file for item in items})
-    return items, [f"{unlisted} images that {MANIFEST} does not list are not used"] if unlisted else []
+    return items, [f"{unlisted} images are not listed in {MANIFEST} and are not used"] if unlisted else []
 
 
-def _walked(root: Path) -> tuple[list[Item], list[str]]:
-    by_split = split_folders(root)
+def _items_by_folder(root: Path) -> tuple[list[Item], list[str]]:
+    by_split: FoldersBySplit = split_folders(root)
     notes: list[str] = []
     if "train" in by_split:
         used = {folder for folders in by_split.values() for folder in folders}
-        aside = [folder.name for folder in subfolders(root) if folder not in used]
-        if aside:
-            notes.append(f"folders beside the splits are not used: {', '.join(aside)}")
-        places: list[tuple[Split, Path]] = [
-            (split, folder) for split, folders in by_split.items() for folder in folders
-        ]
+        unused = [folder.name for folder in subfolders(root) if folder not in used]
+        if unused:
+            notes.append(f"folders beside the splits are not used: {', '.join(unused)}")
     elif by_split:
         raise DataError(
-            f"{root} has the folder {next(iter(by_split.values()))[0].name} but no train; expected one of\n{_LAYOUTS}"
+            f"{root} has the folder {next(iter(by_split.values()))[0].name} but no train; expected one of these "
+            f"layouts:\n{_LAYOUTS}"
         )
     else:
-        places = [("train", root)]
-    items, stray, ignored = class_items(places, root)
-    if stray:
-        notes.append(f"{stray} images outside of any class folder are not used")
+        by_split = {"train": [root]}
+    items, outside, ignored = class_items(by_split, root)
+    if outside:
+        notes.append(f"{outside} images outside the class folders are not used")
     if ignored:
-        notes.append(f"{ignored} files that are no images are not used")
+        notes.append(f"{ignored} files are not images and are not used")
     return items, notes
 
 
-def class_items(places: list[tuple[Split, Path]], root: Path) -> tuple[list[Item], int, int]:
+def class_items(by_split: FoldersBySplit, root: Path) -> tuple[list[Item], int, int]:
     """Images below class folders.
 
     Args:
-        places: folders that hold class folders, with their split.
+        by_split: folders that hold class folders.
         root: what file names are relative to.
 
     Returns:
-        The items; the number of images outside of class folders; the number of files that are no images. Files
+        The items; the number of images outside the class folders; the number of files that are not images. Files
         directly in `root` are not counted as such (a readme, a dataset.yaml).
     """
     items: list[Item] = []
-    stray = ignored = 0
-    for split, place in places:
-        for folder in subfolders(place):
-            found = find_images(folder, root)
-            ignored += found.ignored
-            items += [Item(file, folder.name, split) for file in found.images]
-        stray += sum(file.suffix.lower() in IMAGE_SUFFIXES for file in visible_files(place))
-    return items, stray, ignored
+    outside = ignored = 0
+    for split, places in by_split.items():
+        for place in places:
+            for folder in subfolders(place):
+                found = find_images(folder, root)
+                ignored += found.ignored
+                items += [Item(file, folder.name, split) for file in found.images]
+            outside += sum(file.suffix.lower() in IMAGE_SUFFIXES for file in visible_files(place))
+    return items, outside, ignored
+
+
+def open_split_folders(
+    card: Card, root: Path, by_split: FoldersBySplit, class_of: Mapping[str, str]
+) -> Dataset:
+    """Open a published data set that has a folder for each split and in it one for each class.
+
+    Args:
+        card: its card.
+        root: what file names are relative to.
+        by_split: its split folders.
+        class_of: name of a class folder in lower case → its class.
+
+    Raises:
+        DataError: a class folder has another name, or a class is missing in a split.
+    """
+    items, outside, ignored = class_items(by_split, root)
+    unknown = sorted({item.label for item in items if item.label.strip().casefold() not in class_of})
+    if unknown:
+        raise DataError(
+            f"{root} has class folders with unknown names: {', '.join(unknown)}; expected {', '.join(class_of)}. For "
+            "images of your own, use --dataset folder."
+        )
+    items = [replace(item, label=class_of[item.label.strip().casefold()]) for item in items]
+    unused = outside + ignored
+    assembled = assemble(items, root, card.classes)
+    return Dataset(
+        card,
+        assembled.records,
+        FolderSource(root),
+        notes=(f"{unused} files are not images of a class and are not used",) if unused else (),
+        missing=assembled.missing,
+        known_leaks=True,
+    )

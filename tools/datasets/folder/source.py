@@ -1,4 +1,4 @@
-"""Where the bytes of images are: a folder on disk. (A data set that makes its bytes itself has its own source.)"""
+"""A folder on disk as the source of images. (Data sets that hold arrays have sources of their own.)"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ class FolderSource:
     root: Path
 
     def path(self, file: str) -> Path:
-        """Where `file` lies."""
+        """The path of `file` on disk."""
         return self.root / file
 
     def read(self, file: str) -> bytes:

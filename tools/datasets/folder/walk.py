@@ -1,4 +1,4 @@
-"""Which images are in a folder, and which class folders and split folders it has."""
+"""Find the images of a folder, its class folders and its split folders."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -33,17 +33,18 @@ SPLIT_SPELLINGS = ", ".join(_SPLIT_NAMES)
 
 
 @dataclass(frozen=True)
-class Found:
-    """Images below a folder, by their path relative to `root` with forward slashes, and how many files were not."""
+class ImageFiles:
+    """The images below a folder, and how many other files there are."""
 
     images: tuple[str, ...]
+    """Paths relative to the root of the data set, with forward slashes, sorted."""
     ignored: int
 
 
-def find_images(folder: Path, root: Path) -> Found:
-    """All images in `folder` and below, sorted. Hidden files and folders are passed over and not counted.
+def find_images(folder: Path, root: Path) -> ImageFiles:
+    """All images in `folder` and below. Hidden files and folders are skipped and not counted.
 
-    Linked folders are followed, each once, so that a link to a parent does not lead in circles.
+    Linked folders are followed, each once, so that a link to a parent does not cause an endless loop.
     """
     images = []
     ignored = 0
@@ -62,7 +63,7 @@ def find_images(folder: Path, root: Path) -> Found:
                 images.append(Path(place, name).relative_to(root).as_posix())
             else:
                 ignored += 1
-    return Found(tuple(sorted(images)), ignored)
+    return ImageFiles(tuple(sorted(images)), ignored)
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -71,7 +72,7 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def folders_within(root: Path, levels: int) -> Iterator[Path]:
-    """`root` and the visible folders down to `levels` below it, those nearest to it first."""
+    """`root` and the visible folders down to `levels` below it, the nearest first."""
     level = [root] if root.is_dir() else []
     for _ in range(levels):
         yield from level
@@ -95,7 +96,7 @@ def split_folders(folder: Path) -> dict[Split, list[Path]]:
 
 
 def tree(lines: Sequence[str]) -> str:
-    """A layout, indented for a message."""
+    """Lines (a layout, commands), indented for a message."""
     return "\n".join(f"    {line}" for line in lines)
 
 

@@ -3,8 +3,8 @@
 Its tables are joined by the id of the image. Ids of classes count from 1. The published split has train and test;
 validation is carved from train, or is that of ALIA (Dunlap et al., 2023), which the AGA paper follows: there the last
 five training images of each class, by id, are not trained on. (ALIA adds them to train for its baseline with more real
-images, and picks its classifiers on test; here they are validation, so that test is opened once. By id is not by
-file name: ids have no order within a class.)
+images, and chooses its classifiers on test; here they are validation, so that test is opened once. The order of the
+ids is not that of the file names.)
 """
 
 import math
@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tools.datasets.assemble import Item, assemble
+from tools.datasets.cards import read_card
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.source import FolderSource
-from tools.datasets.known.common import check_files, missing, place_of
-from tools.datasets.types import Card, Corners, Dataset, Entry, Split
+from tools.datasets.location import check_files, data_folder, not_found, shortened
+from tools.datasets.types import Corners, Dataset, Entry, Split
 from tools.errors import DataError
 
 _INNER = "CUB_200_2011"
@@ -30,59 +31,7 @@ _MASKS = "segmentations"
 _SPLITS: Mapping[str, Split] = {"1": "train", "0": "test"}
 _ALIA = "alia"
 _ALIA_HELD_OUT = 5
-_NAMED = 5
-
-SPECIES = tuple(Path(__file__).with_name("cub_classes.txt").read_text(encoding="utf-8").splitlines())
-"""The 200 classes in their published order."""
-
-CARD = Card(
-    name="cub",
-    title="Caltech-UCSD Birds-200-2011",
-    modality="natural",
-    description=(
-        "Colour photographs of wild birds from Flickr (a few are grey), one bird marked in each, of 200 kinds that "
-        "mostly live in North America; some 60 images of each kind. The bird perches, swims, stands or flies, seen "
-        "from any side, and takes from a small part of the image to nearly all of it; twigs, leaves, water, sky, "
-        "feeders and hands are around or in front of it. The label is the kind of bird. Many kinds are very alike "
-        "(over 20 warblers, over 20 sparrows, gulls, terns, flycatchers, vireos, wrens) and differ in plumage only: "
-        "the colour and pattern of crown, face, throat, breast, wing bars and tail, the shape and colour of the bill, "
-        "the colour of legs and eyes, and size in relation to other things, which a crop takes away. Within a kind, "
-        "male, female and young birds and summer and winter plumage can differ more than two kinds do. So colour and "
-        "fine pattern carry the label: hue shifts, greyscale, inversion, solarising, posterising, strong saturation "
-        "changes, blur and noise can turn one kind into another or hide what tells them apart; erasing and tight "
-        "crops can remove the head or a small bird. Left and right are exchangeable; upside down does not occur. "
-        "Mild rotation, brightness, contrast, shade, scale and position vary naturally, and so does the background, "
-        "which goes with some kinds (sea, reeds, trunks) without deciding the label."
-    ),
-    classes=SPECIES,
-    metric="validation_accuracy",
-    image_size=224,
-    licence="non-commercial research and education only; the photographers hold the rights to the images",
-    citation=(
-        "C. Wah, S. Branson, P. Welinder, P. Perona, S. Belongie: The Caltech-UCSD Birds-200-2011 Dataset. California "
-        "Institute of Technology, CNS-TR-2011-001, 2011. https://doi.org/10.22002/D1.20098; variant alia: L. Dunlap "
-        "et al.: Diversify Your Vision Datasets with Automatic Diffusion-Based Augmentation. NeurIPS 2023. "
-        "https://doi.org/10.48550/arXiv.2305.16289"
-    ),
-    download=(
-        "curl -L --create-dirs -o data/cub/CUB_200_2011.tgz "
-        "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz\n"
-        "tar -xzf data/cub/CUB_200_2011.tgz -C data/cub\n"
-        "and, for the masks:\n"
-        "curl -L -o data/cub/segmentations.tgz "
-        "https://data.caltech.edu/records/w9d68-gec53/files/segmentations.tgz\n"
-        "tar -xzf data/cub/segmentations.tgz -C data/cub\n"
-        "or both, as packed by another:\n"
-        "kaggle datasets download -d wenewone/cub2002011 -p data/cub --unzip"
-    ),
-    warnings=(
-        "some test images are in ImageNet's train: networks pretrained on ImageNet or on images of Flickr may have "
-        "seen them",
-        "about 30 training images of each class: differences of a point or two need several seeds",
-        "photographers are not named: pictures of one bird may be in different splits",
-    ),
-    superclasses=("bird",) * len(SPECIES),
-)
+CARD = read_card(Path(__file__).with_suffix(".yaml"))
 
 _LAYOUT = (
     *(
@@ -101,8 +50,8 @@ _LAYOUT = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """What a line says of an id."""
+class _TableLine:
+    """What a line says about the id at its beginning."""
 
     fields: tuple[str, ...]
     at: str
@@ -110,32 +59,32 @@ class _Row:
 
 
 def open_cub(config: DataConfig) -> Dataset:
-    """Open CUB-200-2011 at `config.path`, or in data/cub, with its boxes and masks where they are there.
+    """Open CUB-200-2011 at `config.path`, or in data/cub, with its boxes and masks where they are present.
 
-    Boxes are given as published: some end a little outside of their image.
+    Boxes are given as published: some extend a little beyond their image.
 
     Args:
         config: `variant` is 'alia' (4,994 training, 1,000 validation, 5,794 test images), or unset (validation is
             carved from the 5,994 published training images).
 
     Raises:
-        DataError: it is not there, a line of a table is malformed, tables do not list the same images, or an image
-            is missing.
+        DataError: it is not there, a line of a table is malformed, the tables do not list the same images, or an
+            image is missing.
     """
-    root = place_of(CARD.name, config)
+    root = data_folder(CARD.name, config)
     base = next((each for each in (root, root / _INNER) if (each / _IMAGES).is_file()), None)
     if base is None:
-        raise missing(CARD.title, root, (_LAYOUT,), CARD.download)
+        raise not_found(CARD.title, root, (_LAYOUT,), CARD.download)
     for table in (_CLASSES, _LABELS, _SPLIT):
         if not (base / table).is_file():
-            raise missing(f"{table} of {CARD.title}", base, (_LAYOUT,), CARD.download)
+            raise not_found(f"{table} of {CARD.title}", base, (_LAYOUT,), CARD.download)
     files = {key: f"images/{row.fields[0]}" for key, row in _rows(base / _IMAGES, "file").items()}
     names = _names(base / _CLASSES)
     labels = _labels(base / _LABELS, files, names)
     splits = _splits(base / _SPLIT, files)
     notes: list[str] = []
     if config.variant == _ALIA:
-        notes.append(_hold_out(labels, splits))
+        notes.append(_hold_out_validation(labels, splits))
     items = [Item(files[key], labels[key], splits[key]) for key in files]
     source = FolderSource(base)
     check_files(CARD.title, items, source)
@@ -155,9 +104,9 @@ def open_cub(config: DataConfig) -> Dataset:
     )
 
 
-def _rows(file: Path, *names: str) -> dict[int, _Row]:
-    """The lines of a table by the id they begin with; `names` are those of the other fields."""
-    rows: dict[int, _Row] = {}
+def _rows(file: Path, *names: str) -> dict[int, _TableLine]:
+    """The lines of a table by the id they begin with; `names` are the other fields."""
+    rows: dict[int, _TableLine] = {}
     with file.open(encoding="utf-8-sig") as opened:
         for number, line in enumerate(opened, start=1):
             if not line.strip():
@@ -169,23 +118,20 @@ def _rows(file: Path, *names: str) -> dict[int, _Row]:
                     f"{at}: expected an id (a number) and {', '.join(names)}, found {line.strip()!r}"
                 )
             if int(key) in rows:
-                raise DataError(f"{at}: id {key} is listed a second time, first in {rows[int(key)].at}")
-            rows[int(key)] = _Row(tuple(fields), at)
+                raise DataError(f"{at}: id {key} is listed twice, first in {rows[int(key)].at}")
+            rows[int(key)] = _TableLine(tuple(fields), at)
     return rows
 
 
-def _rows_of(file: Path, files: Mapping[int, str], *names: str) -> dict[int, _Row]:
-    """As `_rows`, of a table that says something of each image, and of no others."""
+def _rows_of(file: Path, files: Mapping[int, str], *names: str) -> dict[int, _TableLine]:
+    """As `_rows`, for a table that has a line for each image and for nothing else."""
     rows = _rows(file, *names)
     apart = sorted(rows.keys() ^ files.keys())
     if apart:
-        which = ", ".join(
-            f"{key} ({files.get(key, rows[key].at if key in rows else '')})" for key in apart[:_NAMED]
-        )
-        more = f" and {len(apart) - _NAMED} more" if len(apart) > _NAMED else ""
+        which = [f"{key} ({files.get(key, rows[key].at if key in rows else '')})" for key in apart]
         raise DataError(
-            f"{file} and {_IMAGES} do not list the same images: only one of them has the ids {which}{more}. Take "
-            "both from one archive."
+            f"{file} and {_IMAGES} do not list the same images: only one of them has the ids "
+            f"{shortened(which)}. Take both from one archive."
         )
     return rows
 
@@ -220,8 +166,8 @@ def _splits(file: Path, files: Mapping[int, str]) -> dict[int, Split]:
     return splits
 
 
-def _hold_out(labels: Mapping[int, str], splits: dict[int, Split]) -> str:
-    """Make the last training images of each class validation; says so."""
+def _hold_out_validation(labels: Mapping[int, str], splits: dict[int, Split]) -> str:
+    """Move the last training images of each class to validation; returns a note about it."""
     train: defaultdict[str, list[int]] = defaultdict(list)
     for key in sorted(splits):
         if splits[key] == "train":
@@ -251,7 +197,7 @@ def _boxes(file: Path, files: Mapping[int, str]) -> dict[str, Corners]:
 
 
 def _masks(base: Path, files: Iterable[str]) -> dict[str, Path]:
-    """The masks that are there, from the folder within `base` or beside it."""
+    """The masks that are present, in the folder within `base` or beside it."""
     folder = next(
         (each / _MASKS for each in (base, base.absolute().parent) if (each / _MASKS).is_dir()), None
     )

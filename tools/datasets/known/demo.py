@@ -1,14 +1,15 @@
-"""`demo`: scans of handwritten digits that scikit-learn carries with it; needs no download, and few labels."""
+"""`demo`: scans of handwritten digits that come with scikit-learn: no download, and few labels."""
 
-import io
 from dataclasses import dataclass
 from importlib.metadata import distribution
 from pathlib import Path
 
 import numpy as np
 
+from tools.datasets.cards import read_card
 from tools.datasets.config import DataConfig
-from tools.datasets.types import Card, Dataset, Entry, Record, Split
+from tools.datasets.stored_png import stored_png
+from tools.datasets.types import Dataset, Entry, Record, Split
 from tools.errors import ConfigurationError, DataError
 
 _PER_CLASS: tuple[tuple[Split, int], ...] = (("train", 10), ("validation", 20), ("test", 100))
@@ -17,35 +18,12 @@ _FILE = "sklearn/datasets/data/digits.csv.gz"
 _INK = 16
 """The largest value of a pixel in the file."""
 
-CARD = Card(
-    name="demo",
-    title="Handwritten digits, few labels",
-    modality="digits",
-    description=(
-        "Scans of single handwritten digits, 0 to 9, reduced to 8 x 8 pixels with 17 levels of grey (white ink on "
-        "black), enlarged to the training size. The label is the digit. 1,797 scans exist; to make labels scarce, 10 "
-        "of each digit are for training, 20 for validation and 100 for test, drawn at random by the split seed, and "
-        "the other 497 are not used. What decides the label is the shape of the stroke and its orientation: flips, "
-        "rotations beyond about 20 degrees and inversion change or destroy it (6 and 9, 2 and 5, 1 and 7); strong "
-        "erasing or blur leaves too little of so few pixels. Small shifts, small rotations, shears, scaling and "
-        "elastic warps imitate other hands and keep the label."
-    ),
-    classes=tuple("0123456789"),
-    metric="validation_accuracy",
-    image_size=32,
-    licence="CC BY 4.0",
-    citation=(
-        "E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits. UCI Machine Learning Repository, 1998. "
-        "https://doi.org/10.24432/C50P49 (its test part, as distributed with scikit-learn)"
-    ),
-    download="nothing to download: it comes with scikit-learn",
-    warnings=("who wrote which digit is not published: digits of one hand may be in different splits",),
-)
+CARD = read_card(Path(__file__).with_suffix(".yaml"))
 
 
 @dataclass(frozen=True)
 class DigitSource:
-    """PNG images made from an array of scans, so that digits take the same way as any other image."""
+    """PNG images made from an array of scans, so that digits are treated like any other image."""
 
     scans: np.ndarray
     """uint8 (N, 8, 8), 0..255."""
@@ -54,10 +32,7 @@ class DigitSource:
         """The scan named 'digit-NUMBER', as a greyscale PNG."""
         from PIL import Image
 
-        encoded = io.BytesIO()
-        # Stored, not compressed: the bytes, and so the fingerprint, must not depend on the version of zlib.
-        Image.fromarray(self.scans[int(file.removeprefix("digit-"))]).save(encoded, "PNG", compress_level=0)
-        return encoded.getvalue()
+        return stored_png(Image.fromarray(self.scans[int(file.removeprefix("digit-"))]))
 
     def where(self, file: str) -> str:
         """A description: there is no file."""
@@ -69,11 +44,11 @@ def open_demo(config: DataConfig) -> Dataset:
 
     Raises:
         ConfigurationError: a path is given.
-        DataError: the installed scikit-learn does not carry the digits where it is known to.
+        DataError: the installed scikit-learn does not have the file of digits.
     """
     if config.path is not None:
         raise ConfigurationError(
-            f"the data set 'demo' brings its own images; for those in {config.path}, use --dataset folder"
+            f"the data set 'demo' comes with its own images; for those in {config.path}, use --dataset folder"
         )
     table = _read_table()
     labels = table[:, -1]

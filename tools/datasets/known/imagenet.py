@@ -1,4 +1,4 @@
-"""What ImageNet10 and its two out-of-distribution tests share: the ten classes, and the folders they lie in."""
+"""What ImageNet10 and its two out-of-distribution tests share: the ten classes and their folders."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ class ImageNetClass:
     wnid: str
     """Its id in WordNet, by which folders are named."""
     index: int
-    """Its place among the 1,000 wnids in order, from 0: folders of ImageNet-V2 are named by it."""
+    """Its position among the 1,000 sorted wnids, from 0: the folders of ImageNet-V2 are named by it."""
     name: str
     superclass: str
-    """What a detector is asked for."""
+    """What a detector looks for."""
 
 
 TEN = (
@@ -47,13 +47,13 @@ SUPERCLASSES = tuple(each.superclass for each in TEN)
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """Which of the ten classes have a folder in a place."""
+    """The folders of the ten classes in one place."""
 
     place: Path
     found: Mapping[str, Path]
     """Name of a class → its folder."""
     others: int
-    """Folders that are of none of the ten classes; they are not looked into."""
+    """Folders of none of the ten classes; they are not opened."""
 
 
 def class_folders(place: Path, *, indices: bool = False) -> ClassFolders:
@@ -61,7 +61,7 @@ def class_folders(place: Path, *, indices: bool = False) -> ClassFolders:
 
     Args:
         place: holds folders that are named by wnids.
-        indices: they may be named by the index of the class as well ('19', not the 19th by name).
+        indices: they may also be named by the index of the class ('19', which is not the 19th by name).
     """
     by_key = {each.wnid: each for each in TEN}
     if indices:
@@ -88,7 +88,7 @@ def class_images(folders: ClassFolders, root: Path, split: Split) -> tuple[list[
     if lacking:
         raise DataError(
             f"{folders.place} has no folder for {len(lacking)} of the ten classes of ImageNet10: "
-            f"{', '.join(lacking)}. Is the archive unpacked completely?"
+            f"{', '.join(lacking)}. Was the archive unpacked completely?"
         )
     items: list[Item] = []
     ignored = 0
@@ -104,12 +104,12 @@ def class_images(folders: ClassFolders, root: Path, split: Split) -> tuple[list[
     if folders.others:
         notes.append(f"{prefix}{folders.others} folders of other classes are not used")
     if ignored:
-        notes.append(f"{prefix}{ignored} files that are no images are not used")
+        notes.append(f"{prefix}{ignored} files are not images and are not used")
     return items, notes
 
 
 def shifted_test(card: Card, folders: ClassFolders, notes: Sequence[str]) -> Dataset:
-    """A data set that only tests classifiers of ImageNet10.
+    """A data set that is only used to test classifiers of ImageNet10.
 
     Raises:
         DataError: as `class_images`.

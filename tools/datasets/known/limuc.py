@@ -1,8 +1,8 @@
 """`limuc`: LIMUC, endoscopic images of ulcerative colitis, four ordered Mayo endoscopic scores.
 
-Two layouts of one Zenodo record: by patient, without splits; and by score, with the published test split. Beside the
-latter may lie the ten published validation folds, from the authors' repository. The archives may be unpacked one
-folder or more below where they should be.
+Two layouts of one Zenodo record: by patient, without splits; and by score, with the published test split. The ten
+published validation folds, from the authors' repository, may be beside the latter. The archives may be unpacked one or
+more folders deeper than expected.
 """
 
 import re
@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from tools.datasets.assemble import Item, assemble
+from tools.datasets.cards import read_card
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.folder.walk import (
@@ -24,57 +25,11 @@ from tools.datasets.folder.walk import (
     tree,
     visible_files,
 )
-from tools.datasets.known.common import missing, place_of
-from tools.datasets.types import Card, Dataset, Entry, Split
+from tools.datasets.location import data_folder, not_found, shortened
+from tools.datasets.types import Dataset, Entry, Split
 from tools.errors import DataError
 
-CARD = Card(
-    name="limuc",
-    title="LIMUC (Labeled Images for Ulcerative Colitis)",
-    modality="endoscopy",
-    description=(
-        "Still images of colonoscopies, 352 x 288 pixels, of 564 patients with ulcerative colitis at one hospital: the "
-        "wet, pink to red lining of the colon fills the view, seen close up or along the dark tunnel of the gut, with "
-        "folds, glare of the lamp, bubbles, mucus and remains of stool. Around the view is a black frame with black "
-        "bars over the text of the device; they mean nothing. The label is the Mayo endoscopic score that two "
-        "gastroenterologists gave (a third where they differed): 0 normal or healed (pale, shiny, a clear net of fine "
-        "vessels), 1 mild (redder, the net of vessels fainter, slightly friable), 2 moderate (marked redness, no "
-        "vessels to be seen, friable, erosions), 3 severe (ulcers, bleeding by itself). The scores are ordered, more "
-        "than half of the images are score 0, and neighbouring scores are hard to tell apart. What decides is how red "
-        "the lining is, the fine net of vessels, and small erosions, ulcers and spots of blood: hue and saturation "
-        "shifts, greyscale, inversion, solarising, posterising and equalising change the redness itself; strong blur, "
-        "noise, downscaling and JPEG remove the vessels, which turns 0 into the look of 1 or 2; large erasing can "
-        "remove the only ulcer. The endoscope has no preferred orientation: any rotation and flip keeps the score. "
-        "Natural variation: distance and angle (scale, shift, mild perspective), uneven light, brightness, gamma, "
-        "slight differences in white balance, slight blur of motion."
-    ),
-    classes=("Mayo 0", "Mayo 1", "Mayo 2", "Mayo 3"),
-    ordinal=True,
-    metric="validation_macro_f1",
-    image_size=224,
-    licence="CC BY 4.0 (Zenodo record 5827695)",
-    citation=(
-        "G. Polat, H. T. Kani, I. Ergenc, Y. Ozen Alahdab, A. Temizel, O. Atug: Labeled Images for Ulcerative Colitis "
-        "(LIMUC) Dataset. Zenodo, 2022. https://doi.org/10.5281/zenodo.5827695; the same: Improving the Computer-Aided "
-        "Estimation of Ulcerative Colitis Severity According to Mayo Endoscopic Score by Using Regression-Based Deep "
-        "Learning. Inflammatory Bowel Diseases 29(9), 2023. https://doi.org/10.1093/ibd/izac226"
-    ),
-    download=(
-        "mkdir -p data/limuc && cd data/limuc\n"
-        "for part in train_and_validation_sets test_set; do\n"
-        '  curl -fL -o "$part.zip" "https://zenodo.org/records/5827695/files/$part.zip?download=1"\n'
-        '  unzip -q "$part.zip" -d "$part"\n'
-        "done\n"
-        "and, for the ten published validation folds:\n"
-        "git clone --depth 1 https://github.com/GorkemP/labeled-images-for-ulcerative-colitis folds\n"
-        "or, instead of both parts, patient_based_classified_images in the same way (no published splits)"
-    ),
-    warnings=(
-        "scores are ordered and unbalanced: read quadratic weighted kappa and macro F1 beside accuracy",
-        "all images are of one hospital: nothing is known about other endoscopes",
-    ),
-    superclasses=("",) * 4,  # the lining fills the view: there is no subject before a background
-)
+CARD = read_card(Path(__file__).with_suffix(".yaml"))
 
 _TRAIN = "train_and_validation_sets"
 _TEST = "test_set"
@@ -90,37 +45,36 @@ _PATIENT_LAYOUT = ("patient_based_classified_images/PATIENT/Mayo {0,1,2,3}/UC_pa
 _SCORE = re.compile(r"\s*mayo[\s_-]*(\d+)\s*", re.IGNORECASE)
 _IMAGE = re.compile(r"UC_patient_(\d+)_\d+\.bmp", re.IGNORECASE)
 _LEVELS = 3
-"""So many folders may lie around the ones of a layout."""
-_NAMED = 5
+"""At most this many folders are around those of a layout."""
 
 
 def open_limuc(config: DataConfig) -> Dataset:
     """Open LIMUC at `config.path`, or in data/limuc.
 
-    Where both layouts are there, the one with the published test split is used. Validation is carved from train (by
-    patient), test as well in the layout by patient.
+    If both layouts are there, the one with the published test split is used. Validation is carved from train by
+    patient, and so is test in the layout by patient.
 
     Raises:
-        DataError: it is not there, a part is missing or there twice, a file or a folder is named otherwise than
-            published, a patient is in two splits, or the published folds do not fit the images.
+        DataError: it is not there, a part is missing or there twice, a file or folder does not have its published
+            name, a patient is in two splits, or the published folds do not fit the images.
     """
-    root = place_of(CARD.name, config)
+    root = data_folder(CARD.name, config)
     folders = list(folders_within(root, _LEVELS))
-    parts = {part: [each for each in folders if _is(part, each)] for part in _SPLITS}
+    parts = {part: [each for each in folders if _is_part(part, each)] for part in _SPLITS}
     by_patient = [each for each in folders if _patients(each)]
     folds = [each for each in folders if any(each.glob("fold_*/*.json"))]
-    found = _Found(root)
+    found = _LimucImages(root)
     if any(parts.values()):
         for part, places in parts.items():
             if not places:
-                raise missing(f"{part} of {CARD.title}", root, (_SPLIT_LAYOUT,), CARD.download)
+                raise not_found(f"{part} of {CARD.title}", root, (_SPLIT_LAYOUT,), CARD.download)
             found.add(_only(places, part), _SPLITS[part])
         found.notes += [f"{each.name} is not used: the published splits are beside it" for each in by_patient]
     elif by_patient:
         found.add_patients(_only(by_patient, "the layout by patient"))
         found.notes += [f"{each.name} is not used: its folds are those of {_TRAIN}" for each in folds]
     if not found.items:
-        raise missing(CARD.title, root, (_SPLIT_LAYOUT, _PATIENT_LAYOUT), CARD.download)
+        raise not_found(CARD.title, root, (_SPLIT_LAYOUT, _PATIENT_LAYOUT), CARD.download)
     assembled = assemble(found.items, root, CARD.classes)
     read = _read_folds(_only(folds, "the published folds"), found) if folds and any(parts.values()) else ()
     return Dataset(
@@ -137,17 +91,17 @@ def _only(places: Sequence[Path], what: str) -> Path:
     if len(places) > 1:
         raise DataError(
             f"{what} of {CARD.title} was found {len(places)} times:\n{tree([str(each) for each in places])}\n"
-            "Move the copies away, or say which folder is meant: --data PATH"
+            "Move the copies elsewhere, or choose one: --data PATH"
         )
     return places[0]
 
 
-def _is(part: str, folder: Path) -> bool:
-    """Archives may be unpacked as PART/PART: only the inner one holds scores."""
-    return _spelling(folder.name) == part and bool(_scores(folder))
+def _is_part(part: str, folder: Path) -> bool:
+    """Archives may be unpacked as PART/PART: only the inner folder holds scores."""
+    return _normalised(folder.name) == part and bool(_scores(folder))
 
 
-def _spelling(name: str) -> str:
+def _normalised(name: str) -> str:
     return re.sub(r"[\s-]+", "_", name.strip().casefold())
 
 
@@ -179,21 +133,23 @@ def _patient(number: str) -> str:
 
 
 @dataclass
-class _Found:
-    """The images of a layout, and what was found beside them."""
+class _LimucImages:
+    """The images of a layout, and what else was found."""
 
     root: Path
     items: list[Item] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     others: int = 0
-    deeper: int = 0
-    strangers: list[str] = field(default_factory=list)
-    """Images whose name says another patient than their folder."""
+    """Files that are not images of LIMUC."""
+    nested: int = 0
+    """Images in folders within the class folders."""
+    misplaced: list[str] = field(default_factory=list)
+    """Images whose name gives another patient than their folder."""
 
     def add(self, place: Path, split: Split, patient: str | None = None) -> None:
-        """The images in the score folders of `place`; each is of the patient in its name where None is given.
+        """Add the images in the score folders of `place`, of `patient` or, if None, of the patient in each name.
 
-        The number in a file's name counts images and is no score.
+        The number in a file's name counts images; it is not a score.
         """
         for label, folder in _scores(place):
             for each in visible_files(folder):
@@ -203,87 +159,89 @@ class _Found:
                     named = _patient(match[1])
                     self.items.append(Item(file, label, split, patient or named))
                     if patient not in (None, named):
-                        self.strangers.append(file)
+                        self.misplaced.append(file)
                 elif each.suffix.lower() in IMAGE_SUFFIXES:
                     raise DataError(
-                        f"{each} is not named UC_patient_PATIENT_NUMBER.bmp, so its patient is not known, and images "
-                        "of one patient could be in two splits. Rename it, or move it away."
+                        f"{each} is not named UC_patient_PATIENT_NUMBER.bmp, so its patient is unknown, and images of "
+                        "one patient could be in two splits. Rename it, or move it elsewhere."
                     )
                 else:
                     self.others += 1
             for below in subfolders(folder):
-                self.deeper += len(find_images(below, self.root).images)
+                self.nested += len(find_images(below, self.root).images)
 
     def add_patients(self, place: Path) -> None:
-        """The images of every patient's folder in `place`."""
+        """Add the images of every patient's folder in `place`."""
         patients = _patients(place)
         for patient in patients:
             self.add(patient, "train", _patient(patient.name))
-        if aside := [each.name for each in subfolders(place) if each not in patients]:
-            self.notes.append(f"folders that are no patient's are not used: {', '.join(aside)}")
+        if unused := [each.name for each in subfolders(place) if each not in patients]:
+            self.notes.append(f"folders of no patient are not used: {', '.join(unused)}")
 
     def all_notes(self) -> tuple[str, ...]:
         """Every note."""
         notes = list(self.notes)
         if self.others:
-            notes.append(f"{self.others} files in the class folders are no images of LIMUC and are not used")
-        if self.deeper:
-            notes.append(f"{self.deeper} images in folders within the class folders are not used")
-        if self.strangers:
+            notes.append(f"{self.others} files in the class folders are not images of LIMUC and are not used")
+        if self.nested:
+            notes.append(f"{self.nested} images in folders within the class folders are not used")
+        if self.misplaced:
             notes.append(
-                f"warning: {len(self.strangers)} images lie in the folder of another patient than their name says and "
-                f"are taken as of that folder's, such as {', '.join(self.strangers[:_NAMED])}"
+                f"warning: {len(self.misplaced)} images are in the folder of another patient than their name gives; "
+                f"the folder's patient is used: {shortened(self.misplaced)}"
             )
         return tuple(notes)
 
 
-def _read_folds(place: Path, found: _Found) -> tuple[frozenset[str], ...]:
+def _read_folds(place: Path, found: _LimucImages) -> tuple[frozenset[str], ...]:
     """Validation files of fold_0 to fold_9 in `place`.
 
     In each fold, train.json and val.json together list all images of train, and no patient is in both. The folds were
-    drawn independently of each other: an image is in the validation of several or of none.
+    drawn independently: an image is in the validation split of several folds or of none.
     """
     pool = {(item.label, Path(item.file).name): item for item in found.items if item.split == "train"}
     folds = []
     for number in range(_FOLDS):
         fold = place / f"fold_{number}"
-        train, validation = (_listed(fold / f"{part}.json", pool) for part in ("train", "val"))
+        train, validation = (_listed_images(fold / f"{part}.json", pool) for part in ("train", "val"))
         times = Counter([*train, *validation])
         for item in pool.values():
             if times[item] != 1:
-                state = "in neither" if not times[item] else f"{times[item]} times"
-                raise _unfit(fold, f"{item.file} is {state} of the images that train.json and val.json list")
+                state = f"{times[item]} times"
+                raise _fold_error(fold, f"train.json and val.json list {item.file} {state}")
         both = {item.group for item in train} & {item.group for item in validation}
         if both:
-            raise _unfit(
-                fold, f"{', '.join(sorted(filter(None, both))[:_NAMED])} is in train.json and val.json"
+            raise _fold_error(
+                fold, f"{shortened(sorted(filter(None, both)))} is in both train.json and val.json"
             )
         folds.append(frozenset(item.file for item in validation))
     held = len(frozenset().union(*folds))
     found.notes.append(
-        f"the {_FOLDS} published validation folds are at hand: --data.fold 1/{_FOLDS} is fold_0, and so on. They "
-        f"were drawn independently: {held} of {len(pool)} images are in one or more of them, the others in none"
+        f"the {_FOLDS} published validation folds are available: --data.fold 1/{_FOLDS} is fold_0, and so on. "
+        f"They were drawn independently: {held} of {len(pool)} images are in one or more of them, the others in none"
     )
     return tuple(folds)
 
 
-def _listed(file: Path, pool: Mapping[tuple[str, str], Item]) -> list[Item]:
-    """Images that `file` lists by class."""
+def _listed_images(file: Path, pool: Mapping[tuple[str, str], Item]) -> list[Item]:
+    """The images in a list by class."""
     try:
         listed = TypeAdapter(dict[str, list[str]]).validate_json(file.read_bytes())
     except (OSError, ValidationError) as error:
-        raise _unfit(file.parent, f"{file.name} cannot be read as {{class: [files]}}: {error}") from error
+        raise _fold_error(
+            file.parent, f"{file.name} cannot be read as {{class: [files]}}: {error}"
+        ) from error
     items = []
     for score, names in listed.items():
         match = _SCORE.fullmatch(score)
         if match is None:
-            raise _unfit(
-                file.parent, f"{file.name} lists images of {score!r}, which is no Mayo endoscopic score"
+            raise _fold_error(
+                file.parent, f"{file.name} lists images of {score!r}, which is not a Mayo endoscopic score"
             )
         label = _class(match[1], str(file))
         for name in names:
             if (label, name) not in pool:
-                raise _unfit(
+                raise _fold_error(
                     file.parent,
                     f"{file.name} lists {label}/{name}, which is not among the {len(pool)} images of {_TRAIN}",
                 )
@@ -291,10 +249,10 @@ def _listed(file: Path, pool: Mapping[tuple[str, str], Item]) -> list[Item]:
     return items
 
 
-def _unfit(fold: Path, why: str) -> DataError:
+def _fold_error(fold: Path, why: str) -> DataError:
     return DataError(
-        f"the published fold {fold} does not fit the images: {why}. Are all archives unpacked completely? To do "
-        f"without the published folds, move {fold.parent} away."
+        f"the published fold {fold} does not fit the images: {why}. Were all archives unpacked completely? To "
+        f"ignore the published folds, move {fold.parent} elsewhere."
     )
 
 

@@ -1,7 +1,7 @@
-"""Which image is in which split, for good: as published, carved, by folds, or from a file; then the few labels.
+"""The final split of each image: as published, carved, by folds, or from a file; then the few labels.
 
-Everything here is decided by names, labels, groups and a seed, never by pixels; images that are alike come in as
-`alike`, and stay together in whatever is made here.
+Everything here is decided by names, labels, groups and a seed, never by pixels. Pairs of images that show the same
+picture are given (`alike`), and are never divided here.
 """
 
 import hashlib
@@ -13,29 +13,30 @@ from dataclasses import replace
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.splits.carve import carve_splits, fold_splits
-from tools.datasets.splits.leaks import clear_groups
+from tools.datasets.splits.connected import connected_parts
+from tools.datasets.splits.leaks import resolve_group_leaks
 from tools.datasets.splits.split_file import read_splits
 from tools.datasets.types import SPLITS, Dataset, Record, Split
 from tools.errors import ConfigurationError, DataError
 
 
-def settle(dataset: Dataset, config: DataConfig, alike: Sequence[Sequence[int]] = ()) -> Dataset:
-    """The data set with the splits that are used.
+def assign_splits(dataset: Dataset, config: DataConfig, alike: Sequence[tuple[int, int]] = ()) -> Dataset:
+    """The data set with the splits that are used, and notes about them.
 
     Args:
-        dataset: as its adapter opens it, with published splits or none.
+        dataset: as published, with or without splits.
         config: `splits`, `fold`, `validation_fraction`, `test_fraction`, `split_seed`, `fraction` and `per_class`.
-        alike: positions of records that show the same image; they get one split where splits are made here.
+        alike: pairs of records (by position) that show the same image; splits made here do not divide them.
 
     Raises:
-        DataError: a class is too small, the file of splits does not fit, or a group is in two splits (unless such
-            images are to be dropped or moved).
-        ConfigurationError: a setting does not go with the data set.
+        DataError: a class is too small, the file of splits does not fit, or a group is in two splits (and
+            `on_leak` is 'stop').
+        ConfigurationError: nothing can be trained on the data set.
     """
     if dataset.shift_of is not None:
         raise ConfigurationError(
-            f"{dataset.card.name} has a test split only: it tests classifiers of {dataset.shift_of}, and none can be "
-            f"trained on it. Use --dataset {dataset.shift_of}."
+            f"{dataset.card.name} has a test split only: it tests classifiers that were trained on {dataset.shift_of}. "
+            f"Use --dataset {dataset.shift_of}."
         )
     notes: list[str] = []
     records = list(dataset.records)
@@ -43,22 +44,28 @@ def settle(dataset: Dataset, config: DataConfig, alike: Sequence[Sequence[int]] 
         records, note = read_splits(config.splits, records)
         notes.append(note)
     place = dataset.source.root if isinstance(dataset.source, FolderSource) else dataset.card.name
-    records, said = clear_groups(records, config.on_leak, str(place))
+    records, said = resolve_group_leaks(records, config.on_leak, str(place))
     notes += said
     if config.splits is None:
         divided: set[Split] = {"train"} if config.fold is None else {"train", "validation"}
         if dataset.missing or config.fold is not None:
-            records = _join(
-                records, [same for same in alike if {records[at].split for at in same} <= divided]
+            # Records may have been dropped since `alike` was found.
+            now_at = {record.file: position for position, record in enumerate(records)}
+            pairs = [[now_at.get(dataset.records[position].file) for position in pair] for pair in alike]
+            records = _join_groups(
+                records,
+                [
+                    (one, other)
+                    for one, other in pairs
+                    if one is not None
+                    and other is not None
+                    and {records[one].split, records[other].split} <= divided
+                ],
             )
-        test: list[Split] = [split for split in dataset.missing if split == "test"]
-        validation: list[Split] = [split for split in dataset.missing if split == "validation"]
-        if config.fold is None:
-            records, note = _carve(dataset, records, [*validation, *test], config)
-            notes += note
-        else:
-            records, note = _carve(dataset, records, test, config)
-            notes += note
+        wanted: list[Split] = [split for split in dataset.missing if split == "test" or config.fold is None]
+        records, said = _carve(dataset, records, wanted, config)
+        notes += said
+        if config.fold is not None:
             records, note = _fold(dataset, records, config)
             notes.append(note)
     records, few = _few_labels(dataset, records, config)
@@ -66,19 +73,17 @@ def settle(dataset: Dataset, config: DataConfig, alike: Sequence[Sequence[int]] 
     return replace(dataset, records=tuple(records), notes=(*dataset.notes, *notes), published=dataset)
 
 
-def _join(records: list[Record], alike: Sequence[Sequence[int]]) -> list[Record]:
-    """Groups joined wherever they share an image."""
-    parent: dict[str, str] = {}
-
-    def root(group: str) -> str:
-        while group in parent:
-            group = parent[group]
-        return group
-
-    for same in alike:
-        one, *others = sorted({root(records[position].group) for position in same})
-        parent.update(dict.fromkeys(others, one))
-    return [replace(record, group=root(record.group)) for record in records] if parent else records
+def _join_groups(records: list[Record], alike: Sequence[tuple[int, int]]) -> list[Record]:
+    """Groups that share an image become one, named as the first of them by name."""
+    names = sorted({records[position].group for pair in alike for position in pair})
+    numbers = {name: number for number, name in enumerate(names)}
+    pairs = [(numbers[records[one].group], numbers[records[other].group]) for one, other in alike]
+    joined = {names[number]: names[part[0]] for part in connected_parts(pairs) for number in part}
+    return (
+        [replace(record, group=joined.get(record.group, record.group)) for record in records]
+        if joined
+        else records
+    )
 
 
 def _carve(
@@ -134,7 +139,7 @@ def _fold(dataset: Dataset, records: list[Record], config: DataConfig) -> tuple[
 def _few_labels(
     dataset: Dataset, records: list[Record], config: DataConfig
 ) -> tuple[list[Record], list[str]]:
-    """Of each class the first training images in an order that the seed decides: fewer are always within more."""
+    """The first training images of each class in an order that the seed decides: fewer are always part of more."""
     if config.fraction is None and config.per_class is None:
         return records, []
     seed = config.split_seed
@@ -146,17 +151,17 @@ def _few_labels(
     train = [position for position, record in enumerate(records) if record.split == "train"]
     kept: set[int] = set()
     for label, name in enumerate(dataset.card.classes):
-        its = sorted((position for position in train if records[position].label == label), key=rank)
-        if config.per_class is not None and len(its) < config.per_class:
+        of_class = sorted((position for position in train if records[position].label == label), key=rank)
+        if config.per_class is not None and len(of_class) < config.per_class:
             raise DataError(
-                f"data.per_class is {config.per_class}, but class {name!r} has only {len(its)} training images: ask "
-                f"for at most {min(Counter(records[position].label for position in train).values())}"
+                f"data.per_class is {config.per_class}, but class {name!r} has only {len(of_class)} training images: "
+                f"use at most {min(Counter(records[position].label for position in train).values())}"
             )
-        kept.update(its[: config.per_class or math.ceil((config.fraction or 1) * len(its))])
+        kept.update(of_class[: config.per_class or math.ceil((config.fraction or 1) * len(of_class))])
     few = [record for position, record in enumerate(records) if record.split != "train" or position in kept]
-    wish = f"{config.per_class} of each class" if config.per_class else f"{config.fraction:g} of each class"
+    share = f"{config.per_class} of each class" if config.per_class else f"{config.fraction:g} of each class"
     return few, [
-        f"few labels: {len(kept)} of {len(train)} training images are used ({wish}, split seed {seed})"
+        f"few labels: {len(kept)} of {len(train)} training images are used ({share}, split seed {seed})"
     ]
 
 

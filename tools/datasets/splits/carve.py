@@ -1,4 +1,4 @@
-"""Carve the splits that a data set does not bring along: stratified, group-safe, seeded."""
+"""Carve the splits that a data set does not have: stratified, never dividing a group, seeded."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ def carve_splits(
     """A split for each image, such that no group crosses splits and every class is in each split.
 
     Within each class (a group's class is that of most of its images), groups are drawn at random until the split
-    holds its fraction of the class's images, at least one group and as near to the fraction as whole groups allow.
-    scikit-learn's `StratifiedGroupKFold` is not used: its folds are 1/k of the data, so 15% is out of its reach,
-    and it does not promise that a rare class is found in every fold.
+    holds its fraction of the class's images, at least one group and as close to the fraction as whole groups allow.
+    scikit-learn's `StratifiedGroupKFold` is not used: its folds are 1/k of the data, so it cannot make 15%, and it
+    does not guarantee that a rare class is in every fold.
 
     Args:
         labels: class index of each image.
@@ -40,16 +40,16 @@ def carve_splits(
     wanted: dict[Split, float] = {split: fraction for split, fraction in fractions.items() if fraction > 0}
     if not 0 <= sum(wanted.values()) < 1:
         raise DataError(
-            f"validation_fraction {validation_fraction} and test_fraction {test_fraction} leave nothing to train "
-            "on: their sum must be below 1"
+            f"validation_fraction {validation_fraction} and test_fraction {test_fraction} leave no training "
+            "images: their sum must be below 1"
         )
 
     images: dict[str, list[int]] = {}
     for label, group in zip(labels, groups, strict=True):
         images.setdefault(group, []).append(label)
     strata: dict[int, list[str]] = {}
-    for group, its_labels in images.items():
-        strata.setdefault(_majority(its_labels), []).append(group)
+    for group, group_labels in images.items():
+        strata.setdefault(_majority(group_labels), []).append(group)
 
     chosen: dict[str, Split] = dict.fromkeys(images, "train")
     for label in sorted(strata):
@@ -63,7 +63,7 @@ def carve_splits(
             if (label, split) not in present:
                 raise DataError(
                     f"{_name(label, class_names)} would have no image in the {split} split: its images share groups "
-                    "with other classes. Try another --data.split_seed, or give the splits yourself (manifest.csv)."
+                    "with other classes. Try another --data.split_seed, or define the splits yourself (manifest.csv)."
                 )
     return splits
 
@@ -82,7 +82,7 @@ def fold_splits(
         labels: class index of each image.
         groups: group of each image: no group crosses folds.
         part: 1 to `parts`.
-        parts: how many folds.
+        parts: number of folds.
         seed: the same seed gives the same folds, whatever the order in which the images are listed.
         class_names: for messages, by label.
 
@@ -107,8 +107,8 @@ def fold_splits(
     for at in folds[part - 1][1]:
         held[order[at]] = True
     for label in sorted(set(labels)):
-        its = {held[at] for at in range(len(labels)) if labels[at] == label}
-        if its != {True, False}:
+        sides = {held[at] for at in range(len(labels)) if labels[at] == label}
+        if sides != {True, False}:
             raise DataError(
                 f"{_name(label, class_names)} would be in only one of train and validation in fold {part}/{parts}: its "
                 "images are in too few groups. Use fewer folds, or another --data.split_seed."
@@ -136,8 +136,8 @@ def _carve_class(
     if len(groups) <= len(wanted):
         raise DataError(
             f"{name} has {sum(len(images[group]) for group in groups)} images in {len(groups)} groups; to be in "
-            f"train and {' and '.join(wanted)} it needs at least {len(wanted) + 1} groups. Add images, leave the "
-            "class out, or give the splits yourself (manifest.csv)."
+            f"train and {' and '.join(wanted)} it needs at least {len(wanted) + 1} groups. Add images, omit "
+            "the class, or define the splits yourself (manifest.csv)."
         )
     # Sorted first, so that the order in which the images were listed does not matter.
     listed = sorted(groups)
@@ -153,7 +153,7 @@ def _carve_class(
             if len(remaining) - len(taken) > others and abs(held + size - target) < abs(held - target):
                 taken.append(group)
                 held += size
-        # Every group is so large that leaving it out comes nearer: the split still needs one.
+        # Every group is so large that no group comes closer to the target: the split still needs one.
         taken = taken or [min(remaining, key=lambda group: len(images[group]))]
         chosen.update(dict.fromkeys(taken, split))
         remaining = [group for group in remaining if chosen[group] != split]

@@ -1,31 +1,35 @@
-"""The same thing more than once: a group or a picture in two splits (a leak), one picture under two labels."""
+"""Leaks (a group or a picture in two splits) and contradictions (one picture under two labels)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from tools.datasets.splits.connected import connected_parts
 from tools.datasets.types import SPLITS, Card, Record, Split
 from tools.errors import DataError
 
 NAMED = 20
-"""So many files are named in a message; the rest are counted."""
+"""At most this many files are named in a message; the rest are counted."""
+
+EXACT = "the same bytes"
+"""`Pair.how` of two files with equal bytes."""
 
 OnLeak = Literal["stop", "drop", "move"]
 
 _PROTECTED: dict[Split, int] = {"test": 0, "validation": 1, "train": 2}
-"""What a leak spoils most comes first: there its images stay."""
+"""Leaked images are kept in the split with the lowest number, where a leak does most harm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two records (by position) that show the same picture. `how` says what is known of it."""
+    """Two records (by position) that show the same picture. `how` says in words what they share."""
 
     one: int
     other: int
     how: str
 
 
-def clear_groups(
+def resolve_group_leaks(
     records: Sequence[Record], on_leak: OnLeak, place: str
 ) -> tuple[list[Record], tuple[str, ...]]:
     """Make sure that no group is in two splits.
@@ -33,18 +37,20 @@ def clear_groups(
     Args:
         records: with the splits that are to be used.
         on_leak: `stop`; `drop` the images of the less protected splits; or `move` them to the most protected one.
-        place: what is being looked at, for the message.
+        place: where the data set is, for the message.
 
     Returns:
-        The records that may be used, and what is to be said about the others.
+        The records that may be used, and notes about the others.
 
     Raises:
-        DataError: a group is in two splits and `on_leak` is 'stop'; names them.
+        DataError: a group is in two splits and `on_leak` is 'stop'; the groups are named.
     """
-    homes: dict[str, set[Split]] = {}
+    splits_of: dict[str, set[Split]] = {}
     for record in records:
-        homes.setdefault(record.group, set()).add(record.split)
-    crossing: dict[str, Split] = {group: _home(splits) for group, splits in homes.items() if len(splits) > 1}
+        splits_of.setdefault(record.group, set()).add(record.split)
+    crossing: dict[str, Split] = {
+        group: _kept_in(splits) for group, splits in splits_of.items() if len(splits) > 1
+    }
     if not crossing:
         return list(records), ()
     if on_leak == "stop":
@@ -53,7 +59,9 @@ def clear_groups(
             first.setdefault((record.group, record.split), record.file)
         lines = [
             f"  {group}: "
-            + " and ".join(f"{first[group, split]} ({split})" for split in SPLITS if split in homes[group])
+            + " and ".join(
+                f"{first[group, split]} ({split})" for split in SPLITS if split in splits_of[group]
+            )
             for group in list(crossing)[:NAMED]
         ]
         raise DataError(
@@ -74,7 +82,7 @@ def clear_groups(
     )
 
 
-def clear_pairs(
+def resolve_image_leaks(
     records: Sequence[Record], pairs: Sequence[Pair], on_leak: OnLeak, card: Card
 ) -> tuple[list[Record], tuple[str, ...]]:
     """Make sure that no picture is in two splits.
@@ -82,11 +90,11 @@ def clear_pairs(
     Args:
         records: with the splits that are to be used.
         pairs: which records show the same picture.
-        on_leak: as in `clear_groups`.
+        on_leak: as in `resolve_group_leaks`.
         card: for the messages.
 
     Returns:
-        The records that may be used, and what is to be said about them and the others.
+        The records that may be used, and notes about them and the others.
 
     Raises:
         DataError: a picture is in two splits and `on_leak` is 'stop'; the pairs are named.
@@ -94,13 +102,13 @@ def clear_pairs(
     crossing = [pair for pair in pairs if records[pair.one].split != records[pair.other].split]
     if crossing and on_leak == "stop":
         raise DataError(_leak_message(records, crossing, card))
-    homes: dict[int, Split] = {}
-    for part in _components(pairs):
+    kept_in: dict[int, Split] = {}
+    for part in connected_parts([(pair.one, pair.other) for pair in pairs]):
         splits: set[Split] = {records[position].split for position in part}
         if len(splits) > 1:
-            homes |= dict.fromkeys(part, _home(splits))
-    cleared, notes = _resolved(records, homes, on_leak, "the same picture is")
-    within = len({max(pair.one, pair.other) for pair in pairs} - homes.keys())
+            kept_in |= dict.fromkeys(part, _kept_in(splits))
+    cleared, notes = _resolved(records, kept_in, on_leak, "the same picture is")
+    within = len({max(pair.one, pair.other) for pair in pairs} - kept_in.keys())
     more = []
     if within:
         more.append(f"{within} images show the same picture as another in the same split")
@@ -111,20 +119,20 @@ def clear_pairs(
     return cleared, (*notes, *more)
 
 
-def _home(splits: set[Split]) -> Split:
+def _kept_in(splits: set[Split]) -> Split:
     return min(splits, key=_PROTECTED.__getitem__)
 
 
 def _resolved(
-    records: Sequence[Record], homes: dict[int, Split], on_leak: OnLeak, why: str
+    records: Sequence[Record], kept_in: dict[int, Split], on_leak: OnLeak, why: str
 ) -> tuple[list[Record], tuple[str, ...]]:
-    """The records, with those that are not in their home split dropped or moved there."""
-    strays = {position for position, home in homes.items() if records[position].split != home}
+    """The records, with those outside the split in which they are kept dropped or moved there."""
+    strays = {position for position, split in kept_in.items() if records[position].split != split}
     if not strays:
         return list(records), ()
     if on_leak == "move":
         moved = [
-            replace(record, split=homes[position]) if position in strays else record
+            replace(record, split=kept_in[position]) if position in strays else record
             for position, record in enumerate(records)
         ]
         note = f"{len(strays)} images moved because {why} in another split too"
@@ -134,30 +142,12 @@ def _resolved(
     return kept, (f"{note} (kept in test before validation before train)",)
 
 
-def _components(pairs: Sequence[Pair]) -> Iterator[list[int]]:
-    """Positions that are tied to each other, directly or through others."""
-    parent: dict[int, int] = {}
-
-    def root(position: int) -> int:
-        while parent.setdefault(position, position) != position:
-            parent[position] = parent[parent[position]]
-            position = parent[position]
-        return position
-
-    for pair in pairs:
-        parent[root(pair.one)] = root(pair.other)
-    parts: dict[int, list[int]] = {}
-    for position in parent:
-        parts.setdefault(root(position), []).append(position)
-    yield from parts.values()
-
-
 def _more(count: int) -> list[str]:
     return [f"  … and {count - NAMED} more"] if count > NAMED else []
 
 
 def describe(records: Sequence[Record], pair: Pair, card: Card) -> str:
-    """Both files of a pair with their splits and classes, and what is known of them."""
+    """Both files of a pair with their splits and classes, and what they share."""
     one, other = (
         f"{each.file} ({each.split}, {card.classes[each.label]})"
         for each in (records[pair.one], records[pair.other])
@@ -165,16 +155,13 @@ def describe(records: Sequence[Record], pair: Pair, card: Card) -> str:
     return f"{one} = {other}" if pair.how == EXACT else f"{one} ≈ {other}: {pair.how}"
 
 
-EXACT = "the same bytes"
-
-
 def _leak_message(records: Sequence[Record], crossing: Sequence[Pair], card: Card) -> str:
     lines = [f"  {describe(records, pair, card)}" for pair in crossing[:NAMED]]
     exact = sum(pair.how == EXACT for pair in crossing)
-    kinds = [f"{exact} byte for byte" if exact else "", f"{len(crossing) - exact} by their look"]
+    kinds = [f"{exact} byte for byte" if exact else "", f"{len(crossing) - exact} by their appearance"]
     said = " and ".join(kind for kind in kinds if kind and not kind.startswith("0"))
     looks = (
-        " Where they only look alike and are different pictures, --data.leak_guard exact compares bytes only."
+        " If they are different pictures that only look alike, use --data.leak_guard exact to compare bytes only."
         if exact < len(crossing)
         else ""
     )

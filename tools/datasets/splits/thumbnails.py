@@ -1,8 +1,8 @@
-"""What is compared of a picture: a grey thumbnail, the lower frequencies of its cosine transform, and its hashes.
+"""What `likeness.py` compares: a grey thumbnail of a picture, its lower frequencies (cosine transform), its hashes.
 
-The hash is that of `imagehash.phash` (the same bits; `imagehash` takes one picture at a time, and here are up to a
-hundred thousand). The transform of a mirrored picture differs by the sign of its odd columns or rows, and that of a
-transposed one is transposed: all eight ways to lay a picture come from one transform. `likeness.py` compares.
+The hash has the bits of `imagehash.phash`, which takes one picture at a time; here are up to a hundred thousand. The
+transform of a mirrored picture differs by the sign of its odd columns or rows, and that of a transposed one is
+transposed, so one transform gives all eight orientations of a picture.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ THUMB = 32
 """Side of a thumbnail in pixels."""
 
 HIGHEST = 16
-"""Highest frequency compared, in half waves per side. Encoders and resizing leave those above only in part."""
+"""Highest frequency compared, in half waves per side. Encoders and resizing lose part of those above."""
 HASH = 8
 """Rows and columns of the transform in the hash."""
 CHUNK = 512
@@ -23,11 +23,11 @@ UPSIDE_DOWN = np.array([0, 0, 1, 1, 0, 0, 1, 1], dtype=bool)
 LEFT_RIGHT = np.array([0, 1, 0, 1, 0, 1, 0, 1], dtype=bool)
 _REFLECTIONS = TRANSPOSED.astype(int) + UPSIDE_DOWN + LEFT_RIGHT
 KIND = np.where(_REFLECTIONS % 2 == 1, 1, np.where(_REFLECTIONS == 0, 0, 2))
-"""For each of the eight ways to lay a picture: 0 as it is, 1 mirrored, 2 turned."""
+"""For each of the eight orientations of a picture: 0 as it is, 1 mirrored, 2 turned."""
 
 
 def thumbnail(pixels: np.ndarray) -> np.ndarray:
-    """What `find_alike` compares of a picture.
+    """The thumbnail that `find_alike` compares.
 
     Args:
         pixels: uint8 (S, S, 3), RGB, 0..255.
@@ -52,8 +52,8 @@ def fingerprints(thumbnails: np.ndarray) -> np.ndarray:
     hashes = np.empty((len(thumbnails), len(KIND)), dtype=np.uint64)
     for start in range(0, len(thumbnails), CHUNK):
         low = transform(thumbnails[start : start + CHUNK])[:, :HASH, :HASH]
-        for way in range(len(KIND)):
-            hashes[start : start + CHUNK, way] = packed(over_median(_laid(low, way)) > 0)
+        for orientation in range(len(KIND)):
+            hashes[start : start + CHUNK, orientation] = packed(over_median(_oriented(low, orientation)) > 0)
     return hashes
 
 
@@ -65,12 +65,12 @@ def transform(thumbnails: np.ndarray) -> np.ndarray:
     return transforms[:, : HIGHEST + 1, : HIGHEST + 1]
 
 
-def _laid(transforms: np.ndarray, way: int) -> np.ndarray:
-    """The transforms of the pictures laid in one of eight ways."""
+def _oriented(transforms: np.ndarray, orientation: int) -> np.ndarray:
+    """The transforms of the pictures in one of the eight orientations."""
     signs = np.where(np.arange(transforms.shape[1]) % 2, -1.0, 1.0)
-    laid = transforms.transpose(0, 2, 1) if TRANSPOSED[way] else transforms
-    laid = laid * signs[:, None] if UPSIDE_DOWN[way] else laid
-    return laid * signs if LEFT_RIGHT[way] else laid
+    oriented = transforms.transpose(0, 2, 1) if TRANSPOSED[orientation] else transforms
+    oriented = oriented * signs[:, None] if UPSIDE_DOWN[orientation] else oriented
+    return oriented * signs if LEFT_RIGHT[orientation] else oriented
 
 
 def over_median(low: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.tools.aga.tiny_sdxl import SIDE
 from tools.aga.backgrounds.diffusion_loading import load_pipeline
-from tools.aga.backgrounds.makers import make_background_maker
+from tools.aga.backgrounds.make import make_background_maker
 from tools.aga.config import BackgroundConfig
 
 CAPTIONS = ["a forest at dawn", "the sea in winter", "an empty street", "a meadow", "sand"]

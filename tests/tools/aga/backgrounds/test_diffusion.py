@@ -20,7 +20,7 @@ from tests.tools.aga.backgrounds.diffusion_cases import (
 from tests.tools.aga.tiny_sdxl import SIDE, build_tiny_sdxl, build_vae, tiny_sdxl_folder  # noqa: F401 -- `tiny_sdxl`
 from tools.aga.backgrounds.diffusion import DiffusionMaker
 from tools.aga.backgrounds.diffusion_loading import load_pipeline
-from tools.aga.backgrounds.makers import make_background_maker
+from tools.aga.backgrounds.make import make_background_maker
 from tools.errors import AugurError, ConfigurationError
 
 

@@ -10,8 +10,9 @@ import pytest
 from PIL import ImageOps
 
 from tests.tools.datasets.images import MemorySource, encode, fill, in_memory, photo
-from tools.datasets.cache.build import CachedDataset, build_cache, open_cache
+from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.pixels import PixelFolder
+from tools.datasets.cache.read import CachedDataset, open_cache
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Dataset

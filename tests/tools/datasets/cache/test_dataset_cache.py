@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from tests.tools.datasets.images import MemorySource, card, encode, fill, in_memory, photo
-from tools.datasets.cache.build import CachedDataset, SealedTestError, Skipped, build_cache, open_cache
+from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.decode import decode
+from tools.datasets.cache.read import CachedDataset, SealedTestError, Skipped, open_cache
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Dataset, Record

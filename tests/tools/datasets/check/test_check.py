@@ -8,24 +8,25 @@ import pytest
 from PIL import Image
 
 from tests.tools.datasets.images import MemorySource, card, encode, fill, in_memory, photo, write_csv
+from tools.datasets.check.check_report import CheckReport, check
 from tools.datasets.check.class_sheet import COLUMNS, ROWS, class_sheet
-from tools.datasets.check.findings import Finding, Report, check
+from tools.datasets.check.finding import Finding
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_published
 from tools.datasets.types import Card, Dataset, Record
 
 
-def checked(dataset: Dataset, root: Path, counts=(), size: int = 16, **settings) -> Report:
+def checked(dataset: Dataset, root: Path, counts=(), size: int = 16, **settings) -> CheckReport:
     return check(dataset, counts, DataConfig(**settings), size, root)
 
 
-def finding(report: Report, name: str) -> Finding:
+def finding(report: CheckReport, name: str) -> Finding:
     (found,) = (each for each in report.findings if each.check == name)
     return found
 
 
-def verdicts(report: Report, verdict: str) -> set[str]:
-    return {each.check for each in report.findings if each.verdict == verdict}
+def checks_with(report: CheckReport, severity: str) -> set[str]:
+    return {each.check for each in report.findings if each.severity == severity}
 
 
 def folder(root: Path, **settings) -> Dataset:
@@ -46,7 +47,7 @@ def with_image(dataset: Dataset, file: str, label: int, split: str, data: bytes,
 
 def test_a_clean_data_set_has_no_problem_and_no_warning(tmp_path):
     report = checked(in_memory(), tmp_path, counts=({"train": 4, "validation": 4, "test": 4},))
-    assert verdicts(report, "right") == {each.check for each in report.findings}
+    assert checks_with(report, "right") == {each.check for each in report.findings}
     assert (report.problems, report.warnings) == (0, 0)
 
 
@@ -55,19 +56,19 @@ def test_a_clean_data_set_has_no_problem_and_no_warning(tmp_path):
 
 def test_any_published_layout_may_be_the_one_that_is_here(tmp_path):
     layouts = ({"all": 999}, {"train": 4, "validation": 4, "test": 4})
-    assert finding(checked(in_memory(), tmp_path, layouts), "counts").verdict == "right"
-    assert finding(checked(in_memory(), tmp_path, ({"all": 12},)), "counts").verdict == "right"
+    assert finding(checked(in_memory(), tmp_path, layouts), "counts").severity == "right"
+    assert finding(checked(in_memory(), tmp_path, ({"all": 12},)), "counts").severity == "right"
 
 
 def test_what_differs_from_the_nearest_published_layout_is_said_by_split(tmp_path):
     layouts = ({"all": 999}, {"train": 6, "test": 4})
     found = finding(checked(in_memory(), tmp_path, layouts), "counts")
-    assert found.verdict == "problem"
+    assert found.severity == "problem"
     assert found.details == ("train: 6 published, 2 missing", "validation: 0 published, 4 too many")
 
 
 def test_without_published_numbers_the_counts_are_neither_right_nor_wrong(tmp_path):
-    assert finding(checked(in_memory(), tmp_path), "counts").verdict == "unknown"
+    assert finding(checked(in_memory(), tmp_path), "counts").severity == "unknown"
 
 
 # images
@@ -77,7 +78,7 @@ def test_files_that_cannot_be_decoded_are_named_with_the_reason(split_folders, t
     (split_folders / "test/cat/0002.png").write_bytes(b"no image")
     report = checked(folder(split_folders), tmp_path / "cache")
     found = finding(report, "readable")
-    assert found.verdict == "problem"
+    assert found.severity == "problem"
     assert found.text == "1 of 36 images cannot be decoded"
     assert found.details == (f"{split_folders / 'test/cat/0002.png'}: not an image, or of an unknown format",)
     assert report.counts["test"] == {"cat": 5, "dog": 6}
@@ -86,7 +87,7 @@ def test_files_that_cannot_be_decoded_are_named_with_the_reason(split_folders, t
 def test_files_that_the_settings_leave_out_are_a_warning(split_folders, tmp_path):
     (split_folders / "test/cat/0002.png").write_bytes(b"no image")
     found = finding(checked(folder(split_folders), tmp_path / "cache", on_corrupt="skip"), "readable")
-    assert found.verdict == "warning"
+    assert found.severity == "warning"
 
 
 def test_at_most_twenty_files_are_named(tmp_path):
@@ -118,14 +119,14 @@ def test_a_class_without_images_in_a_split_is_named(tmp_path):
     dataset = in_memory()
     records = tuple(r for r in dataset.records if (r.split, r.label) != ("validation", 1))
     found = finding(checked(replace(dataset, records=records), tmp_path), "classes")
-    assert found.verdict == "warning"
+    assert found.severity == "warning"
     assert found.details == ("no image in validation: b",)
 
 
 def test_unbalanced_classes_are_warned_of(tmp_path):
     root = fill(tmp_path / "data", {"cat": 50, "dog": 10})
     found = finding(checked(folder(root), tmp_path / "cache"), "classes")
-    assert found.verdict == "warning"
+    assert found.severity == "warning"
     assert found.numbers["imbalance"] == {"train": 5.0}
     assert "unbalanced: read macro F1" in found.details[0]
 
@@ -135,7 +136,7 @@ def test_a_class_that_loses_all_its_training_images_ends_the_plan_of_a_study(spl
         file.write_bytes(b"broken")
     report = checked(folder(split_folders), tmp_path / "cache")
     found = finding(report, "splits")
-    assert found.verdict == "problem"
+    assert found.severity == "problem"
     assert "no usable image of class dog in train" in found.text
     assert report.inspection.division is None
 
@@ -146,14 +147,14 @@ def test_a_class_that_loses_all_its_training_images_ends_the_plan_of_a_study(spl
 def test_an_exact_copy_in_another_split_is_a_problem_and_names_both_files(split_folders, tmp_path):
     shutil.copy(split_folders / "train/cat/0003.png", split_folders / "test/cat/copy.png")
     found = finding(checked(folder(split_folders), tmp_path / "cache"), "exact copies")
-    assert found.verdict == "problem"
+    assert found.severity == "problem"
     assert found.details == ("test/cat/copy.png (test, cat) = train/cat/0003.png (train, cat)",)
 
 
 def test_an_exact_copy_within_a_split_is_a_warning(split_folders, tmp_path):
     shutil.copy(split_folders / "train/cat/0003.png", split_folders / "train/cat/copy.png")
     report = checked(folder(split_folders), tmp_path / "cache")
-    assert finding(report, "exact copies").verdict == "warning"
+    assert finding(report, "exact copies").severity == "warning"
     assert report.problems == 0
 
 
@@ -163,21 +164,21 @@ def test_a_copy_in_another_split_is_a_warning_where_the_settings_take_care_of_it
 ):
     shutil.copy(split_folders / "train/cat/0003.png", split_folders / "test/cat/copy.png")
     report = checked(folder(split_folders), tmp_path / "cache", **settings)
-    assert finding(report, "exact copies").verdict == "warning"
+    assert finding(report, "exact copies").severity == "warning"
 
 
 def test_a_copy_that_was_published_in_two_splits_is_a_warning(tmp_path):
     dataset = in_memory()
     dataset = with_image(dataset, "copy", 0, "test", dataset.source.read("000"))
-    assert finding(checked(dataset, tmp_path / "1"), "exact copies").verdict == "problem"
+    assert finding(checked(dataset, tmp_path / "1"), "exact copies").severity == "problem"
     published = replace(dataset, known_leaks=True)
-    assert finding(checked(published, tmp_path / "2"), "exact copies").verdict == "warning"
+    assert finding(checked(published, tmp_path / "2"), "exact copies").severity == "warning"
 
 
 def test_a_copy_in_validation_is_no_leak_where_a_fold_makes_validation_anew(split_folders, tmp_path):
     shutil.copy(split_folders / "train/cat/0003.png", split_folders / "val/cat/copy.png")
     report = checked(folder(split_folders), tmp_path / "cache", fold="1/2")
-    assert finding(report, "exact copies").verdict == "warning"
+    assert finding(report, "exact copies").severity == "warning"
     assert report.problems == 0
 
 
@@ -187,23 +188,23 @@ def test_a_mirrored_picture_in_another_split_is_found_by_its_look(split_folders,
     picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(split_folders / "test/cat/other.png")
     report = checked(folder(split_folders), tmp_path / "cache", size=64)
     found = finding(report, "near copies")
-    assert found.verdict == "problem"
+    assert found.severity == "problem"
     assert found.details == (
         "test/cat/other.png (test, cat) ≈ train/cat/one.png (train, cat): the same picture, mirrored",
     )
-    assert finding(report, "exact copies").verdict == "right"
+    assert finding(report, "exact copies").severity == "right"
 
 
 def test_likeness_that_was_not_asked_for_is_not_called_right(split_folders, tmp_path):
     found = finding(checked(folder(split_folders), tmp_path / "cache", leak_guard="exact"), "near copies")
-    assert found.verdict == "unknown"
+    assert found.severity == "unknown"
     assert "data.leak_guard is exact" in found.text
 
 
 def test_one_picture_under_two_labels_is_named(split_folders, tmp_path):
     shutil.copy(split_folders / "train/cat/0003.png", split_folders / "train/dog/copy.png")
     found = finding(checked(folder(split_folders), tmp_path / "cache"), "labels")
-    assert found.verdict == "warning"
+    assert found.severity == "warning"
     assert found.details == ("train/cat/0003.png (cat) and train/dog/copy.png (dog)",)
 
 
@@ -214,20 +215,20 @@ def test_a_group_in_two_splits_is_a_problem_that_stops_nothing(tmp_path):
     dataset = with_image(in_memory(), "more", 0, "test", encode(photo(90)), group="group 0")
     report = checked(dataset, tmp_path)
     found = finding(report, "groups")
-    assert found.verdict == "problem"
+    assert found.severity == "problem"
     assert found.details == ("group 0: 000 (train) and more (test)",)
-    assert finding(report, "readable").verdict == "right"
+    assert finding(report, "readable").severity == "right"
 
 
 def test_without_known_groups_it_is_warned_that_splits_may_leak(split_folders, tmp_path):
     found = finding(checked(folder(split_folders), tmp_path / "cache"), "groups")
-    assert found.verdict == "warning"
+    assert found.severity == "warning"
     assert "no groups (patients, sources) are known" in found.text
 
 
 def test_groups_that_keep_to_one_split_are_counted(tmp_path):
     found = finding(checked(in_memory(), tmp_path), "groups")
-    assert found.verdict == "right"
+    assert found.severity == "right"
     assert found.numbers == {"groups": 12, "crossing": []}
 
 
@@ -238,20 +239,20 @@ def test_caveats_of_the_card_are_warnings(tmp_path):
     dataset = in_memory()
     dataset = replace(dataset, card=replace(dataset.card, warnings=("one hospital only",)))
     found = finding(checked(dataset, tmp_path), "caveats")
-    assert (found.verdict, found.details) == ("warning", ("one hospital only",))
+    assert (found.severity, found.details) == ("warning", ("one hospital only",))
 
 
 def test_splits_that_are_carved_are_said(tmp_path):
     root = fill(tmp_path / "data", {"cat": 20, "dog": 20})
     found = finding(checked(folder(root), tmp_path / "cache"), "splits")
-    assert found.verdict == "right"
+    assert found.severity == "right"
     assert found.numbers["sizes"] == {"train": 28, "validation": 6, "test": 6}
     assert "validation (15%) and test (15%) carved from 40 images" in found.details[0]
 
 
 def test_a_class_too_small_to_be_carved_is_a_problem(tmp_path):
     root = fill(tmp_path / "data", {"cat": 20, "dog": 1})
-    assert finding(checked(folder(root), tmp_path / "cache"), "splits").verdict == "problem"
+    assert finding(checked(folder(root), tmp_path / "cache"), "splits").severity == "problem"
 
 
 def test_a_set_for_tests_only_is_checked_without_a_study(tmp_path):

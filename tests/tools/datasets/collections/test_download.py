@@ -26,6 +26,7 @@ from tests.tools.datasets.images import encode, fill, photo, write_csv
 from tests.tools.datasets.replicas import idx, medmnist
 from tools.datasets.collections.download import download, fetch_medmnist
 from tools.datasets.config import DataConfig
+from tools.datasets.folder.table import read_table
 from tools.datasets.registry import open_dataset
 from tools.errors import ConfigurationError, DataError
 
@@ -139,11 +140,13 @@ def test_a_file_with_another_checksum_is_refused_and_not_kept(files, tmp_path):
 
 
 def test_checksums_of_all_sets_and_sizes_are_known():
-    from tools.datasets.collections.download import _CHECKSUMS, _checksums
-    from tools.datasets.collections.medmnist_cards import CARDS
+    from tools.datasets.collections.download import _CHECKSUMS
+    from tools.datasets.collections.medmnist_sets import known_sets
 
-    known = _checksums(_CHECKSUMS)
-    assert set(known) == {f"{flag}{size}.npz" for flag in CARDS for size in ("", "_64", "_128", "_224")}
+    known = {row.values["file"]: row.values["md5"] for row in read_table(_CHECKSUMS, ("file", "md5"))}
+    assert set(known) == {
+        f"{flag}{size}.npz" for flag in known_sets() for size in ("", "_64", "_128", "_224")
+    }
     assert len(set(known.values())) == len(known)
     assert all(len(each) == 32 for each in known.values())
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.tools.datasets.images import photo
 from tools.aga.detectors.simple import GivenBoxes
-from tools.aga.segmenters.masks import read_mask
+from tools.aga.segmenters.given_masks import read_mask
 from tools.aga.types import Box, SourceImage
 from tools.datasets.cache.build import build_cache
 from tools.datasets.config import DataConfig

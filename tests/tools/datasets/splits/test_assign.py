@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.tools.datasets.images import MemorySource, card, fill, write_csv
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
-from tools.datasets.splits.assign import settle
+from tools.datasets.splits.assign import assign_splits
 from tools.datasets.types import Dataset, Record
 from tools.errors import AugurError, ConfigurationError, DataError
 
@@ -40,7 +40,7 @@ def groups(dataset: Dataset, split: str) -> set[str]:
 
 
 def test_the_folds_are_validation_once_each_and_share_the_test_split():
-    folds = [settle(PATIENTS, DataConfig(fold=f"{part}/5")) for part in range(1, 6)]
+    folds = [assign_splits(PATIENTS, DataConfig(fold=f"{part}/5")) for part in range(1, 6)]
     assert len({frozenset(files(fold, "test")) for fold in folds}) == 1
     held = Counter(file for fold in folds for file in files(fold, "validation"))
     assert set(held.values()) == {1}
@@ -49,7 +49,7 @@ def test_the_folds_are_validation_once_each_and_share_the_test_split():
 
 def test_no_group_crosses_a_fold():
     for part in range(1, 6):
-        fold = settle(PATIENTS, DataConfig(fold=f"{part}/5"))
+        fold = assign_splits(PATIENTS, DataConfig(fold=f"{part}/5"))
         assert not groups(fold, "train") & groups(fold, "validation")
         assert not groups(fold, "train") & groups(fold, "test")
 
@@ -64,7 +64,7 @@ def test_a_fold_divides_published_validation_and_train_and_leaves_test():
         tuple(Record(r.file, at // 2 % 2, r.split, r.group) for at, r in enumerate(records)),
         MemorySource({}),
     )
-    fold = settle(dataset, DataConfig(fold="2/4"))
+    fold = assign_splits(dataset, DataConfig(fold="2/4"))
     assert files(fold, "test") == files(dataset, "test")
     assert len(files(fold, "validation")) == 15
 
@@ -74,17 +74,17 @@ def test_published_folds_are_used_where_their_number_is_asked_for():
         frozenset({f"{at:03d}" for at in range(start, start + 12)}) for start in range(0, 120, 12)
     )
     dataset = made(list(range(120)), [at % 2 for at in range(120)], missing=("validation",), folds=published)
-    fold = settle(dataset, DataConfig(fold="3/10"))
+    fold = assign_splits(dataset, DataConfig(fold="3/10"))
     assert files(fold, "validation") == published[2]
     assert any("as published" in note for note in fold.notes)
-    other = settle(dataset, DataConfig(fold="3/5"))
+    other = assign_splits(dataset, DataConfig(fold="3/5"))
     assert files(other, "validation") not in [set(each) for each in published]
 
 
 def test_more_folds_than_a_class_has_images_are_refused():
     few = made(list(range(40)), [1 if at < 3 else 0 for at in range(40)], missing=("validation",))
     with pytest.raises(DataError, match=r"the smallest class has 3 images\. Use fewer folds"):
-        settle(few, DataConfig(fold="1/5"))
+        assign_splits(few, DataConfig(fold="1/5"))
 
 
 @pytest.mark.parametrize("fold", ["0/5", "6/5", "1/1", "a/b", "5"])
@@ -99,40 +99,41 @@ def test_a_fold_that_is_none_is_refused(fold):
 @given(st.floats(0.05, 1), st.floats(0.05, 1), st.integers(0, 5))
 def test_a_smaller_fraction_lies_within_a_larger_one(one, other, seed):
     small, large = (
-        files(settle(PATIENTS, DataConfig(fraction=share, split_seed=seed)), "train")
+        files(assign_splits(PATIENTS, DataConfig(fraction=share, split_seed=seed)), "train")
         for share in sorted((one, other))
     )
     assert small <= large
 
 
 def test_few_per_class_lie_within_more_and_are_that_many():
-    two, five = (settle(PATIENTS, DataConfig(per_class=count)) for count in (2, 5))
+    two, five = (assign_splits(PATIENTS, DataConfig(per_class=count)) for count in (2, 5))
     assert Counter(record.label for record in two.records if record.split == "train") == {0: 2, 1: 2}
     assert files(two, "train") < files(five, "train")
 
 
 def test_few_labels_leave_validation_and_test_as_they_are():
-    whole, few = settle(PATIENTS, DataConfig()), settle(PATIENTS, DataConfig(fraction=0.2))
+    whole, few = assign_splits(PATIENTS, DataConfig()), assign_splits(PATIENTS, DataConfig(fraction=0.2))
     assert files(few, "validation") == files(whole, "validation")
     assert files(few, "test") == files(whole, "test")
     assert any(note.startswith("few labels: ") for note in few.notes)
 
 
 def test_few_labels_come_from_few_groups():
-    few = settle(PATIENTS, DataConfig(per_class=6))
+    few = assign_splits(PATIENTS, DataConfig(per_class=6))
     assert len(groups(few, "train")) == 4, "six images of each class, three of a patient"
 
 
 def test_which_labels_are_few_is_the_seeds():
     one, again, other = (
-        files(settle(PATIENTS, DataConfig(per_class=5, split_seed=seed)), "train") for seed in (1, 1, 2)
+        files(assign_splits(PATIENTS, DataConfig(per_class=5, split_seed=seed)), "train")
+        for seed in (1, 1, 2)
     )
     assert one == again != other
 
 
 def test_more_labels_than_there_are_is_refused_with_how_many_there_are():
     with pytest.raises(DataError, match=r"class 'a' has only \d+ training images: ask for at most \d+"):
-        settle(PATIENTS, DataConfig(per_class=1000))
+        assign_splits(PATIENTS, DataConfig(per_class=1000))
 
 
 def test_a_fraction_and_a_number_are_not_both_given():
@@ -147,14 +148,14 @@ def test_alike_images_are_carved_into_one_split_through_chains():
     dataset = made(list(range(60)), [at % 2 for at in range(60)])
     chain = [(0, 10), (10, 20), (20, 30), (30, 40)]
     for seed in range(8):
-        carved = settle(dataset, DataConfig(split_seed=seed), chain)
+        carved = assign_splits(dataset, DataConfig(split_seed=seed), chain)
         assert len({carved.records[at].split for at in (0, 10, 20, 30, 40)}) == 1
 
 
 def test_alike_images_are_kept_in_one_fold():
     dataset = made(list(range(60)), [at % 2 for at in range(60)], missing=("validation",))
     for part in range(1, 4):
-        fold = settle(dataset, DataConfig(fold=f"{part}/3"), [(4, 44)])
+        fold = assign_splits(dataset, DataConfig(fold=f"{part}/3"), [(4, 44)])
         assert fold.records[4].split == fold.records[44].split
 
 
@@ -251,20 +252,20 @@ def crossing() -> Dataset:
 
 def test_a_patient_in_two_splits_stops_the_run_by_name():
     with pytest.raises(DataError) as error:
-        settle(crossing(), DataConfig())
+        assign_splits(crossing(), DataConfig())
     assert "patient 0: 000 (train) and 012 (test)" in str(error.value)
     assert "patient 1: 001 (train) and 008 (validation)" in str(error.value)
     assert "--data.on_leak move" in str(error.value)
 
 
 def test_a_patient_in_two_splits_is_dropped_from_the_less_protected_one():
-    dataset = settle(crossing(), DataConfig(on_leak="drop"))
+    dataset = assign_splits(crossing(), DataConfig(on_leak="drop"))
     assert len(dataset.records) == 14
     assert files(dataset, "train") == {f"{at:03d}" for at in range(2, 8)}
 
 
 def test_a_patient_in_two_splits_is_moved_to_the_most_protected_one():
-    dataset = settle(crossing(), DataConfig(on_leak="move"))
+    dataset = assign_splits(crossing(), DataConfig(on_leak="move"))
     assert len(dataset.records) == 16
     assert {"000", "012"} <= files(dataset, "test")
     assert {"001", "008"} <= files(dataset, "validation")
@@ -277,5 +278,5 @@ def test_a_patient_in_two_splits_is_moved_to_the_most_protected_one():
 def test_a_set_of_tests_cannot_be_trained_on():
     only = Dataset(card(), (Record("0", 0, "test", "0"),), MemorySource({}), shift_of="imagenet10")
     with pytest.raises(ConfigurationError, match="--dataset imagenet10"):
-        settle(only, DataConfig())
+        assign_splits(only, DataConfig())
     assert issubclass(ConfigurationError, AugurError)

@@ -16,9 +16,6 @@ from tools.aga.backgrounds.textures.fields import Colour
 
 _T = TypeVar("_T")
 
-VERSION = 1
-"""Raised when a picture changes: backgrounds are kept by it."""
-
 
 @dataclass(frozen=True)
 class Family:
@@ -161,7 +158,7 @@ FAMILIES: dict[str, Family] = {
 class TextureMaker:
     """Draws backgrounds on the CPU; a BackgroundMaker."""
 
-    identity = f"textures/{VERSION}"
+    identity = "textures/1"  # to be raised when a picture changes: backgrounds are kept by it
 
     def make(self, captions: Sequence[str], seeds: Sequence[int], size: int) -> list[np.ndarray]:
         """For each caption a picture, uint8 (size, size, 3), RGB; the same scene at every size."""
@@ -177,11 +174,6 @@ def draw(caption: str, seed: int, size: int) -> np.ndarray:
     palette = _tinted(theme, _choice(theme, family.palettes))
     picture = family.draw(_generator(caption, seed), size, palette)
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
-
-
-def family_of(caption: str) -> str:
-    """Which family this caption is drawn from."""
-    return _choice(_generator(caption), sorted(FAMILIES))
 
 
 def _tinted(rng: np.random.Generator, palette: tuple[Colour, ...]) -> tuple[Colour, ...]:

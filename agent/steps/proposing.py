@@ -1,0 +1,98 @@
+"""What an arm is told before it proposes, and what is shown of its proposal."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from agent.context import Context
+from agent.memory.candidate import REFERENCE, Candidate
+from agent.memory.history import History, Rejection
+from agent.memory.ledger import BudgetSpent, describe
+from agent.state import Refusal
+from agent.steps.stopping import iteration_count
+from agent.steps.synthesis import describe as describe_images
+from tools.datasets.cache.read import CachedDataset
+from tools.errors import AugurError, ConfigurationError
+from tools.training.recipes import describe_recipe
+
+EXAMPLES = 8
+"""Training images on a contact sheet."""
+
+
+def history_of(context: Context, iteration: int, refusals: Sequence[Refusal]) -> History:
+    """What the arm is told before it proposes `iteration`: everything from MLflow, the refusals from the state."""
+    records = [record for record in context.tracking.records() if record.number < iteration]
+    reference = next((record for record in records if record.name == REFERENCE), None)
+    past = tuple(sorted((r for r in records if r.number > 0), key=lambda record: record.number))
+    search, model, data = context.config.search, context.config.model, context.data
+    low, high = search.operation_range
+    return History(
+        card=data.card,
+        class_counts=data.class_counts("train"),
+        image_size=data.image_size,
+        model=f"{model.name}, " + (f"weights {model.weights}" if model.weights else "trained from scratch"),
+        recipe=describe_recipe(context.recipe),
+        minimum_operations=low,
+        maximum_operations=high,
+        iteration=iteration,
+        iterations=iteration_count(search),
+        seed=search.seed,
+        reference=reference,
+        noise=reference.std if reference else None,
+        baselines=tuple(r for r in records if r.number == 0 and r.name != REFERENCE),
+        past=past,
+        cache=data.folder,
+        rejections=tuple(Rejection(refusal["answer"], tuple(refusal["reasons"])) for refusal in refusals),
+        budget_left=describe(context.ledger.spent(), context.config.budget),
+        backgrounds=context.backgrounds,
+        incumbent=max(
+            (record for record in past if record.mean is not None),
+            key=lambda record: (record.mean or 0.0, -record.number),
+            default=None,
+        ),
+    )
+
+
+def log_contact_sheet(context: Context, candidate: Candidate, run: str) -> None:
+    """Draw what the policy does to training images, and log it with the iteration."""
+    from tools.policy.preview import contact_sheet
+
+    path = context.folder / "contact_sheets" / f"iteration-{candidate.number:03d}.png"
+    path.parent.mkdir(exist_ok=True)
+    images, labels = training_examples(context.data)
+    contact_sheet(images, labels, candidate.proposal.as_policy(), path, seed=context.config.search.seed)
+    context.tracking.log_file(run, path)
+
+
+def make_images(context: Context, candidate: Candidate, run: str) -> dict[str, str]:
+    """Make the synthetic images that a proposal asks for; what becomes of the state of the loop.
+
+    Raises:
+        AugurError: they cannot be made for a reason that another proposal would meet as well.
+    """
+    prompts = candidate.proposal.prompts
+    if prompts is None:
+        return {"unrealised": ""}
+    try:
+        made = context.synthesis.set_of(prompts)
+    except BudgetSpent as spent:
+        return {"unrealised": str(spent), "stop": str(spent)}
+    except AugurError as error:
+        if error.resumable or isinstance(error, ConfigurationError):
+            raise
+        context.terminal.warn(f"no synthetic images: {error}")
+        context.tracking.log_generated(run, f"failed: {error}", {}, None)
+        return {"unrealised": str(error)}
+    context.terminal.note(describe_images(made))
+    sheet = context.folder / "contact_sheets" / f"backgrounds-{candidate.number:03d}.png"
+    context.synthesis.sheet(prompts, sheet)
+    context.tracking.log_generated(run, describe_images(made), made.gates, sheet)
+    return {"unrealised": ""}
+
+
+def training_examples(data: CachedDataset, count: int = EXAMPLES) -> tuple[np.ndarray, list[str]]:
+    """Training images uint8 (n ≤ count, S, S, 3) spread over the classes, the same every time, with class names."""
+    view, classes = data.split("train"), data.card.classes
+    order = np.argsort(view.labels, kind="stable")
+    picked = np.sort(order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(int)])
+    return np.asarray(view.images[picked]), [classes[view.labels[i]] for i in picked]

@@ -1,0 +1,65 @@
+"""A store made by an earlier version is found again: the keys of trials and of synthetic sets have not changed.
+
+`tests/recorded/trials` holds four trials of the study below (results and predictions on the test set, no weights) as
+version 0.1.0 left them. Where a key changes on purpose, raise the schema version or the format of the
+set, and record these again.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.repository import ROOT
+
+RECORDED = ROOT / "tests" / "recorded" / "trials"
+RECORDED_SET = "1e67cf5d473d657f5d50dffc3916d979d1778dce208baef7489aa4aa74e2bef7"
+
+
+def agent(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "agent", *arguments], cwd=ROOT, check=True, capture_output=True)
+
+
+def copy_store(runs: Path) -> None:
+    """The recorded trials as if this machine had made them: only results of its own environment are reused."""
+    import torch
+    import torchvision
+
+    shutil.copytree(RECORDED, runs / "trials")
+    for file in (runs / "trials").glob("*/result.json"):
+        result = json.loads(file.read_text())
+        result["environment"] |= {"torch": torch.__version__, "torchvision": torchvision.__version__}
+        file.write_text(json.dumps(result))
+
+
+def test_trials_of_an_earlier_version_are_found_and_none_is_trained_again(tmp_path: Path) -> None:
+    copy_store(tmp_path)
+    agent(
+        *("run", "--dataset", "demo", "--study", "recorded", "--runs-dir", str(tmp_path)),
+        *("--model.name", "shufflenet_v2_x0_5", "--training.epochs", "1", "--search.seeds", "2"),
+        *("--search.final_seeds", "2", "--search.top_k", "1", "--search.backgrounds", "off"),
+        *("--search.proposer", "fixed", "--search.baselines", "rand_augment"),
+        *("--execution.device", "cpu", "--execution.workers", "1", "--execution.threads", "1"),
+    )
+    keys = {folder.name for folder in (tmp_path / "trials").iterdir()}
+    assert keys == {folder.name for folder in RECORDED.iterdir()}
+    assert not list((tmp_path / "trials").glob("*/weights.safetensors")), "a recorded trial was trained again"
+    assert (tmp_path / "studies" / "recorded" / "report.md").is_file()
+
+
+def test_a_synthetic_set_has_the_key_that_it_had(tmp_path: Path) -> None:
+    agent(
+        *(
+            "generate",
+            "--dataset",
+            "demo",
+            "--scale",
+            "0.2",
+            "--subject",
+            "digit",
+            "--runs-dir",
+            str(tmp_path),
+        ),
+    )
+    assert (tmp_path / "aga" / "sets" / RECORDED_SET / "set.json").is_file()

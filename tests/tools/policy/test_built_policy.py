@@ -1,0 +1,377 @@
+"""What the built operations do to images and batches."""
+
+import itertools
+import pickle
+import random
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+
+from tests.tools.policy.pictures import grey_picture, picture
+from tools.errors import ConfigurationError
+from tools.policy import transforms
+from tools.policy.built_policy import BuiltPolicy, build
+from tools.policy.canonical import parse_one_line
+from tools.policy.catalogue import CATALOGUE, default_operation
+from tools.policy.policy import Operation, Parameter, Policy
+
+ON_IMAGE = [name for name, spec in CATALOGUE.items() if spec.stage != "batch"]
+ON_BATCH = ["mixup", "cutmix"]
+KEEP_GREY = [name for name in ON_IMAGE if name != "gaussian_noise"]
+"""Noise is drawn for each channel, as a sensor's is; everything else must not invent colour."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def _alone(name: str, side: int = 32, **numbers: float) -> BuiltPolicy:
+    operation = default_operation(name)
+    values = {parameter.name: parameter.value for parameter in operation.parameters} | numbers
+    parameters = [Parameter(name=key, value=value) for key, value in values.items()]
+    return build(
+        Policy(operations=[operation.model_copy(update={"parameters": parameters})]), side, classes=3
+    )
+
+
+def _views(built: BuiltPolicy, image: np.ndarray, count: int = 8, seed: int = 0) -> torch.Tensor:
+    torch.manual_seed(seed)
+    return torch.stack([built.augment(image) for _ in range(count)])
+
+
+def _original(image: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(image.copy()).permute(2, 0, 1)
+
+
+def _batch() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(6, 3, 16, 16, generator=generator), torch.tensor([0, 1, 2, 0, 1, 2])
+
+
+def test_every_operation_gives_images_of_the_same_shape_and_type_and_changes_some():
+    for name in ON_IMAGE:
+        image = picture(32)
+
+        views = _views(_alone(name), image)
+
+        assert views.shape == (8, 3, 32, 32), name
+        assert views.dtype == torch.uint8, name
+        assert (views != _original(image)).any(), name
+
+
+def test_the_same_seed_gives_the_same_images():
+    for name in ON_IMAGE:
+        built, image = _alone(name), picture(32)
+
+        assert torch.equal(_views(built, image, seed=3), _views(built, image, seed=3)), name
+
+
+RANDOM = [name for name in ON_IMAGE if CATALOGUE[name].parameters and name not in ("posterize", "solarize")]
+
+
+def test_another_seed_gives_other_images():
+    for name in (*RANDOM, "channel_shuffle", "trivial_augment_wide", "auto_augment"):
+        built, image = _alone(name), picture(32)
+
+        assert not torch.equal(_views(built, image, seed=3), _views(built, image, seed=4)), name
+
+
+def test_no_other_source_of_chance_is_used():
+    for name in ON_IMAGE:
+        built, image = _alone(name), picture(32)
+        results = []
+        for other in (1, 2):
+            np.random.seed(other)
+            random.seed(other)
+            cv2.setRNGSeed(other)
+            results.append(_views(built, image, count=3))
+
+        assert torch.equal(*results), name
+
+
+@pytest.mark.parametrize("side", [16, 224])
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_both_ends_of_every_range_work_at_small_and_at_large_sizes(side, end):
+    for name in ON_IMAGE:
+        numbers = {spec.name: getattr(spec, end) for spec in CATALOGUE[name].parameters}
+        if name == "affine" and end == "low":
+            numbers["degrees"] = 1  # all zero changes nothing and is refused
+
+        views = _views(_alone(name, side, **numbers), picture(side), count=2)
+
+        assert views.shape == (2, 3, side, side), name
+
+
+def test_grey_images_stay_grey():
+    for name in KEEP_GREY:
+        views = _views(_alone(name), grey_picture(32)).int()
+
+        assert (views[:, 0] - views[:, 1]).abs().max() == 0, name
+        assert (views[:, 0] - views[:, 2]).abs().max() == 0, name
+
+
+def test_flat_images_pass_through_every_operation():
+    for name in ON_IMAGE:
+        for level in (0, 255):
+            flat = np.full((32, 32, 3), level, dtype=np.uint8)
+
+            assert _views(_alone(name), flat, count=3).shape == (3, 3, 32, 32), name
+
+
+def test_a_transform_of_no_strength_changes_nothing():
+    image = _original(picture(32))
+    for neutral in (
+        transforms.Affine(degrees=(0, 0)),
+        transforms.Perspective(distortion_scale=0, p=1),
+        transforms.Elastic(displacement=0, cells=3),
+        transforms.Gamma(gamma=1),
+        transforms.GaussianNoise(sigma=0),
+    ):
+        assert torch.equal(neutral(image), image), neutral
+    sharpened = transforms.Sharpness(strength=0)(Image.fromarray(picture(32)))
+    assert np.array_equal(np.asarray(sharpened), picture(32))
+
+
+def test_hue_of_no_strength_loses_no_more_than_eight_bit_rounding():
+    image = _original(picture(32))
+
+    assert (transforms.Hue(shift=0)(image).int() - image.int()).abs().max() <= 4
+
+
+def test_hue_turns_red_by_a_third_of_the_wheel_into_green_or_blue():
+    red = np.full((8, 8, 3), (200, 0, 0), dtype=np.uint8)
+    torch.manual_seed(0)
+
+    colours = {tuple(_alone("hue", 8, shift=0.5).augment(red)[:, 0, 0].tolist()) for _ in range(200)}
+
+    assert any(g > 150 and r < 60 and b < 60 for r, g, b in colours)
+    assert any(b > 150 and r < 60 and g < 60 for r, g, b in colours)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"degrees": 0, "shear": (-30, 30, -30, 30)},
+        {"degrees": 90, "translate": (0.2, 0.2), "scale": (0.8, 1.2), "shear": (-20, 20, -20, 20)},
+    ],
+)
+def test_affine_moves_pixels_as_torchvision_does(arguments):
+    image = picture(64)
+    fill = [int(value) for value in transforms.border_colour(image)]
+    reference = v2.RandomAffine(**arguments, interpolation=v2.InterpolationMode.BILINEAR, fill=fill)
+    for seed in range(5):
+        torch.manual_seed(seed)
+        ours = transforms.as_array(transforms.Affine(**arguments)(_original(image)))
+        torch.manual_seed(seed)
+        theirs = np.asarray(reference(Image.fromarray(image)))
+
+        assert np.percentile(np.abs(ours.astype(int) - theirs), 95) <= 2  # the rest is the seam to the fill
+
+
+@pytest.mark.parametrize("severity", [5, 10])  # at 10, posterizing may keep no bits, which Pillow refuses
+def test_aug_mix_is_that_of_torchvision_up_to_rounding(severity):
+    image = Image.fromarray(picture(96))
+    ours, theirs = (kind(severity=severity, mixture_width=3) for kind in (transforms.AugMix, v2.AugMix))
+    for seed in range(30):
+        torch.manual_seed(seed)
+        mine = np.asarray(ours(image)).astype(int)
+        torch.manual_seed(seed)
+
+        assert np.abs(mine - np.asarray(theirs(image))).mean() < 1.5
+
+
+LOWER_IS_STRONGER = {"threshold", "bits", "quality", "scale_min", "keep"}
+STRENGTHS = [
+    (name, parameter)
+    for name in ON_IMAGE
+    for parameter in CATALOGUE[name].parameters
+    if parameter.name not in ("cells", "tiles", "unit", "mixture_width")  # another structure, not more of it
+]
+
+
+def test_more_of_a_parameter_changes_the_image_more():
+    image = picture(96)  # large enough for the clip limit of CLAHE to matter
+
+    def change(name: str, parameter: str, value: float) -> float:
+        views = _views(_alone(name, 96, **{parameter: value}), image, count=30)
+        return (views.int() - _original(image).int()).abs().float().mean().item()
+
+    for name, spec in STRENGTHS:
+        weak, strong = sorted((spec.low, spec.high), reverse=spec.name in LOWER_IS_STRONGER)
+        assert change(name, spec.name, strong) > change(name, spec.name, weak), (name, spec.name)
+
+
+def test_geometry_fills_with_the_colour_of_the_border():
+    image = picture(32)
+    image[:2] = image[-2:] = (210, 160, 150)
+    image[:, :2] = image[:, -2:] = (210, 160, 150)
+    torch.manual_seed(1)
+
+    corners = _views(_alone("rotate", degrees=45), image)[:, :, 0, 0]
+
+    assert (corners - torch.tensor([210, 160, 150])).abs().max() <= 1
+
+
+def test_erasing_covers_about_the_share_it_was_given_with_the_mean_colour():
+    image = picture(64)
+    views = _views(_alone("erasing", 64, area=0.3), image, count=50)
+
+    shares = (views != _original(image)).any(dim=1).float().mean(dim=(1, 2))
+
+    assert 0.1 < shares.mean() < 0.25  # drawn from 0.02 to 0.3
+    assert shares.max() <= 0.32
+    changed = views[0][:, (views[0] != _original(image)).any(dim=0)]
+    assert (changed.float() - image.mean(axis=(0, 1))[:, None]).abs().max() <= 1
+
+
+def test_grid_mask_keeps_the_share_of_the_paper():
+    for keep in (0.3, 0.6, 0.9):
+        image = picture(224)
+        views = _views(_alone("grid_mask", 224, keep=keep, unit=0.3), image, count=30)
+
+        kept = (views == _original(image)).all(dim=1).float().mean()
+
+        assert kept == pytest.approx(1 - (1 - keep) ** 2, abs=0.05)  # Chen et al. 2020, equation 2
+
+
+def test_elastic_displaces_by_the_share_of_the_side_it_was_given():
+    ramp = np.repeat(np.arange(224, dtype=np.uint8)[None, :, None], 224, axis=0).repeat(3, axis=2)
+
+    shifts = _views(_alone("elastic", 224, displacement=0.03, cells=3), ramp, count=40).float() - _original(
+        ramp
+    )
+
+    centre = shifts[:, 0, 56:168, 56:168]  # away from the border, which mirrors
+    assert centre.square().mean().sqrt() == pytest.approx(0.03 * 224, rel=0.35)
+
+
+def test_an_operation_is_applied_with_its_probability():
+    for name, probability in (("invert", 0.25), ("gamma", 0.5), ("rotate", 0.5)):
+        operation = default_operation(name).model_copy(update={"probability": probability})
+        built = build(Policy(operations=[operation]), 16, classes=2)
+        image = picture(16)
+
+        changed = (_views(built, image, count=600) != _original(image)).flatten(1).any(dim=1).float().mean()
+
+        assert changed == pytest.approx(probability, abs=0.07), name
+
+
+def test_operations_are_applied_in_the_order_given():
+    image = picture(32)
+    then = build(parse_one_line("invert(p=1) > posterize(p=1, bits=2)"), 32, 2).augment(image)
+
+    assert torch.equal(then, v2.functional.posterize(v2.functional.invert(_original(image)), 2))
+
+
+def test_no_augmentation_returns_the_image():
+    image = picture(32)
+    built = build(Policy(operations=[]), 32, classes=2)
+
+    assert built.is_identity
+    assert not built.has_mix
+    assert torch.equal(built.augment(image), _original(image))
+
+
+def test_the_source_image_is_never_changed_nor_shared():
+    for text in ("no augmentation", "invert(p=1)", "equalize(p=1)", "rotate(p=1, degrees=20)"):
+        image = picture(32)
+        image.setflags(write=False)  # as in a read-only memory map
+        view = build(parse_one_line(text), 32, 2).augment(image)
+
+        view.fill_(0)
+
+        assert np.array_equal(image, picture(32)), text
+
+
+def test_a_built_policy_survives_the_way_to_a_loader_process():
+    for name in CATALOGUE:
+        built = _alone(name)
+        copy = pickle.loads(pickle.dumps(built))
+
+        assert torch.equal(_views(copy, picture(32), count=2), _views(built, picture(32), count=2)), name
+
+
+def test_an_invalid_policy_is_not_built():
+    bad = Policy(
+        operations=[Operation(name="posterize", probability=1, parameters=[Parameter(name="bits", value=9)])]
+    )
+
+    with pytest.raises(ConfigurationError, match=r"bits=9.*from 1 to 7"):
+        build(bad, 32, 2)
+
+
+def test_mixing_gives_soft_labels_that_are_distributions():
+    for name in ON_BATCH:
+        built, (images, labels) = _alone(name), _batch()
+        torch.manual_seed(0)
+
+        mixed, soft = built.mix(images, labels)
+
+        assert built.has_mix, name
+        assert not built.is_identity, name
+        assert mixed.shape == images.shape, name
+        assert not torch.equal(mixed, images), name
+        assert soft.shape == (6, 3), name
+        assert torch.allclose(soft.sum(dim=1), torch.ones(6)), name
+        assert ((soft > 0).sum(dim=1) == 2).all(), name
+
+
+def test_mixup_blends_images_by_the_share_of_their_labels():
+    images, labels = _batch()
+    torch.manual_seed(0)
+
+    mixed, soft = _alone("mixup", alpha=2).mix(images, labels)
+
+    share = soft[0, labels[0]]
+    assert torch.allclose(mixed, share * images + (1 - share) * images.roll(1, 0), atol=1e-6)
+
+
+def test_cutmix_takes_from_the_other_image_the_share_of_its_label():
+    images, labels = _batch()
+    torch.manual_seed(0)
+
+    mixed, soft = _alone("cutmix").mix(images, labels)
+
+    own = (mixed == images).all(dim=1).float().mean(dim=(1, 2))
+    assert torch.allclose(own, soft[torch.arange(6), labels], atol=1e-6)
+
+
+def test_mixing_stays_finite_at_both_ends_of_alpha():
+    torch.manual_seed(0)
+    for name, end in itertools.product(ON_BATCH, ("low", "high")):
+        built = _alone(name, alpha=getattr(CATALOGUE[name].parameters[0], end))
+        for _ in range(200):
+            mixed, soft = built.mix(*_batch())
+            assert mixed.isfinite().all(), (name, end)
+            assert ((soft >= 0) & (soft <= 1)).all(), (name, end)
+
+
+def test_a_batch_is_mixed_with_the_probability_and_else_left_with_one_hot_labels():
+    for name in ON_BATCH:
+        operation = default_operation(name).model_copy(update={"probability": 0.3})
+        built = build(Policy(operations=[operation]), 16, classes=3)
+        images, labels = _batch()
+        torch.manual_seed(0)
+
+        results = [built.mix(images, labels) for _ in range(400)]
+        unmixed = [soft for mixed, soft in results if mixed is images]
+
+        assert len(unmixed) / 400 == pytest.approx(0.7, abs=0.07), name
+        assert torch.equal(unmixed[0], torch.eye(3)[labels]), name
+
+
+def test_without_an_operation_on_the_batch_labels_become_one_hot():
+    images, labels = _batch()
+
+    same, soft = _alone("invert").mix(images, labels)
+
+    assert same is images
+    assert torch.equal(soft, torch.eye(3)[labels])

@@ -1,0 +1,66 @@
+"""The table itself: what its readers rely on."""
+
+import subprocess
+import sys
+
+from tests.repository import ROOT
+from tools.policy.canonical import SIGNIFICANT_DIGITS
+from tools.policy.catalogue import CATALOGUE, as_markdown, default_operation, describe_catalogue
+from tools.policy.policy import Policy
+from tools.policy.steps import STEPS
+from tools.policy.validate import check_policy
+
+
+def test_every_operation_can_be_built_and_nothing_else():
+    assert set(STEPS) == set(CATALOGUE)
+
+
+def test_the_default_operation_is_a_valid_policy():
+    for name in CATALOGUE:
+        assert check_policy(Policy(operations=[default_operation(name)]), 1, 1) == []
+
+
+def test_ranges_hold_their_default_and_survive_rounding():
+    for operation in CATALOGUE.values():
+        for spec in operation.parameters:
+            assert spec.low <= spec.default <= spec.high
+            for value in (spec.low, spec.default, spec.high):
+                assert (
+                    float(f"{value:.{SIGNIFICANT_DIGITS}g}") == value
+                )  # else rounding could leave the range
+                assert not spec.integer or float(value).is_integer()
+            assert not spec.log or spec.low > 0
+
+
+def test_the_whole_policies_are_the_published_baselines():
+    whole = {name for name, spec in CATALOGUE.items() if spec.whole_policy}
+
+    assert whole == {"rand_augment", "trivial_augment_wide", "aug_mix", "auto_augment"}
+
+
+def test_the_prompt_names_every_operation_parameter_and_range():
+    text = describe_catalogue()
+
+    for name, spec in CATALOGUE.items():
+        line = next(line for line in text.splitlines() if line.startswith(f"- {name}:"))
+        for parameter in spec.parameters:
+            assert f"{parameter.low:g} to {parameter.high:g}, default {parameter.default:g}" in line
+
+
+def test_the_documentation_is_what_the_catalogue_writes():
+    page = (ROOT / "docs" / "operations.md").read_text()
+
+    assert page == as_markdown(), "run: python -m tools.policy.catalogue > docs/operations.md"
+
+
+def test_reading_checking_and_naming_a_policy_imports_nothing_heavy():
+    program = (
+        "import sys, tools.policy.catalogue, tools.policy.validate, tools.policy.canonical, tools.policy.safety;"
+        "print([name for name in ('torch', 'torchvision', 'cv2', 'numpy', 'PIL') if name in sys.modules])"
+    )
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+
+    assert loaded.stdout.strip() == "[]"

@@ -1,0 +1,32 @@
+"""The table of segmenters: a new one is a file in this folder and a row here."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tools.aga.config import SegmenterConfig
+from tools.aga.segmenters.given_masks import GivenMasks
+from tools.aga.segmenters.grabcut import GrabCutSegmenter
+from tools.aga.segmenters.otsu import OtsuSegmenter
+from tools.aga.segmenters.sam import SamSegmenter
+from tools.aga.types import Segmenter
+
+SEGMENTERS: dict[str, Callable[[SegmenterConfig, Mapping[str, Path]], Segmenter]] = {
+    "sam": lambda config, masks: SamSegmenter(config),
+    "grabcut": lambda config, masks: GrabCutSegmenter(config.iterations),
+    "otsu": lambda config, masks: OtsuSegmenter(),
+    "dataset": lambda config, masks: GivenMasks(masks),
+}
+"""`aga.segmenter.kind` → what makes the segmenter from the settings and the data set's masks."""
+
+
+def make_segmenter(config: SegmenterConfig, masks: Mapping[str, Path] | None = None) -> Segmenter:
+    """The segmenter that `config.kind` names. Weights are located now and loaded when they are first used.
+
+    Args:
+        config: the settings `aga.segmenter`.
+        masks: file (as the data set names it) → its mask, a picture brighter where the subject is, for kind 'dataset'.
+
+    Raises:
+        ConfigurationError: weights are missing, or kind is 'dataset' and there are no masks.
+    """
+    return SEGMENTERS[config.kind](config, masks or {})

@@ -1,0 +1,60 @@
+"""Cards of data sets, from the YAML files that lie beside the code that opens the sets."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tools.datasets.types import Card
+
+
+def read_card(file: Path, **more: Any) -> Card:
+    """The card whose fields a YAML file gives (see `card_from`), together with the fields in `more`."""
+    return card_from({**read_yaml(file), **more})
+
+
+def card_from(fields: Mapping[str, Any]) -> Card:
+    """A card from plain data: lists become tuples.
+
+    Args:
+        fields: those of `Card`. `subject` may stand for `superclasses`: what a detector finds in the images of every
+            class, '' where they show no subject.
+    """
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
+    if "subject" in values:
+        values["superclasses"] = (values.pop("subject"),) * len(values["classes"])
+    return Card(**values)
+
+
+def read_collection(file: Path) -> dict[str, dict[str, Any]]:
+    """The fields of each set of a collection, by its name.
+
+    The file has three parts: `phrases`, each of which {NAME} stands for in a description or a warning; `defaults`, the
+    fields of every set that does not give its own; and `sets`.
+    """
+    content = read_yaml(file)
+
+    def filled(text: str) -> str:
+        for name, phrase in content["phrases"].items():
+            text = text.replace(f"{{{name}}}", phrase)
+        return text
+
+    return {
+        name: {
+            **content["defaults"],
+            **fields,
+            "description": filled(fields["description"]),
+            "warnings": tuple(map(filled, fields.get("warnings", ()))),
+        }
+        for name, fields in content["sets"].items()
+    }
+
+
+def read_yaml(file: Path) -> Any:
+    """What is in a YAML file of this package."""
+    import yaml
+
+    # The loader in C is ten times as fast; not every build of PyYAML has it.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(file.read_text(encoding="utf-8"), loader)

@@ -1,0 +1,162 @@
+"""Findings about the number of images, their classes, sizes and splits, and whether they can be decoded."""
+
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from tools.datasets.check.finding import Finding, counted, shortened
+from tools.datasets.check.inspection import Inspection
+from tools.datasets.config import DataConfig
+from tools.datasets.types import SPLITS, Dataset, Split
+
+UNBALANCED = 5
+"""From this ratio of the largest class of a split to its smallest on, accuracy alone misleads."""
+_HEADERS = 300
+"""At most this many images have their size and mode read."""
+
+
+def published_counts(published: Dataset, layouts: Sequence[Mapping[str, int]]) -> Finding:
+    """The number of images against those that were published, one mapping for each known layout."""
+    found = Counter(str(record.split) for record in published.records)
+    numbers = {"found": dict(found), "published": [dict(each) for each in layouts]}
+    said = _by_split(found)
+    if not layouts:
+        return Finding("counts", "unknown", f"{said}; no numbers are published", numbers=numbers)
+
+    def differences(layout: Mapping[str, int]) -> dict[str, int]:
+        have = {"all": found.total()} if "all" in layout else found
+        return {
+            split: have.get(split, 0) - layout.get(split, 0)
+            for split in {**layout, **have}
+            if have.get(split, 0) != layout.get(split, 0)
+        }
+
+    nearest = min(layouts, key=lambda layout: sum(map(abs, differences(layout).values())))
+    if not (wrong := differences(nearest)):
+        return Finding("counts", "right", f"{said}, as published", numbers=numbers)
+    lines = tuple(
+        f"{split}: {nearest.get(split, 0):,} published, {abs(count):,} {'too many' if count > 0 else 'missing'}"
+        for split, count in wrong.items()
+    )
+    return Finding("counts", "problem", f"{said}: not as published", lines, numbers)
+
+
+def unreadable_images(found: Inspection, config: DataConfig) -> Finding:
+    """Images that cannot be decoded."""
+    total = len(found.published.records)
+    numbers = {"files": [{"file": each.file, "reason": each.reason} for each in found.skipped]}
+    if not found.skipped:
+        return Finding("readable", "right", f"all {total:,} images can be decoded", numbers=numbers)
+    where = found.published.source.where
+    lines = shortened([f"{where(each.file)}: {each.reason}" for each in found.skipped])
+    text = f"{len(found.skipped):,} of {total:,} images cannot be decoded"
+    if config.on_corrupt == "skip":
+        return Finding("readable", "warning", f"{text}; a study omits them", lines, numbers)
+    return Finding("readable", "problem", text, lines, numbers)
+
+
+def class_sizes(counts: Mapping[Split, Mapping[str, int]]) -> Finding:
+    """How many images the classes have."""
+    ratios: dict[str, float] = {}
+    lines: list[str] = []
+    numbers: dict[str, Any] = {"counts": counts, "imbalance": ratios}
+    for split, of_class in counts.items():
+        if absent := [name for name, count in of_class.items() if count == 0]:
+            lines.append(f"no image in {split}: {', '.join(absent)}")
+        present = [count for count in of_class.values() if count]
+        ratios[split] = round(max(present) / min(present), 2)
+    if not counts:
+        return Finding("classes", "problem", "no image can be used", numbers=numbers)
+    first, of_class = next(iter(counts.items()))
+    present = {name: count for name, count in of_class.items() if count}
+    large, small = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
+    if of_class[large] == of_class[small]:
+        sizes = f"{of_class[large]:,} images each"
+    else:
+        sizes = (
+            f"{of_class[small]:,} ({small}) to {of_class[large]:,} ({large}) images each, a ratio of "
+            f"{ratios[first]:.1f}"
+        )
+    text = f"{len(of_class)} classes; in {first}, {sizes}"
+    if ratios[first] >= UNBALANCED:
+        lines.append(
+            "unbalanced: read macro F1 or balanced accuracy beside accuracy, which the large classes decide"
+        )
+    return Finding("classes", "warning" if lines else "right", text, shortened(lines), numbers)
+
+
+def split_sizes(found: Inspection, leaking: bool) -> Finding:
+    """The splits that a study would use; `leaking`: some images are in two splits."""
+    published = found.published
+    if published.shift_of is not None:
+        text = f"a test split only, for classifiers trained on {published.shift_of}"
+        return Finding("splits", "right", text, published.notes, {"shift_of": published.shift_of})
+    if found.division is None:
+        first, *rest = found.refusal.splitlines()
+        return Finding("splits", "problem", f"no study can use it: {first}", shortened(rest))
+    sizes = Counter(str(record.split) for record in found.division.records)
+    when = "once leaked images are dropped, a study" if leaking else "a study with these settings"
+    text = f"{when} uses {_by_split(sizes)}"
+    return Finding("splits", "right", text, tuple(found.division.notes), {"sizes": dict(sizes)})
+
+
+def image_sizes(published: Dataset, image_size: int) -> Finding:
+    """Sizes, modes and formats of a sample, from the headers."""
+    from PIL import Image
+
+    records = published.records
+    sizes: list[tuple[int, int]] = []
+    modes: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
+    for at in sorted({number * len(records) // _HEADERS for number in range(_HEADERS)}):
+        try:
+            with Image.open(io.BytesIO(published.source.read(records[at].file))) as image:
+                sizes.append(image.size)
+                modes[image.mode] += 1
+                kinds[image.format or "unknown"] += 1
+        except Exception:  # any fault of a broken header: reported where images are decoded
+            continue
+    if not sizes:
+        return Finding("sizes", "problem", "no image has a readable header")
+    widths, heights = zip(*sizes, strict=True)
+    numbers = {
+        "looked_at": len(sizes),
+        "width": [min(widths), median(widths), max(widths)],
+        "height": [min(heights), median(heights), max(heights)],
+        "modes": dict(modes),
+        "formats": dict(kinds),
+    }
+    shape = (
+        f"{widths[0]} × {heights[0]} pixels"
+        if len(set(sizes)) == 1
+        else f"{min(widths)} to {max(widths)} pixels wide (median {median(widths):g}), {min(heights)} to "
+        f"{max(heights)} high (median {median(heights):g})"
+    )
+    how = "enlarged to" if median(map(min, sizes)) < image_size else "reduced to"
+    if set(sizes) == {(image_size, image_size)}:
+        how = "trained on as they are,"
+    lines = (
+        f"modes: {_listed(modes)}; formats: {_listed(kinds)}",
+        f"{'most are ' if len(set(sizes)) > 1 else ''}{how} {image_size} × {image_size} pixels",
+    )
+    text = f"{shape}, in {'all' if len(sizes) == len(records) else 'a sample of'} {len(sizes):,} images"
+    return Finding("sizes", "right", text, lines, numbers)
+
+
+def caveats(published: Dataset) -> Finding:
+    """The warnings of the data set's card."""
+    warnings = published.card.warnings
+    if not warnings:
+        return Finding("caveats", "right", "the data set's card lists none")
+    text = f"{counted(len(warnings), 'caveat')} to be read with every number"
+    return Finding("caveats", "warning", text, warnings, {"warnings": list(warnings)})
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
+
+
+def _by_split(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{split} {counts[split]:,}" for split in SPLITS if split in counts) + " images"
