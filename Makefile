@@ -21,10 +21,10 @@ setup: $(VENV)/.ready ## create .venv with everything in it (TORCH=cpu: a torch 
 TORCH ?=
 $(VENV)/.ready: pyproject.toml $(filter .bootstrap/bin/uv,$(UV))
 ifeq ($(TORCH),)
-	$(UV) sync --python $(PYTHON) --quiet
+	$(UV) sync --python $(PYTHON) --compile-bytecode --quiet
 else
 	$(UV) venv --python $(PYTHON) --allow-existing --quiet $(VENV)
-	$(UV) pip install --python $(VENV) --quiet --torch-backend $(TORCH) --exclude-newer-package torch=false \
+	$(UV) pip install --python $(VENV) --compile-bytecode --quiet --torch-backend $(TORCH) --exclude-newer-package torch=false \
 		--exclude-newer-package torchvision=false --group dev --editable .
 endif
 	@touch $@
@@ -36,7 +36,7 @@ demo: setup ## run the main job end to end on the embedded data set (no key, no 
 	$(BIN)/agent run --dataset demo
 
 test: setup ## the test suite
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal --durations=10
 
 test-slow: setup ## the tests that take minutes
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m slow

@@ -11,7 +11,6 @@ from agent.memory.candidate import REFERENCE, Candidate, baselines, iteration, r
 from agent.memory.ledger import BudgetSpent
 from agent.memory.proposal import parse_proposal
 from agent.proposers import Malformed
-from agent.screen.rows import table_rows
 from agent.state import Refusal, State
 from agent.steps.choosing import (
     ablations,
@@ -48,7 +47,7 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     cut = train_candidates(context, candidates, seeds, "reference", "reference and baselines")
     for candidate in candidates:
         judge_candidate(context, candidate, "reference")
-    context.terminal.iteration_table(table_rows(context.tracking.records()))
+    context.terminal.iteration_table(context.tracking.records())
     if not accuracies(context, reference(), "reference") and not cut:
         failed = context.tracking.trial_results(REFERENCE, "reference").values()
         raise AugurError(
@@ -147,7 +146,7 @@ def judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     context.tracking.log_study(known, step=number)
     log_spending(context)
     prune_weights(context, contenders_of(context))
-    context.terminal.iteration_table(table_rows(records))
+    context.terminal.iteration_table(records)
     return {"iteration": number + 1, "rejections": [], "stop": why_stop(context, number + 1, state["stop"])}
 
 

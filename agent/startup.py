@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.context import Context
-from agent.llm import CallRecord, make_ask, price_of
+from agent.llm import CallRecord, is_price_known, make_ask
 from agent.memory import Tracking
 from agent.memory.ledger import BudgetSpent, Ledger, exceeded
 from agent.memory.store import open_tracking
@@ -104,7 +104,7 @@ def check_settings(config: StudyConfig) -> None:
                 f"policies are {', '.join(whole)}; any operation of the catalogue may be a baseline."
             )
     calls = config.search.proposer in ("llm", "best_of_n")
-    if calls and config.budget.dollars is not None and price_of(config.llm) is None:
+    if calls and config.budget.dollars is not None and not is_price_known(config.llm):
         raise ConfigurationError(
             f"budget.dollars is {config.budget.dollars:g}, but {_unpriced(config.llm)}: the limit could never "
             "stop anything. Set llm.input_price and llm.output_price (dollars per million tokens; 0 for your own "

@@ -13,6 +13,7 @@ from agent.memory.store import is_local, open_tracking
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
 from agent.settings.sources import dump_config, load_file
+from evaluators.wording import percent
 from tools.errors import AugurError, ConfigurationError, closest
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def list_studies(runs_dir: Path, terminal: Terminal) -> int:
             s.arm,
             _state(s.status, runs_dir / "studies" / s.name),
             str(s.iterations),
-            "–" if s.best is None else f"{100 * s.best:.1f}%",
+            percent(s.best),
             datetime.fromtimestamp(s.started).strftime("%Y-%m-%d %H:%M"),
         )
         for s in tracking.studies()
@@ -88,8 +89,6 @@ def list_studies(runs_dir: Path, terminal: Terminal) -> int:
 
 def show_study(study: str, runs_dir: Path, terminal: Terminal) -> int:
     """Print one study: its settings, its iterations, what it spent and what it found; the exit code."""
-    from agent.screen.rows import table_rows
-
     folder = _folder(study, runs_dir)
     tracking = _existing_store(runs_dir)
     if not tracking.find_study(study):
@@ -106,7 +105,7 @@ def show_study(study: str, runs_dir: Path, terminal: Terminal) -> int:
             ("settings", str(folder / "config.yaml")),
         ],
     )
-    terminal.iteration_table(table_rows(tracking.records()))
+    terminal.iteration_table(tracking.records())
     for caution in tags.get("cautions", "").splitlines():
         terminal.warn(caution)
     terminal.ledger(tracking.study_tags().get("ledger", ""))

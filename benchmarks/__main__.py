@@ -1,12 +1,11 @@
 """Run every benchmark, or those named, and write what they measured: `python -m benchmarks [NAME …]`.
 
 Each module beside this one has a `run()` that returns its name, the measured figure, the target and the details.
-Losses are written and printed like wins; the exit code is 1 if a target was missed.
+Losses are written and printed like wins; the exit code is 1 if a target is missed.
 """
 
 import importlib
 import json
-import os
 import platform
 import sys
 import time
@@ -18,13 +17,15 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from tools.machine import usable_cores
+
 NAMES = [
     "cli_startup",
     "training_throughput",
     "cache_build",
     "cache_epoch",
     "cache_memory",
-    # Where memory is shared, only Linux says.
+    # Only Linux says how much memory is shared.
     *(["cache_readers"] if sys.platform == "linux" else []),
     "loop_overhead",
     "leak_recall",
@@ -37,12 +38,12 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def metadata() -> dict[str, Any]:
-    """What a figure depends on besides the code."""
+    """What a figure depends on, apart from the code."""
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": usable_cores(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "python": platform.python_version(),
         **{package: version(package) for package in ("torch", "torchvision", "numpy", "pillow", "mlflow")},
@@ -53,7 +54,7 @@ def main(names: list[str]) -> int:
     """Run the benchmarks `names` (all where empty); the exit code."""
     unknown = sorted(set(names) - set(NAMES))
     if unknown:
-        print(f"unknown benchmark {', '.join(unknown)}; there are: {', '.join(NAMES)}", file=sys.stderr)
+        print(f"unknown benchmark {', '.join(unknown)}; choose from: {', '.join(NAMES)}", file=sys.stderr)
         return 2
     RESULTS.mkdir(exist_ok=True)
     table = Table("benchmark", "measured", "target", "")

@@ -21,7 +21,7 @@ def run() -> dict[str, Any]:
     words = {BARE: ["-c", "pass"], **{name: ["-m", "agent", *rest] for name, rest in COMMANDS.items()}}
     seconds: dict[str, list[float]] = {name: [] for name in words}
     for repeat in range(REPEATS + 1):
-        # In turn, so that a busy moment of the machine falls on all alike; the first round is a warm-up.
+        # In turn, so that a busy moment of the machine affects all; the first round is a warm-up.
         for name, arguments in words.items():
             start = time.perf_counter()
             done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False)

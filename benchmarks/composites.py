@@ -1,9 +1,9 @@
 """Composites per second on one core at 224 px, against a plain Pillow script that does the same.
 
-Both cut the same subjects out by the same masks, mirror, turn, scale and move them alike, soften the edge over the
-same width, and paste them on the same backgrounds; pictures in memory to pictures in memory. The script is what one
-writes by hand: an RGBA image is mirrored, resized, rotated with expand, its alpha drawn in by MinFilter and smoothed
-by BoxBlur, and pasted; bilinear throughout. The two take turns, and turns at going first.
+Both cut out the same subjects by the same masks, mirror, rotate, scale and move them in the same way, soften the edge
+over the same width, and paste them on the same backgrounds, from memory to memory. The script is what one writes by
+hand: an RGBA image is mirrored, resized, rotated with expand, its alpha shrunk by MinFilter and smoothed by BoxBlur,
+and pasted; bilinear throughout. The two take turns, and each goes first every other time.
 """
 
 import json
@@ -65,7 +65,7 @@ def _picture(rng: np.random.Generator) -> np.ndarray:
 
 
 def with_pillow(job: Job) -> tuple[np.ndarray, np.ndarray]:
-    """What one writes by hand."""
+    """As written by hand."""
     placement = job.placement
     mask = Image.fromarray(job.mask)
     box = mask.getbbox() or (0, 0, SIZE, SIZE)
@@ -101,8 +101,8 @@ def _agreement(todo: Sequence[Job]) -> tuple[float, float]:
     """Median over the jobs of: IoU of the two placed masks; mean difference of the two pictures in grey levels."""
     overlaps, differences = [], []
     for job in todo:
-        (one, its), (other, others) = with_compose(job), with_pillow(job)
-        overlaps.append((its & others).sum() / (its | others).sum())
+        (one, mask), (other, other_mask) = with_compose(job), with_pillow(job)
+        overlaps.append((mask & other_mask).sum() / (mask | other_mask).sum())
         differences.append(np.abs(one.astype(int) - other).mean())
     return statistics.median(overlaps), statistics.median(differences)
 
@@ -119,7 +119,7 @@ def run() -> dict[str, Any]:
     cv2.setNumThreads(1)
     try:
         todo = jobs()
-        overlap, difference = _agreement(todo)  # a warm-up of both, too
+        overlap, difference = _agreement(todo)  # which also warms up both
         pairs = []
         for repeat in range(REPEATS):
             turns = [with_compose, with_pillow] if repeat % 2 else [with_pillow, with_compose]

@@ -1,8 +1,8 @@
 """Peak memory of generating 276 and 2,760 synthetic images, each in a process of its own.
 
-What is compared is resident memory; what of it the system cannot take back (without shared and file-backed pages) is
-reported beside. Everything is generated anew each time, in one process, from ten times as many photographs where there
-are ten times as many images, so that sources, masks and backgrounds grow along.
+Resident memory is compared; the part that the system cannot reclaim (without shared and file-backed pages) is reported
+too. Everything is generated again each time, in one process. Ten times as many images are made from ten times as many
+photographs, so that sources, masks and backgrounds grow as well.
 """
 
 import json
@@ -21,7 +21,7 @@ COUNTS = (276, 2_760)
 SIDE = 256
 SIZE = 64
 INTERVAL = 0.005
-"""Seconds between two looks at the process."""
+"""Seconds between two measurements."""
 TARGET = 1.1
 
 CHILD = """
@@ -79,16 +79,16 @@ def _peaks(count: int) -> dict[str, float]:
                     memory = process.memory_info()
                 except (psutil.NoSuchProcess, psutil.ZombieProcess):
                     break
-                # Only Linux says how much of it is shared or backed by files.
+                # Only Linux says how much of it is shared or file-backed.
                 private = max(private, memory.rss - getattr(memory, "shared", 0))
                 resident = max(resident, memory.rss)
                 try:
                     child.wait(INTERVAL)
                 except subprocess.TimeoutExpired:
                     continue
-            said = child.communicate()[0].split()
-        if child.returncode != 0 or int(said[-1]) != count:
-            raise RuntimeError(f"generating {count} images ended with {child.returncode}: {said}")
+            output = child.communicate()[0].split()
+        if child.returncode != 0 or int(output[-1]) != count:
+            raise RuntimeError(f"generating {count} images ended with {child.returncode}: {output}")
     return {"private_mib": round(private / 2**20, 1), "resident_mib": round(resident / 2**20, 1)}
 
 

@@ -37,7 +37,7 @@ def run() -> dict[str, Any]:
     captions = [f"a quiet place at the edge of town, number {number}" for number in range(PICTURES)]
     seeds = list(range(PICTURES))
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # what two threads do to a model this small is noise
+    torch.set_num_threads(1)  # with two threads, a model this small gives noise only
     try:
         with tempfile.TemporaryDirectory() as place:
             folder = build_tiny_sdxl(Path(place) / "sdxl")
@@ -53,9 +53,8 @@ def run() -> dict[str, Any]:
             def theirs() -> list[np.ndarray]:
                 return direct(captions, seeds)
 
-            for mine, plain in zip(
-                ours(), theirs(), strict=True
-            ):  # a warm-up, and a check that the work is the same
+            # a warm-up, and a check that both do the same
+            for mine, plain in zip(ours(), theirs(), strict=True):
                 if np.abs(mine.astype(int) - plain).max() > 1:
                     raise RuntimeError("our maker and diffusers make different pictures")
             pairs = [_pair(ours, theirs, ours_first=bool(number % 2)) for number in range(REPEATS)]
@@ -81,7 +80,7 @@ def run() -> dict[str, Any]:
 
 
 def _direct(folder: Path) -> Callable[[Sequence[str], Sequence[int]], list[np.ndarray]]:
-    """What a person would write who calls diffusers by hand."""
+    """Calls of diffusers as written by hand."""
     import torch
     from diffusers.pipelines.auto_pipeline import AutoPipelineForText2Image
 
@@ -103,7 +102,7 @@ def _direct(folder: Path) -> Callable[[Sequence[str], Sequence[int]], list[np.nd
 
 
 def _pair(ours: Callable[[], Any], theirs: Callable[[], Any], ours_first: bool) -> tuple[float, float]:
-    """Seconds of both, one right after the other, so that a busy moment of the machine falls on both alike."""
+    """Seconds of both, one right after the other, so that a busy moment of the machine affects both."""
     seconds = {}
     for work in (ours, theirs) if ours_first else (theirs, ours):
         start = time.perf_counter()

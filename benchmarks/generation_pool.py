@@ -1,4 +1,4 @@
-"""What sharing saves: calls of the background generator for +3X, and the start of a second study.
+"""What a shared pool saves: calls of the background generator for +3X, and the start of a second study.
 
 Without a shared pool every synthetic image has a background of its own, as in the paper; with it (`aga.pool` 1) there
 is one for each real image, whatever the scale and the class. The second study asks for other placements and another
@@ -27,7 +27,7 @@ TARGET = 1 / 3 + 0.01
 
 
 class _Counted:
-    """A background maker, and how many pictures it was asked for."""
+    """A background maker that counts its pictures."""
 
     def __init__(self, maker: BackgroundMaker) -> None:
         self._maker = maker
@@ -79,7 +79,7 @@ def run() -> dict[str, Any]:
         cached = build_cache(dataset, DataConfig(path=root / "photos"), SIZE, root / "cache")
 
         def study(store: str, pool: float, wanted: PromptSet) -> tuple[int, int, float]:
-            """(pictures asked of the generator, images made, seconds)."""
+            """(pictures that the generator made, synthetic images, seconds)."""
             config = AgaConfig.model_validate(
                 {
                     "pool": pool,

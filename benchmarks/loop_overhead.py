@@ -1,4 +1,4 @@
-"""How long an iteration takes besides training: proposing, vetting, drawing, making images, logging, judging.
+"""How long an iteration takes apart from training: proposing, vetting, drawing, making images, logging, judging.
 
 A real study on the embedded data set with the arm `tpe`, in a folder of its own; the loop itself measures the time
 between an iteration's first step and its last, less the time in which trials ran, and logs it in MLflow.
@@ -40,7 +40,7 @@ def _seconds(folder: Path, backgrounds: str) -> list[float]:
         f"--search.backgrounds {backgrounds} --search.final_seeds 2 --search.baselines [] "
         f"--study {backgrounds} --runs-dir {folder}"
     )
-    # Reading the first study made its store this process's own.
+    # Reading the first study set the variable in this process.
     clean = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     subprocess.run([sys.executable, "-m", "agent", *arguments.split()], check=True, env=clean)
     from agent.memory import Tracking

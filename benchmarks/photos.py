@@ -1,9 +1,8 @@
-"""Folders of pictures that cost what photographs cost, made in a minute."""
+"""Folders of pictures that take as long to read as photographs, made in a minute."""
 
 import functools
 import io
 import multiprocessing
-import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import numpy as np
 
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.types import Card, Dataset, Record, Split
+from tools.machine import usable_cores
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 _HELD_OUT = 4
 """Images of validation and of test; all others are for training."""
 _TEXTURES = 8
-"""Layers of fine detail. What an image looks like is drawn for each anew, its detail is one of these."""
+"""Layers of fine detail. Large and small forms are drawn for each image; its detail is one of these."""
 _SEVERAL = 200
-"""So many pixels, in millions, are made faster by several processes."""
+"""Millions of pixels from which several processes are faster than one."""
 
 
 def write_photos(root: Path, count: int, width: int, height: int, kind: str = "JPEG") -> Dataset:
     """Write `count` training images (and a few for the other splits) in two class folders, on all cores.
 
-    No two show the same picture, so that no search for duplicates finds any. JPEGs have about the bytes of a camera's.
+    All differ, so that no search for duplicates finds any. JPEGs are about as large as a camera's.
     """
     sizes: dict[Split, int] = {"train": count, "validation": _HELD_OUT, "test": _HELD_OUT}
     splits: list[Split] = [split for split, size in sizes.items() for _ in range(size)]
@@ -42,7 +42,7 @@ def write_photos(root: Path, count: int, width: int, height: int, kind: str = "J
     if len(records) * width * height < _SEVERAL * 10**6:
         list(map(write, numbers, paths))
     else:
-        with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        with ProcessPoolExecutor(usable_cores(), multiprocessing.get_context("spawn")) as pool:
             list(pool.map(write, numbers, paths, chunksize=16))
     card = Card("photos", "Photographs", "natural", "Made by a benchmark.", ("a", "b"))
     return Dataset(card, tuple(records), FolderSource(root))

@@ -2,7 +2,7 @@
 
 Same images, model, batches, augmentation calls, optimizer, learning-rate schedule and per-epoch validation; the
 bare loop keeps no log, no checkpoint, no seeds, no scores and no checks. The two take turns, epoch by epoch, in one
-process, so that each pair of epochs meets the same machine; the figure is the median of bare / trial seconds.
+process, so that each pair of epochs runs under the same load; the figure is the median of bare / trial seconds.
 """
 
 import statistics
@@ -33,7 +33,7 @@ from tools.training.types import EpochReport
 NAME = "training throughput"
 TARGET = 0.97
 EPOCHS = 9
-"""The first warms up and is not counted."""
+"""The first is a warm-up and does not count."""
 
 POLICIES = {
     "no augmentation": "",
@@ -42,7 +42,7 @@ POLICIES = {
 
 
 def bare_epochs(spec: TrialSpec) -> Iterator[float]:
-    """What one writes by hand; yields the seconds of each epoch."""
+    """A loop as written by hand; yields the seconds of each epoch."""
     cached, recipe = open_cache(spec.cache), spec.recipe
     train, validation = cached.split("train"), cached.split("validation")
     norm = training_normalisation(spec.cache, train.images)
@@ -85,7 +85,7 @@ def bare_epochs(spec: TrialSpec) -> Iterator[float]:
 
 
 def paired_epochs(spec: TrialSpec) -> list[tuple[float, float]]:
-    """Seconds of (trial, bare loop) for each epoch; the trial's hold its log and its checkpoints, too."""
+    """Seconds of (trial, bare loop) for each epoch; those of the trial include its log and checkpoints."""
     bare = bare_epochs(spec)
     pairs: list[tuple[float, float]] = []
     resumed = time.perf_counter()
@@ -119,7 +119,7 @@ def specification(cached: CachedDataset, policy: str, root: Path) -> TrialSpec:
 def run() -> dict[str, Any]:
     """Measures; `ratio` is the worse of the two policies' medians."""
     before = torch.get_num_threads()
-    # as a worker on 2 cores has; with more, any other process on the machine stalls torch's barriers
+    # as a worker has on 2 cores; with more, any other process on the machine makes torch's threads wait
     torch.set_num_threads(1)
     try:
         return _run()

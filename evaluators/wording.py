@@ -1,4 +1,11 @@
-"""Differences of scores as people read them. Light: imports nothing."""
+"""Scores and their differences as people read them. Light: imports nothing."""
+
+
+def percent(value: float | None, spread: float | None = None) -> str:
+    """An accuracy (0..1) as '93.4%', or '93.4% ± 0.5' with its standard deviation; a dash for None."""
+    if value is None:
+        return "–"
+    return f"{100 * value:.1f}%" + ("" if spread is None else f" ± {100 * spread:.1f}")
 
 
 def signed(difference: float) -> str:

@@ -1,4 +1,4 @@
-"""Every word that is said to an LLM, as data: Jinja2 templates, versioned by the hash of them all."""
+"""Everything that is said to an LLM, as data: Jinja2 templates, versioned by the hash of them all."""
 
 import hashlib
 from functools import cache
@@ -34,7 +34,7 @@ def _environment() -> "Environment":
 
 
 def render(name: str, **values: Any) -> str:
-    """The template `name` (without suffix) with `values` in it, stripped of blank edges.
+    """The template `name` (without suffix) with `values` in it, without blank space around it.
 
     Raises:
         jinja2.TemplateNotFound: there is no such template.
@@ -45,7 +45,7 @@ def render(name: str, **values: Any) -> str:
 
 @cache
 def template_hash() -> str:
-    """SHA-256 over the names and texts of all templates and modality sets: which words a study was run with."""
+    """SHA-256 over the names and texts of all templates and modality sets: what a study's LLM was told."""
     digest = hashlib.sha256()
     for name, text in _sources().items():
         digest.update(f"{name}\0{text}\0".encode())

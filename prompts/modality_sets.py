@@ -1,20 +1,17 @@
-"""The sets from which captions of backgrounds are combined: one YAML file of `prompts/aga/` for each domain.
+"""The phrases that captions of backgrounds are combined from: one YAML file in `prompts/aga/` for each domain.
 
-The AGA paper, section 4.2, calls them modality sets: an instruction fixes how the picture is taken, a setting where,
-a time when (or, where pictures have no hour, in what light). Each entry is a phrase that goes on from the one before
-it: 'a macro photograph of' + 'a mossy stone' + 'at dusk'.
+The AGA paper, section 4.2, calls them modality sets: an instruction says how the picture is taken, a setting where, a
+time when (or, for pictures without a time of day, in what light). Each phrase continues the one before it: 'a macro
+photograph of' + 'a mossy stone' + 'at dusk'.
+
+The entries are part of a proposal's identity: changing one makes trials that used it be trained again.
 """
 
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
-
-from tools.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from tools.datasets.types import Modality
 
 _SUFFIX = ".yaml"
 _Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -28,33 +25,26 @@ class ModalitySet(BaseModel):
     name: str
     title: str
     modalities: tuple[str, ...]
-    """Kinds of images (`tools.datasets.types.Modality`) for which it is the default."""
+    """Kinds of images, such as 'microscopy', for which it is the default."""
     instructions: tuple[_Phrase, ...]
     settings: tuple[_Phrase, ...]
     times: tuple[_Phrase, ...]
-
-    @property
-    def size(self) -> int:
-        """How many combinations there are."""
-        return len(self.instructions) * len(self.settings) * len(self.times)
 
 
 def modality_set(name: str) -> ModalitySet:
     """The set called `name`, such as 'birds'.
 
     Raises:
-        ConfigurationError: there is none of that name.
+        ValueError: there is no set of that name; the text lists those that there are.
     """
-    try:
-        return _modality_sets()[name]
-    except KeyError:
-        raise ConfigurationError(
-            f"there is no modality set {name!r}: choose one of {', '.join(modality_set_names())}"
-        ) from None
+    if name not in _modality_sets():
+        names = ", ".join(modality_set_names())
+        raise ValueError(f"there is no modality set {name!r}: choose one of {names}")
+    return _modality_sets()[name]
 
 
-def modality_set_for(modality: "Modality") -> ModalitySet:
-    """The set that suits a kind of images where nothing more is known about them."""
+def modality_set_for(modality: str) -> ModalitySet:
+    """The default set for a kind of images."""
     return next(found for found in _modality_sets().values() if modality in found.modalities)
 
 

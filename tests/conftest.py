@@ -11,6 +11,13 @@ from tests.repository import ROOT
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 
+_STUDIES = ROOT / "tests/agent/study"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole studies first: a long test that starts last would run alone at the end."""
+    items.sort(key=lambda item: _STUDIES not in item.path.parents)
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

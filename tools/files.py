@@ -12,9 +12,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 _counter = itertools.count()
 
@@ -72,12 +73,14 @@ def sync(file: Path) -> None:
         os.fsync(opened.fileno())
 
 
-def allocate_array(file: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
+def allocate_array(file: Path, shape: tuple[int, ...], dtype: "np.dtype") -> None:
     """Make an .npy file of zeros at its full size, unless `file` exists. It never exists at a smaller size.
 
     Raises:
         OSError: as the system raises it.
     """
+    import numpy as np
+
     if file.exists():
         return
     with written_whole(file) as temporary, temporary.open("wb") as opened:

@@ -1,14 +1,12 @@
-"""`agent datasets check`: a verdict for each thing that may spoil results, and a contact sheet to look at."""
+"""`agent datasets check`: a finding for each thing that may spoil results, and a contact sheet of the images."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
-from agent.screen.dataset_tables import class_table
-from agent.screen.tables import facts_grid
+from agent.screen.tables import class_table, facts_grid, marked_grid
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
 from tools.datasets.cache.build import folder_prefix
@@ -30,17 +28,17 @@ _MARKS = {
 
 
 def check(config: StudyConfig, sheet: Path | None, terminal: Terminal, *, as_json: bool) -> int:
-    """Look at every image of a data set, and print a verdict for each check; 1 where there are problems, else 0.
+    """Inspect every image of a data set, and print a finding for each check; 1 if there are problems, else 0.
 
     Args:
         config: the settings of the study that is planned.
-        sheet: where the contact sheet of training images is written; in the folder of the runs where None.
-        terminal: what shows it.
+        sheet: file for the contact sheet of training images; in the folder of the runs if None.
+        terminal: where the findings go.
         as_json: print JSON and nothing else.
 
     Raises:
         ConfigurationError: there is no data set of that name.
-        DataError: it is not there, or malformed.
+        DataError: it is missing or malformed.
         AugurError: the disk is full or cannot be written.
     """
     published = open_published(config.data)
@@ -55,7 +53,7 @@ def check(config: StudyConfig, sheet: Path | None, terminal: Terminal, *, as_jso
         config.data,
         size,
         config.runs_dir / "cache",
-        lambda done, total: terminal.progress("looking at images", done, total),
+        lambda done, total: terminal.progress("inspecting images", done, total),
     )
     terminal.close()
     drawn = _draw_sheet(report, file)
@@ -63,9 +61,11 @@ def check(config: StudyConfig, sheet: Path | None, terminal: Terminal, *, as_jso
         terminal.verbatim(json.dumps(_report_json(report, name, size, file if drawn else None), indent=2))
     else:
         _print(report, name, size, terminal)
-        where = f"Training images to look at: {file}" if drawn else "There are no training images to show."
+        where = (
+            f"Contact sheet of training images: {file}" if drawn else "There are no training images to show."
+        )
         terminal.verbatim(where)
-        terminal.result(_verdict(report))
+        terminal.result(_summary(report))
     return 1 if report.problems else 0
 
 
@@ -82,14 +82,11 @@ def _print(report: CheckReport, name: str, size: int, terminal: Terminal) -> Non
     terminal.show(Text(""))
     terminal.show(class_table(report.counts))
     terminal.show(Text(""))
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for finding in report.findings:
-        mark, style = _MARKS[finding.severity]
-        table.add_row(Text(mark, style=style), Text(finding.check), _said(finding))
-    terminal.show(table)
+    terminal.show(
+        marked_grid(
+            (_MARKS[finding.severity], finding.check, _described(finding)) for finding in report.findings
+        )
+    )
     terminal.show(Text(""))
 
 
@@ -100,18 +97,18 @@ def _title(name: str, published: Dataset) -> str:
     return title if name == "folder" else f"{name}: {title}"
 
 
-def _said(finding: Finding) -> Text:
+def _described(finding: Finding) -> Text:
     text = Text(finding.text, style="bold" if finding.severity == "problem" else "")
     for line in finding.details:
         text.append(f"\n{line}", style="not bold dim")
     return text
 
 
-def _verdict(report: CheckReport) -> str:
+def _summary(report: CheckReport) -> str:
     warnings = f"{report.warnings} warning{'' if report.warnings == 1 else 's'}"
     if report.problems:
         count = f"{report.problems} problem{'' if report.problems == 1 else 's'}"
-        return f"{count} and {warnings}: mend the problems (✗) before training on it."
+        return f"{count} and {warnings}: fix the problems (✗) before you train on it."
     return f"No problems, {warnings}." if report.warnings else "No problems."
 
 
@@ -123,7 +120,7 @@ def _draw_sheet(report: CheckReport, file: Path) -> bool:
         class_sheet(division, report.inspection.pixels, file)
     except OSError as error:
         raise AugurError(
-            f"the contact sheet {file} cannot be written ({error.strerror or error}): name another --sheet FILE"
+            f"the contact sheet {file} cannot be written ({error.strerror or error}): choose another --sheet FILE"
         ) from error
     return True
 
@@ -133,7 +130,7 @@ def _make_folder(file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(
-            f"the folder of the contact sheet {file} cannot be made ({error.strerror}): name another --sheet FILE"
+            f"the folder of the contact sheet {file} cannot be created ({error.strerror}): choose another --sheet FILE"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""`agent datasets`: which data sets there are, what is known of one, and fetching it."""
+"""`agent datasets`, `… show` and `… get`: lists the data sets, shows one, downloads one."""
 
 import json
 from collections.abc import Mapping
@@ -8,8 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from agent.screen.dataset_tables import class_table
-from agent.screen.tables import facts_grid, open_table
+from agent.screen.tables import class_table, facts_grid, open_table
 from agent.screen.terminal import Terminal
 from tools.datasets.check.check_report import class_counts
 from tools.datasets.folder.walk import tree
@@ -19,12 +18,12 @@ from tools.datasets.types import SPLITS, Card, Dataset, Entry, Split
 from tools.errors import AugurError, ConfigurationError
 
 _COLLECTIONS = {
-    "folder": "images of your own: class folders, with or without splits, or a manifest.csv (--data PATH)",
-    "torchvision": "classification sets of torchvision, such as torchvision:CIFAR10",
-    "hf": "image sets in the form of the Hugging Face datasets library, such as hf:cifar10",
-    "medmnist": "2-D sets of MedMNIST v2, such as medmnist:bloodmnist or medmnist:bloodmnist_64",
+    "folder": "your own images: class folders, with or without splits, or a manifest.csv (--data PATH)",
+    "torchvision": "classification data sets of torchvision, such as torchvision:CIFAR10",
+    "hf": "image data sets of the Hugging Face datasets library, such as hf:cifar10",
+    "medmnist": "2-D data sets of MedMNIST v2, such as medmnist:bloodmnist or medmnist:bloodmnist_64",
 }
-"""What has no entry of its own → what it is."""
+"""Kinds of names that have no entry of their own → what they mean."""
 _MEASURES = {"validation_accuracy": "accuracy", "validation_macro_f1": "macro F1"}
 
 
@@ -46,7 +45,9 @@ def list_all(terminal: Terminal, *, as_json: bool) -> int:
     terminal.show(table)
     for presence in found.values():
         if presence.state == "damaged":
-            terminal.warn(f"{presence.name} in {presence.place} is damaged: {_first_line(presence.reason)}")
+            terminal.warn(
+                f"{presence.name} in {presence.place} is damaged: {presence.reason.splitlines()[0]}"
+            )
     listed = Table.grid(padding=(0, 2, 0, 0))
     listed.add_column(no_wrap=True)
     listed.add_column()
@@ -55,7 +56,7 @@ def list_all(terminal: Terminal, *, as_json: bool) -> int:
     terminal.show(Text(""))
     terminal.show(listed)
     terminal.note(
-        "agent datasets show NAME says all of one, get NAME fetches it, check NAME looks for faults."
+        "agent datasets show NAME shows one, get NAME downloads it, check NAME inspects it for faults."
     )
     return 0
 
@@ -65,7 +66,7 @@ def show(name: str, path: Path | None, terminal: Terminal) -> int:
 
     Raises:
         ConfigurationError: there is no data set of that name.
-        DataError: nothing is known of it before it is here (a collection's set, a folder), and it is not.
+        DataError: it is a folder or part of a collection, of which nothing is known in advance, and it is missing.
     """
     presence = find_dataset(name, path)
     entry = ENTRIES.get(name)
@@ -78,7 +79,7 @@ def show(name: str, path: Path | None, terminal: Terminal) -> int:
         ("modality", card.modality),
         ("classes", _classes(card)),
         ("measure", _MEASURES.get(card.metric, card.metric)),
-        ("image size", f"{card.image_size} × {card.image_size} pixels, unless --image-size says otherwise"),
+        ("image size", f"{card.image_size} × {card.image_size} pixels, unless --image-size is given"),
         ("licence", card.licence),
         ("citation", card.citation or "unknown"),
     ]
@@ -87,7 +88,7 @@ def show(name: str, path: Path | None, terminal: Terminal) -> int:
         facts.append(("published", "; or ".join(_by_split(each) for each in entry.counts)))
     if entry is not None and entry.variants:
         facts.append(("variants", f"{', '.join(entry.variants)} (--data.variant)"))
-    facts.append(("here", _whereabouts(presence)))
+    facts.append(("here", _location(presence)))
     terminal.show(facts_grid(facts))
     if presence.dataset is not None:
         for note in presence.dataset.notes:
@@ -105,30 +106,31 @@ def show(name: str, path: Path | None, terminal: Terminal) -> int:
 
 
 def get(name: str, path: Path | None, terminal: Terminal) -> int:
-    """Fetch a data set, or print the commands that do; the exit code.
+    """Download a data set, or print the commands that do; the exit code.
 
     Raises:
-        ConfigurationError: there is no data set of that name, or it is of the user's own.
-        DataError: it cannot be fetched, or something else is in its place.
+        ConfigurationError: there is no data set of that name, or it is the user's own.
+        DataError: it cannot be downloaded.
+        AugurError: something else is in its place, or was downloaded.
     """
     if name == "folder":
         raise ConfigurationError(
-            "'folder' stands for images of your own: there is nothing to fetch. See: agent datasets"
+            "'folder' means images of your own: there is nothing to download. See: agent datasets"
         )
     before = find_dataset(name, path)
     if before.dataset is not None:
-        terminal.result(f"{name} is here already: {_whereabouts(before)}. Nothing was fetched.")
+        terminal.result(f"{name} is already here: {_location(before)}. Nothing was downloaded.")
         return 0
     entry = ENTRIES.get(name)
     fetch = name if entry is None else entry.fetch
     if entry is not None and not fetch:
-        terminal.note(f"No library fetches {name}; run:")
+        terminal.note(f"No library can download {name}; run:")
         terminal.verbatim(entry.card.download)
         return 0
     if before.place.is_file() or (entry is not None and is_occupied(before.place)):
         raise AugurError(
-            f"{before.place} holds something, but not {name}:\n{before.reason}\nNothing was fetched, so that nothing "
-            "there is overwritten: move it away, or name another folder with --data PATH."
+            f"{before.place} exists, but is not {name}:\n{before.reason}\nNothing was downloaded, so as not to "
+            "overwrite it: move it away, or choose another folder with --data PATH."
         )
     from tools.datasets.collections.download import download
 
@@ -139,11 +141,11 @@ def get(name: str, path: Path | None, terminal: Terminal) -> int:
         after, flag = find_dataset(name, fetched), f" --data {fetched}"
     if after.dataset is None:
         raise AugurError(
-            f"{fetch} was fetched into {fetched}, but it is not as {name} should be: {after.reason}"
+            f"{fetch} was downloaded to {fetched}, but it is not as {name} should be: {after.reason}"
         )
     terminal.show(_counts_table(after.dataset))
     terminal.result(
-        f"{name} is in {fetched}. Look at it: agent datasets check {name}{flag}   Use it: agent run --dataset "
+        f"{name} is in {fetched}. Check it: agent datasets check {name}{flag}   Use it: agent run --dataset "
         f"{name}{flag}"
     )
     return 0
@@ -170,7 +172,7 @@ def _row(entry: Entry, presence: Presence) -> list[Text]:
 
 
 def _card(entry: Entry, presence: Presence) -> Card:
-    """As it is once the images are here: some classes are only known then."""
+    """The card; some classes are known only once the images are here."""
     return presence.dataset.card if presence.dataset is not None else entry.card
 
 
@@ -220,7 +222,7 @@ def _as_json(entry: Entry, presence: Presence) -> dict[str, Any]:
 
 def _classes(card: Card) -> str:
     if not card.classes:
-        return "as its tables name them, once it is here"
+        return "known once it is here, from its tables"
     if not any(card.superclasses):
         return ", ".join(card.classes)
     return ", ".join(
@@ -229,13 +231,13 @@ def _classes(card: Card) -> str:
     )
 
 
-def _whereabouts(presence: Presence) -> str:
+def _location(presence: Presence) -> str:
     if presence.dataset is not None:
-        where = f"in {presence.place}" if is_occupied(presence.place) else "which Augur brings with it"
+        where = f"in {presence.place}" if is_occupied(presence.place) else "included with Augur"
         return f"{len(presence.dataset.records):,} images, {where}"
     if presence.state == "damaged":
-        return f"damaged, in {presence.place}: {_first_line(presence.reason)}"
-    return f"not yet: looked for in {presence.place.absolute()}"
+        return f"damaged, in {presence.place}: {presence.reason.splitlines()[0]}"
+    return f"no: looked in {presence.place.absolute()}"
 
 
 def _commands(entry: Entry | None, card: Card) -> list[str]:
@@ -249,7 +251,3 @@ def _counts_table(dataset: Dataset) -> Table:
 
 def _by_split(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{split} {count:,}" for split, count in counts.items()) + " images"
-
-
-def _first_line(text: str) -> str:
-    return text.partition("\n")[0]

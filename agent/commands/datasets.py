@@ -1,35 +1,31 @@
-"""The words of `agent datasets` and `agent cache`; what they do is in `datasets.py`,
-`dataset_check.py` and `cache.py`."""
+"""`agent datasets`: its parts and their flags; what they do is in dataset_listing.py and dataset_check.py."""
 
 import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from agent.settings.arguments import FlagParser, HelpFormatter, common_options, parse_words, unknown_word
+from agent.screen.exits import perform
+from agent.screen.terminal import Terminal
+from agent.settings.arguments import FlagParser, unknown_word
+from agent.settings.config import StudyConfig
+from agent.settings.sources import load_config
 from tools.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from agent.screen.terminal import Terminal
-
-_JSON = "print JSON for programs, and nothing else, on standard output"
+_JSON = "print only JSON on standard output, for programs"
+_NAME = "name of the data set, as `agent datasets` shows it"
 _PARTS = """\
 parts:
   agent datasets                    list all data sets
-  agent datasets show NAME          all that is known of one
-  agent datasets get NAME           fetch it, or say how to
-  agent datasets check NAME         look at every image for what spoils results
-  agent datasets check --data PATH  the same for images of your own
+  agent datasets show NAME          show all that is known of one
+  agent datasets get NAME           download it, or say how to
+  agent datasets check NAME         inspect every image for faults
+  agent datasets check --data PATH  do so for a folder of your own
 """
 
 
-def datasets(words: Sequence[str]) -> int:
-    """`agent datasets [show|get|check] …`; the exit code.
-
-    Raises:
-        ConfigurationError: an unknown part or flag.
-    """
+def main(words: Sequence[str]) -> int:
+    """`agent datasets [show|get|check] …`; the exit code."""
     parts = {"list": _list, "show": _show, "get": _get, "check": _check}
     if not words or words[0].startswith("-"):
         return _list(words)
@@ -39,21 +35,17 @@ def datasets(words: Sequence[str]) -> int:
 
 
 def _list(words: Sequence[str]) -> int:
-    from agent.screen.exits import perform
-
     parser = FlagParser(
-        prog="agent datasets",
+        "datasets",
         usage="agent datasets [show|get|check NAME] [options]",
-        description="List the data sets that have a name, and whether each is here (looked for in data/NAME).",
+        description="List the data sets that have a name, and whether each is on this machine (in data/NAME).",
         epilog=_PARTS,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
-        parents=[common_options()],
     )
     parser.add_argument("--json", action="store_true", help=_JSON)
+    parser.add_common_flags()
     options = parser.parse_all(words)
 
-    def list_all(terminal: "Terminal") -> int:
+    def list_all(terminal: Terminal) -> int:
         from agent.commands.dataset_listing import list_all
 
         return list_all(terminal, as_json=options.json)
@@ -62,11 +54,11 @@ def _list(words: Sequence[str]) -> int:
 
 
 def _show(words: Sequence[str]) -> int:
-    from agent.screen.exits import perform
+    options = _parse_name(
+        "show", "Show all that is known of a data set, and what of it is on this machine.", words
+    )
 
-    options = _one("show", "Show all that is known of a data set, and what of it is here.", words)
-
-    def show(terminal: "Terminal") -> int:
+    def show(terminal: Terminal) -> int:
         from agent.commands.dataset_listing import show
 
         return show(options.name, options.data, terminal)
@@ -75,12 +67,12 @@ def _show(words: Sequence[str]) -> int:
 
 
 def _get(words: Sequence[str]) -> int:
-    from agent.screen.exits import perform
+    purpose = (
+        "Download a data set, or print the commands that do. Files that are already there are never changed."
+    )
+    options = _parse_name("get", purpose, words)
 
-    purpose = "Fetch a data set where a library can, else print the commands that do. What is here is never touched."
-    options = _one("get", purpose, words)
-
-    def get(terminal: "Terminal") -> int:
+    def get(terminal: Terminal) -> int:
         from agent.commands.dataset_listing import get
 
         return get(options.name, options.data, terminal)
@@ -88,53 +80,33 @@ def _get(words: Sequence[str]) -> int:
     return perform(get, options, pages=True)
 
 
-def _one(part: str, purpose: str, words: Sequence[str]) -> argparse.Namespace:
-    parser = FlagParser(
-        prog=f"agent datasets {part}",
-        description=purpose,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
-        parents=[common_options()],
+def _parse_name(part: str, purpose: str, words: Sequence[str]) -> argparse.Namespace:
+    parser = FlagParser(f"datasets {part}", description=purpose)
+    parser.add_argument("name", metavar="NAME", nargs="?", help=_NAME)
+    parser.add_argument(
+        "--data", type=Path, metavar="PATH", help="folder of the data set (default: data/NAME)"
     )
-    parser.add_argument("name", metavar="NAME", nargs="?", help="its name, as `agent datasets` shows it")
-    parser.add_argument("--data", type=Path, metavar="PATH", help="where it is (default: data/NAME)")
+    parser.add_common_flags()
     options = parser.parse_all(words)
     if options.name is None:
         if options.data is None or part == "get":
             raise ConfigurationError(
-                f"agent datasets {part} needs the NAME of a data set: see agent datasets"
+                f"agent datasets {part} needs the NAME of a data set: `agent datasets` lists them"
             )
         options.name = "folder"
     return options
 
 
 def _check(words: Sequence[str]) -> int:
-    from agent.screen.exits import perform
-    from agent.settings.sources import load_with_options
-
-    extra = FlagParser(add_help=False)
-    extra.add_argument(
-        "name", metavar="NAME", nargs="?", help="of the data set, as `agent datasets` shows it"
-    )
-    extra.add_argument(
-        "--sheet", type=Path, metavar="FILE", help="PNG of training images (default: RUNS_DIR/data-NAME.png)"
-    )
-    extra.add_argument("--json", action="store_true", help=_JSON)
-
-    def load(words: Sequence[str]):
-        return load_with_options(
-            words, os.environ, command="datasets check", extra=extra, shown=_is_of_checking
-        )
-
-    config, options = load(words)
+    config, options = _load(words)
     if options.name is not None:
         if any(word.partition("=")[0] in ("--dataset", "--data.dataset") for word in words):
-            raise ConfigurationError(f"{options.name!r} and --dataset both name the data set: give one")
-        config, options = load(["--dataset", options.name, *words])
+            raise ConfigurationError(f"{options.name!r} and --dataset both name the data set: give only one")
+        config, options = _load(["--dataset", options.name, *words])
     if options.sheet is not None and options.sheet.suffix.lower() != ".png":
         raise ConfigurationError(f"--sheet {options.sheet}: expected the name of a .png file")
 
-    def check(terminal: "Terminal") -> int:
+    def check(terminal: Terminal) -> int:
         from agent.commands.dataset_check import check
 
         return check(config, options.sheet, terminal, as_json=options.json)
@@ -142,69 +114,22 @@ def _check(words: Sequence[str]) -> int:
     return perform(check, options, pages=True, quiet=options.json)
 
 
-def _is_of_checking(key: str) -> bool:
-    return key.startswith("data.") or key == "runs_dir"
-
-
-def cache(words: Sequence[str]) -> int:
-    """`agent cache …`; the exit code.
-
-    Raises:
-        ConfigurationError: an unknown flag, or flags that do not go together.
-    """
-    from agent.screen.exits import perform
-
-    extra = FlagParser(add_help=False)
-    extra.add_argument(
-        "--prune",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME",
-        help="remove the images of these data sets, or these folders",
+def _load(words: Sequence[str]) -> tuple[StudyConfig, argparse.Namespace]:
+    return load_config(
+        words,
+        os.environ,
+        command="datasets check",
+        add_flags=_add_check_flags,
+        shown=lambda key: key.startswith("data.") or key == "runs_dir",
     )
-    extra.add_argument(
-        "--older-than", type=_days, metavar="DAYS", help="remove what was not used for so many days"
+
+
+def _add_check_flags(parser: FlagParser) -> None:
+    parser.add_argument("name", metavar="NAME", nargs="?", help=_NAME)
+    parser.add_argument(
+        "--sheet",
+        type=Path,
+        metavar="FILE",
+        help="contact sheet of training images, a PNG (default: RUNS_DIR/data-NAME.png)",
     )
-    extra.add_argument("--left-over", action="store_true", help="remove what no study uses any more")
-    extra.add_argument("--all", action="store_true", help="remove everything")
-    extra.add_argument("--dry-run", action="store_true", help="only show what would be removed")
-    extra.add_argument(
-        "--verify", action="store_true", help="check every decoded image; 1 where some are damaged"
-    )
-    purpose = (
-        "List the folders of decoded images, which studies share; remove some of them. All of it can be made again "
-        "from the images. What is being built, or read by a running study, is never removed."
-    )
-    options = parse_words("cache", purpose, words, extra=extra)
-    removes = bool(options.prune) or options.older_than is not None or options.left_over or options.all
-    if options.all and (options.prune or options.older_than is not None or options.left_over):
-        raise ConfigurationError("--all removes everything: leave --prune, --older-than and --left-over away")
-    if options.dry_run and not removes:
-        raise ConfigurationError(
-            "--dry-run needs to know of what: add --prune NAME, --older-than DAYS, --left-over or --all"
-        )
-    if options.verify and removes:
-        raise ConfigurationError("--verify only looks: give it without flags that remove something")
-
-    def run(terminal: "Terminal") -> int:
-        from agent.commands import cache as decoded
-
-        if options.verify:
-            return decoded.verify_all(options.runs_dir, terminal)
-        if removes:
-            wishes = decoded.Wishes(options.prune, options.older_than, options.left_over, options.dry_run)
-            return decoded.make_room(options.runs_dir, wishes, terminal)
-        return decoded.list_all(options.runs_dir, terminal)
-
-    return perform(run, options, pages=True)
-
-
-def _days(text: str) -> float:
-    try:
-        days = float(text)
-    except ValueError:
-        days = -1.0
-    if not days >= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of days: give 0 or more, such as 30")
-    return days
+    parser.add_argument("--json", action="store_true", help=_JSON)

@@ -1,6 +1,6 @@
-"""`agent doctor`: what works here with these settings, and how to mend what does not.
+"""`agent doctor`: what works on this machine with these settings, and how to fix what does not.
 
-Each check is a function that returns its lines; none changes anything, and no value of a key is ever read into one.
+Each check is a function that yields its lines; none changes anything, and no line ever holds the value of a key.
 """
 
 import os
@@ -8,32 +8,36 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal
 
-from rich.table import Table
 from rich.text import Text
 
-from agent.llm.ping import reach
+from agent.llm.ping import ping
+from agent.screen.exits import perform
+from agent.screen.tables import marked_grid
 from agent.screen.terminal import Terminal
+from agent.settings.arguments import FlagParser
 from agent.settings.config import StudyConfig
-from tools.errors import AugurError
+from agent.settings.secrets import mask
+from agent.settings.sources import load_config
+from tools.errors import AugurError, first_line
 
+DISTRIBUTION = "augur-vision"
 MINIMUM_PYTHON = (3, 11)
 MINIMUM_DISK = 2 * 2**30
 """Bytes that the cache and the checkpoints of a small study need."""
 _GIB = 2**30
-
 
 State = Literal["works", "fails", "absent"]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line: what was looked at, and whether it works. A failed essential check means that no study can run."""
+    """One line: what was checked, and whether it works. If an essential check fails, no study can run."""
 
     name: str
     state: State
@@ -42,24 +46,36 @@ class Check:
     essential: bool = False
 
 
+def main(words: Sequence[str]) -> int:
+    """`agent doctor …`; the exit code."""
+    config, options = load_config(words, os.environ, command="doctor", add_flags=_add_flags)
+    return perform(lambda terminal: examine(config, terminal, offline=options.offline), options, pages=True)
+
+
+def _add_flags(parser: FlagParser) -> None:
+    parser.add_argument(
+        "--offline", action="store_true", help="send nothing to the LLM's provider or an MLflow server"
+    )
+
+
 def examine(config: StudyConfig, terminal: Terminal, *, offline: bool = False) -> int:
     """Run every check and print the table; 1 if something essential fails, else 0.
 
     Args:
-        config: the settings of the study that would be run.
+        config: the settings of the study that would run.
         terminal: where the table goes.
         offline: send no request to the LLM's provider, nor to an MLflow server.
     """
     checks = list(all_checks(config, offline=offline))
-    terminal.show(_table(checks))
+    terminal.show(marked_grid((_MARKS[check.state], check.name, _detail(check)) for check in checks))
     broken = [check for check in checks if check.state == "fails" and check.essential]
     if broken:
         names = ", ".join(check.name for check in broken)
         terminal.result(f"A study cannot run here: {names}.")
         return 1
-    hurt = [check.name for check in checks if check.state == "fails"]
+    failed = [check.name for check in checks if check.state == "fails"]
     terminal.result(
-        "A study can run here" + (f", but not everything works: {', '.join(hurt)}." if hurt else ".")
+        f"A study can run here{', but these checks failed: ' if failed else ''}{', '.join(failed)}."
     )
     return 0
 
@@ -88,15 +104,17 @@ def _machine() -> Iterator[Check]:
         yield Check("Python", "fails", python, f"install Python {least} or newer", essential=True)
     memory = psutil.virtual_memory()
     yield Check("machine", "works", f"{platform.platform(terse=True)} {platform.machine()}")
-    yield Check("CPU", "works", f"{usable_cores()} cores of {os.cpu_count()} may be used")
+    yield Check("CPU", "works", f"{usable_cores()} of {os.cpu_count()} cores are usable")
     yield Check("memory", "works", f"{memory.available / _GIB:.1f} GiB free of {memory.total / _GIB:.1f} GiB")
 
 
 def _packages() -> Iterator[Check]:
     try:
-        needed = [line for line in requires("augur") or [] if "extra ==" not in line]
+        needed = [line for line in requires(DISTRIBUTION) or [] if "extra ==" not in line]
     except PackageNotFoundError:
-        yield Check("packages", "fails", "augur itself is not installed", "run `make setup`", essential=True)
+        yield Check(
+            "packages", "fails", f"{DISTRIBUTION} itself is not installed", "run `make setup`", essential=True
+        )
         return
     from packaging.requirements import Requirement
 
@@ -131,7 +149,7 @@ def _devices(config: StudyConfig) -> Iterator[Check]:
     if not count:
         built = f"torch is built for CUDA {torch.version.cuda}" if torch.version.cuda else "torch has no CUDA"
         yield Check(
-            "CUDA", "absent", f"no device ({built})", "trials run on the CPU; small ones do well there"
+            "CUDA", "absent", f"no device ({built})", "trials run on the CPU, which is enough for small ones"
         )
     if torch.backends.mps.is_available():
         yield Check("MPS", "works", "Apple GPU")
@@ -147,7 +165,6 @@ def _devices(config: StudyConfig) -> Iterator[Check]:
 
 def _store(config: StudyConfig, offline: bool) -> Iterator[Check]:
     from agent.memory.store import store_uri
-    from agent.settings.sources import mask
 
     folder = config.runs_dir.resolve()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
@@ -161,38 +178,37 @@ def _store(config: StudyConfig, offline: bool) -> Iterator[Check]:
         yield Check("runs", "works", f"{folder} is writable")
         free = shutil.disk_usage(existing).free
         if free < MINIMUM_DISK:
-            remedy = "make room, or choose another disk with --runs-dir"
+            remedy = "free some space, or choose another disk with --runs-dir"
             yield Check("disk", "fails", f"{free / _GIB:.1f} GiB free at {existing}", remedy)
         else:
             yield Check("disk", "works", f"{free / _GIB:.0f} GiB free at {existing}")
     uri = store_uri(config.runs_dir)
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
-        yield Check("MLflow", "absent", f"no store yet at {uri}", "the first study makes it")
+        yield Check("MLflow", "absent", f"no store yet at {uri}", "the first study creates it")
         return
     if offline and uri.startswith(("http://", "https://")):
-        yield Check("MLflow", "absent", f"{mask(uri)} was not asked (--offline)")
+        yield Check("MLflow", "absent", f"{mask(uri)} was not contacted (--offline)")
         return
-    yield _opens(uri, mask(uri))
+    yield _open_store(uri)
 
 
-def _opens(uri: str, shown: str) -> Check:
+def _open_store(uri: str) -> Check:
     import logging
 
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # A server that is away is retried for minutes by default.
+    # By default, MLflow retries an unreachable server for minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
     from agent.memory import Tracking
-    from agent.settings.sources import mask
 
     try:
         studies = len(Tracking(uri, None).studies())
     except Exception as error:
-        reason = mask(f"{shown}: {type(error).__name__}: {str(error).splitlines()[0]}")
+        reason = mask(f"{uri}: {type(error).__name__}: {first_line(error)}")
         remedy = "check MLFLOW_TRACKING_URI" if "MLFLOW_TRACKING_URI" in os.environ else "move the file away"
         return Check("MLflow", "fails", reason, remedy, essential=True)
-    return Check("MLflow", "works", f"{shown} holds {studies} {'study' if studies == 1 else 'studies'}")
+    return Check("MLflow", "works", f"{mask(uri)} holds {studies} {'study' if studies == 1 else 'studies'}")
 
 
 def _data(config: StudyConfig) -> Iterator[Check]:
@@ -215,8 +231,8 @@ def _data(config: StudyConfig) -> Iterator[Check]:
             present.append(name)
         except AugurError:
             continue
-    there = f"{', '.join(present)} of {len(ENTRIES)} known by name"
-    yield Check("data sets", "works", there, "`agent datasets` lists all, and says how to get them")
+    found = f"{len(present)} of the {len(ENTRIES)} known by name: {', '.join(present)}"
+    yield Check("data sets", "works", found, "`agent datasets` lists all, and says how to get them")
 
 
 def _keys() -> Iterator[Check]:
@@ -230,11 +246,11 @@ def _keys() -> Iterator[Check]:
         remedy = (
             "set OPENAI_API_KEY or GOOGLE_API_KEY, or use a local server (--llm-base-url), or --proposer tpe"
         )
-        yield Check("keys", "absent", "none of the known providers", remedy)
+        yield Check("keys", "absent", "no key of a known provider is set", remedy)
 
 
 def reach_model(config: StudyConfig, *, offline: bool) -> Iterator[Check]:
-    """Whether the model that would propose can be reached; one cheap request, no tokens."""
+    """Whether the model that would propose can be reached; one request that costs no tokens."""
     from agent.llm import configured_model
 
     needed = config.search.proposer in ("llm", "best_of_n")
@@ -244,14 +260,14 @@ def reach_model(config: StudyConfig, *, offline: bool) -> Iterator[Check]:
         yield Check("LLM", "fails", str(error), "see --llm", essential=True)
         return
     if model is None:
-        remedy = "name one with --llm PROVIDER:MODEL; without, the arm tpe searches"
+        remedy = "name one with --llm PROVIDER:MODEL; without one, the proposer tpe searches"
         yield Check(
             "LLM", "fails" if needed else "absent", "no model is configured", remedy, essential=needed
         )
     elif offline:
-        yield Check("LLM", "absent", f"{model} was not asked (--offline)")
+        yield Check("LLM", "absent", f"{model} was not contacted (--offline)")
     else:
-        found = reach(model, config.llm.base_url)
+        found = ping(model, config.llm.base_url)
         states: dict[bool | None, State] = {True: "works", False: "fails", None: "absent"}
         yield Check("LLM", states[found.reachable], found.detail, found.remedy, essential=needed)
 
@@ -259,15 +275,8 @@ def reach_model(config: StudyConfig, *, offline: bool) -> Iterator[Check]:
 _MARKS = {"works": ("✓", "green"), "fails": ("✗", "bold red"), "absent": ("–", "dim")}
 
 
-def _table(checks: list[Check]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for check in checks:
-        mark, style = _MARKS[check.state]
-        detail = Text(check.detail)
-        if check.remedy:
-            detail.append(f"\n→ {check.remedy}", style="yellow" if check.state == "fails" else "dim")
-        table.add_row(Text(mark, style=style), Text(check.name), detail)
-    return table
+def _detail(check: Check) -> Text:
+    detail = Text(check.detail)
+    if check.remedy:
+        detail.append(f"\n→ {check.remedy}", style="yellow" if check.state == "fails" else "dim")
+    return detail

@@ -8,34 +8,50 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
+from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
+from agent.settings.arguments import FlagParser
 from tools.errors import AugurError
 
 _POLL_SECONDS = 0.5
 _CLOSING_SECONDS = 10.0
 _LISTED = 6
-"""Experiments whose pages are named when the server is up."""
+"""Experiments whose addresses are printed when the server is up."""
+
+
+def main(words: Sequence[str]) -> int:
+    """`agent ui …`; the exit code."""
+    parser = FlagParser("ui", description="Open all studies and trials in MLflow's web interface.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=5000, help="port to listen on (default: %(default)s)")
+    parser.add_runs_dir()
+    parser.add_common_flags()
+    options = parser.parse_all(words)
+    return perform(
+        lambda terminal: serve(options.runs_dir, options.host, options.port, terminal), options, pages=True
+    )
 
 
 def serve(runs_dir: Path, host: str, port: int, terminal: Terminal) -> int:
-    """Serve the store of `runs_dir` at `host`:`port` until interrupted; the server's own exit code otherwise.
+    """Serve the store of `runs_dir` at `host`:`port` until interrupted; 0 if another server has it already.
 
     Raises:
-        AugurError: there is no store yet, the port is taken, or the server does not start.
+        AugurError: there is no store yet, the port is taken, or the server ended.
     """
     from agent.memory.store import store_uri
 
     uri = store_uri(runs_dir)
     if uri.startswith(("http://", "https://")):
-        from agent.settings.sources import mask
+        from agent.settings.secrets import mask
 
         terminal.note(f"The studies are on an MLflow server already: {mask(uri)}")
         return 0
     if "MLFLOW_TRACKING_URI" not in os.environ and not (runs_dir / "mlflow.db").exists():
         raise AugurError(
-            f"there are no studies in {runs_dir.resolve()}: start one with `agent run`, or name another --runs-dir"
+            f"There are no studies in {runs_dir.resolve()}: start one with `agent run`, or name another --runs-dir"
         )
     _check_port(host, port)
     artifacts = (runs_dir / "artifacts").resolve().as_uri()
@@ -50,9 +66,9 @@ def serve(runs_dir: Path, host: str, port: int, terminal: Terminal) -> int:
         "--uvicorn-opts",
         "--log-level warning",
     ]
-    # By a variable, not an argument: a store's address may hold a password, and arguments are seen by everyone.
+    # A variable, not an argument: the address may hold a password, and everyone can see a process's arguments.
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
-    # In a session of its own: Ctrl-C comes to this process alone, which then ends the server with all its workers.
+    # In its own session, so that Ctrl-C reaches only this process, which then ends the server with all its workers.
     server = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
@@ -62,7 +78,7 @@ def serve(runs_dir: Path, host: str, port: int, terminal: Terminal) -> int:
             for name, page in _pages(address):
                 terminal.note(f"{name}: {page}")
         code = server.wait()
-        raise AugurError(f"MLflow's server ended by itself with code {code}; its own lines above say why")
+        raise AugurError(f"MLflow's server ended with code {code}; its output above says why")
     finally:
         _stop(server)
 
@@ -75,13 +91,13 @@ def _check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
             raise AugurError(
-                f"cannot listen at {host}:{port} ({error}): it is taken or not yours; "
-                f"choose another, such as --port {port + 1 if port < 65_535 else 5001}"
+                f"cannot listen on {host}:{port} ({error}); choose another port, such as "
+                f"--port {port + 1 if port < 65_535 else 5001}"
             ) from None
 
 
 def _answers(address: str, server: subprocess.Popen[bytes]) -> bool:
-    """Wait until the server answers; False where it ended before."""
+    """Wait until the server answers; False if it ended before."""
     while server.poll() is None:
         try:
             with urllib.request.urlopen(f"{address}/health", timeout=_POLL_SECONDS):
@@ -95,9 +111,9 @@ def _answers(address: str, server: subprocess.Popen[bytes]) -> bool:
 
 
 def _pages(address: str) -> list[tuple[str, str]]:
-    """(experiment, its table of runs) of the latest experiments.
+    """(experiment, address of its table of runs) of the latest experiments.
 
-    The page that MLflow opens by itself is the one for chat applications, which has no runs.
+    MLflow's own start page is the one for chat applications, which shows no runs.
     """
     request = urllib.request.Request(
         f"{address}/api/2.0/mlflow/experiments/search",

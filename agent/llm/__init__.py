@@ -1,15 +1,14 @@
-"""The language model behind the arms: how it is reached, what a call costs, what goes wrong.
+"""The language model behind the arms: how to connect to it, what a call costs, what can go wrong.
 
-`connect` makes the client, `Meter` makes the calls: every attempt, failed or not, is reported as it happens,
-so that a ledger that writes each one down is right even after the process is killed. Light to import.
+`connect` makes the client, `Meter` makes the calls. It reports every attempt as it happens, so that the ledger is right
+even after the process was killed. Light to import.
 """
 
 from agent.llm.asking import make_ask
 from agent.llm.connect import DEFAULT_MODELS, configured_model, connect, provider_of
 from agent.llm.faults import ContentFault, TransportError
-from agent.llm.meter import CallRecord, Meter, Usage, total
-from agent.llm.prices import price_of
-from agent.settings.secrets import redact
+from agent.llm.meter import CallRecord, Meter
+from agent.llm.prices import is_price_known
 
 __all__ = [
     "DEFAULT_MODELS",
@@ -17,12 +16,9 @@ __all__ = [
     "ContentFault",
     "Meter",
     "TransportError",
-    "Usage",
     "configured_model",
     "connect",
+    "is_price_known",
     "make_ask",
-    "price_of",
     "provider_of",
-    "redact",
-    "total",
 ]

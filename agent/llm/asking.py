@@ -1,4 +1,4 @@
-"""A chat model as a plain question and answer: for steps that need words and no conversation (captions)."""
+"""A chat model as a plain function, for steps that need an answer but no conversation (captions)."""
 
 from collections.abc import Callable
 
@@ -11,15 +11,15 @@ from agent.settings.config import LLMConfig
 def make_ask(
     config: LLMConfig, on_call: Callable[[CallRecord], None], kind: str = "caption"
 ) -> Callable[[str, str], str]:
-    """(system, user) → what the model says; '' where it says nothing, or nothing that can be used.
+    """A function (system, user) → the model's answer, or '' where it is empty or unusable.
 
     Args:
-        config: which model; it is connected at once.
+        config: which model; the client is made at once.
         on_call: gets every attempt, as it happens.
         kind: what the calls are for, in the records.
 
     Raises:
-        ConfigurationError: see `connect`. The function itself raises TransportError where no answer is to be had.
+        ConfigurationError: see `connect`. The function itself raises TransportError where the model gives no answer.
     """
     chat, meter = connect(config), Meter(config, on_call)
 

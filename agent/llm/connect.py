@@ -1,4 +1,4 @@
-"""Makes the client of any provider from 'provider:model'. Keys come from the environment and nowhere else."""
+"""Makes the client of any provider from 'provider:model'. Keys come only from the environment."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 DEFAULT_MODELS = {"openai": "openai:gpt-5-mini", "google_genai": "google_genai:gemini-flash-latest"}
-"""What 'auto' takes where only a key is there."""
+"""The model that 'auto' uses where only a key is set."""
 KEY_VARIABLES = {
     "openai": ("OPENAI_API_KEY",),
     "google_genai": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
@@ -24,7 +24,7 @@ KEY_VARIABLES = {
     "mistralai": ("MISTRAL_API_KEY",),
     "xai": ("XAI_API_KEY",),
 }
-"""Provider → the environment variables that may hold its key, in the order in which they are looked for."""
+"""Provider → the environment variables that may hold its key, in the order in which they are read."""
 _PLACEHOLDER_KEY = "not-needed"
 _EXAMPLES = (
     "openai:gpt-5-mini, google_genai:gemini-flash-latest, "
@@ -42,12 +42,13 @@ def provider_of(model: str) -> str:
     if not provider or not name:
         raise ConfigurationError(
             f"llm.model is {model!r}: write it as provider:model, such as {_EXAMPLES}. "
-            "The provider is never guessed from the name."
+            "The provider is not guessed from the model's name."
         )
     return provider
 
 
-def _key(provider: str) -> str | None:
+def key_of(provider: str) -> str | None:
+    """The provider's key from the environment; None where none is set."""
     return next((value for name in KEY_VARIABLES.get(provider, ()) if (value := os.environ.get(name))), None)
 
 
@@ -62,17 +63,17 @@ def configured_model(config: LLMConfig) -> str | None:
         return config.model
     if config.base_url:
         raise ConfigurationError(
-            f"llm.base_url is {redact(config.base_url)!r}, but llm.model is not set: name the model that "
-            "this server offers, such as --llm openai:llama3"
+            f"llm.base_url is {redact(config.base_url)!r}, but llm.model is not set: name a model of this "
+            "server, such as --llm openai:llama3"
         )
-    return next((model for provider, model in DEFAULT_MODELS.items() if _key(provider)), None)
+    return next((model for provider, model in DEFAULT_MODELS.items() if key_of(provider)), None)
 
 
 def connect(config: LLMConfig) -> "BaseChatModel":
     """The client for `config.model`, with its own retries off: `Meter` retries, alike for every provider.
 
-    The clients differ where it matters. Google's waits no Retry-After, gives up at a dropped connection, and
-    retries a wrong key for minutes; OpenAI's hides failed attempts from the ledger. Each makes one attempt.
+    The clients' own retries differ (Google's ignores Retry-After and gives up at a dropped connection) and hide
+    failed attempts from the ledger.
 
     Raises:
         ConfigurationError: no model, no prefix, no key, an unknown provider, or its package is not installed.
@@ -80,21 +81,20 @@ def connect(config: LLMConfig) -> "BaseChatModel":
     if config.model is None:
         raise ConfigurationError(f"llm.model is not set: name one with --llm, such as {_EXAMPLES}")
     provider = provider_of(config.model)
-    key = _key(provider)
+    key = key_of(provider)
     if key is None and config.base_url:
         key = _PLACEHOLDER_KEY
     if key is None and provider in KEY_VARIABLES:
         names = " or ".join(KEY_VARIABLES[provider])
         raise ConfigurationError(
-            f"No key for {config.model}: the environment variable {names} is not set. Set it "
-            f"(export {KEY_VARIABLES[provider][0]}=…), or use a local server with --llm-base-url, "
+            f"There is no key for {config.model}: set the environment variable {names} "
+            f"(export {KEY_VARIABLES[provider][0]}=…), use a local server with --llm-base-url, "
             "or search without a language model with --proposer tpe"
         )
     settings = _settings(provider, config)
     if provider in KEY_VARIABLES:
         settings["api_key"] = key
-    chat = _build(config.model, settings)
-    return _single_attempt(chat, config) if provider == "google_genai" else chat
+    return _build(config.model, settings)
 
 
 def _settings(provider: str, config: LLMConfig) -> dict[str, Any]:
@@ -110,11 +110,11 @@ def _settings(provider: str, config: LLMConfig) -> dict[str, Any]:
     if provider == "openai":
         settings["use_responses_api"] = False
         if config.base_url:
-            # Local servers know the limit by its older name only (Ollama, LM Studio), and ignore the new one.
+            # Local servers (Ollama, LM Studio) know only the older name of the limit, and ignore the newer one.
             settings["extra_body"] = {"max_tokens": settings.pop("max_tokens")}
     if provider == "google_genai":
-        # HTTP rather than gRPC: proxies and base_url work, and an error shows its Retry-After.
-        settings |= {"transport": "rest", "max_retries": 1}
+        # Its retries count the first attempt, and 0 means five. Its temperature is 0.7 unless None is given.
+        settings |= {"max_retries": 1, "temperature": config.temperature}
     return settings
 
 
@@ -128,43 +128,18 @@ def _build(model: str, settings: dict[str, Any]) -> "BaseChatModel":
         raise ConfigurationError(
             f"The package for the provider {provider!r} is not installed: {redact(str(error))}"
         ) from error
-    except ValueError as error:
-        if "provider" in str(error).lower():
+    except Exception as error:  # each provider's client raises its own errors, for a missing key too
+        if isinstance(error, ValueError) and "provider" in str(error).lower():
             raise ConfigurationError(
-                f"llm.model is {model!r}: {provider!r} is no known provider. Use one such as {_EXAMPLES}"
+                f"llm.model is {model!r}: the provider {provider!r} is unknown. Use one such as {_EXAMPLES}"
             ) from error
         raise ConfigurationError(
-            f"The client for {model} cannot be made: {redact(str(error))} (check the llm.* settings)"
-        ) from error
-    except Exception as error:  # each provider's client has errors of its own, a missing key among them
-        raise ConfigurationError(
-            f"The client for {model} cannot be made: {type(error).__name__}: {redact(str(error))} "
+            f"Cannot make the client for {model}: {type(error).__name__}: {redact(str(error))} "
             f"(check the llm.* settings and the key of {provider})"
         ) from error
     known = {
         name for field, info in type(chat).model_fields.items() for name in (field, info.alias, "api_key")
     }
     for setting in settings.keys() - known:
-        _LOG.warning("the client of %s takes no %s: that setting has no effect", provider, setting)
-    return chat
-
-
-class _SingleAttempt:
-    """Google's service client without the hidden retries (503, for ten minutes) that its layer below adds."""
-
-    def __init__(self, service: Any) -> None:
-        self._service = service
-
-    def generate_content(self, **arguments: Any) -> Any:
-        return self._service.generate_content(retry=None, **arguments)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._service, name)
-
-
-def _single_attempt(chat: Any, config: LLMConfig) -> "BaseChatModel":
-    chat.client = _SingleAttempt(chat.client)
-    if config.temperature is None:
-        # The class has a default of its own (0.7); None is left out, and the provider's default holds.
-        chat.temperature = None
+        _LOG.warning("the client of %s does not support %s: that setting has no effect", provider, setting)
     return chat

@@ -1,4 +1,4 @@
-"""What goes wrong between us and a model: worth another try, hopeless, or a fault of the content."""
+"""What can go wrong in a call: temporary (worth a retry), permanent, or an unusable answer."""
 
 import re
 from collections.abc import Iterator
@@ -24,21 +24,18 @@ FaultKind = Literal[
 ]
 _TRANSIENT: frozenset[FaultKind] = frozenset({"rate_limit", "server", "timeout", "connection", "protocol"})
 LONGEST_WAIT = 300.0
-"""Seconds. A server that asks for more is not waited for."""
-
-_PREFIX = re.compile(r"^(Error code: \d{3} - |\d{3} POST \S+: )")
-"""What the clients put before the provider's words: the status, which is told apart, and the address."""
+"""Seconds. Where a server asks to wait longer, the call fails at once."""
 
 _WHAT_TO_DO: dict[FaultKind, str] = {
-    "rate_limit": "The provider limits the rate: wait, lower llm.requests_per_minute, or raise llm.retries.",
+    "rate_limit": "Too many requests for this provider: wait, lower llm.requests_per_minute, or raise llm.retries.",
     "quota": "The account has no credit or quota left: top it up, or use another model.",
-    "server": "The provider has a fault on its side: wait, and look at its status page.",
+    "server": "The provider has a problem: try again later, and see its status page.",
     "timeout": "No answer within llm.timeout ({timeout:g} s): raise it, or use a faster model.",
-    "connection": "The connection failed or broke: check the network, the proxy and llm.base_url{where}.",
-    "authentication": "The key is wrong or may not use this model: check it in the environment.",
-    "model_not_found": "There is no model {model} (or no such path{where}): check llm.model, llm.base_url.",
-    "refused_request": "The request itself was refused: check llm.mode, llm.temperature and llm.max_tokens.",
-    "protocol": "The answer is not in the provider's protocol: check llm.base_url{where} and the prefix.",
+    "connection": "The connection failed: check the network, the proxy and llm.base_url{where}.",
+    "authentication": "The key is wrong, or may not use this model: check the environment variable.",
+    "model_not_found": "The server does not know {model}: check llm.model and llm.base_url{where}.",
+    "refused_request": "The server refused the request: check llm.mode, llm.temperature and llm.max_tokens.",
+    "protocol": "The answer is not in the provider's protocol: check llm.base_url{where} and llm.model.",
 }
 
 
@@ -50,13 +47,13 @@ class Fault:
     status: int | None
     """HTTP status, where there was an answer."""
     text: str
-    """The provider's words, without secrets, shortened."""
+    """The provider's message, without secrets, shortened."""
     retry_after: float | None
-    """Seconds that the server asked to wait."""
+    """Seconds that the server asked us to wait."""
 
     @property
     def transient(self) -> bool:
-        """Whether another try may succeed soon enough to wait for it."""
+        """Whether a retry may succeed, and soon enough."""
         return self.kind in _TRANSIENT and (self.retry_after or 0) <= LONGEST_WAIT
 
     @property
@@ -67,7 +64,7 @@ class Fault:
 
 
 class TransportError(AugurError):
-    """The model cannot be reached, after all retries. The study ends cleanly and can be resumed."""
+    """The model gave no answer, after all retries. The study ends cleanly and can be resumed."""
 
     resumable = True
 
@@ -75,7 +72,9 @@ class TransportError(AugurError):
         self.fault = fault
         where = f" ({redact(base_url)})" if base_url else ""
         wait = (
-            f" It asks to wait {fault.retry_after:.0f} s." if (fault.retry_after or 0) > LONGEST_WAIT else ""
+            f" The server asks to wait {fault.retry_after:.0f} s."
+            if (fault.retry_after or 0) > LONGEST_WAIT
+            else ""
         )
         remedy = _WHAT_TO_DO[fault.kind].format(model=model, timeout=timeout, where=where)
         count = "1 try" if tries == 1 else f"{tries} tries"
@@ -83,7 +82,7 @@ class TransportError(AugurError):
 
 
 class ContentFault(Exception):
-    """The model answered, and its client found the answer unusable; the call still counts and costs."""
+    """The model answered, but its client found the answer unusable; the call still counts and costs."""
 
     def __init__(self, answer: str, reason: str, input_tokens: int = 0, output_tokens: int = 0) -> None:
         super().__init__(reason)
@@ -116,15 +115,28 @@ def _retry_after(chain: list[BaseException]) -> float | None:
         headers: Any = getattr(getattr(error, "response", None), "headers", None) or {}
         if (value := headers.get("retry-after")) is not None:
             return _seconds(value)
-        for detail in getattr(error, "details", None) or ():  # google.rpc.RetryInfo, in the body
-            delay = detail.get("retryDelay") if isinstance(detail, dict) else None
-            if delay is not None:
+        for detail in _google_error(error).get("details") or ():  # google.rpc.RetryInfo
+            if isinstance(detail, dict) and (delay := detail.get("retryDelay")):
                 return _seconds(str(delay).removesuffix("s"))
     return None
 
 
+def _google_error(error: BaseException) -> dict[str, Any]:
+    """The error in the body of Google's answer; empty for other errors."""
+    body = getattr(error, "details", None)
+    found = body.get("error") if isinstance(body, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _text(chain: list[BaseException]) -> str:
+    """The provider's message on one line, without the status and the code that its client adds."""
+    google = next((found["message"] for error in chain if "message" in (found := _google_error(error))), None)
+    text = redact(" ".join(str(google or chain[0]).split()))
+    return re.sub(r"^Error code: \d{3} - ", "", text).removesuffix(".")
+
+
 def _seconds(value: str) -> float | None:
-    """Retry-After as seconds or as an HTTP date (RFC 9110, 10.2.3); None where it is neither."""
+    """The seconds of a Retry-After, given as a number or an HTTP date (RFC 9110, 10.2.3); None for anything else."""
     try:
         return max(0.0, float(value))
     except ValueError:
@@ -144,13 +156,9 @@ def _kind(chain: list[BaseException], status: int | None, text: str) -> FaultKin
         return "model_not_found"
     if status in (408, 504):
         return "timeout"
-    if status is not None and status >= 500:
-        return "server"
-    if status in (409, 425):
-        return "server"
     if status is not None and status >= 400:
-        return "refused_request"
-    for error in chain:  # the outermost first: urllib3 calls a refused connection a sort of time-out
+        return "server" if status >= 500 or status in (409, 425) else "refused_request"
+    for error in chain:  # from the outermost: urllib3's refused connection is a kind of timeout
         names = " ".join(parent.__name__ for parent in type(error).__mro__)
         if "Timeout" in names:
             return "timeout"
@@ -163,14 +171,14 @@ def _kind(chain: list[BaseException], status: int | None, text: str) -> FaultKin
 
 
 def fault_of(error: Exception) -> Fault | None:
-    """What `error`, raised by a provider's client, means; None where it is no fault of the transport.
+    """What `error`, raised by a provider's client, means; None where it has nothing to do with the provider.
 
-    Told by HTTP status and by the names of the classes in the chain of causes, so that the clients of all
-    providers are understood without importing them.
+    Judged by the HTTP status and the names of the classes in the chain of causes, so that it works for the clients of
+    all providers without importing them.
     """
     chain = list(_causes(error))
     status = _status(chain)
-    text = _PREFIX.sub("", redact(" ".join(str(error).split())))
+    text = _text(chain)
     kind = _kind(chain, status, text)
     if kind is None:
         return None

@@ -1,23 +1,24 @@
-"""Makes the calls and tells of each one: attempts, tokens, dollars, seconds, and the words exchanged.
+"""Calls a model and reports every attempt: tokens, dollars, seconds, and the messages exchanged.
 
-It keeps no totals: whoever gets the records (the ledger) adds them up, with `total` if it likes.
+It keeps no totals: the ledger, which gets the records, adds them up.
 """
 
 import hashlib
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent.llm.faults import ContentFault, Fault, TransportError, fault_of
-from agent.llm.prices import cost, price_of
+from agent.llm.prices import cost
 from agent.settings.config import LLMConfig
 from agent.settings.secrets import redact
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, BaseMessage
+    from langchain_core.messages.ai import UsageMetadata
     from langchain_core.runnables import Runnable
 
 _LOG = logging.getLogger(__name__)
@@ -31,45 +32,18 @@ class CallRecord:
     model: str
     """As configured, 'provider:model'."""
     kind: str
-    """What it was for: 'propose', 'caption', …"""
+    """Its purpose: 'propose', 'caption', …"""
     input_tokens: int
+    """Cached ones included. Estimated from the length of the text where the server reports no counts."""
     output_tokens: int
-    """With the hidden thoughts of reasoning models, which are billed alike."""
-    tokens_estimated: bool
-    """The server told no counts; these come from the length of the text."""
+    """Hidden reasoning included, which is billed like the answer."""
     dollars: float | None
-    """None where the price is unknown, or where an attempt failed in a way that may have been billed."""
+    """None where the price is unknown, or where a failed attempt may have been billed."""
     seconds: float
     request: list[dict[str, Any]]
     """The messages; a picture is replaced by its size and hash."""
     answer: dict[str, Any] | None
     error: str | None
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Sum over calls. `calls` counts failed attempts too."""
-
-    calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    dollars: float = 0.0
-    dollars_complete: bool = True
-    """False: the price of some call is unknown, and `dollars` is a lower bound."""
-
-
-def total(records: Iterable[CallRecord]) -> Usage:
-    """The sum of `records`."""
-    usage = Usage()
-    for record in records:
-        usage = Usage(
-            usage.calls + 1,
-            usage.input_tokens + record.input_tokens,
-            usage.output_tokens + record.output_tokens,
-            usage.dollars + (record.dollars or 0.0),
-            usage.dollars_complete and record.dollars is not None,
-        )
-    return usage
 
 
 class _Attempt(Exception):
@@ -80,15 +54,14 @@ class _Attempt(Exception):
 
 
 class Meter:
-    """Calls a model with retries: exponential backoff with jitter, never earlier than Retry-After says."""
+    """Calls a model, with retries: exponential backoff with jitter, never earlier than Retry-After says."""
 
     def __init__(
         self, config: LLMConfig, on_call: Callable[[CallRecord], None], first_wait: float = 1.0
     ) -> None:
-        """`on_call` gets each attempt right after it; `first_wait` is the backoff's first step in seconds."""
+        """`on_call` gets a record right after each attempt; `first_wait` is the first backoff in seconds."""
         self._config = config
         self._model = config.model or "unnamed"
-        self._price = price_of(config)
         self._on_call = on_call
         self._first_wait = first_wait
 
@@ -98,7 +71,7 @@ class Meter:
         """The model's answer. `runnable` is a chat model, or one with tools or a schema bound to it.
 
         Raises:
-            TransportError: no answer after all retries, or none to be had.
+            TransportError: there is no answer after all retries, or retrying is useless.
             ContentFault: an answer that the client itself refuses (cut off, filtered).
         """
         from tenacity import Retrying, retry_if_exception, stop_after_attempt
@@ -129,61 +102,45 @@ class Meter:
         self, runnable: "Runnable[Any, Any]", messages: "Sequence[BaseMessage]", kind: str
     ) -> "AIMessage":
         started = time.monotonic()
+
+        def record(
+            usage: "UsageMetadata | None",
+            answer: dict[str, Any] | None,
+            error: str | None = None,
+            dollars: float | None = None,
+        ) -> None:
+            seconds = time.monotonic() - started
+            self._on_call(
+                CallRecord(
+                    id=uuid.uuid4().hex,
+                    model=self._model,
+                    kind=kind,
+                    input_tokens=usage["input_tokens"] if usage else 0,
+                    output_tokens=usage["output_tokens"] if usage else 0,
+                    dollars=cost(self._config, usage) if usage else dollars,
+                    seconds=seconds,
+                    request=_request_json(messages),
+                    answer=answer,
+                    error=error,
+                )
+            )
+
         try:
             result = runnable.invoke(list(messages))
         except Exception as error:
-            self._failed(error, messages, kind, time.monotonic() - started)
+            if content := _content_fault(error):
+                usage = _usage(content.input_tokens, content.output_tokens)
+                record(usage, {"content": redact(content.answer)}, content.reason)
+                raise content from None
+            if fault := fault_of(error):
+                # A refused call is not billed; one that broke off on its way may be.
+                record(None, None, fault.line, dollars=None if fault.status is None else 0.0)
+                raise _Attempt(fault) from error
             raise
-        # with_structured_output(include_raw=True) wraps the message: we read the raw one ourselves
-        answer = result["raw"] if isinstance(result, dict) else result
-        tokens, estimated = _tokens(answer, messages)
-        self._record(messages, kind, time.monotonic() - started, tokens, estimated, _answer_json(answer))
+        # with_structured_output(include_raw=True) wraps the message; its own parsing is not used
+        answer: AIMessage = result["raw"] if isinstance(result, dict) else result
+        record(answer.usage_metadata or _estimated(answer, messages), _answer_json(answer))
         return answer
-
-    def _failed(self, error: Exception, messages: "Sequence[BaseMessage]", kind: str, seconds: float) -> None:
-        """Records the attempt and raises what it means; returns where `error` is none of our business."""
-        content = _content_fault(error)
-        if content is not None:
-            tokens = (content.input_tokens, content.output_tokens)
-            answer = {"content": redact(content.answer)}
-            self._record(messages, kind, seconds, tokens, False, answer, content.reason)
-            raise content from None
-        fault = fault_of(error)
-        if fault is None:
-            return
-        # A refused call is not billed; one that was cut off on its way may be.
-        free = fault.status is not None
-        self._record(messages, kind, seconds, (0, 0), False, None, fault.line, dollars=0.0 if free else None)
-        raise _Attempt(fault) from error
-
-    def _record(
-        self,
-        messages: "Sequence[BaseMessage]",
-        kind: str,
-        seconds: float,
-        tokens: tuple[int, int],
-        estimated: bool,
-        answer: dict[str, Any] | None,
-        error: str | None = None,
-        dollars: float | None = None,
-    ) -> None:
-        if answer is not None:
-            dollars = cost(self._price, *tokens)
-        self._on_call(
-            CallRecord(
-                id=uuid.uuid4().hex,
-                model=self._model,
-                kind=kind,
-                input_tokens=tokens[0],
-                output_tokens=tokens[1],
-                tokens_estimated=estimated,
-                dollars=dollars,
-                seconds=seconds,
-                request=_request_json(messages),
-                answer=answer,
-                error=error,
-            )
-        )
 
 
 def _line(state: Any) -> str:
@@ -191,7 +148,7 @@ def _line(state: Any) -> str:
 
 
 def _content_fault(error: Exception) -> ContentFault | None:
-    """OpenAI's client raises where an answer under a schema was cut off or filtered; others return it."""
+    """OpenAI's client raises where an answer under a schema was cut off or filtered; others return the answer."""
     name = type(error).__name__
     if name == "LengthFinishReasonError":
         completion: Any = getattr(error, "completion", None)
@@ -199,22 +156,27 @@ def _content_fault(error: Exception) -> ContentFault | None:
         text = completion.choices[0].message.content if completion is not None else ""
         return ContentFault(
             text or "",
-            "the answer was cut off at llm.max_tokens",
+            "the answer was cut off at llm.max_tokens: give a shorter, complete answer",
             getattr(usage, "prompt_tokens", 0) or 0,
             getattr(usage, "completion_tokens", 0) or 0,
         )
     if name == "ContentFilterFinishReasonError":
-        return ContentFault("", "the provider's content filter withheld the answer")
+        return ContentFault("", "the provider's filter withheld the answer: write it in other words")
     return None
 
 
-def _tokens(answer: "AIMessage", messages: "Sequence[BaseMessage]") -> tuple[tuple[int, int], bool]:
-    usage = answer.usage_metadata
-    if usage is not None:
-        return (usage["input_tokens"], usage["output_tokens"]), False
+def _usage(input_tokens: int, output_tokens: int) -> "UsageMetadata":
+    return {
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
+        "total_tokens": input_tokens + output_tokens,
+    }
+
+
+def _estimated(answer: "AIMessage", messages: "Sequence[BaseMessage]") -> "UsageMetadata":
     from langchain_core.messages.utils import count_tokens_approximately
 
-    return (count_tokens_approximately(messages), count_tokens_approximately([answer])), True
+    return _usage(count_tokens_approximately(messages), count_tokens_approximately([answer]))
 
 
 def _request_json(messages: "Sequence[BaseMessage]") -> list[dict[str, Any]]:
@@ -225,7 +187,7 @@ def _request_json(messages: "Sequence[BaseMessage]") -> list[dict[str, Any]]:
 
 
 def _without_pictures(value: Any) -> Any:
-    """Megabytes of base64 in every call are of no use in a trace; the hash tells pictures apart."""
+    """Base64 would fill a trace with megabytes; the hash is enough to tell pictures apart."""
     if isinstance(value, dict):
         return {key: _without_pictures(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,14 +1,13 @@
-"""Whether an LLM provider answers: its list of models, asked for once. Costs no token and imports no client."""
+"""Whether an LLM provider answers: asks once for its list of models. Costs no tokens and imports no client."""
 
 import json
-import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import NamedTuple
 
-from agent.llm.connect import KEY_VARIABLES, provider_of
+from agent.llm.connect import KEY_VARIABLES, key_of, provider_of
 from agent.settings.sources import mask
 
 TIMEOUT = 5.0
@@ -16,7 +15,7 @@ TIMEOUT = 5.0
 
 
 class _Endpoint(NamedTuple):
-    """Where a provider lists its models, below its base URL, and how a key is sent."""
+    """Where a provider lists its models, and how it wants the key."""
 
     base: str
     path: str
@@ -40,30 +39,30 @@ _ENDPOINTS = {
 
 
 @dataclass(frozen=True)
-class Reach:
-    """What asking came to. `reachable` is None where this provider cannot be asked cheaply."""
+class PingResult:
+    """How the provider answered. `reachable` is None where it cannot be asked for free."""
 
     reachable: bool | None
     detail: str
     remedy: str = ""
 
 
-def reach(model: str, base_url: str | None, timeout: float = TIMEOUT) -> Reach:
+def ping(model: str, base_url: str | None, timeout: float = TIMEOUT) -> PingResult:
     """Ask the provider of `model` ('provider:model') for its list of models.
 
     Args:
-        model: its provider's key is read from the environment, and sent to that provider only.
-        base_url: of a server that speaks the provider's protocol, in its place.
-        timeout: seconds until it is held for unreachable.
+        model: its provider's key is read from the environment, and sent only to that provider.
+        base_url: a server that speaks the provider's protocol, asked instead.
+        timeout: seconds until the provider counts as unreachable.
     """
     provider, name = provider_of(model), model.partition(":")[2]
     endpoint = _ENDPOINTS.get(provider)
     if endpoint is None:
-        return Reach(None, f"{model}: it is not known how to ask {provider} for free")
+        return PingResult(None, f"{model}: {provider} has no check that costs nothing")
     variables = KEY_VARIABLES.get(provider, ())
-    key = next((os.environ[variable] for variable in variables if os.environ.get(variable)), None)
+    key = key_of(provider)
     if key is None and variables and not base_url:
-        return Reach(False, f"{model}: no key", f"set {' or '.join(variables)}")
+        return PingResult(False, f"{model}: no key", f"set {' or '.join(variables)}")
     address = (base_url or endpoint.base).rstrip("/") + endpoint.path
     request = urllib.request.Request(address, headers={"anthropic-version": "2023-06-01"})
     if key:
@@ -75,23 +74,25 @@ def reach(model: str, base_url: str | None, timeout: float = TIMEOUT) -> Reach:
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
             remedy = f"check {' or '.join(variables) or 'the key'}"
-            return Reach(False, f"{model}: {shown} refuses the key (HTTP {error.code})", remedy)
+            return PingResult(False, f"{model}: {shown} refuses the key (HTTP {error.code})", remedy)
         if error.code == 404:
-            return Reach(False, f"{model}: {shown} is not there (HTTP 404)", "check --llm-base-url")
-        return Reach(False, f"{model}: {shown} answers HTTP {error.code}", "try again later")
+            return PingResult(False, f"{model}: {shown} does not exist (HTTP 404)", "check --llm-base-url")
+        return PingResult(False, f"{model}: {shown} answers HTTP {error.code}", "try again later")
     except (OSError, HTTPException, ValueError) as error:
         reason = mask(str(getattr(error, "reason", error)))
         remedy = "start the server, or check --llm-base-url" if base_url else "check the network or its proxy"
-        return Reach(False, f"{model}: no answer from {shown}: {reason}", remedy)
+        return PingResult(False, f"{model}: no answer from {shown}: {reason}", remedy)
     if not listed or any(name == other or other.startswith(f"{name}:") for other in listed):
-        return Reach(True, f"{model} at {shown}")
-    some = ", ".join(sorted(listed)[:5]) + (", …" if len(listed) > 5 else "")
-    # A provider may know more names than it lists (aliases); a server of one's own serves what it lists.
-    return Reach(not base_url, f"{model}: {shown} answers, but does not list {name}", f"it lists: {some}")
+        return PingResult(True, f"{model} at {shown}")
+    shortened = ", ".join(sorted(listed)[:5]) + (", …" if len(listed) > 5 else "")
+    # A provider may know more names than it lists (aliases); a local server has only what it lists.
+    return PingResult(
+        not base_url, f"{model}: {shown} answers, but does not list {name}", f"it lists: {shortened}"
+    )
 
 
 def _names(answer: object) -> set[str]:
-    """Names in a list of models, as OpenAI, Google, Anthropic and Ollama write it; empty where it has another form."""
+    """Names in a list of models as OpenAI, Google, Anthropic and Ollama write it; empty for another form."""
     rows = answer.get("data") or answer.get("models") if isinstance(answer, dict) else None
     names = (row.get("id") or row.get("name") for row in rows or () if isinstance(row, dict))
     return {str(name).removeprefix("models/") for name in names if name}

@@ -1,40 +1,60 @@
-"""What a call costs. An unknown price stays unknown: it is never taken for zero."""
+"""What a call costs: by the configured prices, else by those that providers publish. An unknown price is never zero.
 
-import json
-from functools import cache
-from importlib.resources import files
+The published prices are the table that the package `genai-prices` ships with; nothing is downloaded.
+"""
+
+from typing import TYPE_CHECKING
 
 from agent.settings.config import LLMConfig
+
+if TYPE_CHECKING:
+    from langchain_core.messages.ai import UsageMetadata
 
 _MILLION = 1_000_000
 
 
-@cache
-def _published() -> dict[str, tuple[float, float]]:
-    table = json.loads(files("agent.llm").joinpath("prices.json").read_text(encoding="utf-8"))
-    return {model: (prices[0], prices[1]) for model, prices in table["models"].items()}
+def cost(config: LLMConfig, usage: "UsageMetadata") -> float | None:
+    """Dollars for the tokens of `usage`; None where the price is not known.
 
-
-def price_of(config: LLMConfig) -> tuple[float, float] | None:
-    """(input, output) dollars for a million tokens; None where it is not known.
-
-    The configured prices come first. The published ones hold for the providers' own servers alone: behind a
-    `base_url` the same name may cost anything.
+    `llm.input_price` and `llm.output_price` come first, and hold for cached tokens too. Published prices are used for
+    the provider's own server only: behind a `base_url` the same name may cost anything.
     """
-    if config.input_price is not None and config.output_price is not None:
-        return config.input_price, config.output_price
-    published = None if config.base_url or config.model is None else _published().get(config.model)
-    if published is None:
-        return None
-    given_input, given_output = config.input_price, config.output_price
+    input_dollars, output_dollars = _published(config, usage)
+    if config.input_price is not None:
+        input_dollars = config.input_price * usage["input_tokens"] / _MILLION
+    if config.output_price is not None:
+        output_dollars = config.output_price * usage["output_tokens"] / _MILLION
+    return None if input_dollars is None or output_dollars is None else input_dollars + output_dollars
+
+
+def is_price_known(config: LLMConfig) -> bool:
+    """Whether `cost` can tell what the configured model costs."""
+    return cost(config, {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}) is not None
+
+
+def _published(config: LLMConfig, usage: "UsageMetadata") -> tuple[float | None, float | None]:
+    """Dollars for input and output by the published prices, with the discount for cached input."""
+    if config.model is None or config.base_url or None not in (config.input_price, config.output_price):
+        return None, None
+    from genai_prices import Usage, calc_price
+
+    provider, _, model = config.model.partition(":")
+    cached = usage.get("input_token_details", {})
+    try:
+        price = calc_price(
+            Usage(
+                input_tokens=usage["input_tokens"],
+                output_tokens=usage["output_tokens"],
+                cache_read_tokens=cached.get("cache_read") or None,
+                cache_write_tokens=cached.get("cache_creation") or None,
+            ),
+            model,
+            provider_id=provider,
+        )
+    except (LookupError, ValueError):  # not in the table, or counts that contradict each other
+        return None, None
+    listed = price.model_price
     return (
-        published[0] if given_input is None else given_input,
-        published[1] if given_output is None else given_output,
+        None if listed.input_mtok is None else float(price.input_price),
+        None if listed.output_mtok is None else float(price.output_price),
     )
-
-
-def cost(price: tuple[float, float] | None, input_tokens: int, output_tokens: int) -> float | None:
-    """Dollars for so many tokens; None where the price is not known."""
-    if price is None:
-        return None
-    return (price[0] * input_tokens + price[1] * output_tokens) / _MILLION

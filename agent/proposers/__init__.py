@@ -1,4 +1,4 @@
-"""The arms: ways of proposing. Each is stateless and rebuilt from the history, so that resuming is free."""
+"""The arms: ways of proposing. Each is stateless and works from the history, so that resuming costs nothing."""
 
 from typing import Protocol
 
@@ -21,7 +21,7 @@ class Proposer(Protocol):
 
 
 class Malformed:
-    """An answer that is not even a proposal (invalid JSON, a refusal, nothing): vet rejects it with `reason`."""
+    """An answer that is not a proposal (invalid JSON, a refusal, nothing): vet rejects it with `reason`."""
 
     def __init__(self, answer: str, reason: str) -> None:
         self.answer = answer

@@ -1,4 +1,4 @@
-"""Reads what a model said: a proposal, or why it is none. Nothing is guessed, completed or clamped."""
+"""Reads a proposal from a model's answer, or says why it cannot. Nothing is guessed, completed or clamped."""
 
 import json
 import math
@@ -33,17 +33,21 @@ def finish_reason(message: "AIMessage") -> str:
 
 
 def unusable(message: "AIMessage") -> Malformed | None:
-    """The fault of an answer whatever its form: cut off, withheld, refused."""
+    """Why an answer is unusable whatever its form (cut off, withheld, refused); None where it is not."""
     reason = finish_reason(message)
     text = text_of(message)
     if reason in _CUT_OFF:
-        return Malformed(text, "the answer was cut off at llm.max_tokens: be brief, and complete the answer")
+        return Malformed(text, "the answer was cut off at llm.max_tokens: give a shorter, complete answer")
     if reason in _WITHHELD:
-        return Malformed(text, f"the provider's filter withheld the answer ({reason}): word it differently")
+        return Malformed(
+            text, f"the provider's filter withheld the answer ({reason}): write it in other words"
+        )
     if reason == "malformed_function_call":
         return Malformed(text, "the tool call was malformed: call submit_proposal with valid arguments")
     if refusal := message.additional_kwargs.get("refusal"):
-        return Malformed(str(refusal), "the model refused to answer: this is a harmless technical task")
+        return Malformed(
+            str(refusal), "the model refused to answer: answer, this is a harmless technical task"
+        )
     return None
 
 
@@ -62,8 +66,8 @@ def read_text(message: "AIMessage") -> Proposal | Malformed:
 
 
 def _object_in(text: str) -> Any:
-    """The first JSON object in `text`, or the first later one that has every field of a proposal (after thoughts
-    with braces in them). Not LangChain's parser: it completes what was cut off.
+    """The first JSON object in `text`, or the first later one that has every field of a proposal (reasoning before it
+    may have braces). LangChain's parser is not used: it completes what was cut off.
 
     Raises:
         ValueError: there is none.
@@ -83,27 +87,29 @@ def _object_in(text: str) -> Any:
         raise
 
 
-def read_arguments(data: Any, answer: str) -> Proposal | Malformed:
-    """The proposal in the arguments of a tool call, or in parsed JSON."""
+def read_arguments(data: Any, answer: str | None = None) -> Proposal | Malformed:
+    """The proposal in the arguments of a tool call, or in parsed JSON; `answer` is the text that it was parsed from."""
+    answer = json.dumps(data) if answer is None else answer
     try:
         proposal = Proposal.model_validate(data)
     except ValidationError as error:
-        return Malformed(answer, f"the answer is not a proposal: {_problems(error)}")
+        return Malformed(answer, f"the answer is not a proposal: {'; '.join(problems_of(error))}")
     if not math.isfinite(proposal.expected_gain):
         return Malformed(answer, f"expected_gain is {proposal.expected_gain}: give a finite number")
     return proposal
 
 
 def text_of(message: "AIMessage") -> str:
-    """The words of an answer, without thoughts and tool calls."""
+    """The text of an answer, without reasoning and tool calls."""
     return str(message.text).strip()
 
 
-def _problems(error: ValidationError) -> str:
+def problems_of(error: ValidationError) -> list[str]:
+    """The first problems of `error`, each with its field, and how many more there are."""
     found = error.errors(include_url=False)
-    lines = [
+    problems = [
         f"{'.'.join(str(part) for part in item['loc']) or 'the answer'}: {item['msg']}"
         for item in found[:_SHOWN_PROBLEMS]
     ]
-    more = f" (and {len(found) - _SHOWN_PROBLEMS} more)" if len(found) > _SHOWN_PROBLEMS else ""
-    return "; ".join(lines) + more
+    more = len(found) - _SHOWN_PROBLEMS
+    return [*problems, f"and {more} more"] if more > 0 else problems

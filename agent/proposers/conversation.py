@@ -1,4 +1,4 @@
-"""The conversation of one iteration, rebuilt from the history: what is said to the model before it answers."""
+"""The messages of one iteration, rebuilt from the history: what the model reads before it answers."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 Mode = Literal["tools", "structured", "text"]
 
 _LONGEST_ANSWER = 4000
-"""Characters of a rejected answer that are shown back."""
+"""Characters of a rejected answer that the model is shown again."""
 
 
-def opening(history: History, mode: Mode, look_ups: int, feedback: bool) -> "list[BaseMessage]":
-    """System words, the task with its results so far, and the rejections of this iteration.
+def initial_messages(history: History, mode: Mode, tool_calls: int, feedback: bool) -> "list[BaseMessage]":
+    """The system message, the task with the results so far, and the rejections of this iteration.
 
     Args:
         history: all that is known.
         mode: how the model answers.
-        look_ups: tool calls it may make first (mode 'tools').
-        feedback: whether results are shown; without them, earlier policies are named only to be avoided.
+        tool_calls: how many it may make first (mode 'tools').
+        feedback: whether results are shown; without them, earlier policies are listed only so that they are avoided.
     """
     from langchain_core.messages import HumanMessage, SystemMessage
 
@@ -35,7 +35,7 @@ def opening(history: History, mode: Mode, look_ups: int, feedback: bool) -> "lis
         "maximum": history.maximum_operations,
         "backgrounds": history.backgrounds,
     }
-    system = render("system", mode=mode, look_ups=look_ups, feedback=feedback, **number)
+    system = render("system", mode=mode, tool_calls=tool_calls, feedback=feedback, **number)
     results = render("feedback", **feedback_values(history)) if feedback else _independent(history)
     return [
         SystemMessage(system),
@@ -45,7 +45,7 @@ def opening(history: History, mode: Mode, look_ups: int, feedback: bool) -> "lis
 
 
 def _task(history: History) -> str:
-    findings = safety_findings(history)
+    findings = _safety_findings(history)
     counts = history.class_counts
     total = sum(counts.values())
     smallest, largest = min(counts.values(), default=0), max(counts.values(), default=0)
@@ -68,8 +68,8 @@ def _task(history: History) -> str:
     )
 
 
-def safety_findings(history: History) -> list[SafetyFinding]:
-    """What the label-safety lint says of each operation of the catalogue, at its defaults, for these images."""
+def _safety_findings(history: History) -> list[SafetyFinding]:
+    """What the label-safety lint says about each operation of the catalogue, at its defaults, for these images."""
     return [
         finding
         for name in CATALOGUE

@@ -1,7 +1,7 @@
 """Background prompts as the arms `random` and `tpe` draw them: parts of the modality set that suits the images.
 
-One table says what is drawn; both arms read it. Moves of the subject that would change labels (the lint's say) are
-not in it.
+One table says what is drawn; both arms read it. It holds no move of the subject that, by the label-safety lint, would
+change a label.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from tools.aga.config import PromptSet
 from tools.policy.policy import Operation, Parameter, Policy
 from tools.policy.safety import lint
 
-SUBJECTS = {"digits": "digit"}
-"""Kind of images → what a detector is asked for; 'object' for others. `aga.subjects` says it better, class by class."""
+_SUBJECTS = {"digits": "digit"}
+"""Kind of images → what the detector looks for, else 'object'. `aga.subjects` is better: it goes class by class."""
 PARTS = ("all", "first third", "second third", "last third")
 """Of instructions, settings and times."""
 SETS = ("instructions", "settings", "times")
@@ -28,54 +28,45 @@ _DIGITS = 4
 
 @dataclass(frozen=True)
 class Range:
-    """Of a number that is drawn."""
+    """The range that a number is drawn from."""
 
     low: float
     high: float
     log: bool = False
+    integer: bool = False
 
 
 Table = dict[str, Range | tuple[str, ...]]
-"""Name → range of a number, or the words to choose from."""
+"""Name → the range of a number, or the words to choose from."""
 
 
 def table_of(history: History) -> Table:
-    """What is drawn for the backgrounds of a proposal, in this order; nothing where there are none."""
+    """What is drawn for the backgrounds of a proposal, in this order; empty where a proposal has none."""
     if history.backgrounds == "off":
         return {}
     table: Table = {PRESENCE: (WITH, WITHOUT)} if history.backgrounds == "optional" else {}
     table["scale"] = Range(0.25, 3.0, log=True)
-    if _is_safe(history, "horizontal_flip", {}):
+    if is_safe(Policy(operations=[make_operation("horizontal_flip")]), history):
         table["flip_probability"] = Range(0.0, 0.5)
-    safe = [angle for angle in _ROTATIONS if _is_safe(history, "rotate", {"degrees": angle})]
-    if safe:
-        table["max_rotation"] = Range(0.0, safe[0])
+    for angle in _ROTATIONS:
+        if is_safe(Policy(operations=[make_operation("rotate", degrees=angle)]), history):
+            table["max_rotation"] = Range(0.0, angle)
+            break
     table |= {"min_scale": Range(0.6, 1.0), "max_scale": Range(1.0, 1.4)}
     return {**table, **dict.fromkeys(SETS, PARTS)}
 
 
 def prompts_from(history: History, values: Mapping[str, float | str]) -> list[PromptSet]:
-    """The prompt set that drawn `values` mean, as the only item of a list; an empty list for 'without'."""
+    """A list of the one prompt set that the drawn `values` mean; an empty list for 'without'."""
     if not values or values.get(PRESENCE) == WITHOUT:
         return []
     numbers = {
         name: float(f"{value:.{_DIGITS}g}") for name, value in values.items() if isinstance(value, float)
     }
-    parts = {name: part_of(history, name, str(values[name])) for name in SETS}
-    return [
-        PromptSet(
-            subject=_subject(history),
-            avoid=[],
-            instructions=parts["instructions"],
-            settings=parts["settings"],
-            times=parts["times"],
-            scale=numbers["scale"],
-            flip_probability=numbers.get("flip_probability", 0.0),
-            max_rotation=numbers.get("max_rotation", 0.0),
-            min_scale=numbers["min_scale"],
-            max_scale=numbers["max_scale"],
-        )
-    ]
+    parts = {name: _part_of(history, name, str(values[name])) for name in SETS}
+    still = {"flip_probability": 0.0, "max_rotation": 0.0}
+    fields = {"subject": _subject(history), "avoid": [], **still, **numbers, **parts}
+    return [PromptSet.model_validate(fields)]
 
 
 def values_of(history: History, prompts: PromptSet | None) -> dict[str, float | str] | None:
@@ -93,15 +84,15 @@ def values_of(history: History, prompts: PromptSet | None) -> dict[str, float | 
                 return None
             values[name] = number
         else:
-            part = next((p for p in PARTS if part_of(history, name, p) == getattr(prompts, name)), None)
+            part = next((p for p in PARTS if _part_of(history, name, p) == getattr(prompts, name)), None)
             if part is None:
                 return None
             values[name] = part
     return values
 
 
-def part_of(history: History, name: str, part: str) -> list[str]:
-    """The entries of one set that belong to a part, without those that name a class or the subject."""
+def _part_of(history: History, name: str, part: str) -> list[str]:
+    """The entries of one set that belong to `part`, without those that name a class or the subject."""
     entries = list(getattr(modality_set_for(history.card.modality), name))
     entries = allowed(entries, [*history.card.classes, _subject(history)])
     if part != PARTS[0] and len(entries) >= len(PARTS) - 1:
@@ -110,30 +101,30 @@ def part_of(history: History, name: str, part: str) -> list[str]:
 
 
 def subject_moves(prompts: PromptSet) -> Policy:
-    """What a prompt set does to the subject, as a policy: for the label-safety lint, which knows policies."""
+    """What a prompt set does to the subject, as a policy: for the label-safety lint, which reads policies."""
     operations = []
     if prompts.flip_probability > 0:
-        operations.append(
-            Operation(name="horizontal_flip", probability=prompts.flip_probability, parameters=[])
-        )
+        operations.append(make_operation("horizontal_flip", prompts.flip_probability))
     if prompts.max_rotation >= 1:
-        turn = Parameter(name="degrees", value=prompts.max_rotation)
-        operations.append(Operation(name="rotate", probability=1.0, parameters=[turn]))
+        operations.append(make_operation("rotate", degrees=prompts.max_rotation))
     return Policy(operations=operations)
 
 
 def is_allowed(history: History, prompts: PromptSet) -> bool:
-    """Whether vet would take the prompts."""
-    findings = lint(subject_moves(prompts), history.card)
-    unsafe = any(finding.severity == "reject" for finding in findings)
-    return not unsafe and not vet_prompts(prompts, history.card.classes)
+    """Whether vet would accept the prompts."""
+    return is_safe(subject_moves(prompts), history) and not vet_prompts(prompts, history.card.classes)
+
+
+def is_safe(policy: Policy, history: History) -> bool:
+    """Whether the label-safety lint rejects nothing in `policy` for the study's images."""
+    return not any(finding.severity == "reject" for finding in lint(policy, history.card))
+
+
+def make_operation(name: str, probability: float = 1.0, **values: float) -> Operation:
+    """The operation with parameters given as keywords."""
+    parameters = [Parameter(name=key, value=value) for key, value in values.items()]
+    return Operation(name=name, probability=probability, parameters=parameters)
 
 
 def _subject(history: History) -> str:
-    return SUBJECTS.get(history.card.modality, "object")
-
-
-def _is_safe(history: History, name: str, values: dict[str, float]) -> bool:
-    parameters = [Parameter(name=key, value=value) for key, value in values.items()]
-    policy = Policy(operations=[Operation(name=name, probability=1.0, parameters=parameters)])
-    return not any(finding.severity == "reject" for finding in lint(policy, history.card))
+    return _SUBJECTS.get(history.card.modality, "object")

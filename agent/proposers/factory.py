@@ -1,4 +1,4 @@
-"""Makes the arm that the configuration names, and says what 'auto' chose. Light until an arm is made."""
+"""Makes the arm that is configured, and says what 'auto' chose. Light to import until an arm is made."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from tools.errors import ConfigurationError
 
 
 def resolve_arm(search: SearchConfig, llm: LLMConfig) -> tuple[Arm, str]:
-    """The arm that will propose ('auto' resolved), and the sentence that says which and why.
+    """The arm that will propose ('auto' resolved), and a sentence that says which and why.
 
     Raises:
         ConfigurationError: the configured model has no provider prefix, or an LLM arm has no model.
@@ -36,7 +36,7 @@ def resolve_arm(search: SearchConfig, llm: LLMConfig) -> tuple[Arm, str]:
 def make_proposer(
     search: SearchConfig, llm: LLMConfig, on_call: Callable[[CallRecord], None]
 ) -> tuple[Proposer, str]:
-    """The arm, ready to be asked, and the sentence for the first line of the output.
+    """The arm, ready to propose, and the sentence for the first line of the output.
 
     Args:
         search: which arm, and the list of the arm `fixed`.

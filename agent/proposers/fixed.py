@@ -1,4 +1,4 @@
-"""The published policies, one in each iteration."""
+"""Published policies, one in each iteration."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ class FixedProposer:
     name = "fixed"
 
     def __init__(self, operations: Sequence[str]) -> None:
-        """`operations`: names of the catalogue.
+        """`operations`: names in the catalogue.
 
         Raises:
             ConfigurationError: the list is empty, or a name is not in the catalogue.
@@ -22,8 +22,8 @@ class FixedProposer:
         unknown = [name for name in operations if name not in CATALOGUE]
         if unknown or not operations:
             whole = ", ".join(name for name, spec in CATALOGUE.items() if spec.whole_policy)
-            what = f"holds {', '.join(map(repr, unknown))}, not in the catalogue" if unknown else "is empty"
-            raise ConfigurationError(f"search.baselines {what}: name operations such as {whole}")
+            problem = f"has unknown operations ({', '.join(map(repr, unknown))})" if unknown else "is empty"
+            raise ConfigurationError(f"search.baselines {problem}: name operations such as {whole}")
         self._operations = tuple(operations)
 
     def ask(self, history: History) -> Proposal:
@@ -34,12 +34,12 @@ class FixedProposer:
         """
         if history.iteration > len(self._operations):
             raise ConfigurationError(
-                f"the fixed arm has {len(self._operations)} policies (search.baselines) and was asked for number "
-                f"{history.iteration}: set search.iterations to {len(self._operations)}"
+                f"the arm fixed has {len(self._operations)} policies (search.baselines), but iteration "
+                f"{history.iteration} needs another: set search.iterations to {len(self._operations)}"
             )
         name = self._operations[history.iteration - 1]
         return Proposal(
-            hypothesis=f"Published policy, as it stands: {CATALOGUE[name].summary}",
+            hypothesis=f"Published policy, unchanged: {CATALOGUE[name].summary}",
             expected_gain=0.0,
             policy=[default_operation(name)],
         )

@@ -7,22 +7,22 @@ import numpy as np
 from agent.memory.history import History
 from agent.memory.proposal import Proposal
 from agent.proposers.drawn_prompts import Range, prompts_from, table_of
-from agent.proposers.space import DRAWS, PROBABILITY, none_found, operation, space_of
+from agent.proposers.space import DRAWS, PROBABILITY, none_found, rounded_operation, space_of
 from tools.policy.catalogue import CATALOGUE, ParameterSpec
 from tools.policy.policy import Operation
 
 
 class RandomProposer:
-    """Arm `random`: the number of operations, the operations, their order and their numbers drawn uniformly.
+    """Arm `random`: draws the number of operations, the operations, their order and their numbers uniformly.
 
-    The draw is seeded from the study's seed, the iteration and the number of rejections, so that a resumed study
-    draws the same. A parameter on a logarithmic scale is drawn uniformly on that scale.
+    The draw is seeded by the study's seed, the iteration and the number of rejections, so that a resumed study draws
+    the same. A parameter on a logarithmic scale is drawn uniformly on that scale.
     """
 
     name = "random"
 
     def ask(self, history: History) -> Proposal:
-        """A policy that vet will take.
+        """A policy that vet will accept.
 
         Raises:
             ConfigurationError: none was found.
@@ -32,8 +32,11 @@ class RandomProposer:
         for _ in range(DRAWS):
             count = int(draw.integers(space.minimum, space.maximum, endpoint=True))
             names = [space.names[index] for index in draw.permutation(len(space.names))[:count]]
-            operations = [_draw(name, draw) for name in names]
-            values = {key: _background_value(kind, draw) for key, kind in table_of(history).items()}
+            operations = [_draw_operation(name, draw) for name in names]
+            values = {
+                key: _draw_number(kind, draw) if isinstance(kind, Range) else str(draw.choice(kind))
+                for key, kind in table_of(history).items()
+            }
             proposal = Proposal(
                 hypothesis="Random draw, uninformed by any result.",
                 expected_gain=0.0,
@@ -45,22 +48,14 @@ class RandomProposer:
         raise none_found(history, self.name)
 
 
-def _draw(name: str, draw: np.random.Generator) -> Operation:
-    values = {item.name: _value(item, draw) for item in CATALOGUE[name].parameters}
-    return operation(name, float(draw.uniform(*PROBABILITY)), values)
+def _draw_operation(name: str, draw: np.random.Generator) -> Operation:
+    values = {item.name: _draw_number(item, draw) for item in CATALOGUE[name].parameters}
+    return rounded_operation(name, float(draw.uniform(*PROBABILITY)), values)
 
 
-def _background_value(kind: Range | tuple[str, ...], draw: np.random.Generator) -> float | str:
-    if not isinstance(kind, Range):
-        return str(draw.choice(kind))
-    if kind.log:
-        return math.exp(draw.uniform(math.log(kind.low), math.log(kind.high)))
-    return float(draw.uniform(kind.low, kind.high))
-
-
-def _value(spec: ParameterSpec, draw: np.random.Generator) -> float:
-    if spec.integer:
-        return float(draw.integers(int(spec.low), int(spec.high), endpoint=True))
-    if spec.log:
-        return math.exp(draw.uniform(math.log(spec.low), math.log(spec.high)))
-    return float(draw.uniform(spec.low, spec.high))
+def _draw_number(of: Range | ParameterSpec, draw: np.random.Generator) -> float:
+    if of.integer:
+        return float(draw.integers(int(of.low), int(of.high), endpoint=True))
+    if of.log:
+        return math.exp(draw.uniform(math.log(of.low), math.log(of.high)))
+    return float(draw.uniform(of.low, of.high))

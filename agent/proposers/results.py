@@ -1,4 +1,4 @@
-"""The history as the prompts show it: one row for a policy, the telling recalls, how training went."""
+"""The history as the prompts show it: a row for each policy, recalls that changed, how training went."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from agent.memory.history import History, IterationRecord
 
 BEST_ROWS = 40
 LATEST_ROWS = 20
-"""A table longer than this would crowd out the rest of the prompt; what is left out is counted."""
-TELLING_RECALL = 0.03
-"""A class whose recall moved by less is not mentioned."""
+"""A longer table would crowd out the rest of the prompt; the prompt says how many rows are not shown."""
+SMALLEST_RECALL_CHANGE = 0.03
+"""A class whose recall changed by less is not mentioned."""
 OVER_FITTING = 1.5
-"""Validation loss over training loss, above which we speak of over-fitting; below its inverse, of under-fitting."""
+"""Validation loss over training loss: above it a policy over-fits, below its inverse it under-fits."""
 
 Fit = Literal["over", "under", "balanced"]
 
@@ -28,26 +28,18 @@ class RecallChange:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One policy and what became of it. Accuracies 0..1; `expected_gain` in accuracy points."""
+class PromptRow:
+    """A policy and its results."""
 
-    name: str
+    record: IterationRecord
     policy: str
     hypothesis: str
-    """Empty for the reference and the baselines: nobody supposed anything."""
-    expected_gain: float
-    mean: float | None
-    std: float | None
-    gain: float | None
-    interval: tuple[float, float] | None
-    within_noise: bool | None
+    """Empty for the reference and the baselines."""
     train_loss: float | None
     validation_loss: float | None
     fit: Fit | None
-    generated: str
-    """What became of its backgrounds; empty where it had none."""
     failure: str
-    """Why trials failed; empty where none did."""
+    """Why trials failed; empty if none did."""
     seeds: tuple[tuple[int, float], ...]
     recalls: tuple[tuple[str, float], ...]
     recall_changes: tuple[RecallChange, ...]
@@ -56,12 +48,12 @@ class Row:
 def feedback_values(history: History) -> dict[str, Any]:
     """The values of the templates `feedback` and `results`."""
     reference = history.reference
-    rows = [row_of(record, history) for record in history.past]
+    rows = [_row_of(record, history) for record in history.past]
     shown = _worth_showing(history.past)
-    kept = [row for row, record in zip(rows, history.past, strict=True) if record.number in shown]
+    kept = [row for row in rows if row.record.number in shown]
     best = history.incumbent
-    baselines = [row_of(record, history) for record in history.baselines]
-    reference_row = row_of(reference, history) if reference and reference.mean is not None else None
+    baselines = [_row_of(record, history) for record in history.baselines]
+    reference_row = _row_of(reference, history) if reference and reference.mean is not None else None
     return {
         "iteration": history.iteration,
         "iterations": history.iterations,
@@ -70,34 +62,27 @@ def feedback_values(history: History) -> dict[str, Any]:
         "baselines": baselines,
         "rows": kept,
         "all_rows": [*([reference_row] if reference_row else []), *baselines, *kept],
-        "best": next((row for row in kept if best is not None and row.name == best.name), None),
+        "best": next((row for row in kept if best is not None and row.record.name == best.name), None),
         "last": kept[-1] if kept else None,
         "failures": [row for row in kept if row.failure],
-        "left_out": len(rows) - len(kept),
+        "not_shown": len(rows) - len(kept),
         "budget_left": history.budget_left,
     }
 
 
-def row_of(record: IterationRecord, history: History) -> Row:
+def _row_of(record: IterationRecord, history: History) -> PromptRow:
     """One row of the table."""
     finished = [trial for trial in record.trials if trial.status == "finished"]
     train_loss = _mean(trial.train_loss for trial in finished)
     validation_loss = _mean(trial.validation_loss for trial in finished)
     recalls = _recalls(record, history)
-    return Row(
-        name=record.name,
+    return PromptRow(
+        record=record,
         policy=record.proposal.in_one_line(),
         hypothesis=record.proposal.hypothesis if record.number > 0 else "",
-        expected_gain=record.proposal.expected_gain,
-        mean=record.mean,
-        std=record.std,
-        gain=record.gain,
-        interval=record.gain_interval,
-        within_noise=record.within_noise,
         train_loss=train_loss,
         validation_loss=validation_loss,
         fit=_fit(train_loss, validation_loss),
-        generated=record.generated,
         failure=_failure(record),
         seeds=tuple((trial.seed, trial.accuracy) for trial in finished if trial.accuracy is not None),
         recalls=tuple(recalls.items()),
@@ -149,6 +134,6 @@ def _changes(recalls: dict[str, float], history: History) -> tuple[RecallChange,
     changes = [
         RecallChange(name, value, reference[name])
         for name, value in recalls.items()
-        if name in reference and abs(value - reference[name]) >= TELLING_RECALL
+        if name in reference and abs(value - reference[name]) >= SMALLEST_RECALL_CHANGE
     ]
     return tuple(sorted(changes, key=lambda change: change.value - change.reference))

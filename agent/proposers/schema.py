@@ -1,7 +1,7 @@
-"""The JSON schemas that go over the wire: one shape within the subsets of OpenAI's strict mode and of Gemini.
+"""The JSON schemas that are sent to a model: one form that both OpenAI's strict mode and Gemini support.
 
 No reference, no union, no free-form object, no range: every property is required, names are enumerations of the
-catalogue. Ranges are told in the prompt and checked by vet, which says what is wrong in words.
+catalogue. The prompt gives the ranges; vet checks them and explains what is wrong.
 """
 
 import copy
@@ -19,7 +19,7 @@ RESULTS = "read_results"
 
 
 def proposal_schema(backgrounds: Backgrounds = "off") -> dict[str, Any]:
-    """JSON schema of `Proposal`, named as the tool that submits it; without the list of backgrounds where it is off."""
+    """JSON schema of `Proposal`, named as the tool that submits it; without the backgrounds where they are off."""
     from langchain_core.utils.json_schema import dereference_refs
 
     schema = dereference_refs(Proposal.model_json_schema())
@@ -36,7 +36,7 @@ def proposal_schema(backgrounds: Backgrounds = "off") -> dict[str, Any]:
 
 
 def _tidy(schema: dict[str, Any]) -> dict[str, Any]:
-    """Objects closed and all of their properties required; titles and docstrings out."""
+    """Closes all objects, requires all their properties, and removes titles and docstrings."""
     kept = {key: value for key, value in schema.items() if key not in ("title", "$defs", "default")}
     if schema.get("type") == "object":
         kept.pop("description", None)
@@ -63,7 +63,7 @@ def tool_definitions(
             "function": {
                 "name": name,
                 "description": _description(name),
-                "parameters": copy.deepcopy(parameters[name]),
+                "parameters": parameters[name],
             },
         }
         for name in names
@@ -71,12 +71,12 @@ def tool_definitions(
     if provider == "openai":
         for tool in tools:
             tool["function"]["strict"] = True
-    # Gemini's declarations have no such word; its client would warn of every one that it drops.
+    # Gemini's declarations do not have this keyword, and its client warns about each one that it drops.
     return [_without(tool, "additionalProperties") for tool in tools] if provider == "google_genai" else tools
 
 
 def ordered(schema: dict[str, Any]) -> dict[str, Any]:
-    """`schema` with Gemini's `propertyOrdering`: its client shuffles properties, and the reason comes first."""
+    """`schema` with Gemini's `propertyOrdering`, so that the model writes its reason before the policy."""
     kept = dict(schema)
     if "properties" in schema:
         kept["properties"] = {name: ordered(value) for name, value in schema["properties"].items()}

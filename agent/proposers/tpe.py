@@ -1,9 +1,9 @@
 """Bayesian optimisation by tree-structured Parzen estimators (Bergstra et al. 2011), by Optuna.
 
-The search space is conditional: how many operations, which one in each place, and only then the numbers of those
-chosen. An operation's numbers are named by the operation, not by its place, so that what is learned about it holds
-wherever it stands; and every past policy is told once in each rotation of its places, since the place is of little
-meaning. Operations come in the catalogue's order, which leaves a smaller space.
+The search space is conditional: how many operations, which one in each place, and only then the numbers of the chosen
+ones. An operation's numbers are named after the operation, not its place, so that what is learned about it holds in
+every place; and every past policy is told once in each rotation of its places, since the place means little. Operations
+come in the catalogue's order, which makes the space smaller.
 """
 
 import math
@@ -15,7 +15,7 @@ import numpy as np
 from agent.memory.history import History, IterationRecord
 from agent.memory.proposal import Proposal
 from agent.proposers.drawn_prompts import WITHOUT, Range, prompts_from, table_of, values_of
-from agent.proposers.space import DRAWS, PROBABILITY, Space, none_found, operation, space_of
+from agent.proposers.space import DRAWS, PROBABILITY, Space, none_found, rounded_operation, space_of
 from tools.aga.config import PromptSet
 from tools.policy.catalogue import CATALOGUE, ParameterSpec
 from tools.policy.policy import Operation
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 STARTUP = 4
-"""Policies that are drawn at random before the model is trusted: Optuna's ten would be a whole study here."""
+"""Policies drawn at random before the model is used: Optuna's default of ten would be a whole study here."""
 GOOD_SHARE = 0.1
-"""Of the policies tried, how many count as good: Optuna's default, repeated here for the words of the hypothesis."""
+"""Share of the tried policies that counts as good: Optuna's default, repeated here for the hypothesis."""
 
 
 class TPEProposer:
@@ -36,11 +36,13 @@ class TPEProposer:
     name = "tpe"
 
     def ask(self, history: History) -> Proposal:
-        """A policy that vet will take.
+        """A policy that vet will accept.
 
         Raises:
             ConfigurationError: none was found.
         """
+        import optuna
+
         space = space_of(history)
         judged = [record for record in history.past if record.mean is not None]
         study = _study(history, startup=len(judged) < STARTUP)
@@ -57,7 +59,7 @@ class TPEProposer:
                 )
                 if space.allows(proposal):
                     return proposal
-            _fail(study, trial)
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
         raise none_found(history, self.name)
 
 
@@ -74,7 +76,7 @@ def _study(history: History, startup: bool) -> "Study":
 
 
 def _suggest(trial: "Trial", space: Space) -> list[Operation] | None:
-    """A draw from the sampler in the catalogue's order; None where it names an operation twice."""
+    """A draw from the sampler in the catalogue's order; None where it has an operation twice."""
     count = trial.suggest_int("operations", space.minimum, space.maximum)
     names = [trial.suggest_categorical(f"operation_{place}", space.names) for place in range(count)]
     if len(set(names)) < count:
@@ -85,109 +87,93 @@ def _suggest(trial: "Trial", space: Space) -> list[Operation] | None:
 def _suggest_operation(trial: "Trial", name: str) -> Operation:
     probability = trial.suggest_float(f"{name}.probability", *PROBABILITY)
     values = {
-        item.name: _suggest_value(trial, f"{name}.{item.name}", item) for item in CATALOGUE[name].parameters
+        item.name: _draw_number(trial, f"{name}.{item.name}", item) for item in CATALOGUE[name].parameters
     }
-    return operation(name, probability, values)
+    return rounded_operation(name, probability, values)
 
 
 def _suggest_backgrounds(trial: "Trial", history: History) -> list[PromptSet]:
     values: dict[str, float | str] = {}
     for name, kind in table_of(history).items():
         key = f"backgrounds.{name}"
-        if isinstance(kind, Range):
-            values[name] = trial.suggest_float(key, kind.low, kind.high, log=kind.log)
-        else:
-            values[name] = trial.suggest_categorical(key, kind)
+        values[name] = (
+            _draw_number(trial, key, kind)
+            if isinstance(kind, Range)
+            else trial.suggest_categorical(key, kind)
+        )
         if values[name] == WITHOUT:
             break
     return prompts_from(history, values)
 
 
-def _suggest_value(trial: "Trial", key: str, spec: ParameterSpec) -> float:
-    if spec.integer:
-        return float(trial.suggest_int(key, int(spec.low), int(spec.high), log=spec.log))
-    return trial.suggest_float(key, spec.low, spec.high, log=spec.log)
+def _draw_number(trial: "Trial", key: str, of: Range | ParameterSpec) -> float:
+    if of.integer:
+        return float(trial.suggest_int(key, int(of.low), int(of.high), log=of.log))
+    return trial.suggest_float(key, of.low, of.high, log=of.log)
 
 
 def _tell(study: "Study", record: IterationRecord, space: Space) -> None:
-    """Adds a judged or failed policy, once in each rotation of its places; skips what the space cannot express."""
+    """Adds a trained or failed policy, once in each rotation of its places; skips what the space cannot express."""
     import optuna
+    from optuna.distributions import CategoricalDistribution, IntDistribution
+    from optuna.trial import TrialState
 
     operations = record.proposal.policy
     names = [item.name for item in operations]
     known = len(set(names)) == len(names) and set(names) <= set(space.names)
     if not known or not space.minimum <= len(names) <= space.maximum:
         return
-    state = optuna.trial.TrialState.FAIL if record.mean is None else optuna.trial.TrialState.COMPLETE
     numbers = _numbers(operations)
-    scenes = values_of(space.history, record.proposal.prompts)
-    if numbers is None or scenes is None:
+    drawn = values_of(space.history, record.proposal.prompts)
+    if numbers is None or drawn is None:
         return
     table = table_of(space.history)
-    kinds = {f"backgrounds.{name}": _distribution(table[name]) for name in scenes}
+    count = {"operations": (len(names), IntDistribution(space.minimum, space.maximum))}
+    backgrounds = {
+        f"backgrounds.{name}": (value, _distribution(table[name])) for name, value in drawn.items()
+    }
+    places = CategoricalDistribution(space.names)
     for turn in range(len(names)):
         turned = names[turn:] + names[:turn]
-        params: dict[str, Any] = {
-            "operations": len(names),
-            **{f"operation_{i}": n for i, n in enumerate(turned)},
-        }
-        distributions = (
-            _structure(space, len(names)) | {key: kind for key, (_, kind) in numbers.items()} | kinds
-        )
-        params |= {key: value for key, (value, _) in numbers.items()}
-        params |= {f"backgrounds.{name}": value for name, value in scenes.items()}
+        chosen = {f"operation_{place}": (name, places) for place, name in enumerate(turned)}
+        told: dict[str, tuple[Any, BaseDistribution]] = {**count, **chosen, **numbers, **backgrounds}
         study.add_trial(
             optuna.trial.create_trial(
-                state=state, value=record.mean, params=params, distributions=distributions
+                state=TrialState.FAIL if record.mean is None else TrialState.COMPLETE,
+                value=record.mean,
+                params={name: value for name, (value, _) in told.items()},
+                distributions={name: distribution for name, (_, distribution) in told.items()},
             )
         )
 
 
-def _distribution(kind: Range | tuple[str, ...]) -> "BaseDistribution":
-    from optuna.distributions import CategoricalDistribution, FloatDistribution
+def _distribution(of: Range | ParameterSpec | tuple[str, ...]) -> "BaseDistribution":
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    if isinstance(kind, Range):
-        return FloatDistribution(kind.low, kind.high, log=kind.log)
-    return CategoricalDistribution(kind)
-
-
-def _structure(space: Space, count: int) -> "dict[str, BaseDistribution]":
-    from optuna.distributions import CategoricalDistribution, IntDistribution
-
-    places = {f"operation_{place}": CategoricalDistribution(space.names) for place in range(count)}
-    return {"operations": IntDistribution(space.minimum, space.maximum), **places}
+    if isinstance(of, tuple):
+        return CategoricalDistribution(of)
+    if of.integer:
+        return IntDistribution(int(of.low), int(of.high), log=of.log)
+    return FloatDistribution(of.low, of.high, log=of.log)
 
 
-def _numbers(operations: list[Operation]) -> "dict[str, tuple[float | int, BaseDistribution]] | None":
-    """Value and distribution of every number; None where one lies outside what this arm draws."""
-    from optuna.distributions import FloatDistribution, IntDistribution
-
-    numbers: dict[str, tuple[float | int, BaseDistribution]] = {}
+def _numbers(operations: list[Operation]) -> "dict[str, tuple[float, BaseDistribution]] | None":
+    """Value and distribution of every number; None where one is outside what this arm draws."""
+    numbers: dict[str, tuple[float, BaseDistribution]] = {}
     for item in operations:
         values = {parameter.name: parameter.value for parameter in item.parameters}
-        numbers[f"{item.name}.probability"] = (item.probability, FloatDistribution(*PROBABILITY))
+        numbers[f"{item.name}.probability"] = (item.probability, _distribution(Range(*PROBABILITY)))
         for spec in CATALOGUE[item.name].parameters:
             if spec.name not in values:
                 return None
-            kind: BaseDistribution = (
-                IntDistribution(int(spec.low), int(spec.high), log=spec.log)
-                if spec.integer
-                else FloatDistribution(spec.low, spec.high, log=spec.log)
-            )
             value = values[spec.name]
-            numbers[f"{item.name}.{spec.name}"] = (int(value) if spec.integer else value, kind)
+            numbers[f"{item.name}.{spec.name}"] = (int(value) if spec.integer else value, _distribution(spec))
     inside = all(kind._contains(kind.to_internal_repr(value)) for value, kind in numbers.values())
     return numbers if inside else None
 
 
-def _fail(study: "Study", trial: "Trial") -> None:
-    import optuna
-
-    study.tell(trial, state=optuna.trial.TrialState.FAIL)
-
-
 def _reason(judged: list[IterationRecord]) -> tuple[str, float]:
-    """The hypothesis in words, and the gain to expect in accuracy points: the mean of the good ones."""
+    """The hypothesis, and the gain to expect in accuracy points: the mean gain of the good policies."""
     if len(judged) < STARTUP:
         return f"TPE: one of the first {STARTUP} draws, still at random.", 0.0
     ranked = sorted(judged, key=lambda record: record.mean or 0.0, reverse=True)

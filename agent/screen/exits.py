@@ -20,12 +20,12 @@ INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived. A KeyboardInterrupt, so that whatever closes in order on Ctrl-C does so here."""
+    """SIGTERM arrived. A KeyboardInterrupt, so that everything closes in order, as it does on Ctrl-C."""
 
 
 @contextmanager
 def termination_raises() -> Iterator[None]:
-    """Within, SIGTERM raises `Terminated` in the main thread, once: further ones must not cut the closing short."""
+    """In this block, SIGTERM raises `Terminated` in the main thread; a second one must not interrupt the closing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -49,11 +49,11 @@ def perform(
     pages: bool = False,
     quiet: bool = False,
 ) -> int:
-    """Run a command on a terminal of its own to its exit code.
+    """Run a command on its own terminal; the exit code.
 
     Args:
         action: the command.
-        options: with those that every command has (`quiet`, `debug`).
+        options: including those that every command has (`quiet`, `debug`).
         resume: as in `run_to_exit_code`.
         pages: as in `Terminal`.
         quiet: be quiet even without the option.
@@ -66,21 +66,19 @@ def perform(
 def run_to_exit_code(
     action: Callable[[], int], terminal: Terminal, *, resume: str | None = None, debug: bool = False
 ) -> int:
-    """Run a command to its exit code; errors for the person at the terminal become one message.
+    """Run a command; the exit code. Errors for the person at the terminal become one message.
 
     Args:
         action: the command; returns its own code.
         terminal: where the message goes.
-        resume: what follows `agent resume STUDY` in the line that says how to go on; None where nothing can.
-        debug: print the traceback of such an error too. Any other exception is a fault of Augur and always shows it.
+        resume: what follows `agent resume STUDY` in the message that says how to resume; None if nothing can.
+        debug: also print the traceback of such an error. Any other exception is a bug and always shows it.
     """
 
     def how_to_resume() -> str:
-        return (
-            f" Go on with: agent resume {terminal.study}{resume}"
-            if terminal.study and resume is not None
-            else ""
-        )
+        if not terminal.study or resume is None:
+            return ""
+        return f" Resume with: agent resume {terminal.study}{resume}"
 
     try:
         with termination_raises():
@@ -97,7 +95,5 @@ def run_to_exit_code(
     except Exception:
         terminal.close()
         traceback.print_exc()
-        terminal.error(
-            f"this is a fault of Augur, not of yours: please report it with the lines above.{how_to_resume()}"
-        )
+        terminal.error(f"this is a bug in Augur: please report it with the lines above.{how_to_resume()}")
         return 1

@@ -1,4 +1,4 @@
-"""The part of the terminal that moves: a bar for each trial that runs, and one for all of them."""
+"""The live part of the terminal: a progress bar for each running trial, and one for all of them."""
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
@@ -6,18 +6,18 @@ from rich.table import Column
 
 from tools.training.types import TrialEvent
 
-_ROOM_FOR_CTRL_C = 3
-"""Columns left free: the terminal writes ^C behind the last bar, and a line that is full would break and stay."""
+_CTRL_C_COLUMNS = 3
+"""Columns left free: the terminal prints ^C after the last bar, and a full line would wrap and stay."""
 
 
 class _Narrowed:
-    """A drawing on a screen that is a little narrower."""
+    """A drawing that leaves a few columns free."""
 
     def __init__(self, drawing: RenderableType) -> None:
         self._drawing = drawing
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from console.render(self._drawing, options.update_width(options.max_width - _ROOM_FOR_CTRL_C))
+        yield from console.render(self._drawing, options.update_width(options.max_width - _CTRL_C_COLUMNS))
 
 
 class _Bars(Progress):
@@ -26,7 +26,7 @@ class _Bars(Progress):
 
 
 class LiveTrials:
-    """Bars at the foot of the screen; gone when nothing runs."""
+    """Bars at the bottom of the screen while something runs."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -36,7 +36,7 @@ class LiveTrials:
         self._preparation: TaskID | None = None
 
     def preparation(self, description: str, done: int, total: int) -> None:
-        """`done` of `total` pieces of something that precedes the trials."""
+        """`done` of `total` pieces of a preparation."""
         progress = self._open()
         if self._preparation is None:
             self._preparation = progress.add_task(description, total=total, count="", figures="")
@@ -51,7 +51,7 @@ class LiveTrials:
             self.end()
 
     def begin(self, total: int, title: str) -> None:
-        """`total` trials are about to run."""
+        """`total` trials are about to start."""
         self.end()
         self._all = self._open().add_task(title, total=total, count=f"0/{total}", figures="")
 
@@ -78,7 +78,7 @@ class LiveTrials:
             )
 
     def end(self) -> None:
-        """Take the bars away."""
+        """Remove the bars."""
         if self._progress is not None:
             self._progress.stop()
         self._progress, self._all, self._preparation = None, None, None

@@ -1,6 +1,6 @@
-"""Results as a person reads them on a terminal: accuracies in percent, gains in points, and the tables of both."""
+"""The tables that a person reads on a terminal: accuracies in percent, gains in points."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,25 +9,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from evaluators.wording import gain, signed
+from evaluators.wording import gain, percent, signed
 
 if TYPE_CHECKING:
+    from agent.memory.history import IterationRecord
     from evaluators.statistics import Interval
+    from tools.datasets.types import Split
 
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table of iterations. Accuracies are 0..1; gains are differences of them."""
-
-    number: str
-    """Of the iteration; empty for the reference and the baselines."""
-    name: str
-    policy: str
-    mean: float | None
-    std: float | None
-    gain: float | None
-    interval: tuple[float, float] | None
-    verdict: str
+_CLASSES_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -42,11 +31,17 @@ class FinalRow:
     gain: "Interval | None"
 
 
-def percent(value: float | None, spread: float | None = None) -> str:
-    """An accuracy (0..1) as '93.4%', or '93.4% ± 0.5' with its standard deviation; a dash for None."""
-    if value is None:
-        return "–"
-    return f"{100 * value:.1f}%" + ("" if spread is None else f" ± {100 * spread:.1f}")
+def verdict(record: "IterationRecord") -> str:
+    """How a candidate compares with the reference, in a word or two; empty if it has no gain yet."""
+    if record.arm == "reference":
+        return "reference"
+    if record.mean is None:
+        return "failed"
+    if record.within_noise is None:
+        return ""
+    if record.within_noise:
+        return "within noise"
+    return "better" if (record.gain or 0.0) > 0 else "worse"
 
 
 def open_table(*headers: str) -> Table:
@@ -58,32 +53,29 @@ def open_table(*headers: str) -> Table:
 
 
 def _named(name: str, policy: str, style: str, note: str = "") -> Group:
-    """A candidate and beneath it its policy, which may be long."""
+    """A candidate and, below it, its policy, which may be long."""
     head = Text(name + note, style=style)
     return (
         Group(head) if policy in ("", name) else Group(head, Padding(Text(policy, style="dim"), (0, 0, 0, 2)))
     )
 
 
-def iterations_table(rows: Sequence[Row]) -> Table:
-    """All that was compared so far, the best iteration marked."""
+def iterations_table(records: Sequence["IterationRecord"]) -> Table:
+    """All candidates so far, the best iteration marked."""
     table = open_table("candidate")
     for header in ("validation", "gain (points)", "verdict"):
         table.add_column(header, no_wrap=True)
-    found = [row.mean for row in rows if row.number and row.mean is not None]
+    found = [record.mean for record in records if record.number and record.mean is not None]
     if found:
         table.caption, table.caption_justify = Text("★ the best iteration so far", style="dim"), "left"
-    for row in rows:
-        best = bool(row.number) and row.mean is not None and row.mean == max(found)
-        style = "bold green" if best else ""
+    for record in records:
+        best = bool(record.number) and record.mean is not None and record.mean == max(found)
+        style, word = "bold green" if best else "", verdict(record)
         table.add_row(
-            _named(row.name, row.policy, style, " ★" if best else ""),
-            Text(percent(row.mean, row.std), style=style),
-            Text(gain(row.gain, row.interval)),
-            Text(
-                row.verdict,
-                style={"better": "green", "worse": "red", "failed": "red"}.get(row.verdict, "dim"),
-            ),
+            _named(record.name, record.proposal.in_one_line(), style, " ★" if best else ""),
+            Text(percent(record.mean, record.std), style=style),
+            Text(gain(record.gain, record.gain_interval)),
+            Text(word, style={"better": "green", "worse": "red", "failed": "red"}.get(word, "dim")),
         )
     return table
 
@@ -115,10 +107,40 @@ def _bounded(interval: "Interval | None", difference: bool) -> str:
 
 
 def facts_grid(facts: Sequence[tuple[str, str]]) -> Table:
-    """What is said of one thing: a name and a text in each row."""
+    """Facts about one thing: a name and a text in each row."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, text in facts:
         grid.add_row(name, Text(text))
     return grid
+
+
+def marked_grid(rows: Iterable[tuple[tuple[str, str], str, Text]]) -> Table:
+    """Results of checks: (mark, its style), name and description in each row."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for (mark, style), name, description in rows:
+        grid.add_row(Text(mark, style=style), Text(name), description)
+    return grid
+
+
+def class_table(counts: Mapping["Split", Mapping[str, int]]) -> Table:
+    """Images by class (down) and split (across); of many classes, the first 40 and a line for the rest."""
+    table = open_table("class")
+    for split in counts:
+        table.add_column(split, justify="right")
+
+    def add(name: str, classes: Sequence[str], style: str = "") -> None:
+        sums = (sum(images[each] for each in classes) for images in counts.values())
+        table.add_row(Text(name, style=style), *(Text(f"{total:,}", style=style) for total in sums))
+
+    classes = list(next(iter(counts.values()), {}))
+    for name in classes[:_CLASSES_SHOWN]:
+        add(name, [name])
+    if rest := classes[_CLASSES_SHOWN:]:
+        add(f"… {len(rest)} more classes", rest)
+    add("all", classes, "bold")
+    return table

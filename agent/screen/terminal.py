@@ -1,12 +1,13 @@
-"""What a person sees while a study runs: why each policy is tried, how its trials go, what came of it.
+"""What a person sees while a study runs: why each policy is tried, how its trials go, and the result.
 
-Three manners. On a terminal: a live display. Elsewhere (a file, a pipe, CI): one line with its time for each thing
-that happened, without colour or control codes. For commands that answer a question (`agent list`): whole tables.
-With `quiet`, warnings and the result only. Knows nothing of the loop: it is told, and prints.
+There are three modes. On a terminal: a live display. Elsewhere (a file, a pipe, CI): a line with its time for each
+event, without colours or control codes. For commands that answer a question (`agent list`): whole tables. With
+`quiet`: only warnings and the result. It knows nothing of the loop, which calls it.
 """
 
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -15,26 +16,21 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.screen.live import LiveTrials
-from agent.screen.tables import (
-    FinalRow,
-    Row,
-    comparison_table,
-    facts_grid,
-    iterations_table,
-    open_table,
-    percent,
-)
-from evaluators.wording import gain, signed
+from agent.screen.tables import FinalRow, comparison_table, facts_grid, iterations_table, open_table, verdict
+from evaluators.wording import gain, percent, signed
 from tools.training.types import TrialEvent
 
-__all__ = ["FinalRow", "Row", "Terminal", "console"]
+if TYPE_CHECKING:
+    from agent.memory.history import IterationRecord
+
+__all__ = ["FinalRow", "Terminal", "console"]
 
 _FILE_COLUMNS = 120
 """Width of tables that go to a file."""
 
 
 class Terminal:
-    """Where the loop says what it does."""
+    """Shows what the loop does."""
 
     def __init__(
         self,
@@ -47,10 +43,10 @@ class Terminal:
         """Open the terminal.
 
         Args:
-            quiet: print warnings and the result only.
+            quiet: print only warnings and the result.
             pages: for commands that answer a question: whole tables, no times.
-            output: standard output where None.
-            errors: standard error where None.
+            output: standard output if None.
+            errors: standard error if None.
         """
         self._out = output or console()
         self._errors = errors or console(stderr=True)
@@ -58,15 +54,15 @@ class Terminal:
         self._live = self._out.is_interactive and not quiet
         self._stamped = not self._live and not pages
         self._trials = LiveTrials(self._out) if self._live else None
-        self._shown: set[Row] = set()
+        self._shown: set[str] = set()
         self._quarter: tuple[str, int] = ("", -1)
         self.study: str | None = None
         """The study that was opened, for the line that says how to resume it."""
 
-    # ------------------------------------------------------------------ what is going on
+    # ------------------------------------------------------------------ events
 
     def opening(self, study: str, lines: Sequence[tuple[str, str]]) -> None:
-        """The first words of a study; `lines[0]` says which arm it is and why."""
+        """The first lines of a study; `lines[0]` says which arm it uses and why."""
         self.study = study
         if self._quiet:
             return
@@ -78,12 +74,12 @@ class Terminal:
         self._out.print(facts_grid(facts))
 
     def note(self, text: str) -> None:
-        """Something worth knowing."""
+        """Information."""
         if not self._quiet:
             self._say(text)
 
     def warn(self, text: str) -> None:
-        """Something that may spoil the result; printed even when quiet."""
+        """Something that may invalidate the result; printed even when quiet."""
         if self._stamped:
             self._errors.print(Text(f"{_clock()} warning: {text}"), soft_wrap=True)
         else:
@@ -96,7 +92,7 @@ class Terminal:
         self._errors.print(Text("error: ", style="bold red").append(text, style="not bold"), soft_wrap=True)
 
     def progress(self, description: str, done: int, total: int) -> None:
-        """`done` of `total` pieces of a long preparation; a line for each quarter where there is no live display."""
+        """`done` of `total` pieces of a long preparation; without a live display, a line for each quarter."""
         if self._trials is not None:
             self._trials.preparation(description, done, total)
         elif not self._quiet and total:
@@ -116,7 +112,7 @@ class Terminal:
         expected_gain: float,
         one_line_policy: str,
     ) -> None:
-        """What is tried next, and why. `expected_gain` is in accuracy points."""
+        """The policy that is tried next, and why. `expected_gain` is in accuracy points."""
         if self._quiet:
             return
         title = f"iteration {iteration} of {iterations} · {arm}"
@@ -130,12 +126,12 @@ class Terminal:
         self._out.print(facts_grid([("try", one_line_policy), ("why", hypothesis), ("expects", expected)]))
 
     def rejection(self, attempt: int, reasons: Sequence[str]) -> None:
-        """An answer of the arm that cannot be trained; it is asked again."""
+        """An answer of the arm that was refused; the arm is asked again."""
         if not self._quiet:
             self._say(f"answer {attempt} refused: {'; '.join(reasons)}")
 
     def trials_begin(self, total: int, title: str) -> None:
-        """`total` trials are about to be trained."""
+        """`total` trials are about to start."""
         if self._trials is not None:
             self._trials.begin(total, title)
         elif not self._quiet:
@@ -160,28 +156,28 @@ class Terminal:
             self._out.print(_hanging(mark, Text(text), "green" if mark == "✓" else "bold red"))
 
     def trials_end(self) -> None:
-        """No trial runs any more."""
+        """All trials have ended."""
         if self._trials is not None:
             self._trials.end()
 
-    def iteration_table(self, rows: Sequence[Row]) -> None:
-        """All that was compared so far. Without a live display, a line for each row that is new."""
-        if self._quiet or not rows:
+    def iteration_table(self, records: Sequence["IterationRecord"]) -> None:
+        """All candidates so far. Without a live display, a line for each that is new."""
+        if self._quiet or not records:
             return
         if not self._stamped:
-            self._out.print(Padding(iterations_table(rows), (1, 0)))
+            self._out.print(Padding(iterations_table(records), (1, 0)))
             return
-        for row in rows:
-            if row not in self._shown:
-                self._shown.add(row)
-                won = "" if row.gain is None else f", gain {gain(row.gain, row.interval)} points"
-                verdict = f", {row.verdict}" if row.verdict and row.verdict != row.name else ""
-                self._line(
-                    f"{row.name}: validation accuracy {percent(row.mean, row.std)}{won}{verdict} | {row.policy}"
-                )
+        for record in records:
+            accuracy = f"validation accuracy {percent(record.mean, record.std)}"
+            won = "" if record.gain is None else f", gain {gain(record.gain, record.gain_interval)} points"
+            word = f", {verdict(record)}" if verdict(record) else ""
+            line = f"{record.name}: {accuracy}{won}{word} | {record.proposal.in_one_line()}"
+            if line not in self._shown:
+                self._shown.add(line)
+                self._line(line)
 
     def ledger(self, text: str) -> None:
-        """What was spent so far."""
+        """The costs so far."""
         if self._quiet or not text:
             return
         if self._stamped:
@@ -196,7 +192,7 @@ class Terminal:
         self._out.print(drawing)
 
     def verbatim(self, text: str) -> None:
-        """Text that is copied or read by a program: not wrapped, whatever the width; printed even when quiet."""
+        """Text for copying or for a program, never wrapped; printed even when quiet."""
         self._out.print(Text(text), soft_wrap=True)
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -207,7 +203,7 @@ class Terminal:
         self.show(table)
 
     def result(self, text: str) -> None:
-        """The sentence that the study ends with; printed even when quiet."""
+        """The final sentence of a command; printed even when quiet."""
         self._out.print(
             Panel(Text(text), style="bold") if self._live else Text(text), soft_wrap=not self._live
         )
@@ -219,7 +215,7 @@ class Terminal:
         where: Sequence[tuple[str, str]],
         cautions: Sequence[str] = (),
     ) -> None:
-        """The result: the comparison on the test set, the verdict, what to bear in mind, and where to look next."""
+        """The result: the comparison on the test set, a sentence on it, cautions, and where to find more."""
         self.close()
         self._out.print()
         self._out.print(comparison_table(rows))
@@ -230,11 +226,11 @@ class Terminal:
             self._out.print(Text(f"{name}: ", style="dim").append(place, style="not dim"), soft_wrap=True)
 
     def close(self) -> None:
-        """End the live display; what was printed stays."""
+        """End the live display; printed lines stay."""
         if self._trials is not None:
             self._trials.end()
 
-    # ------------------------------------------------------------------ within
+    # ------------------------------------------------------------------ details
 
     def _say(self, text: str) -> None:
         if self._stamped:
@@ -247,7 +243,7 @@ class Terminal:
 
 
 def console(stderr: bool = False) -> Console:
-    """Standard output or error: no markup, no guessed colours; wide enough for a table where it is a file."""
+    """Standard output or error, without markup or guessed colours; wide enough for a table if it is a file."""
     made = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not made.is_terminal and "COLUMNS" not in made._environ:
         made.width = _FILE_COLUMNS

@@ -1,6 +1,6 @@
 """The one tree of settings. Light: imports no torch, no MLflow, no LangChain.
 
-Defaults are given by name (`default=`), for a type checker to see that the field may be left out.
+Defaults are given by name (`default=`), so that a type checker sees that the field is optional.
 """
 
 from pathlib import Path
@@ -31,31 +31,29 @@ class LLMConfig(BaseModel):
     base_url: str | None = Field(
         default=None,
         pattern=r"^https?://\S+$",
-        description="http(s) address of a server that speaks the provider's protocol (vLLM, Ollama, …)",
+        description="http(s) address of a server that uses the provider's protocol (vLLM, Ollama, …)",
     )
     temperature: float | None = Field(
-        default=None, ge=0, le=2, description="the provider's default where unset"
+        default=None, ge=0, le=2, description="randomness of its answers; the provider's default if unset"
     )
-    max_tokens: int = Field(default=8192, ge=16, description="of one answer")
-    timeout: float = Field(default=120.0, gt=0, description="seconds for one call")
+    max_tokens: int = Field(default=8192, ge=16, description="longest answer, in tokens")
+    timeout: float = Field(default=120.0, gt=0, description="seconds that one call may take")
     retries: int = Field(
-        default=5, ge=0, le=100, description="further tries after a fault of the transport, with backoff"
+        default=5, ge=0, le=100, description="retries of a call after a network error, with backoff"
     )
-    requests_per_minute: float | None = Field(
-        default=None, gt=0, description="own rate limit; none where unset"
-    )
+    requests_per_minute: float | None = Field(default=None, gt=0, description="rate limit; none if unset")
     mode: Literal["auto", "tools", "structured"] = Field(
         default="auto",
-        description="'tools': may look at data and results first; 'structured': one answer in JSON",
+        description="'tools': may call tools to inspect data and results first; 'structured': one answer in JSON",
     )
     vision: bool | None = Field(
-        default=None, description="whether the model sees images; guessed from its profile where unset"
+        default=None, description="whether the model accepts images; taken from its profile if unset"
     )
     max_tool_calls: int = Field(
-        default=6, ge=0, le=100, description="look-ups before a proposal must be submitted"
+        default=6, ge=0, le=100, description="tool calls before it must submit a proposal"
     )
-    input_price: float | None = Field(default=None, ge=0, description="dollars for a million input tokens")
-    output_price: float | None = Field(default=None, ge=0, description="dollars for a million output tokens")
+    input_price: float | None = Field(default=None, ge=0, description="dollars per million input tokens")
+    output_price: float | None = Field(default=None, ge=0, description="dollars per million output tokens")
 
 
 class SearchConfig(BaseModel):
@@ -64,31 +62,42 @@ class SearchConfig(BaseModel):
     model_config = _FROZEN
 
     proposer: Arm = Field(
-        default="auto", description="'auto': llm where a model or key is configured, else tpe"
+        default="auto",
+        description="how proposals are made; 'auto': llm if a model or key is configured, else tpe",
     )
     augmentations: str = Field(
         default="2-3",
         pattern=r"^\d+(-\d+)?$",
-        description="operations in a policy: a number (the paper: 2 or 3) or a range",
+        description="operations in a policy: a number or a range (the paper: 2 or 3)",
     )
     backgrounds: Literal["auto", "off", "optional", "always"] = Field(
         default="auto",
-        description="whether proposals carry prompts for new backgrounds (AGA): 'optional' leaves it to the arm; "
-        "'auto' is that for photographs of subjects, and 'off' where the whole image is the subject (scans, tissue)",
+        description="whether proposals have prompts for new backgrounds (AGA): 'optional' lets the proposer decide; "
+        "'auto': 'optional' for photographs of subjects, 'off' if the whole image is the subject (scans, tissue)",
     )
     iterations: int = Field(default=8, ge=0, le=10_000, description="rounds of proposing and training")
-    seeds: int = Field(default=3, ge=1, le=100, description="trials of each proposal")
-    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="of the study; trial seeds count up from it")
+    seeds: int = Field(default=3, ge=1, le=100, description="trials of each proposal, one per seed")
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=2**31 - 1,
+        description="first seed of the study; trial seeds count up from it",
+    )
     repairs: int = Field(
-        default=5, ge=0, le=100, description="rejected answers in one iteration before the study stops"
+        default=5, ge=0, le=100, description="rejected proposals in one iteration before the study stops"
     )
     baselines: Names = Field(
         default_factory=lambda: ["trivial_augment_wide", "rand_augment", "aug_mix"],
-        description="whole-policy operations trained beside the reference, at their defaults",
+        description="whole-policy operations trained as baselines, with their default parameters",
     )
-    top_k: int = Field(default=2, ge=1, le=100, description="proposals that get extra seeds at the end")
+    top_k: int = Field(
+        default=2, ge=1, le=100, description="proposals that are trained with more seeds at the end"
+    )
     final_seeds: int = Field(
-        default=5, ge=2, le=100, description="seeds of the finalists, the reference and the baselines"
+        default=5,
+        ge=2,
+        le=100,
+        description="seeds of the finalists, the reference and the baselines at the end",
     )
 
     @property
@@ -102,24 +111,26 @@ class SearchConfig(BaseModel):
         low, high = self.operation_range
         if not 1 <= low <= high:
             raise ValueError(
-                f"augmentations {self.augmentations!r} is no range: write 2, or 2-3, with at least 1 operation"
+                f"augmentations {self.augmentations!r} is not a range: write a number such as 2, or a range such as 2-3"
             )
         return self
 
 
 class BudgetConfig(BaseModel):
-    """When the search ends besides its number of iterations; unset means no limit."""
+    """When the search stops before its last iteration; unset means no limit."""
 
     model_config = _FROZEN
 
-    wall_clock: float | None = Field(default=None, gt=0, description="seconds, over all sittings")
-    training_seconds: float | None = Field(default=None, gt=0, description="sum over trials")
-    trials: int | None = Field(default=None, ge=1, description="trained classifiers")
-    llm_calls: int | None = Field(default=None, ge=1, description="answers of the LLM, failed ones included")
-    tokens: int | None = Field(default=None, ge=1, description="input and output together")
-    dollars: float | None = Field(
-        default=None, gt=0, description="spent on the LLM, where its price is known"
+    wall_clock: float | None = Field(
+        default=None, gt=0, description="seconds of running time, over all sessions"
     )
+    training_seconds: float | None = Field(
+        default=None, gt=0, description="seconds of training, over all trials"
+    )
+    trials: int | None = Field(default=None, ge=1, description="classifiers trained")
+    llm_calls: int | None = Field(default=None, ge=1, description="calls of the LLM, including failed ones")
+    tokens: int | None = Field(default=None, ge=1, description="LLM tokens, input and output together")
+    dollars: float | None = Field(default=None, gt=0, description="spent on the LLM, if its price is known")
 
 
 class StudyConfig(BaseModel):
@@ -130,9 +141,9 @@ class StudyConfig(BaseModel):
     study: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$",
-        description="its name; made from data, model and date where unset",
+        description="name of the study; made from data, model and date if unset",
     )
-    runs_dir: Path = Field(default=Path("runs"), description="where everything that a run leaves is kept")
+    runs_dir: Path = Field(default=Path("runs"), description="folder of everything that a run leaves behind")
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()

@@ -1,8 +1,8 @@
-"""A YAML file as a source of settings: remembers the line of every key, and takes words as they are written.
+"""A YAML file as a source of settings: remembers the line of every key, and reads words as they are written.
 
-YAML 1.1 reads `amp: off` as false, `study: 2026-05-01` as a date and `1:30` as 90. Here every plain word stays the
-text that was written, as it does in a variable and in a flag, and pydantic gives it the type of its field; only
-`none`, `null`, `~` and nothing mean unset.
+YAML 1.1 reads `amp: off` as false, `study: 2026-05-01` as a date and `1:30` as 90. Here every plain word stays text,
+as it does in a variable or a flag, and pydantic converts it to the type of its field; only `none`, `null`, `~` and an
+empty value mean unset.
 """
 
 import re
@@ -27,14 +27,14 @@ _Loader.add_implicit_resolver(
 
 
 class FileSource(YamlConfigSettingsSource):
-    """The settings of one file; `lines` says where each key stands in it."""
+    """The settings of one file; `lines` maps each key to its line."""
 
     def __init__(self, tree: type[BaseSettings], path: Path) -> None:
         self.path = path
         self.lines: dict[str, int] = {}
         if not path.is_file():
             raise ConfigurationError(
-                f"--config {path}: there is no such file (looked in {path.absolute().parent}); check the path"
+                f"--config {path}: no such file (looked in {path.absolute().parent}); check the path"
             )
         super().__init__(tree, yaml_file=path)
 
@@ -46,20 +46,20 @@ class FileSource(YamlConfigSettingsSource):
         """Called by the library.
 
         Raises:
-            ConfigurationError: no YAML, not UTF-8, an unknown or repeated key, a section that is none.
+            ConfigurationError: not YAML, not UTF-8, an unknown or repeated key, a value in place of a section.
         """
         try:
             root = yaml.compose(file_path.read_text(encoding="utf-8"), Loader=_Loader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-            raise ConfigurationError(f"{self.path}{line}: no valid YAML: {error.problem}") from None
+            raise ConfigurationError(f"{self.path}{line}: invalid YAML: {error.problem}") from None
         except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-            raise ConfigurationError(f"{self.path}: cannot be read as YAML in UTF-8: {error}") from None
+            raise ConfigurationError(f"{self.path}: cannot be read as UTF-8 YAML: {error}") from None
         if root is None:
             return {}
         if not isinstance(root, yaml.MappingNode):
-            raise ConfigurationError(f"{self.path}: must hold `key: value` lines, such as `search:`")
+            raise ConfigurationError(f"{self.path}: must consist of `key: value` lines, such as `search:`")
         faults: list[str] = []
         tree = dict(self._section(root, "", faults))
         if faults:
@@ -76,11 +76,11 @@ class FileSource(YamlConfigSettingsSource):
             if key in settings():
                 yield name.value, self._value(value)
             elif key not in sections():
-                faults.append(unknown_key(key, self.where(key)))
+                faults.append(_unknown_key(key, self.where(key)))
             elif isinstance(value, yaml.MappingNode):
                 yield name.value, dict(self._section(value, f"{key}.", faults))
             elif value.tag != "tag:yaml.org,2002:null":
-                faults.append(f"{key} ({self.where(key)}): is a section: put its keys beneath it, indented")
+                faults.append(f"{key} ({self.where(key)}): is a section: put its keys below it, indented")
 
     def _value(self, node: yaml.Node) -> Any:
         loader = _Loader("")
@@ -93,8 +93,8 @@ class FileSource(YamlConfigSettingsSource):
             loader.dispose()
 
 
-def unknown_key(key: str, where: str) -> str:
-    """The complaint about `key`, found at `where`."""
+def _unknown_key(key: str, where: str) -> str:
+    """The error text for an unknown `key`, found at `where`."""
     likely = nearest_key(key)
-    hint = f"the nearest valid key is {likely}" if likely else "`agent run --help` lists the valid ones"
+    hint = f"did you mean {likely!r}?" if likely else "`agent run --help` lists the valid keys"
     return f"unknown key {key} ({where}): {hint}"

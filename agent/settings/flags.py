@@ -1,8 +1,8 @@
 """The flags of `agent run`: made by pydantic-settings from the tree, one dotted flag for each setting.
 
-Two things are added to what the library makes. The settings that people use most have a short flag, and these come
-first in the help. And the library's flags that set a whole section from JSON (`--data JSON`) are left out: a short
-flag of the same name (`--data PATH`) is worth more.
+This adds a short flag for each setting that people use most, and lists these first in the help (the library's own
+`cli_shortcuts` would list them in their groups). It omits the library's flags that set a whole section from JSON
+(`--data JSON`): a short flag of the same name (`--data PATH`) is worth more.
 """
 
 import argparse
@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, CliSettingsSource
 
-from agent.settings.arguments import FlagParser, HelpFormatter, common_options
-from agent.settings.table import NONE, settings
+from agent.settings.arguments import FlagParser
+from agent.settings.table import NONE, Setting, settings
 
 SHORT_FLAGS: dict[str, str] = {
     "data.dataset": "--dataset",
@@ -37,23 +37,23 @@ SHORT_FLAGS: dict[str, str] = {
 """Key → short flag, in the order in which help lists them."""
 
 _EPILOG = """\
-The dotted flags are the keys of the configuration (a dash may stand for an
-underscore); where no default is shown, the setting is unset. The same key is
-good in a YAML file (--config FILE) and as a variable: search.iterations is
-AGENT_SEARCH__ITERATIONS. A flag beats a variable, a variable beats the file,
-the file beats the default; 'none' unsets. Keys of LLM providers are read from
-the environment only: OPENAI_API_KEY, GOOGLE_API_KEY, …
+A dotted flag is the key of a setting (a dash may stand for an underscore); a
+setting whose default is not shown is unset. The same key works in a YAML file
+(--config FILE) and as a variable: search.iterations is
+AGENT_SEARCH__ITERATIONS. A flag overrides a variable, a variable overrides the
+file, the file overrides the default; 'none' unsets. Keys of LLM providers are
+read only from the environment: OPENAI_API_KEY, GOOGLE_API_KEY, …
 
-Some data sets have a preset, weaker than all of these (agent/presets/): what
-suits the data set better than the defaults do.
+Some data sets have a preset with settings that suit them better than the
+defaults (agent/settings/presets/); everything above overrides it.
 """
 _EPILOG_OF_RESUME = """\
-A study goes on with the settings that it began with (config.yaml in its
-folder); variables and --config are not read. What may change is shown above,
-and holds from then on.
+A study resumes with the settings that it began with (config.yaml in its
+folder); variables and --config are not read. The settings above can change,
+and stay changed.
 """
 _SETTINGS = "[--dataset NAME | --data PATH] [--llm MODEL] [options]"
-_WORDS = {
+_TEXTS = {
     "run": (
         _SETTINGS,
         "Search for the augmentation policy that makes the classifier best, and prove it.",
@@ -61,28 +61,24 @@ _WORDS = {
     ),
     "generate": (
         "[--dataset NAME | --data PATH] [--scale K] [options]",
-        "Make training images with new backgrounds: the subject cut out, moved, and pasted.",
-        "All of it: docs/backgrounds.md. A second call with the same settings finds what the first one made.\n",
+        "Make training images with new backgrounds: the subject is cut out, moved and pasted.",
+        "See docs/backgrounds.md. The same command, repeated, finds the images it made.",
     ),
     "datasets check": (
         "[NAME | --data PATH] [--sheet FILE] [options]",
-        "Look at every image of a data set before anything is trained on it: counts, classes, sizes, unreadable "
-        "files, copies, leaks between splits, labels. Ends with 0 where nothing is wrong (there may be warnings), "
-        "with 1 where a study would refuse the data set or it is not as it was published.",
-        "Images are decoded as a study with these settings does it, and kept for it.\n",
+        "Inspect every image of a data set before you train on it: counts, classes, sizes, unreadable files, "
+        "duplicates, leaks between splits, labels. Exits with 0 if there is no problem (there may be warnings), "
+        "with 1 if a study would refuse the data set or if it differs from what was published.",
+        "Images are decoded as for a study with these settings, and kept for it.\n",
     ),
     "doctor": (
         _SETTINGS,
-        "Say what works here with these settings, and how to mend what does not.",
+        "Check what works on this machine with these settings, and say how to fix what does not.",
         _EPILOG,
     ),
-    "resume": (
-        "STUDY [options]",
-        "Go on with a study that was interrupted, from where it was.",
-        _EPILOG_OF_RESUME,
-    ),
+    "resume": ("STUDY [options]", "Resume a study that was interrupted.", _EPILOG_OF_RESUME),
 }
-"""Command → what its help says: usage, purpose, last words."""
+"""Command → what its help says: usage, purpose, closing words."""
 
 
 class FlagSource(CliSettingsSource[FlagParser]):
@@ -92,19 +88,12 @@ class FlagSource(CliSettingsSource[FlagParser]):
         self,
         tree: type[BaseSettings],
         command: str,
-        extra: argparse.ArgumentParser | None = None,
+        add_flags: Callable[[FlagParser], object] = lambda parser: None,
         shown: Callable[[str], bool] = lambda key: True,
     ) -> None:
-        """`extra` has flags that are no settings; help leaves out the settings that are not `shown`."""
-        usage, purpose, epilog = _WORDS[command]
-        parser = FlagParser(
-            prog=f"agent {command}",
-            usage=f"agent {command} {usage}",
-            description=purpose,
-            epilog=epilog,
-            formatter_class=HelpFormatter,
-            allow_abbrev=False,
-        )
+        """`add_flags` adds the command's own flags to the parser; help omits the settings that are not `shown`."""
+        usage, purpose, epilog = _TEXTS[command]
+        parser = FlagParser(command, usage=f"agent {command} {usage}", description=purpose, epilog=epilog)
         self._shown = shown
         self._short: dict[str, dict[str, Any]] = {}
         self.typed: dict[str, str] = {}
@@ -120,31 +109,28 @@ class FlagSource(CliSettingsSource[FlagParser]):
             cli_use_class_docs_for_groups=True,
         )
         for group in parser._action_groups:
-            if group._group_actions and all(
-                action.help == argparse.SUPPRESS for action in group._group_actions
-            ):
+            if all(action.help == argparse.SUPPRESS for action in group._group_actions):
                 group.title = group.description = None
         for key, flag in SHORT_FLAGS.items():
             parser.add_argument(flag, **self._short[key])
+        add_flags(parser)
         if command != "resume":
             parser.add_argument("--config", metavar="FILE", help="YAML file of settings (AGENT_CONFIG)")
-        for parent in (common_options(), extra):
-            for action in parent._actions if parent else ():
-                parser._add_action(action)
+        parser.add_common_flags()
 
     def _add(self, group: argparse._ActionsContainer, *flags: str, **options: Any) -> None:
         """Called by the library for each flag that it makes."""
         setting = settings().get(options["dest"])
         if setting is None:
             return  # a whole section as JSON
-        text = _help(setting.key).replace("%", "%%") if self._shown(setting.key) else argparse.SUPPRESS
+        text = _help(setting).replace("%", "%%") if self._shown(setting.key) else argparse.SUPPRESS
         options |= {"metavar": setting.metavar, "help": text}
         dotted, short = f"--{setting.key}", SHORT_FLAGS.get(setting.key)
         if short:
             self._short[setting.key] = options
         hidden = {**options, "help": argparse.SUPPRESS}
         if dotted != short:
-            # At the top of the tree there is no group to show it in: its short flag stands for it.
+            # At the top of the tree there is no group to show it in: help shows its short flag.
             group.add_argument(dotted, **(options if "." in setting.key else hidden))
         dashed = dotted.replace("_", "-")
         if dashed not in (dotted, short):
@@ -174,8 +160,7 @@ def _add_group(parser: argparse.ArgumentParser, **options: Any) -> argparse._Arg
     return parser.add_argument_group(**options)
 
 
-def _help(key: str) -> str:
-    setting = settings()[key]
+def _help(setting: Setting) -> str:
     match setting.default:
         case None:
             default = ""

@@ -1,12 +1,11 @@
 """Where settings come from: defaults < preset of the data set < YAML file < environment < command line.
 
-The sources are those of pydantic-settings; what is added here is that every complaint names the key, where its
-value came from, and what would be right. Light: imports no torch, no MLflow, no LangChain.
+The sources are those of pydantic-settings. This module adds that every error names the key, where its value came
+from, and what is allowed. Light: imports no torch, no MLflow, no LangChain.
 """
 
 import argparse
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,25 +15,26 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources.utils import parse_env_vars
 
+from agent.settings.arguments import FlagParser
 from agent.settings.config import StudyConfig
 from agent.settings.file import FileSource
 from agent.settings.flags import FlagSource
-from agent.settings.secrets import MASK, redact
-from agent.settings.table import DELIMITER, NONE, PREFIX, nearest, sections, settings
-from tools.errors import ConfigurationError
+from agent.settings.secrets import MASK, is_secret_name, mask
+from agent.settings.table import DELIMITER, NONE, PREFIX, sections, settings
+from tools.errors import ConfigurationError, did_you_mean
 
 RESERVED_VARIABLES = {
     "AGENT_CONFIG": "the YAML file, where --config is not given",
-    "AGENT_DEBUG": "as --debug, where it is not empty",
+    "AGENT_DEBUG": "the same as --debug, unless it is empty",
 }
-"""Variables with our prefix that are no settings."""
+"""Variables with our prefix that are not settings."""
 
 PRESETS = Path(__file__).parent / "presets"
-"""NAME.yaml: settings that suit the data set NAME better than the defaults; weaker than any other source."""
+"""NAME.yaml: settings that suit the data set NAME better than the defaults; every other source overrides them."""
 
 
 class _Tree(BaseSettings, StudyConfig):
-    """The tree as pydantic-settings wants it; what leaves this module is a plain StudyConfig."""
+    """The tree as pydantic-settings needs it; this module returns a plain StudyConfig."""
 
     model_config = SettingsConfigDict(
         extra="forbid", frozen=True, enable_decoding=False, hide_input_in_errors=True, protected_namespaces=()
@@ -58,10 +58,10 @@ class _EnvironmentSource(EnvSettingsSource):
         return parse_env_vars(self._environ, False, self.env_ignore_empty, self.env_parse_none_str)
 
     def check_names(self) -> None:
-        """Raise what is unknown.
+        """Refuse unknown variables.
 
         Raises:
-            ConfigurationError: a variable with our prefix that is no setting.
+            ConfigurationError: a variable with our prefix that is not a setting.
         """
         known = {setting.variable for setting in settings().values()} | RESERVED_VARIABLES.keys()
         faults = []
@@ -71,45 +71,38 @@ class _EnvironmentSource(EnvSettingsSource):
                 continue
             if key in sections():
                 faults.append(
-                    f"{name} names a section: set its keys one by one, such as {name}{DELIMITER}"
+                    f"{name} is a group of settings: set them one by one, such as {name}{DELIMITER}"
                     f"{next(k for k in settings() if k.startswith(key + '.')).rpartition('.')[2].upper()}"
                 )
                 continue
-            likely = nearest(name, known)
-            hint = f"the nearest valid one is {likely}" if likely else "unset it, or see `agent run --help`"
+            hint = did_you_mean(name, known) or "unset it, or see `agent run --help`"
             faults.append(f"unknown environment variable {name}: {hint}")
         if faults:
             raise ConfigurationError("\n".join(faults))
 
 
-def load_config(arguments: Sequence[str], environ: Mapping[str, str], *, command: str = "run") -> StudyConfig:
-    """The settings of a study, from all sources.
+def load_config(
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    command: str = "run",
+    add_flags: Callable[[FlagParser], object] = lambda parser: None,
+    shown: Callable[[str], bool] = lambda key: True,
+) -> tuple[StudyConfig, argparse.Namespace]:
+    """The settings of a study from all sources, and the flags that are no settings (`quiet`, `debug`, …).
 
     Args:
-        arguments: the flags after `agent run`.
+        arguments: the words after `agent COMMAND`.
         environ: the environment; only names with the prefix AGENT_ are read.
         command: for messages and help.
+        add_flags: adds the command's own flags to the parser.
+        shown: whether help shows the setting of a key.
 
     Raises:
         ConfigurationError: an unknown key or a bad value; names it, its origin, and what is allowed.
         SystemExit: after --help, with status 0.
     """
-    return load_with_options(arguments, environ, command=command)[0]
-
-
-def load_with_options(
-    arguments: Sequence[str],
-    environ: Mapping[str, str],
-    *,
-    command: str,
-    extra: argparse.ArgumentParser | None = None,
-    shown: Callable[[str], bool] = lambda key: True,
-) -> tuple[StudyConfig, argparse.Namespace]:
-    """As `load_config`, and the flags that are no settings (`quiet`, `debug`, `config`, those of `extra`).
-
-    Help leaves out the settings that are not `shown`.
-    """
-    flags = FlagSource(_Tree, command, extra, shown)
+    flags = FlagSource(_Tree, command, add_flags, shown)
     options = flags.read(arguments)
     variables = _EnvironmentSource(_Tree, environ)
     variables.check_names()
@@ -128,7 +121,7 @@ def load_with_options(
 
 
 def is_changeable(key: str) -> bool:
-    """Whether a study may go on with another value: no result that it has depends on it."""
+    """Whether a study may resume with another value, because none of its results depends on it."""
     return key.partition(".")[0] in ("llm", "budget", "execution", "runs_dir") or key in (
         "search.iterations",
         "search.repairs",
@@ -136,20 +129,20 @@ def is_changeable(key: str) -> bool:
 
 
 def read_changes(
-    arguments: Sequence[str], extra: argparse.ArgumentParser
+    arguments: Sequence[str], add_flags: Callable[[FlagParser], object]
 ) -> tuple[FlagSource, argparse.Namespace]:
-    """The flags of `agent resume`: what is to change from now on.
+    """The flags of `agent resume`: the settings to change from now on.
 
     Raises:
         ConfigurationError: an unknown flag, or one of a setting that cannot change within a study.
         SystemExit: after --help, with status 0.
     """
-    flags = FlagSource(_Tree, "resume", extra, shown=is_changeable)
+    flags = FlagSource(_Tree, "resume", add_flags, shown=is_changeable)
     options = flags.read(arguments)
     if fixed := [flag for key, flag in flags.typed.items() if not is_changeable(key)]:
         raise ConfigurationError(
-            f"{', '.join(fixed)}: cannot change within a study, whose results would no longer be comparable; start a "
-            "new one (it finds all trials again that it shares with this one)"
+            f"{', '.join(fixed)}: cannot change within a study, because its results would no longer be comparable; "
+            "start a new study (it reuses the trials that both have in common)"
         )
     return flags, options
 
@@ -157,20 +150,20 @@ def read_changes(
 def load_file(
     path: Path, environ: Mapping[str, str] = os.environ, changes: FlagSource | None = None
 ) -> StudyConfig:
-    """The settings that a study began with, as `dump_config` wrote them to `path`, and `changes` over them.
+    """The settings that a study began with, as `dump_config` wrote them to `path`, overridden by `changes`.
 
-    A secret was masked there: its value is taken from the setting's variable, such as AGENT_LLM__BASE_URL.
+    Secrets were masked there: their values come from their variables, such as AGENT_LLM__BASE_URL.
 
     Raises:
-        ConfigurationError: the file is missing or holds no valid settings, or a masked value is not given anew.
+        ConfigurationError: the file is missing or invalid, or the variable of a masked value is not set.
     """
     file = FileSource(_Tree, path)
-    tree = _beneath(changes() if changes else {}, file())
+    tree = _merged(changes() if changes else {}, file())
     for key, setting in settings().items():
         if MASK in str(_value_at(tree, key)):
             if not environ.get(setting.variable):
                 raise ConfigurationError(
-                    f"{key} holds a secret, which {path} does not: set {setting.variable} to its full value"
+                    f"{key} is a secret that is not stored in {path}: set {setting.variable} to its full value"
                 )
             section, _, name = key.rpartition(".")
             (tree[section] if section else tree)[name] = environ[setting.variable]
@@ -189,19 +182,19 @@ def _resolved(
     file: FileSource | None,
 ) -> StudyConfig:
     try:
-        merged = build().model_dump(exclude_unset=True)
+        tree = build().model_dump(exclude_unset=True)
     except ValidationError as error:
         faults = [_complaint(dict(fault), flags, variables, file) for fault in error.errors()]
         raise ConfigurationError("\n".join(faults)) from None
-    data = merged.setdefault("data", {})
+    data = tree.setdefault("data", {})
     if data.get("dataset") is None:
         data["dataset"] = "folder" if data.get("path") else "demo"
     preset = PRESETS / f"{data['dataset']}.yaml"
     if not preset.is_file():
-        return StudyConfig.model_validate(merged)
+        return StudyConfig.model_validate(tree)
     weak = yaml.safe_load(preset.read_text(encoding="utf-8"))
     try:
-        return StudyConfig.model_validate(_beneath(merged, weak))
+        return StudyConfig.model_validate(_merged(tree, weak))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
@@ -209,19 +202,19 @@ def _resolved(
         raise ConfigurationError(f"{key} = {value!r} (preset {preset}): {first['msg']}") from None
 
 
-def _beneath(strong: dict[str, Any], weak: dict[str, Any]) -> dict[str, Any]:
-    """Both trees as one; a leaf of `strong` wins."""
+def _merged(strong: dict[str, Any], weak: dict[str, Any]) -> dict[str, Any]:
+    """Both trees in one; a leaf of `strong` overrides that of `weak`."""
     joined = {**weak, **strong}
     for key in strong.keys() & weak.keys():
         if isinstance(strong[key], dict) and isinstance(weak[key], dict):
-            joined[key] = _beneath(strong[key], weak[key])
+            joined[key] = _merged(strong[key], weak[key])
     return joined
 
 
 def _complaint(
     fault: dict[str, Any], flags: FlagSource | None, variables: _EnvironmentSource, file: FileSource | None
 ) -> str:
-    """What is wrong with one value, in the words of this program instead of pydantic's."""
+    """What is wrong with one value, in this program's words instead of pydantic's."""
     location = tuple(str(part) for part in fault["loc"])
     key = ".".join(location)
     while key and key not in settings() and key not in sections():
@@ -232,15 +225,15 @@ def _complaint(
     where, value = _origin(key, flags, variables, file)
     setting = settings()[key]
     reason = f"must be {setting.allowed}" if fault["type"] != "value_error" else str(fault["ctx"]["error"])
-    likely = nearest(str(value), setting.choices)
-    hint = f" (did you mean {likely}?)" if likely else ""
+    question = did_you_mean(str(value), setting.choices)
+    hint = f" ({question})" if question else ""
     return f"{key} = {mask(str(value))!r} ({where}): {reason}{hint}"
 
 
 def _origin(
     key: str, flags: FlagSource | None, variables: _EnvironmentSource, file: FileSource | None
 ) -> tuple[str, Any]:
-    """Where the value of `key` in force came from, and the value as it stands there."""
+    """Where the effective value of `key` came from, and the value as it is written there."""
     if flags is not None and key in flags.typed:
         return f"flag {flags.typed[key]}", _value_at(flags(), key)
     variable = settings()[key].variable
@@ -257,29 +250,8 @@ def _value_at(tree: Any, key: str) -> Any:
     return tree
 
 
-_SECRET_NAME = re.compile(r"(^|[_.-])(key|secret|password|passwd|token|credentials?)$", re.IGNORECASE)
-_SECRETS_IN_TEXT = (
-    (re.compile(r"(?<=://)[^/\s@]+(?=@)"), MASK),
-    (
-        re.compile(r"([?&;](?:api[_-]?key|key|token|secret|password|signature|sig)=)[^&\s#]+", re.IGNORECASE),
-        rf"\1{MASK}",
-    ),
-    (re.compile(r"\b(bearer\s+)[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1{MASK}"),
-    (re.compile(r"\b(?:pk|rk|gsk|xai|hf|nvapi)[-_][\w-]{12,}"), MASK),
-)
-"""What `redact` leaves, because it knows no address with a bare token and no provider but its own."""
-
-
-def mask(text: str) -> str:
-    """`text` without secrets: known keys of the environment, user:password@, ?key=…, and what looks like a key."""
-    text = redact(text)
-    for pattern, replacement in _SECRETS_IN_TEXT:
-        text = pattern.sub(replacement, text)
-    return text
-
-
 def dump_config(config: StudyConfig) -> dict[str, Any]:
-    """The settings as JSON-able values, with secrets masked; what is logged with a study."""
+    """The settings as JSON values with secrets masked: what is logged with a study."""
     return _masked(config.model_dump(mode="json"))
 
 
@@ -289,5 +261,5 @@ def _masked(value: Any, name: str = "") -> Any:
     if isinstance(value, list):
         return [_masked(item, name) for item in value]
     if isinstance(value, str):
-        return MASK if value and _SECRET_NAME.search(name) else mask(value)
+        return MASK if value and is_secret_name(name) else mask(value)
     return value

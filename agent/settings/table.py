@@ -1,10 +1,9 @@
 """The table of settings: every leaf of the configuration tree with its flag, its variable and what it allows.
 
-One table, four readers: the command line, the environment, the error texts and the tests. It is made from the
-pydantic tree, so that a new field needs no second entry anywhere.
+The command line, the environment, the error texts and the tests all read it. It is made from the pydantic tree, so a
+new field needs no second entry anywhere.
 """
 
-import difflib
 import types
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from agent.settings.config import StudyConfig
+from tools.errors import closest
 
 PREFIX = "AGENT_"
 DELIMITER = "__"
@@ -42,7 +42,7 @@ class Setting:
 
     @property
     def default(self) -> Any:
-        """The value where no source gives one."""
+        """The value if no source gives one."""
         return self.field.get_default(call_default_factory=True)
 
     @property
@@ -58,13 +58,13 @@ class Setting:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """Its permitted words; empty where it is no choice."""
+        """Its permitted words; empty unless it is a choice."""
         kind = self._kinds()[0]
         return tuple(map(str, get_args(kind))) if get_origin(kind) is Literal else ()
 
     @property
     def bounds(self) -> str:
-        """Its range in words; empty where it has none."""
+        """Its range in words; empty if it has none."""
         low = high = ""
         for limit in self.field.metadata:
             match limit:
@@ -82,14 +82,14 @@ class Setting:
 
     @property
     def allowed(self) -> str:
-        """Everything that it accepts, in words."""
+        """What it accepts, in words."""
         kind = self._kinds()[0]
         if self.choices:
             words = "one of " + ", ".join(self.choices)
         elif get_origin(kind) is list:
-            words = "names with commas between them, or [] for none"
+            words = "names separated by commas, or [] for none"
         elif get_origin(kind) is dict:
-            words = "pairs NAME=VALUE with commas between them"
+            words = "pairs NAME=VALUE separated by commas"
         elif kind is str:
             words = self.field.description or "text"
         else:
@@ -131,20 +131,16 @@ def sections() -> tuple[str, ...]:
     return tuple(dict.fromkeys(key.rpartition(".")[0] for key in settings() if "." in key))
 
 
-def nearest(word: str, candidates: Iterable[str]) -> str | None:
-    """The candidate most like `word`; None where none is near."""
-    found = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.6)
-    return found[0] if found else None
-
-
 def nearest_key(key: str) -> str | None:
-    """The valid key most like `key`; a key that is right but for its section (`epochs`) finds its full name."""
-    same_leaf = [valid for valid in settings() if valid.rpartition(".")[2] == key.rpartition(".")[2]]
+    """The valid key most like `key`; a key without its section (`epochs`) finds its full name."""
+    leaf = key.rpartition(".")[2]
+    by_leaf: dict[str, list[str]] = {}
+    for valid in settings():
+        by_leaf.setdefault(valid.rpartition(".")[2], []).append(valid)
+    same_leaf = by_leaf.get(leaf, [])
     if len(same_leaf) == 1:
         return same_leaf[0]
-    close = nearest(key, same_leaf or [*settings(), *sections()])
-    if close or "." in key:
-        return close
-    by_leaf = {valid.rpartition(".")[2]: valid for valid in settings()}
-    leaf = nearest(key, by_leaf)
-    return by_leaf[leaf] if leaf else None
+    likely = closest(key, same_leaf or [*settings(), *sections()])
+    if not likely and "." not in key:
+        likely = [by_leaf[name][-1] for name in closest(key, by_leaf)]
+    return likely[0] if likely else None

@@ -6,7 +6,7 @@ from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.history import IterationRecord
 from agent.memory.ledger import describe
-from agent.screen.rows import verdict
+from agent.screen.tables import verdict
 from agent.screen.terminal import FinalRow
 from agent.steps.choosing import BACKGROUNDS_ONLY, POLICY_ONLY
 from agent.steps.judging import log_spending

@@ -1,12 +1,18 @@
-"""Whole studies in tests: the real command line, each sitting in a process of its own that may die for real.
+"""Whole studies in tests: the real command line, each session in a process of its own that may die for real.
 
 The processes are forked from a server that has imported Augur once (multiprocessing's `forkserver`), since importing
-torch, MLflow and LangGraph takes longer than most of the sittings. `spawned` starts one the long way.
+torch, MLflow and LangGraph takes longer than most of the sessions. `spawned` starts one the long way.
+
+What makes a study cheap here: trainings of a fraction of a second (`TINY`); a store whose tables exist already (the
+fixture `runs`); and, where training is not what is tested, the trials of another study (`copy_trials`), which are found
+by their keys. All demo studies train alike, so that these keys are the same.
 """
 
 import json
 import multiprocessing
 import os
+import pkgutil
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,13 +20,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import agent as product
 from agent.memory import Tracking
 from tests.repository import ROOT
 
+TINY = (
+    "--model shufflenet_v2_x0_5 --image-size 16 --epochs 2 --training.batch_size 5 --training.learning_rate 0.01 "
+    "--execution.workers 1 --execution.threads 1 --data.decode_workers 1"
+)
 SMALL = (
-    "--dataset demo --epochs 2 --seeds 2 --iterations 2 "
-    "--search.final_seeds 3 --search.top_k 2 --search.baselines trivial_augment_wide --execution.workers 1 "
-    "--execution.threads 1 --search.backgrounds off"
+    f"--dataset demo {TINY} --seeds 2 --iterations 2 --search.final_seeds 3 --search.top_k 2 "
+    "--search.baselines trivial_augment_wide --search.backgrounds off"
+)
+SHORT = (
+    f"--dataset demo {TINY} --seeds 1 --iterations 2 --search.final_seeds 2 --search.top_k 1 "
+    "--search.baselines []"
 )
 NODES = ["prepare", "propose", "vet", "realise", "train", "judge", "finalise"]
 # Seconds differ from run to run; everything else must not.
@@ -28,7 +42,16 @@ TIMES = {"training_seconds", "seconds_outside_training"}
 _TIMEOUT = 280
 
 _forkserver = multiprocessing.get_context("forkserver")
-_forkserver.set_forkserver_preload(["agent.graph", "agent.startup", "agent.study", "agent.cli", "agent.llm"])
+_PRODUCT = [m.name for m in pkgutil.walk_packages(product.__path__, "agent.") if m.name != "agent.__main__"]
+# What a study imports only on its way.
+_LATER = [
+    "mlflow.store.tracking.sqlalchemy_store",
+    "alembic.command",
+    "optuna",
+    "matplotlib.figure",
+    "jinja2",
+]
+_forkserver.set_forkserver_preload([*_PRODUCT, *_LATER])
 
 
 @dataclass(frozen=True)
@@ -48,7 +71,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def agent(*arguments: str, moment: str = "none", env: dict[str, str] | None = None) -> Ended:
-    """One sitting of the command line; `moment` says when it dies, see `tests/agent/drive.py`."""
+    """One session of the command line; `moment` says when it dies, see `tests/agent/drive.py`."""
     with tempfile.TemporaryDirectory() as folder:
         process = _forkserver.Process(target=_play, args=(folder, moment, arguments, env or environment()))
         process.start()
@@ -89,9 +112,15 @@ def _play(folder: str, moment: str, arguments: tuple[str, ...], env: dict[str, s
     sys.exit(code)
 
 
-def run(runs: Path, *more: str, **how: Any) -> Ended:
+def copy_trials(source: Path, runs: Path) -> None:
+    """Gives the studies of `runs` the trials that those of `source` trained, and their decoded images."""
+    for name in ("trials", "cache"):
+        shutil.copytree(source / name, runs / name)
+
+
+def run(runs: Path, *more: str, size: str = SMALL, **how: Any) -> Ended:
     """`agent run`: a small study named s."""
-    return agent("run", *SMALL.split(), "--study", "s", "--runs-dir", str(runs), *more, **how)
+    return agent("run", *size.split(), "--study", "s", "--runs-dir", str(runs), *more, **how)
 
 
 def resume(runs: Path, **how: Any) -> Ended:

@@ -1,11 +1,16 @@
 """Configurations of the real clients that point at the loopback server."""
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from agent.llm import connect
 from agent.settings.config import LLMConfig
 from tests.loopback.server import LoopbackServer
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
 
 PROVIDERS = ("openai", "google_genai")
 FAKE_KEY = "sk-this-is-not-a-key-0123456789"
@@ -21,6 +26,16 @@ def llm_config(provider: str, server: LoopbackServer, **settings: Any) -> LLMCon
     url = server.openai_url if provider == "openai" else server.gemini_url
     defaults = {"model": f"{provider}:loopback", "base_url": url, "retries": 0, "timeout": 5.0}
     return llm(**{**defaults, **settings})
+
+
+def connected(config: LLMConfig) -> "BaseChatModel":
+    """The client of `config`; made once, since that takes longer than any call to the loopback server."""
+    return _client(config.model_dump_json())
+
+
+@cache
+def _client(settings: str) -> "BaseChatModel":
+    return connect(LLMConfig.model_validate_json(settings))
 
 
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:

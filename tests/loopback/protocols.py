@@ -90,10 +90,13 @@ class OpenAI:
         }
         if answer.usage:
             prompt, completion = _tokens(ask, answer)
+            completion += answer.reasoning_tokens
             body["usage"] = {
                 "prompt_tokens": prompt,
                 "completion_tokens": completion,
                 "total_tokens": prompt + completion,
+                "prompt_tokens_details": {"cached_tokens": answer.cached_tokens},
+                "completion_tokens_details": {"reasoning_tokens": answer.reasoning_tokens},
             }
         return body
 
@@ -171,7 +174,9 @@ class Gemini:
             body["usageMetadata"] = {
                 "promptTokenCount": prompt,
                 "candidatesTokenCount": completion,
-                "totalTokenCount": prompt + completion,
+                "totalTokenCount": prompt + completion + answer.reasoning_tokens,
+                "cachedContentTokenCount": answer.cached_tokens,
+                "thoughtsTokenCount": answer.reasoning_tokens,
             }
         return body
 

@@ -22,6 +22,10 @@ class Answer:
     """'stop', 'length' or 'safety'."""
     refusal: str | None = None
     usage: bool = True
+    """Whether token counts are reported."""
+    cached_tokens: int = 0
+    """Part of the prompt's."""
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the steps of AGA hand to each other, and what each step is to the others. Light: imports NumPy alone."""
+"""What the steps of AGA pass to each other, and the interface of each step. Light: imports only NumPy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ class SourceImage:
     label: int
     group: str
     digest: str
-    """Hex SHA-256 of the encoded file: masks are kept by it."""
+    """Hex SHA-256 of the encoded file: stored masks are found by it."""
     scale: float = 1.0
-    """Pixels here for each pixel of the file: large ones are shrunk, tiny ones enlarged."""
+    """Pixels here for each pixel of the file: large images are shrunk, tiny ones enlarged."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Box:
     right: float
     bottom: float
     score: float
-    """The detector's own, 0..1; 1 for a box that was given."""
+    """0..1, from the detector; 1 for a box that was given."""
 
     def scaled(self, scale: float) -> "Box":
         """The box in an image whose sides are `scale` times as long."""
@@ -56,11 +56,11 @@ class Caption:
     setting: str
     time: str
     origin: str
-    """'llm', or 'template' where the model's answers were no use."""
+    """'llm', or 'template' where the model's answers were of no use."""
     attempts: int
-    """Answers of the model that were looked at."""
+    """How many answers of the model were read."""
     warning: str = ""
-    """That the text was too long for the text encoder and was shortened at a word, say."""
+    """For example that the text was too long for the text encoder and was shortened at a word."""
 
 
 class Detector(Protocol):
@@ -68,7 +68,7 @@ class Detector(Protocol):
 
     @property
     def identity(self) -> str:
-        """Names everything that its answers depend on (kind, weights, settings); part of what results are kept by."""
+        """Names everything that its answers depend on (kind, weights, settings); part of the key of stored results."""
         ...
 
     def detect(self, images: Sequence[SourceImage], subject: str) -> list[list[Box]]:
@@ -81,7 +81,7 @@ class Segmenter(Protocol):
 
     @property
     def identity(self) -> str:
-        """Names everything that its answers depend on (kind, weights, settings); part of what results are kept by."""
+        """Names everything that its answers depend on (kind, weights, settings); part of the key of stored results."""
         ...
 
     def segment(self, image: SourceImage, boxes: Sequence[Box]) -> list[np.ndarray]:
@@ -94,7 +94,7 @@ class Captioner(Protocol):
 
     @property
     def identity(self) -> str:
-        """Names everything that its answers depend on (kind, weights, settings); part of what results are kept by."""
+        """Names everything that its answers depend on (kind, weights, settings); part of the key of stored results."""
         ...
 
     def caption(self, combinations: Sequence[tuple[str, str, str]], avoid: Sequence[str]) -> list[Caption]:
@@ -107,7 +107,7 @@ class BackgroundMaker(Protocol):
 
     @property
     def identity(self) -> str:
-        """Names everything that its answers depend on (kind, weights, settings); part of what results are kept by."""
+        """Names everything that its answers depend on (kind, weights, settings); part of the key of stored results."""
         ...
 
     def make(self, captions: Sequence[str], seeds: Sequence[int], size: int) -> list[np.ndarray]:

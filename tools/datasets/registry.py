@@ -71,10 +71,10 @@ def open_published(config: DataConfig) -> Dataset:
     if name == "folder" or (colon and prefix in _COLLECTIONS):
         _check_variant(name, config, ())
         return open_folder(config) if name == "folder" else _COLLECTIONS[prefix][1](config)
-    hint = did_you_mean(name, dataset_names())
+    hint = f"{did_you_mean(name, dataset_names())} ".lstrip()
     raise ConfigurationError(
-        f"there is no data set {name!r}; known are {', '.join(dataset_names())}. For images of your own, use --data "
-        f"PATH. {hint}".rstrip()
+        f"there is no data set {name!r}: {hint}Known are {', '.join(dataset_names())}; for images of your own, use "
+        "--data PATH."
     )
 
 

@@ -12,10 +12,10 @@ from rich.console import Console
 
 from agent.commands.doctor import Check, all_checks, examine
 from agent.llm.connect import KEY_VARIABLES
-from agent.llm.ping import reach
+from agent.llm.ping import ping
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
-from agent.settings.sources import load_config
+from tests.agent.settings.settings_of import settings_of
 
 KEY = "sk-loopback-0123456789abcdef"
 
@@ -73,16 +73,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestReach:
     def test_a_server_that_lists_the_model_works(self, server: str) -> None:
-        found = reach("openai:llama3", f"{server}/v1")
+        found = ping("openai:llama3", f"{server}/v1")
         assert found.reachable
         assert "openai:llama3" in found.detail
 
     def test_google_is_asked_in_its_own_way(self, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("GEMINI_API_KEY", KEY)
-        assert reach("google_genai:gemini-flash-latest", server).reachable
+        assert ping("google_genai:gemini-flash-latest", server).reachable
 
     def test_a_server_that_lacks_the_model_says_what_it_has(self, server: str) -> None:
-        found = reach("openai:mistral", f"{server}/v1")
+        found = ping("openai:mistral", f"{server}/v1")
         assert found.reachable is False
         assert "does not list mistral" in found.detail
         assert "llama3, qwen3" in found.remedy
@@ -91,7 +91,7 @@ class TestReach:
         self, server: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong-0123456789abcdef")
-        found = reach("openai:llama3", f"{server}/v1")
+        found = ping("openai:llama3", f"{server}/v1")
         assert found.reachable is False
         assert "refuses the key (HTTP 401)" in found.detail
         assert "OPENAI_API_KEY" in found.remedy
@@ -100,18 +100,18 @@ class TestReach:
     @pytest.mark.parametrize(
         ("path", "words"),
         [
-            ("elsewhere", "is not there (HTTP 404)"),
+            ("elsewhere", "(HTTP 404)"),
             ("busy", "answers HTTP 503"),
             ("broken", "no answer from"),
         ],
     )
     def test_other_answers_are_told(self, server: str, path: str, words: str) -> None:
-        found = reach("openai:llama3", f"{server}/{path}")
+        found = ping("openai:llama3", f"{server}/{path}")
         assert found.reachable is False
         assert words in found.detail
 
     def test_a_server_that_is_not_there(self) -> None:
-        found = reach("openai:llama3", "http://127.0.0.1:9/v1")
+        found = ping("openai:llama3", "http://127.0.0.1:9/v1")
         assert found.reachable is False
         assert "start the server" in found.remedy
 
@@ -119,19 +119,19 @@ class TestReach:
         import socket
 
         with socket.create_server(("127.0.0.1", 0)) as silent:
-            found = reach("openai:llama3", f"http://127.0.0.1:{silent.getsockname()[1]}/v1", timeout=0.1)
+            found = ping("openai:llama3", f"http://127.0.0.1:{silent.getsockname()[1]}/v1", timeout=0.1)
         assert found.reachable is False
         assert "timed out" in found.detail
 
     def test_no_request_is_made_without_a_key(self) -> None:
-        found = reach("openai:gpt-5-mini", None)
+        found = ping("openai:gpt-5-mini", None)
         assert (found.reachable, found.remedy) == (False, "set OPENAI_API_KEY")
 
     def test_a_provider_that_cannot_be_asked_is_no_failure(self) -> None:
-        assert reach("bedrock:some-model", None).reachable is None
+        assert ping("bedrock:some-model", None).reachable is None
 
     def test_a_password_in_the_address_is_hidden(self) -> None:
-        assert "sesame" not in str(reach("openai:llama3", "http://me:sesame@127.0.0.1:9/v1"))
+        assert "sesame" not in str(ping("openai:llama3", "http://me:sesame@127.0.0.1:9/v1"))
 
 
 def checks(config: StudyConfig, offline: bool = False) -> dict[str, Check]:
@@ -147,7 +147,7 @@ def report(config: StudyConfig, *, width: int = 80) -> tuple[int, str]:
 
 class TestDoctor:
     def test_a_machine_where_a_study_can_run(self, tmp_path: Path) -> None:
-        code, text = report(load_config(["--runs-dir", str(tmp_path / "runs")], {}))
+        code, text = report(settings_of(["--runs-dir", str(tmp_path / "runs")]))
         assert code == 0
         assert "A study can run here" in text
         for word in (
@@ -163,25 +163,25 @@ class TestDoctor:
         assert max(map(len, text.splitlines())) <= 80
 
     def test_nothing_is_left_behind(self, tmp_path: Path) -> None:
-        report(load_config(["--runs-dir", str(tmp_path / "runs")], {}))
+        report(settings_of(["--runs-dir", str(tmp_path / "runs")]))
         assert list(tmp_path.iterdir()) == []
 
     def test_a_folder_that_cannot_be_written_is_essential(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
-        code, text = report(load_config(["--runs-dir", str(tmp_path / "file" / "runs")], {}))
+        code, text = report(settings_of(["--runs-dir", str(tmp_path / "file" / "runs")]))
         assert code == 1
         assert "✗  runs" in text
         assert "→ make it writable, or choose another with --runs-dir" in text
         assert "A study cannot run here: runs" in text
 
     def test_data_that_are_asked_for_and_missing_are_essential(self, tmp_path: Path) -> None:
-        found = checks(load_config(["--data", str(tmp_path / "none"), "--runs-dir", str(tmp_path)], {}))
+        found = checks(settings_of(["--data", str(tmp_path / "none"), "--runs-dir", str(tmp_path)]))
         assert (found["data: folder"].state, found["data: folder"].essential) == ("fails", True)
-        assert found["data sets"].detail.startswith("demo of ")
+        assert found["data sets"].detail.endswith(": demo")
 
     def test_keys_are_named_and_never_shown(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
-        _, text = report(load_config(["--runs-dir", str(tmp_path)], {}))
+        _, text = report(settings_of(["--runs-dir", str(tmp_path)]))
         assert "OPENAI_API_KEY is set" in text
         assert KEY not in text
 
@@ -194,23 +194,23 @@ class TestDoctor:
             "--runs-dir",
             str(tmp_path),
         ]
-        assert checks(load_config([*words, "--proposer", "llm"], {}))["LLM"].essential
-        wanted = checks(load_config(words, {}))["LLM"]
+        assert checks(settings_of([*words, "--proposer", "llm"]))["LLM"].essential
+        wanted = checks(settings_of(words))["LLM"]
         assert (wanted.state, wanted.essential) == ("fails", False)
 
     def test_a_model_that_answers_works(self, server: str, tmp_path: Path) -> None:
         words = ["--llm", "openai:llama3", "--llm-base-url", f"{server}/v1", "--runs-dir", str(tmp_path)]
-        assert checks(load_config(words, {}))["LLM"].state == "works"
+        assert checks(settings_of(words))["LLM"].state == "works"
         assert Models.asked == ["/v1/models"]
 
     def test_offline_sends_nothing(self, server: str, tmp_path: Path) -> None:
         words = ["--llm", "openai:llama3", "--llm-base-url", f"{server}/v1", "--runs-dir", str(tmp_path)]
-        assert checks(load_config(words, {}), offline=True)["LLM"].state == "absent"
+        assert checks(settings_of(words), offline=True)["LLM"].state == "absent"
         assert Models.asked == []
 
     def test_a_store_that_is_none_is_essential(self, tmp_path: Path) -> None:
         (tmp_path / "mlflow.db").write_bytes(b"no database at all, and long enough to be read as one" * 100)
-        found = checks(load_config(["--runs-dir", str(tmp_path)], {}))["MLflow"]
+        found = checks(settings_of(["--runs-dir", str(tmp_path)]))["MLflow"]
         assert (found.state, found.essential) == ("fails", True)
 
     def test_a_store_that_opens_says_how_much_it_holds(self, tmp_path: Path) -> None:
@@ -219,12 +219,12 @@ class TestDoctor:
         Tracking(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts").open_study(
             "digits/resnet18", "first", {"arm": "tpe"}, {}
         )
-        found = checks(load_config(["--runs-dir", str(tmp_path)], {}))["MLflow"]
+        found = checks(settings_of(["--runs-dir", str(tmp_path)]))["MLflow"]
         assert found.state == "works"
         assert found.detail.endswith("holds 1 study")
 
     def test_offline_asks_no_mlflow_server(self, server: str, tmp_path: Path, monkeypatch) -> None:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-        found = checks(load_config(["--runs-dir", str(tmp_path)], {}), offline=True)["MLflow"]
+        found = checks(settings_of(["--runs-dir", str(tmp_path)]), offline=True)["MLflow"]
         assert found.state == "absent"
         assert Models.asked == []

@@ -1,21 +1,39 @@
 """`agent generate`: images without a study, from the command line."""
 
 import hashlib
+import os
+import shutil
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.agent.studies import agent, environment
+from agent.cli import main
+from tests.agent.studies import Ended, agent, environment
 
 DIGITS = "--dataset demo --scale 1.5 --rotation 10 --flip 0 --search.seed 3"
 
 
-def generate(runs: Path, *more: str, moment: str = "none"):
+def generate(runs: Path, *more: str, moment: str = "none") -> Ended:
+    """In its own process, which dies at `moment`."""
     return agent(
         "generate", *DIGITS.split(), "--runs-dir", str(runs), *more, moment=moment, env=environment()
     )
+
+
+@pytest.fixture
+def told(monkeypatch, capsys):
+    """Run the command in this process: (exit code, standard output, standard error)."""
+    for name in set(os.environ) - set(environment()):
+        monkeypatch.delenv(name)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = main(["generate", *words])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
 
 
 def contents(runs: Path) -> dict[str, str]:
@@ -49,7 +67,7 @@ def test_it_writes_images_by_class_with_their_provenance_and_a_sheet(made):
 
 
 @pytest.mark.parametrize("moment", ["generate:masks", "generate:backgrounds", "generate:composites"])
-def test_killed_it_goes_on_and_comes_out_the_same(made, tmp_path, moment):
+def test_killed_it_resumes_and_makes_the_same(made, tmp_path, moment):
     killed = generate(tmp_path, moment=moment)
     assert killed.returncode == -signal.SIGKILL, killed.stderr + killed.stdout
     assert generate(tmp_path).returncode == 0
@@ -66,61 +84,61 @@ def test_a_second_run_does_nothing(made):
     assert before == {path: path.stat().st_mtime_ns for path in (made / "aga/sets").rglob("*.npy")}
 
 
-def test_the_images_are_copied_where_they_are_wanted_but_nothing_is_overwritten(made, tmp_path):
+def test_the_images_are_copied_where_they_are_wanted_but_nothing_is_overwritten(made, told, tmp_path):
     out = tmp_path / "images"
-    assert generate(made, "--out", str(out)).returncode == 0
+    words = [*DIGITS.split(), "--runs-dir", str(made), "--out", str(out)]
+    assert told(*words)[0] == 0
     assert len(list(out.glob("?/*.png"))) == 150
     assert (out / "provenance.parquet").is_file()
-    again = generate(made, "--out", str(out))
-    assert again.returncode == 2
-    assert "is not empty" in again.stderr
+    code, _, err = told(*words)
+    assert code == 2
+    assert f"--out {out}" in err
 
 
-def test_status_lists_what_there_is_and_prune_makes_room(made, tmp_path):
-    import shutil
-
+def test_status_lists_the_sets_and_prune_removes_them(made, told, tmp_path):
     runs = tmp_path / "runs"
     shutil.copytree(made, runs)
     key = next((runs / "aga/sets").glob("*/set.json")).parent.name
-    assert f"{key[:12]}" in agent("generate", "--status", "--runs-dir", str(runs)).stdout
-    kept = agent("generate", "--prune", "--keep", key[:8], "--runs-dir", str(runs))
-    assert kept.returncode == 0, kept.stderr
+    place = ("--runs-dir", str(runs))
+    assert key[:12] in told("--status", *place)[1]
+    assert told("--prune", "--keep", key[:8], *place)[0] == 0
     assert (runs / "aga/sets" / key / "set.json").exists()
-    wrong = agent("generate", "--prune", "--keep", "nothing", "--runs-dir", str(runs))
-    assert wrong.returncode == 2
-    assert "fits 0 sets" in wrong.stderr
-    assert agent("generate", "--prune", "--runs-dir", str(runs)).returncode == 0
+    code, _, err = told("--prune", "--keep", "nothing", *place)
+    assert code == 2
+    assert "--keep nothing" in err
+    assert told("--prune", *place)[0] == 0
     assert not (runs / "aga/sets" / key).exists()
-    assert "no synthetic images" in agent("generate", "--status", "--runs-dir", str(runs)).stdout
+    assert key[:12] not in told("--status", *place)[1]
 
 
-def test_prompts_of_ones_own_are_read_and_refused_with_reasons(tmp_path):
+def test_prompts_of_ones_own_are_read_and_refused_with_reasons(told, tmp_path):
     prompts = tmp_path / "prompts.yaml"
+    words = [*DIGITS.split(), "--runs-dir", str(tmp_path), "--prompts", str(prompts)]
     prompts.write_text("instructions: [a photo of]\nsettings: [the digit 7 on a wall]\ntimes: [at noon]\n")
-    refused = generate(tmp_path, "--prompts", str(prompts))
-    assert refused.returncode == 2
-    assert "names '7'" in refused.stderr
+    code, _, err = told(*words)
+    assert code == 2
+    assert "'7'" in err
     prompts.write_text("instruction: [a photo of]\n")
-    unknown = generate(tmp_path, "--prompts", str(prompts))
-    assert unknown.returncode == 2
-    assert "instruction" in unknown.stderr
-    assert "Fields: subject, scale, instructions" in unknown.stderr
+    code, _, err = told(*words)
+    assert code == 2
+    assert "instruction" in err
+    assert "Fields: subject, scale, instructions" in err
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "named"),
     [
-        (("--scale", "0"), "scale is 0"),
-        (("--segmenter", "sam", "--aga.segmenter.checkpoint", "no/sam.pth"), "no/sam.pth"),
-        (("--background", "folder", "--aga.background.folder", "no/photos"), "no/photos"),
-        (("--detector", "dataset"), "brings no boxes"),
-        (("--aga.caption.kind", "llm"), "no model is configured"),
-        (("--domain", "moon"), "no modality set 'moon'"),
+        ("--scale 0", "scale is 0"),
+        ("--segmenter sam --aga.segmenter.checkpoint no/sam.pth", "no/sam.pth"),
+        ("--background folder --aga.background.folder no/photos", "no/photos"),
+        ("--detector dataset", "boxes"),
+        ("--aga.caption.kind llm", "model"),
+        ("--domain moon", "'moon'"),
     ],
     ids=["scale", "sam", "photos", "boxes", "llm", "domain"],
 )
-def test_what_is_missing_is_named(tmp_path, flags, told):
-    done = generate(tmp_path, *flags)
-    assert done.returncode == 2, done.stderr + done.stdout
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
+def test_what_is_missing_is_named(told, tmp_path, flags, named):
+    code, _, err = told(*DIGITS.split(), "--runs-dir", str(tmp_path), *flags.split())
+    assert code == 2, err
+    assert named in err
+    assert "Traceback" not in err

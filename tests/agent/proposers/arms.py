@@ -1,7 +1,6 @@
 """Histories and data for the tests of the arms, made without training anything."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -141,7 +140,3 @@ def made_cache(root: Path) -> CachedDataset:
         16,
         root,
     )
-
-
-def at_iteration(base: History, iteration: int) -> History:
-    return replace(base, iteration=iteration)

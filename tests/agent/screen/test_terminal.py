@@ -7,27 +7,63 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from agent.screen.tables import percent
-from agent.screen.terminal import FinalRow, Row, Terminal
+from agent.memory.history import IterationRecord
+from agent.memory.proposal import Proposal
+from agent.screen.tables import class_table, verdict
+from agent.screen.terminal import FinalRow, Terminal
 from evaluators import wording
 from evaluators.statistics import Interval
+from tools.datasets.types import Split
+from tools.policy.policy import Operation
 from tools.training.types import EpochReport, Scores, TrialEvent, TrialResult
 
-POLICY = (
-    "rotate(p=0.6412, degrees=2.785) > gaussian_noise(p=0.288, sigma=0.007858) > resized_crop(p=1, scale=0.8)"
-)
 HYPOTHESIS = (
     "Strokes differ in slant more than in thickness, so a small rotation should bring the training digits nearer to "
     "other hands without turning a six into a nine."
 )
-ROWS = [
-    Row("", "no augmentation", "no augmentation", 0.912, 0.006, None, None, "reference"),
-    Row(
-        "", "trivial_augment_wide", "trivial_augment_wide(p=1)", 0.93, 0.004, 0.018, (0.002, 0.034), "better"
-    ),
-    Row("1", "iteration 1", POLICY, 0.934, 0.0049, 0.0123, (-0.003, 0.027), "within noise"),
-    Row("2", "iteration 2", "invert(p=1)", None, None, None, None, "failed"),
+
+
+def operation(name: str, probability: float = 1.0, **parameters: float) -> Operation:
+    listed = [{"name": key, "value": value} for key, value in parameters.items()]
+    return Operation.model_validate({"name": name, "probability": probability, "parameters": listed})
+
+
+def record(
+    number: int,
+    name: str,
+    policy: list[Operation],
+    mean: float | None,
+    std: float | None = None,
+    gain: float | None = None,
+    interval: tuple[float, float] | None = None,
+    within_noise: bool | None = None,
+    arm: str = "llm",
+) -> IterationRecord:
+    proposal = Proposal(hypothesis=HYPOTHESIS, expected_gain=1.5, policy=policy)
+    return IterationRecord(number, arm, name, proposal, (), mean, std, gain, interval, within_noise)
+
+
+LONG = [
+    operation("rotate", 0.6412, degrees=2.785),
+    operation("gaussian_noise", 0.288, sigma=0.007858),
+    operation("resized_crop", scale=0.8),
 ]
+RECORDS = [
+    record(0, "no augmentation", [], 0.912, 0.006, arm="reference"),
+    record(
+        0,
+        "trivial_augment_wide",
+        [operation("trivial_augment_wide")],
+        0.93,
+        0.004,
+        0.018,
+        (0.002, 0.034),
+        False,
+    ),
+    record(1, "iteration 1", LONG, 0.934, 0.0049, 0.0123, (-0.003, 0.027), True),
+    record(2, "iteration 2", [operation("invert")], None),
+]
+POLICY = RECORDS[2].proposal.in_one_line()
 SURE, UNSURE = Interval(0.934, 0.92, 0.95, 5), Interval(0.02, -0.005, 0.045, 5)
 FINAL = [
     FinalRow(
@@ -108,7 +144,7 @@ def study(terminal: Terminal) -> None:
         2, ["rotate: degrees 200 is above its highest, 180", "vertical_flip: a flipped 6 is a 9"]
     )
     train(terminal)
-    terminal.iteration_table(ROWS)
+    terminal.iteration_table(RECORDS)
     terminal.ledger(
         "12 trials, 2m03s of training, 2m10s wall-clock, 3 LLM calls, 12,345 tokens, at least $0.0123"
     )
@@ -126,7 +162,7 @@ class TestFigures:
         ],
     )
     def test_accuracies_are_percent_with_one_decimal(self, value, spread, text: str) -> None:
-        assert percent(value, spread) == text
+        assert wording.percent(value, spread) == text
 
     @pytest.mark.parametrize(
         ("gain", "interval", "text"),
@@ -139,6 +175,17 @@ class TestFigures:
     )
     def test_gains_are_points_with_sign_and_interval(self, gain, interval, text: str) -> None:
         assert wording.gain(gain, interval) == text
+
+    def test_a_candidate_is_judged_in_a_word(self) -> None:
+        assert [verdict(each) for each in RECORDS] == ["reference", "better", "within noise", "failed"]
+        assert verdict(record(3, "iteration 3", LONG, 0.9, 0.01, -0.02, None, False)) == "worse"
+        assert verdict(record(4, "iteration 4", LONG, 0.9)) == ""
+
+    def test_of_many_classes_the_first_are_counted_one_by_one(self) -> None:
+        counts: dict[Split, dict[str, int]] = {"train": {f"class {number}": 2 for number in range(50)}}
+        table = class_table(counts)
+        assert [str(cell) for cell in table.columns[0].cells][-2:] == ["… 10 more classes", "all"]
+        assert [str(cell) for cell in table.columns[1].cells][-3:] == ["2", "20", "100"]
 
 
 class TestElsewhereThanOnATerminal:
@@ -183,11 +230,11 @@ class TestElsewhereThanOnATerminal:
             "decoding: 1,000 of 1,000",
         ]
 
-    def test_a_row_of_the_table_is_told_once(self) -> None:
+    def test_a_candidate_is_told_once(self) -> None:
         screen = Screen()
-        screen.terminal.iteration_table(ROWS[:3])
-        screen.terminal.iteration_table(ROWS)
-        assert len(screen.lines) == len(ROWS)
+        screen.terminal.iteration_table(RECORDS[:3])
+        screen.terminal.iteration_table(RECORDS)
+        assert len(screen.lines) == len(RECORDS)
         assert STAMP.sub("", screen.lines[2]) == (
             "iteration 1: validation accuracy 93.4% ± 0.5, gain +1.2 [−0.3, +2.7] points, within noise | "
             + POLICY
@@ -200,23 +247,23 @@ class TestElsewhereThanOnATerminal:
         assert STAMP.sub("", screen.errors) == "warning: beware\n"
 
 
-@pytest.mark.parametrize("width", [80, 120])
 class TestOnATerminal:
+    @pytest.mark.parametrize("width", [80, 120])
     def test_nothing_is_wider_than_the_screen_and_nothing_is_cut(self, width: int) -> None:
         screen = Screen(width, live=True)
         study(screen.terminal)
         assert max(cell_len(line) for line in screen.lines) <= width
         assert "…" not in screen.text
 
-    def test_hypotheses_and_policies_wrap_whole(self, width: int) -> None:
-        screen = Screen(width, live=True)
+    def test_hypotheses_and_policies_wrap_whole(self) -> None:
+        screen = Screen(live=True)
         screen.terminal.proposal(1, 8, "llm", HYPOTHESIS, 1.5, POLICY)
         assert HYPOTHESIS in screen.text
         assert POLICY in screen.text
         assert "iteration 1 of 8 · llm" in screen.text
 
-    def test_running_trials_show_epoch_loss_and_accuracy(self, width: int) -> None:
-        screen = Screen(width, live=True)
+    def test_running_trials_show_epoch_loss_and_accuracy(self) -> None:
+        screen = Screen(live=True)
         terminal = screen.terminal
         terminal.trials_begin(2, "iteration 1")
         terminal.trial_event(TrialEvent("key0", "started", "cpu"), "iteration 1 · seed 0")
@@ -228,21 +275,21 @@ class TestOnATerminal:
         assert "loss 0.512" in line
         assert "acc  90.0%" in line
 
-    def test_an_ended_trial_leaves_a_line(self, width: int) -> None:
-        screen = Screen(width, live=True)
+    def test_an_ended_trial_leaves_a_line(self) -> None:
+        screen = Screen(live=True)
         train(screen.terminal)
         assert "✓ iteration 1 · seed 0: validation accuracy 93.4%, 12.3 s" in screen.text
         assert "✗ iteration 1 · seed 1: FAILED (non_finite_loss)" in screen.text
 
-    def test_the_table_marks_the_best_iteration(self, width: int) -> None:
-        screen = Screen(width, live=True)
-        screen.terminal.iteration_table(ROWS)
+    def test_the_table_marks_the_best_iteration(self) -> None:
+        screen = Screen(live=True)
+        screen.terminal.iteration_table(RECORDS)
         assert [line.split("★")[0].strip() for line in screen.lines if "★" in line] == ["iteration 1", ""]
         assert "★ the best iteration so far" in screen.text
         assert "+1.8 [+0.2, +3.4]" in screen.text
 
-    def test_the_display_can_be_closed_at_any_time(self, width: int) -> None:
-        screen = Screen(width, live=True)
+    def test_the_display_can_be_closed_at_any_time(self) -> None:
+        screen = Screen(live=True)
         screen.terminal.trials_begin(2, "iteration 1")
         screen.terminal.close()
         screen.terminal.close()
@@ -284,7 +331,7 @@ class TestResult:
 class TestPages:
     def test_a_command_that_answers_prints_whole_tables_without_times(self) -> None:
         screen = Screen(pages=True)
-        screen.terminal.iteration_table(ROWS)
+        screen.terminal.iteration_table(RECORDS)
         screen.terminal.note("agent resume digits")
         assert not any(STAMP.match(line) for line in screen.lines)
         assert any(line.startswith("trivial_augment_wide") for line in screen.lines)

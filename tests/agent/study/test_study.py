@@ -13,7 +13,7 @@ def test_a_study_ends_with_a_report_that_says_plainly_what_was_shown(finished):
 
 def test_mlflow_holds_the_study_its_iterations_and_their_trials(finished):
     store = tracking(finished)
-    assert store.client.get_experiment(store.experiment_id).name == "demo/resnet18"
+    assert store.client.get_experiment(store.experiment_id).name == "demo/shufflenet_v2_x0_5"
     runs = store.client.search_runs([store.experiment_id], "tags.study = 's'", max_results=1000)
     kinds = [item.data.tags["kind"] for item in runs]
     # reference, baseline, 2 iterations; and again all of them in the final phase, with 3 seeds instead of 2

@@ -1,41 +1,40 @@
 """Whole studies whose proposals carry backgrounds: made, trained on, told to the arm, taken apart at the end."""
 
 import json
+import shutil
 import signal
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from tests.agent.studies import agent, conclusions, environment, ledger, outcome, tracking
+from tests.agent import studies
+from tests.agent.studies import SHORT, conclusions, copy_trials, ledger, outcome, resume, tracking
 from tests.loopback.autopilot import autopilot
+from tests.loopback.replies import Answer
 from tests.loopback.server import LoopbackServer
-
-SHORT = (
-    "--dataset demo --epochs 1 --seeds 1 --iterations 2 --search.final_seeds 2 --search.top_k 1 "
-    "--search.baselines [] --execution.workers 1 --execution.threads 1 --search.backgrounds always"
-)
 
 
 def run(runs: Path, *more: str, moment: str = "none"):
-    place = ("--study", "s", "--runs-dir", str(runs))
-    return agent("run", *SHORT.split(), *place, *more, moment=moment, env=environment())
-
-
-def resume(runs: Path, moment: str = "none"):
-    return agent("resume", "s", "--runs-dir", str(runs), moment=moment, env=environment())
+    return studies.run(runs, "--search.backgrounds", "always", *more, size=SHORT, moment=moment)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    runs = tmp_path_factory.mktemp("backgrounds")
-    done = run(runs, "--proposer", "tpe")
-    assert done.returncode == 0, done.stderr + done.stdout
-    return runs
+def with_backgrounds(once, finished, empty_store) -> Path:
+    """A study that ran through."""
+
+    def make(runs: Path) -> None:
+        copy_trials(finished, runs)
+        shutil.copy(empty_store, runs)
+        done = run(runs, "--proposer", "tpe")
+        assert done.returncode == 0, done.stderr + done.stdout
+
+    return once("with-backgrounds", make)
 
 
-def test_the_report_takes_the_choice_apart(finished):
-    report = (finished / "studies/s/report.md").read_text()
+def test_the_report_takes_the_choice_apart(with_backgrounds):
+    report = (with_backgrounds / "studies/s/report.md").read_text()
     rows = {line.split("|")[1].strip(): line for line in report.splitlines() if line.startswith("| ")}
     both = next(line for name, line in rows.items() if "(chosen)" in name)
     assert " + backgrounds(" in both
@@ -44,33 +43,33 @@ def test_the_report_takes_the_choice_apart(finished):
     assert "backgrounds(" in rows["backgrounds only"]
 
 
-def test_what_the_gates_did_and_a_contact_sheet_are_in_mlflow_and_told_to_the_arm(finished):
-    first = next(record for record in tracking(finished).records() if record.number == 1)
+def test_what_the_gates_did_and_a_contact_sheet_are_in_mlflow_and_told_to_the_arm(with_backgrounds):
+    first = next(record for record in tracking(with_backgrounds).records() if record.number == 1)
     assert "synthetic images" in first.generated
     assert "mask area" in first.generated
     assert first.sheet is not None
     assert first.sheet.read_bytes().startswith(b"\x89PNG")
 
 
-def test_synthetic_images_come_from_the_training_split_alone(finished):
-    import pyarrow.parquet as pq
-
-    for folder in sets(finished):
+def test_synthetic_images_come_from_the_training_split_alone(with_backgrounds):
+    for folder in sets(with_backgrounds):
         table = pq.read_table(folder / "provenance.parquet", columns=["split", "training_row", "label"])
         assert set(table["split"].to_pylist()) == {"train"}
         assert len(np.load(folder / "labels.npy")) == json.loads((folder / "set.json").read_text())["images"]
 
 
-def test_killed_while_or_after_making_images_it_ends_like_the_uninterrupted_study(finished, tmp_path):
-    killed = run(tmp_path, "--proposer", "tpe", moment="after:realise")
+def test_killed_while_or_after_making_images_it_ends_like_the_uninterrupted_study(with_backgrounds, runs):
+    """The trials are there already, and found only where the images are the same."""
+    copy_trials(with_backgrounds, runs)
+    killed = run(runs, "--proposer", "tpe", moment="after:realise")
     for moment in ("generate:composites", "after:train", "before:finalise"):
         assert killed.returncode == -signal.SIGKILL, killed.stderr + killed.stdout
-        killed = resume(tmp_path, moment)
+        killed = resume(runs, moment=moment)
     assert killed.returncode == -signal.SIGKILL, killed.stderr + killed.stdout
-    assert resume(tmp_path).returncode == 0
-    assert outcome(tmp_path) == outcome(finished)
-    assert conclusions(tmp_path) == conclusions(finished)
-    assert pixels(tmp_path) == pixels(finished)
+    assert resume(runs).returncode == 0
+    assert outcome(runs) == outcome(with_backgrounds)
+    assert conclusions(runs) == conclusions(with_backgrounds)
+    assert pixels(runs) == pixels(with_backgrounds)
 
 
 def sets(runs: Path) -> list[Path]:
@@ -81,10 +80,8 @@ def pixels(runs: Path) -> dict[str, bytes]:
     return {folder.name: (folder / "pixels.npy").read_bytes() for folder in sets(runs)}
 
 
-def test_a_language_model_proposes_backgrounds_and_writes_captions(tmp_path):
+def test_a_language_model_proposes_backgrounds_and_writes_captions(runs):
     def brain(ask):
-        from tests.loopback.replies import Answer
-
         if "text-to-image model" in ask.system:
             numbers = range(1, 1 + ask.conversation.count("how: "))
             return Answer(
@@ -95,26 +92,26 @@ def test_a_language_model_proposes_backgrounds_and_writes_captions(tmp_path):
     with LoopbackServer(brain=brain) as server:
         llm = ("--llm", "openai:loopback", "--llm-base-url", server.openai_url)
         small = ("--iterations", "1", "--aga.pool", "0.1", "--aga.caption.kind", "llm")
-        done = run(tmp_path, *llm, *small)
+        done = run(runs, *llm, *small)
         requests = server.requests
     assert done.returncode == 0, done.stderr + done.stdout
-    assert "backgrounds" in (tmp_path / "studies/s/report.md").read_text()
+    assert "backgrounds" in (runs / "studies/s/report.md").read_text()
     captions = [r for r in requests if "text-to-image model" in r.ask.system]
     assert captions
-    assert len(requests) == sum(event["kind"] == "llm" for event in ledger(tmp_path))
+    assert len(requests) == sum(event["kind"] == "llm" for event in ledger(runs))
 
 
-def test_images_without_a_subject_fail_the_iteration_and_the_study_goes_on(tmp_path):
-    done = run(tmp_path, "--proposer", "random", "--iterations", "1", "--aga.gates.min_area", "0.99")
+def test_images_without_a_subject_fail_the_iteration_and_the_study_goes_on(runs):
+    done = run(runs, "--proposer", "random", "--iterations", "1", "--aga.gates.min_area", "0.99")
     assert done.returncode == 0, done.stderr + done.stdout
-    first = next(record for record in tracking(tmp_path).records() if record.number == 1)
+    first = next(record for record in tracking(runs).records() if record.number == 1)
     assert first.mean is None
     assert first.generated.startswith("failed:")
-    assert "No proposal finished a trial" in (tmp_path / "studies/s/report.md").read_text()
+    assert "No proposal finished a trial" in (runs / "studies/s/report.md").read_text()
 
 
-def test_missing_weights_are_named_before_anything_is_trained(tmp_path):
-    done = run(tmp_path, "--aga.segmenter.kind", "sam", "--aga.segmenter.checkpoint", "nowhere/sam.pth")
+def test_missing_weights_are_named_before_anything_is_trained(runs):
+    done = run(runs, "--aga.segmenter.kind", "sam", "--aga.segmenter.checkpoint", "nowhere/sam.pth")
     assert done.returncode == 2
     assert "nowhere/sam.pth" in done.stderr
-    assert not (tmp_path / "studies/s/config.yaml").exists()
+    assert not (runs / "studies/s/config.yaml").exists()

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import signal
 from collections.abc import Callable
 from itertools import cycle, islice
 from pathlib import Path
@@ -9,12 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.agent.studies import Ended, agent, environment, tracking
+from tests.agent.studies import TINY, Ended, agent, copy_trials, tracking
 from tests.tools.datasets.images import fill, write_csv
 
 QUICK = (
-    "--image-size 32 --epochs 1 --seeds 1 --iterations 1 --search.final_seeds 2 --search.top_k 1 "
-    "--search.baselines trivial_augment_wide --search.backgrounds off --proposer tpe --execution.workers 1 --study s"
+    f"{TINY} --image-size 32 --epochs 1 --training.batch_size 16 --seeds 1 --iterations 1 --search.final_seeds 2 "
+    "--search.top_k 1 --search.baselines [] --search.backgrounds off --proposer tpe --study s"
 )
 
 
@@ -88,19 +89,9 @@ LAYOUTS: list[tuple[str, Callable[[Path, Path], None]]] = [
 ]
 
 
-def study(name: str, data: Path, runs: Path, *more: str) -> Ended:
-    return agent(
-        "run",
-        "--dataset",
-        name,
-        "--data",
-        str(data),
-        "--runs-dir",
-        str(runs),
-        *QUICK.split(),
-        *more,
-        env=environment(),
-    )
+def study(name: str, data: Path, runs: Path, *more: str, moment: str = "none") -> Ended:
+    where = ("--dataset", name, "--data", str(data), "--runs-dir", str(runs))
+    return agent("run", *where, *QUICK.split(), *more, moment=moment)
 
 
 def rows_of(file: Path) -> list[dict[str, str]]:
@@ -109,11 +100,11 @@ def rows_of(file: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize(("name", "lay_out"), LAYOUTS, ids=[each.__name__ for _, each in LAYOUTS])
-def test_a_study_of_each_layout_runs_to_its_report(shared_data, tmp_path, name, lay_out):
+def test_a_study_of_each_layout_runs_to_its_report(shared_data, tmp_path, runs, name, lay_out):
     lay_out(shared_data, tmp_path / "data")
-    done = study(name, tmp_path / "data", tmp_path / "runs")
+    done = study(name, tmp_path / "data", runs)
     assert done.returncode == 0, done.stderr + done.stdout
-    folder = tmp_path / "runs" / "studies" / "s"
+    folder = runs / "studies" / "s"
     report = (folder / "report.md").read_text()
     assert "| **iteration 1** (chosen)" in report
     from tools.datasets.registry import ENTRIES
@@ -129,17 +120,20 @@ def test_a_study_of_each_layout_runs_to_its_report(shared_data, tmp_path, name, 
     assert all(groups.values())
     assert not groups["train"] & groups["test"]
     assert not groups["train"] & groups["validation"]
-    store = tracking(tmp_path / "runs")
+    store = tracking(runs)
     assert "splits.csv" in {each.path for each in store.client.list_artifacts(store.study_run)}
 
 
-def test_every_fold_of_patients_is_a_study_with_the_same_test_set(shared_data, tmp_path):
+def test_every_fold_of_patients_has_the_same_test_set(shared_data, tmp_path, runs):
+    """Both studies end when their splits are made."""
     limuc(shared_data, tmp_path / "data")
     held, tested = [], set()
-    for part in (1, 2):
-        done = study("limuc", tmp_path / "data", tmp_path / f"runs {part}", "--fold", f"{part}/2")
-        assert done.returncode == 0, done.stderr + done.stdout
-        rows = rows_of(tmp_path / f"runs {part}" / "studies" / "s" / "splits.csv")
+    for name, fold in (("one", "1/2"), ("two", "2/2")):
+        opened = study(
+            "limuc", tmp_path / "data", runs, "--fold", fold, "--study", name, moment="before:prepare"
+        )
+        assert opened.returncode == -signal.SIGKILL, opened.stderr + opened.stdout
+        rows = rows_of(runs / "studies" / name / "splits.csv")
         held.append({row["group"] for row in rows if row["split"] == "validation"})
         tested.add(frozenset(row["file"] for row in rows if row["split"] == "test"))
     assert not held[0] & held[1]
@@ -174,19 +168,32 @@ def imagenet10(shared: Path, root: Path) -> None:
                 shutil.copy(file, place / f"{each.wnid}_{number}.JPEG")
 
 
-def test_imagenet10_is_tested_under_shift_as_well(shared_data, tmp_path):
-    imagenet10(shared_data, tmp_path)
-    shifts = f"imagenet-v2={tmp_path / 'v2'},imagenet-sketch={tmp_path / 'sketch'}"
-    done = study("imagenet10", tmp_path / "ten", tmp_path / "runs", "--data.shifts", shifts)
-    assert done.returncode == 0, done.stderr + done.stdout
-    report = (tmp_path / "runs" / "studies" / "s" / "report.md").read_text()
+@pytest.fixture(scope="module")
+def shifted(shared_data, once, empty_store) -> Path:
+    """A folder of ImageNet10 and, in `runs`, a study of it that was tested under shift as well."""
+
+    def make(root: Path) -> None:
+        imagenet10(shared_data, root)
+        (root / "runs").mkdir()
+        shutil.copy(empty_store, root / "runs")
+        shifts = f"imagenet-v2={root / 'v2'},imagenet-sketch={root / 'sketch'}"
+        done = study("imagenet10", root / "ten", root / "runs", "--data.shifts", shifts)
+        assert done.returncode == 0, done.stderr + done.stdout
+        (root / "stdout").write_text(done.stdout)
+
+    return once("shifted", make)
+
+
+def test_imagenet10_is_tested_under_shift_as_well(shifted):
+    report = (shifted / "runs" / "studies" / "s" / "report.md").read_text()
     for title in ("ImageNet-V2", "ImageNet-Sketch"):
         (section,) = (part for part in report.split("\n### ") if part.startswith(f"On {title}"))
         assert "(30 images)" in section
         assert "| no augmentation |" in section
         assert "| **iteration 1** (chosen) |" in section
-    assert all(f"On {name}: " in done.stdout for name in ("imagenet-v2", "imagenet-sketch"))
-    store = tracking(tmp_path / "runs")
+    said = (shifted / "stdout").read_text()
+    assert all(f"On {name}: " in said for name in ("imagenet-v2", "imagenet-sketch"))
+    store = tracking(shifted / "runs")
     final = store.client.search_runs([store.experiment_id], "tags.phase = 'final' and tags.kind = 'trial'")
     tested = [run.data.metrics for run in final if "test_accuracy" in run.data.metrics]
     assert tested
@@ -198,22 +205,25 @@ def test_imagenet10_is_tested_under_shift_as_well(shared_data, tmp_path):
 
 
 def test_trials_of_an_earlier_study_without_weights_are_trained_again_for_a_new_test_set(
-    shared_data, tmp_path
+    shifted, runs, tmp_path
 ):
-    imagenet10(shared_data, tmp_path)
-    runs = tmp_path / "runs"
-    assert study("imagenet10", tmp_path / "ten", runs).returncode == 0
+    from tools.datasets.known.imagenet import TEN
+
+    copy_trials(shifted / "runs", runs)
     weights = list((runs / "trials").rglob("weights.safetensors"))
     assert weights
     for file in weights:
         file.unlink()
-    more = ("--study", "t", "--data.shifts", f"imagenet-v2={tmp_path / 'v2'}")
-    done = study("imagenet10", tmp_path / "ten", runs, *more)
+    for each in TEN:
+        shutil.copytree(shifted / "sketch" / each.wnid, tmp_path / "elsewhere" / each.name)
+    shifts = f"elsewhere={tmp_path / 'elsewhere'}"
+    done = study("imagenet10", shifted / "ten", runs, "--data.shifts", shifts)
     assert done.returncode == 0, done.stderr + done.stdout
-    assert "### On ImageNet-V2" in (runs / "studies" / "t" / "report.md").read_text()
+    assert "### On elsewhere" in (runs / "studies" / "s" / "report.md").read_text()
+    assert list((runs / "trials").rglob("weights.safetensors"))
 
 
-def test_an_external_test_set_of_ones_own_is_a_folder(shared_data, tmp_path):
+def test_an_external_test_set_of_ones_own_is_a_folder(shared_data, tmp_path, runs):
     melanoma_of_bhaveshmittal(shared_data, tmp_path / "data")
     other = tmp_path / "other hospital"
     for kind, count in (("benign", 9), ("malignant", 6)):
@@ -222,9 +232,9 @@ def test_an_external_test_set_of_ones_own_is_a_folder(shared_data, tmp_path):
             shutil.copy(file, other / kind)
     twice = lesions(shared_data, "train", "benign", 1)[0]
     Image.open(twice).save(other / "benign" / "twice.png")
-    done = study("melanoma", tmp_path / "data", tmp_path / "runs", "--data.shifts", f"hospital-b={other}")
+    done = study("melanoma", tmp_path / "data", runs, "--data.shifts", f"hospital-b={other}")
     assert done.returncode == 0, done.stderr + done.stdout
-    report = (tmp_path / "runs" / "studies" / "s" / "report.md").read_text()
+    report = (runs / "studies" / "s" / "report.md").read_text()
     (section,) = (part for part in report.split("\n### ") if part.startswith("On other hospital"))
     assert "(16 images)" in section
     assert (
@@ -243,12 +253,9 @@ def test_an_external_test_set_of_ones_own_is_a_folder(shared_data, tmp_path):
         ("imagenet-v2=/nowhere", "was not found in /nowhere"),
     ],
 )
-def test_a_shift_that_cannot_be_tested_on_is_said_before_training(shared_data, tmp_path, shifts, said):
-    imagenet10(shared_data, tmp_path)
+def test_a_shift_that_cannot_be_tested_on_is_said_before_training(shifted, tmp_path, runs, shifts, said):
     fill(tmp_path / "pets", {"cats": 3, "dogs": 3})
-    done = study(
-        "imagenet10", tmp_path / "ten", tmp_path / "runs", "--data.shifts", shifts.format(root=tmp_path)
-    )
+    done = study("imagenet10", shifted / "ten", runs, "--data.shifts", shifts.format(root=tmp_path))
     assert done.returncode in (1, 2)
     assert said in " ".join(done.stderr.split())
     assert "reference" not in done.stdout

@@ -7,40 +7,73 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.agent.studies import NODES, agent, conclusions, outcome, resume, run, tracking
+from tests.agent.studies import NODES, agent, conclusions, copy_trials, outcome, resume, run, tracking
+
+KILLED, INTERRUPTED, TERMINATED = -signal.SIGKILL, 130, 143
+# The epochs are those of one session: finished trials report none again.
+STOPS = [
+    ("epoch:1", KILLED),  # in the first trial
+    ("interrupt:4", INTERRUPTED),  # in reference and baseline
+    ("epoch:6", KILLED),  # in the first iteration
+    ("after:train", KILLED),
+    ("terminate:3", TERMINATED),  # in the second iteration
+    ("epoch:4", KILLED),  # in the extra seeds
+]
 
 
-def test_killed_in_every_node_it_ends_like_the_uninterrupted_study(finished, tmp_path):
-    """kill -9 when each node has done its work but is not checkpointed, one after the other, in one study."""
-    first = run(tmp_path, "--proposer", "tpe", moment=f"after:{NODES[0]}")
-    assert first.returncode == -signal.SIGKILL, first.stderr
+def test_stopped_in_the_middle_of_trials_it_ends_like_the_uninterrupted_study(finished, runs):
+    """kill -9, Ctrl-C and SIGTERM while a trial runs, in one study."""
+    stopped = run(runs, "--proposer", "tpe", moment=STOPS[0][0])
+    for (_, code), (moment, _) in zip(STOPS, [*STOPS[1:], ("none", 0)], strict=True):
+        assert stopped.returncode == code, stopped.stderr + stopped.stdout
+        if code != KILLED:
+            assert f"agent resume s --runs-dir {runs}" in stopped.stderr
+            assert "Traceback" not in stopped.stderr
+            assert tracking(runs).client.get_run(tracking(runs).study_run).info.status == "KILLED"
+            assert "interrupted" in agent("list", "--runs-dir", str(runs)).stdout
+        if moment == "none":
+            assert "final" in {identity[1] for identity in outcome(runs)}
+        stopped = resume(runs, moment=moment)
+    assert stopped.returncode == 0, stopped.stderr
+    assert outcome(runs) == outcome(finished)
+    assert conclusions(runs) == conclusions(finished)
+
+
+def test_killed_in_every_node_it_ends_like_the_uninterrupted_study(finished, runs):
+    """kill -9 when each node has done its work but is not checkpointed, one after the other, in one study.
+
+    The trials are there already: what is tested is the loop and the store.
+    """
+    copy_trials(finished, runs)
+    killed = run(runs, "--proposer", "tpe", moment=f"after:{NODES[0]}")
     for node in NODES[1:]:
-        killed = resume(tmp_path, moment=f"after:{node}")
-        assert killed.returncode == -signal.SIGKILL, killed.stderr + killed.stdout
-    last = resume(tmp_path)
+        assert killed.returncode == KILLED, killed.stderr + killed.stdout
+        killed = resume(runs, moment=f"after:{node}")
+    assert killed.returncode == KILLED, killed.stderr + killed.stdout
+    last = resume(runs)
     assert last.returncode == 0, last.stderr
-    assert outcome(tmp_path) == outcome(finished)
-    assert conclusions(tmp_path) == conclusions(finished)
+    assert outcome(runs) == outcome(finished)
+    assert conclusions(runs) == conclusions(finished)
 
 
-def test_the_search_never_reads_the_test_images(finished, tmp_path):
-    """Without the file that says which images are for testing, and with noise in their place, the search goes its way
+def test_the_search_never_reads_the_test_images(finished, runs):
+    """Without the file that says which images are for testing, and with noise in their place, the search runs
     unchanged; only the finish misses them."""
-    assert run(tmp_path, "--proposer", "tpe", moment="before:prepare").returncode == -signal.SIGKILL
-    (sealed,) = (tmp_path / "cache").rglob("test.json")
-    (pixels,) = (tmp_path / "cache").rglob("pixels.npy")
+    assert run(runs, "--proposer", "tpe", moment="before:prepare").returncode == KILLED
+    (sealed,) = (runs / "cache").rglob("test.json")
+    (pixels,) = (runs / "cache").rglob("pixels.npy")
     book = pixels.with_name("book.npy")
     contents = {file: file.read_bytes() for file in (sealed, pixels, book)}
     put_noise(pixels, book, json.loads(sealed.read_text())["rows"])
     sealed.unlink()
-    assert resume(tmp_path, moment="before:finalise").returncode == -signal.SIGKILL
+    assert resume(runs, moment="before:finalise").returncode == KILLED
     assert not sealed.exists()
-    searched = {k: v for k, v in outcome(tmp_path).items() if k[1] != "final" and k[0] != "study"}
+    searched = {k: v for k, v in outcome(runs).items() if k[1] != "final" and k[0] != "study"}
     assert searched == {k: v for k, v in outcome(finished).items() if k[1] != "final" and k[0] != "study"}
     for file, content in contents.items():
         file.write_bytes(content)
-    assert resume(tmp_path).returncode == 0
-    assert conclusions(tmp_path) == conclusions(finished)
+    assert resume(runs).returncode == 0
+    assert conclusions(runs) == conclusions(finished)
 
 
 def put_noise(pixels: Path, book: Path, rows: list[int]) -> None:
@@ -49,32 +82,3 @@ def put_noise(pixels: Path, book: Path, rows: list[int]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (len(rows), *images.shape[1:]), dtype=np.uint8)
     images[rows] = noise
     entries["checksum"][rows] = [zlib.crc32(image.tobytes()) for image in noise]
-
-
-def test_killed_while_training_it_goes_on_from_where_it_was(finished, tmp_path):
-    """In the reference; in an iteration; in the extra seeds; each time in the middle of a trial."""
-    killed = run(tmp_path, "--proposer", "tpe", moment="epoch:1")
-    for epoch in (9, 8):  # of that sitting: finished trials tell nothing again
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
-        killed = resume(tmp_path, moment=f"epoch:{epoch}")
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    phases = {identity[1] for identity in outcome(tmp_path)}
-    assert "final" in phases
-    assert resume(tmp_path).returncode == 0
-    assert outcome(tmp_path) == outcome(finished)
-    assert conclusions(tmp_path) == conclusions(finished)
-
-
-def test_interrupted_it_says_how_to_go_on_and_goes_on(finished, tmp_path):
-    """Ctrl-C, then SIGTERM, then left alone."""
-    stopped = run(tmp_path, "--proposer", "tpe", moment="interrupt:3")
-    for code in (130, 143):
-        assert stopped.returncode == code, stopped.stderr
-        assert f"agent resume s --runs-dir {tmp_path}" in stopped.stderr
-        assert "Traceback" not in stopped.stderr
-        assert tracking(tmp_path).client.get_run(tracking(tmp_path).study_run).info.status == "KILLED"
-        assert "interrupted" in agent("list", "--runs-dir", str(tmp_path)).stdout
-        stopped = resume(tmp_path, **({"moment": "terminate:3"} if code == 130 else {}))
-    assert stopped.returncode == 0, stopped.stderr
-    assert outcome(tmp_path) == outcome(finished)
-    assert conclusions(tmp_path) == conclusions(finished)

@@ -5,14 +5,17 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tests.agent.studies import ledger, resume, run, tracking
+from tests.agent.studies import SHORT, ledger, resume, run, tracking
+
+BARE = f"{SHORT} --search.backgrounds off"
 
 
-def test_a_dead_worker_fails_its_trial_and_the_study_goes_on(tmp_path):
-    """Reference and baseline take 8 epochs; the 10th is the second of the first iteration's first trial."""
-    done = run(tmp_path, "--proposer", "tpe", moment="workers:9")
+def test_a_dead_worker_fails_its_trial_and_the_study_goes_on(runs):
+    """The reference takes 12 epochs; the 13th is the first of the first iteration's first trial."""
+    longer = ("--epochs", "6", "--seeds", "2")
+    done = run(runs, "--proposer", "tpe", *longer, size=BARE, moment="workers:13")
     assert done.returncode == 0, done.stderr
-    records = {record.name: record for record in tracking(tmp_path).records()}
+    records = {record.name: record for record in tracking(runs).records()}
     failed = [trial for trial in records["iteration 1"].trials if trial.status == "failed"]
     assert len(failed) == 1
     assert failed[0].reason.startswith("worker_died")
@@ -20,25 +23,25 @@ def test_a_dead_worker_fails_its_trial_and_the_study_goes_on(tmp_path):
     assert records["iteration 2"].mean is not None
 
 
-def test_without_a_single_reference_nothing_is_compared(tmp_path):
-    stopped = run(tmp_path, "--proposer", "random", "--execution.trial_timeout", "0.001")
+def test_without_a_single_reference_nothing_is_compared(runs):
+    stopped = run(runs, "--proposer", "random", "--execution.trial_timeout", "0.001", size=BARE)
     assert stopped.returncode == 1
     assert "No trial of the reference" in stopped.stderr
     assert "timeout" in stopped.stderr or "time" in stopped.stderr
     assert "Traceback" not in stopped.stderr
 
 
-def test_a_budget_of_trials_is_never_exceeded_and_keeps_enough_for_the_finish(tmp_path):
-    done = run(tmp_path, "--proposer", "random", "--iterations", "50", "--budget.trials", "11")
+def test_a_budget_of_trials_is_never_exceeded_and_keeps_enough_for_the_finish(runs):
+    done = run(runs, "--proposer", "random", "--iterations", "50", "--budget.trials", "6", size=BARE)
     assert done.returncode == 0, done.stderr
-    events = ledger(tmp_path)
-    assert len({event["id"] for event in events if event["kind"] == "trial"}) <= 11
-    assert "kept for the finish" in (tmp_path / "studies/s/report.md").read_text()
+    events = ledger(runs)
+    assert 4 < len({event["id"] for event in events if event["kind"] == "trial"}) <= 6
+    assert "kept for the finish" in (runs / "studies/s/report.md").read_text()
 
 
-def test_a_budget_of_seconds_stops_the_search_in_the_middle_of_a_trial(tmp_path):
+def test_a_budget_of_seconds_stops_the_search_in_the_middle_of_a_trial(runs):
     done = run(
-        tmp_path,
+        runs,
         "--proposer",
         "random",
         "--iterations",
@@ -46,22 +49,21 @@ def test_a_budget_of_seconds_stops_the_search_in_the_middle_of_a_trial(tmp_path)
         "--epochs",
         "500",
         "--budget.training_seconds",
-        "6",
+        "3",
+        size=BARE,
     )
     assert done.returncode == 0, done.stderr
     spent = json.loads(
-        Path(
-            tracking(tmp_path).client.download_artifacts(tracking(tmp_path).study_run, "ledger.json")
-        ).read_text()
+        Path(tracking(runs).client.download_artifacts(tracking(runs).study_run, "ledger.json")).read_text()
     )
-    assert 6 <= spent["training_seconds"] < 9
-    assert "budget of 6 training seconds is spent" in (tmp_path / "studies/s/report.md").read_text()
+    assert 3 <= spent["training_seconds"] < 6
+    assert "budget of 3 training seconds is spent" in (runs / "studies/s/report.md").read_text()
 
 
-def test_two_processes_cannot_run_one_study(tmp_path):
-    (tmp_path / "studies/s").mkdir(parents=True)
-    (tmp_path / "studies/s/config.yaml").write_text("study: s\n")
-    with FileLock(tmp_path / "studies/s/lock"):
-        second = resume(tmp_path)
+def test_two_processes_cannot_run_one_study(runs):
+    (runs / "studies/s").mkdir(parents=True)
+    (runs / "studies/s/config.yaml").write_text("study: s\n")
+    with FileLock(runs / "studies/s/lock"):
+        second = resume(runs)
     assert second.returncode == 1
     assert "is being run by another process" in second.stderr

@@ -9,19 +9,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 SIDE = 16
 """Pixels of what it makes by default: latents of 8, a VAE that doubles them."""
 
 _END_OF_WORD = "</w>"
 _TOKENS = 77
-
-
-@pytest.fixture(scope="session", name="tiny_sdxl")
-def tiny_sdxl_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a tiny SDXL; import this function into a test module to have the fixture `tiny_sdxl` there."""
-    return build_tiny_sdxl(tmp_path_factory.mktemp("tiny") / "sdxl")
 
 
 def build_tiny_sdxl(folder: Path, seed: int = 0) -> Path:

@@ -32,14 +32,17 @@ class Finished:
     """Files in its folder when it ended."""
 
 
-@pytest.fixture(scope="module")
-def finished(tinted: CachedDataset, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    spec, reports = tiny_trial(tinted, tmp_path_factory.mktemp("finished")), list[EpochReport]()
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def train(spec: TrialSpec) -> Finished:
+    reports, before = list[EpochReport](), torch.get_num_threads()
+    torch.set_num_threads(1)  # a fixture of a module runs before `_one_thread`
     result = train_trial(spec, "cpu", reports.append)
     torch.set_num_threads(before)
     return Finished(spec, result, reports, {path.name for path in spec.directory.iterdir()})
+
+
+@pytest.fixture(scope="module")
+def finished(tinted: CachedDataset, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    return train(tiny_trial(tinted, tmp_path_factory.mktemp("finished")))
 
 
 def test_a_trial_reports_its_epochs_and_leaves_result_and_weights(finished: Finished):
@@ -57,12 +60,27 @@ def test_a_trial_reports_its_epochs_and_leaves_result_and_weights(finished: Fini
     assert finished.left == {"trial.lock", "epochs.jsonl", "result.json", "weights.safetensors"}
 
 
-def test_a_classifier_learns(tinted: CachedDataset, root: Path):
-    spec = tiny_trial(tinted, root, model="resnet18", epochs=8)
-    result = train_trial(spec, "cpu", silent)
-    assert result.scores is not None
-    assert result.scores.accuracy >= 0.8
-    assert result.epochs[-1].train_loss < 0.7 * result.epochs[0].train_loss
+@pytest.fixture(scope="module")
+def learned(tinted: CachedDataset, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Four epochs that learn, and a fifth that forgets, at a rate a hundred times as high; judged by the best."""
+    recipe = {"schedule": "step", "step_size": 4, "gamma": 100.0, "epochs": 5, "selection": "best"}
+    return train(tiny_trial(tinted, tmp_path_factory.mktemp("learned"), model="resnet18", **recipe))
+
+
+def test_a_classifier_learns(learned: Finished):
+    assert learned.result.scores is not None
+    assert learned.result.scores.accuracy >= 0.8
+    assert learned.reports[3].train_loss < 0.7 * learned.reports[0].train_loss
+
+
+def test_the_best_epoch_is_kept_where_it_is_asked_for(learned: Finished):
+    scores = learned.result.scores
+    assert scores is not None
+    best = max(learned.reports, key=lambda report: (report.validation_accuracy, -report.validation_loss))
+    assert best.epoch < 5
+    assert best.validation_accuracy > learned.reports[-1].validation_accuracy
+    assert (scores.accuracy, scores.loss) == (best.validation_accuracy, best.validation_loss)
+    assert evaluate_trial(learned.spec, "validation", "cpu").scores == scores
 
 
 @pytest.mark.parametrize("policy", ["", f"{FLIP} > {MIXUP}"], ids=["none", "images and batches"])
@@ -113,18 +131,6 @@ def test_a_finished_trial_is_not_trained_again(finished: Finished):
     reports = list[EpochReport]()
     assert train_trial(finished.spec, "cpu", reports.append) == finished.result
     assert reports == []
-
-
-def test_the_best_epoch_is_kept_where_it_is_asked_for(tinted: CachedDataset, root: Path):
-    # five epochs that learn, and a sixth whose learning rate is a thousand times as high
-    late = {"schedule": "step", "step_size": 5, "gamma": 1000.0, "learning_rate": 5e-3}
-    spec = tiny_trial(tinted, root, selection="best", epochs=6, **late)
-    result = train_trial(spec, "cpu", silent)
-    assert result.scores is not None
-    best = max(result.epochs, key=lambda report: (report.validation_accuracy, -report.validation_loss))
-    assert best.epoch < 6
-    assert (result.scores.accuracy, result.scores.loss) == (best.validation_accuracy, best.validation_loss)
-    assert evaluate_trial(spec, "validation", "cpu").scores == result.scores
 
 
 def test_losses_are_without_label_smoothing(tinted: CachedDataset, tmp_path: Path):

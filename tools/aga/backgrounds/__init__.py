@@ -1,1 +1,1 @@
-"""Back ends that make backgrounds from captions."""
+"""Back ends that make backgrounds from captions: one file for each; `make` holds the table."""

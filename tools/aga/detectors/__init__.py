@@ -1,1 +1,1 @@
-"""Where the subject is: one file for each back end."""
+"""Where the subject is: one file for each back end; `make` holds the table."""

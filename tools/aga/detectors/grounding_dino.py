@@ -26,10 +26,10 @@ class GroundingDinoDetector(PromptedDetector):
     """The authors' own model, from a configuration (.py, which is run) and a checkpoint (.pth)."""
 
     def __init__(self, config: DetectorConfig):
-        """Finds the files, and loads nothing.
+        """Find the files; nothing is loaded.
 
-        Without a configuration the one in the package is taken, Swin-B's where the checkpoint's name says swinb, else
-        Swin-T's. A text encoder that is named there ('bert-base-uncased') may lie as a folder beside the file.
+        Without a configuration the package's own is used: Swin-B's where the checkpoint's name contains swinb, else
+        Swin-T's. The text encoder that it names ('bert-base-uncased') may lie as a folder beside the file.
 
         Raises:
             ConfigurationError: a file is missing.
@@ -37,7 +37,7 @@ class GroundingDinoDetector(PromptedDetector):
         self._checkpoint = file_of(
             config.checkpoint,
             _CHECKPOINT,
-            "Give the .pth file, or its place on the hub, such as "
+            "Give the .pth file, or its name on the hub, such as "
             "ShilongLiu/GroundingDINO/groundingdino_swint_ogc.pth",
         )
         wanted = config.config or _packaged_config(self._checkpoint.name)
@@ -103,23 +103,27 @@ class GroundingDinoDetector(PromptedDetector):
 
 @contextmanager
 def bert_of_transformers_5() -> Iterator[None]:
-    """Lets the package build its model with a BERT of transformers 5, which has not all that its wrapper asks for.
+    """Let the package build on a BERT of transformers 5, which lacks methods that the package's wrapper calls.
 
-    The wrapper only passes a mask of which token may attend to which; `BertModel` takes such a mask by itself, with an
-    axis for the heads. The names of the weights are the same.
+    All that the wrapper adds is a mask of which token may attend to which. `BertModel` takes such a mask itself once it
+    has an axis for the heads. The names of the weights stay the same.
     """
+    import torch
     from groundingdino.models.GroundingDINO import groundingdino
 
     def with_axis_of_heads(_: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         mask = named["attention_mask"]
-        return arguments, named | {"attention_mask": mask[:, None] if mask.dim() == 3 else mask}
+        if mask.dim() == 3:
+            # Every implementation of attention adds a float mask to the scores; only some read a boolean one.
+            mask = ~mask[:, None] * torch.finfo(torch.float32).min
+        return arguments, named | {"attention_mask": mask}
 
-    def prepared(bert_model: Any) -> Any:
+    def with_mask(bert_model: Any) -> Any:
         bert_model.register_forward_pre_hook(with_axis_of_heads, with_kwargs=True)
         return bert_model
 
     wrapper = groundingdino.BertModelWarper
-    groundingdino.BertModelWarper = prepared
+    groundingdino.BertModelWarper = with_mask
     try:
         yield
     finally:

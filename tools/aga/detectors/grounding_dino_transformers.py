@@ -16,10 +16,10 @@ class TransformersDetector(PromptedDetector):
     """A GroundingDINO of `transformers`, such as IDEA-Research/grounding-dino-tiny."""
 
     def __init__(self, config: DetectorConfig):
-        """Finds the folder (a hub id is fetched into the cache, once), and loads nothing.
+        """Find the folder (a hub id is downloaded into the cache, once); nothing is loaded.
 
         Raises:
-            ConfigurationError: no checkpoint is named, it is not there, or the hub cannot be reached.
+            ConfigurationError: no checkpoint is named, it does not exist, or the hub cannot be reached.
         """
         if config.checkpoint is None:
             raise ConfigurationError(

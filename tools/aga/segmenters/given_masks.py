@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from tools.aga.segmenters.saliency import inner
+from tools.aga.segmenters.saliency import window_of
 from tools.aga.types import Box, SourceImage
 from tools.errors import ConfigurationError, DataError
 
@@ -60,7 +60,7 @@ class GivenMasks:
             mask = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
         masks: list[np.ndarray] = []
         for box in boxes:
-            top, bottom, left, right = inner(box, 1, 1, (height, width))
+            top, bottom, left, right = window_of(box, 1, 1, (height, width))
             masks.append((mask if mask[top:bottom, left:right].any() else nothing).copy())
         return masks
 

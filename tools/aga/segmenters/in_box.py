@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from tools.aga.segmenters.saliency import Window, inner
+from tools.aga.segmenters.saliency import Window, window_of
 from tools.aga.types import Box, SourceImage
 
 WORKING_SIDE = 448
@@ -30,7 +30,7 @@ class InBoxSegmenter(ABC):
             small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
         masks: list[np.ndarray] = []
         for box in boxes:
-            window = inner(box, small.shape[1] / width, small.shape[0] / height, small.shape[:2])
+            window = window_of(box, small.shape[1] / width, small.shape[0] / height, small.shape[:2])
             mask = self.mask_in_window(np.ascontiguousarray(small), window)
             share = mask.sum() / ((window[1] - window[0]) * (window[3] - window[2]))
             if not SMALLEST_SHARE <= share <= LARGEST_SHARE:

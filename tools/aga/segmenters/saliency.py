@@ -1,4 +1,4 @@
-"""What stands out in a box, and how a ragged cut-out becomes a whole subject; for the segmenters without weights.
+"""What stands out in a box, and how a ragged mask becomes a whole subject; for the segmenters without weights.
 
 A window is (top, bottom, left, right) in whole pixels, bottom and right exclusive.
 """
@@ -11,26 +11,26 @@ from tools.aga.types import Box
 Window = tuple[int, int, int, int]
 
 REACH = 0.25
-"""Of the box's sides: how far around it the surroundings go. Further off there may be another such subject."""
+"""How far the surroundings extend, as a share of the box's sides. Further away may be another such subject."""
 COLOURS = 6
-"""Into which the surroundings are grouped; rarer ones than `RARE` of all pixels do not count."""
+"""Groups of colours in the surroundings; those with less than `RARE` of their pixels do not count."""
 RARE = 0.03
 SAMPLE = 4000
-"""Pixels of the surroundings that are grouped."""
+"""Pixels of the surroundings from which the groups are found."""
 
 MIDDLE = 0.3
-"""Standard deviation, in sides of the box, of how likely the subject is off its middle."""
+"""Standard deviation, in sides of the box, of the subject's distance from the middle of the box."""
 
 GAP = 5
-"""Pieces nearer than this, in pixels, belong together: a leg and its body, say."""
+"""Pieces closer than this, in pixels, belong together: a leg and its body, for example."""
 LESSER_PIECE = 0.3
-"""What a piece must weigh, of the heaviest, to be kept."""
+"""Smallest weight of a piece that is kept, as a share of the heaviest."""
 LARGEST_HOLE = 0.05
-"""Of the subject: larger ones are gaps, in the crook of a leg say, through which the background shows."""
+"""Share of the subject: a larger hole is a gap that shows the background, between a leg and the body, for example."""
 
 
-def inner(box: Box, across: float, down: float, size: tuple[int, ...]) -> Window:
-    """The window of `box`, at least a pixel each way, after scaling by `across` and `down`, in an image (H, W)."""
+def window_of(box: Box, across: float, down: float, size: tuple[int, ...]) -> Window:
+    """The window of `box`, at least one pixel each way, scaled by `across` and `down`, in an image of `size` (H, W)."""
     height, width = size[:2]
     left = min(max(0, round(box.left * across)), width - 1)
     top = min(max(0, round(box.top * down)), height - 1)
@@ -40,7 +40,7 @@ def inner(box: Box, across: float, down: float, size: tuple[int, ...]) -> Window
 
 
 def saliency(pixels: np.ndarray, window: Window) -> np.ndarray:
-    """How much each pixel stands out, float (H, W), 0 or more: by its colour, by its sharpness, by its place.
+    """How much each pixel stands out by colour, sharpness and place, float32 (H, W), 0 or more.
 
     In a photograph of something small the subject is what is in focus.
     """
@@ -65,7 +65,7 @@ def nearness_to_middle(window: Window, height: int, width: int) -> np.ndarray:
 def distance_from_surroundings(pixels: np.ndarray, window: Window) -> np.ndarray:
     """How far each pixel's colour is from the nearest of the colours around the window, float32 (H, W).
 
-    In CIELAB, where 2 is about the least that an eye tells apart; slightly blurred, against noise.
+    In CIELAB, where 2 is about the smallest difference an eye can see; slightly blurred, against noise.
     """
     height, width = pixels.shape[:2]
     lab = cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
@@ -84,7 +84,7 @@ def distance_from_surroundings(pixels: np.ndarray, window: Window) -> np.ndarray
         cv2.KMEANS_PP_CENTERS,
     )
     share = np.bincount(labels.ravel(), minlength=groups) / len(around)
-    # Where only the edge of the image is left, the subject may touch it: its commonest colour alone is the ground.
+    # Where only the edge of the image is left, the subject may touch it: only its commonest colour is the background.
     common = share.max() if is_all(window, height, width) else min(RARE, share.max())
     nearest = np.full((height, width), np.inf, dtype=np.float32)
     for centre in centres[share >= common]:
@@ -98,12 +98,12 @@ def is_all(window: Window, height: int, width: int) -> bool:
 
 
 def whole_subject(mask: np.ndarray, weights: np.ndarray, largest_hole: float = LARGEST_HOLE) -> np.ndarray:
-    """The heaviest piece of `mask`, those that lie beside it, and others nearly as heavy; holes filled.
+    """The heaviest piece of `mask`, those close to it, and others nearly as heavy; small holes are filled.
 
     Args:
         mask: bool (H, W).
-        weights: of each pixel (H, W): saliency, so that a small sharp animal outweighs a large blurred leaf.
-        largest_hole: that is filled, as a share of the subject.
+        weights: saliency of each pixel (H, W), so that a small sharp animal outweighs a large blurred leaf.
+        largest_hole: size of the largest hole that is filled, as a share of the subject.
     """
     closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((GAP, GAP), dtype=np.uint8))
     count, labels = cv2.connectedComponents(closed, connectivity=8)
@@ -126,7 +126,7 @@ def _filled(mask: np.ndarray, largest_hole: float) -> np.ndarray:
 
 
 def _around(window: Window, height: int, width: int) -> np.ndarray:
-    """Where the surroundings are: around the window; where it leaves nothing, the edge of the image."""
+    """The surroundings, bool (H, W): what is around the window, or the edge of the image where nothing is."""
     top, bottom, left, right = window
     down, across = round((bottom - top) * REACH), round((right - left) * REACH)
     outside = np.zeros((height, width), dtype=np.bool_)
@@ -140,7 +140,7 @@ def _around(window: Window, height: int, width: int) -> np.ndarray:
 
 
 def _stretched(values: np.ndarray, window: Window) -> np.ndarray:
-    """From 0 at the window's 5th percentile to 1 at its 97th: a single glint must not set the scale."""
+    """Scaled from 0 at the window's 5th percentile to 1 at its 97th, so that a single glint does not set the scale."""
     top, bottom, left, right = window
     low, high = np.percentile(values[top:bottom, left:right], (5, 97))
     if high - low < 1e-6:

@@ -25,7 +25,7 @@ class SamSegmenter:
     """SAM with boxes as prompts. The model is loaded on first use, and then kept."""
 
     def __init__(self, config: SegmenterConfig, architectures: Mapping[str, Callable[[], Any]] | None = None):
-        """Finds the checkpoint, and loads nothing.
+        """Find the checkpoint; nothing is loaded.
 
         Args:
             config: `model`, `checkpoint` and `device` are used.

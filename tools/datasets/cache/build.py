@@ -205,8 +205,10 @@ def published_gaps(published: Dataset, config: DataConfig) -> set[tuple[Split, i
     if config.splits is not None:
         return set()
     given: list[Split] = [split for split in SPLITS if split not in published.missing]
-    present = {(record.split, record.label) for record in published.records}
-    return {(split, label) for split in given for label in range(len(published.card.classes))} - present
+    present: set[tuple[Split, int]] = {(record.split, record.label) for record in published.records}
+    labels = range(len(published.card.classes))
+    expected: set[tuple[Split, int]] = {(split, label) for split in given for label in labels}
+    return expected - present
 
 
 def folder_prefix(name: str) -> str:

@@ -238,9 +238,9 @@ def _named(folders: Sequence[CacheFolder], name: str) -> list[CacheFolder]:
             "name of a data set or of one folder; see agent cache"
         )
     known = sorted({each.name for each in folders})
+    hint = f"{did_you_mean(name, known)} ".lstrip()
     raise ConfigurationError(
-        f"there are no decoded images of {name!r}; there are those of {', '.join(known) or 'no data set'}. "
-        f"{did_you_mean(name, known)}".rstrip()
+        f"there are no decoded images of {name!r}: {hint}There are those of {', '.join(known) or 'no data set'}."
     )
 
 

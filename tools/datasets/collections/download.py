@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tools.datasets.collections import medmnist_sets, torchvision_sets
 from tools.datasets.collections.hf_sets import hub_name
-from tools.datasets.folder.table import read_table
+from tools.datasets.folder.csv_table import read_table
 from tools.errors import ConfigurationError, DataError
 from tools.files import written_whole
 

@@ -203,8 +203,8 @@ def _card(full_name: str, classes: tuple[str, ...], info: Any) -> Card:
         modality="unknown",
         description=(
             f"Images of the data set {full_name.removeprefix('hf:')} with one class each, one of {len(classes)}. Only "
-            "the names of the classes are known: what decides the class, and which changes keep it, follows from the names "
-            "and the images."
+            "the names of the classes are known: what decides the class, and which changes keep it, follows from the "
+            "names and the images."
         ),
         classes=classes,
         licence=info.license or "unknown",

@@ -116,9 +116,9 @@ def set_named(name: str) -> str:
     by_folded = {known.casefold(): known for known in known_sets()}
     if name.casefold() in by_folded:
         return by_folded[name.casefold()]
+    hint = f"{did_you_mean(name, known_sets())} ".lstrip()
     raise ConfigurationError(
-        f"torchvision:{name} is not supported; supported are {', '.join(known_sets())}. "
-        f"{did_you_mean(name, known_sets())}".rstrip()
+        f"torchvision:{name} is not supported: {hint}Supported are {', '.join(known_sets())}"
     )
 
 

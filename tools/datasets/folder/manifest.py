@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tools.datasets.assemble import Item
-from tools.datasets.folder.table import TableRow, read_table
+from tools.datasets.folder.csv_table import TableRow, read_table
 from tools.datasets.folder.walk import SPLIT_SPELLINGS, split_named
 from tools.datasets.types import Split
 from tools.errors import DataError

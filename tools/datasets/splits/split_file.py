@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tools.datasets.folder.csv_table import TableRow, read_table
 from tools.datasets.folder.manifest import split_of
-from tools.datasets.folder.table import TableRow, read_table
 from tools.datasets.folder.walk import SPLIT_SPELLINGS
 from tools.datasets.types import Record
 from tools.errors import DataError

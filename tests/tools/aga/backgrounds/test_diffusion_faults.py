@@ -15,11 +15,9 @@ from tests.tools.aga.backgrounds.diffusion_cases import (
     SEEDS,
     Recorder,
     Settings,
-    offline_fixture,  # noqa: F401 -- used by all
     pictures_of,
-    settings_fixture,  # noqa: F401 -- the fixture `settings`
 )
-from tests.tools.aga.tiny_sdxl import SIDE, tiny_sdxl_folder  # noqa: F401 -- the fixture `tiny_sdxl`
+from tests.tools.aga.tiny_sdxl import SIDE
 from tools.aga.backgrounds.diffusion import DiffusionMaker
 from tools.aga.backgrounds.diffusion_loading import load_pipeline
 from tools.aga.backgrounds.diffusion_workers import ShardedDiffusionMaker, shards
@@ -32,12 +30,11 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("changes", "says"),
         [
-            ({"model": "/nowhere/sdxl"}, "there is nothing at /nowhere/sdxl .*hf download"),
-            ({"model": "./sdxl/base/fp16"}, "there is nothing at ./sdxl/base/fp16"),
-            ({"vae": "/nowhere/vae"}, r"there is nothing at /nowhere/vae \(aga.background.vae\)"),
-            ({"lora": "/nowhere/lora"}, r"there is nothing at /nowhere/lora \(aga.background.lora\)"),
-            ({"offload": "model"}, "moves weights to a CUDA device.*offload=none"),
-            ({"offload": "sequential"}, "moves weights to a CUDA device.*offload=none"),
+            ({"model": "/nowhere/sdxl"}, "/nowhere/sdxl .*hf download"),
+            ({"model": "../sdxl"}, r"\.\./sdxl \(aga.background.model\)"),
+            ({"vae": "/nowhere/vae"}, r"/nowhere/vae \(aga.background.vae\)"),
+            ({"lora": "/nowhere/lora"}, r"/nowhere/lora \(aga.background.lora\)"),
+            ({"offload": "sequential"}, "aga.background.offload.*offload=none"),
         ],
         ids=lambda value: str(value)[:30],
     )
@@ -46,14 +43,12 @@ class TestErrors:
             make_background_maker(settings(**changes))
 
     def test_a_folder_of_something_else_is_refused(self, settings: Settings, tmp_path: Path) -> None:
-        with pytest.raises(
-            ConfigurationError, match=r"has no model_index.json, so it is not a diffusers model"
-        ):
+        with pytest.raises(ConfigurationError, match=r"model_index\.json.*hf download"):
             make_background_maker(settings(model=str(tmp_path)))
 
     def test_a_single_file_is_refused(self, settings: Settings, tmp_path: Path) -> None:
         (tmp_path / "sdxl.safetensors").touch()
-        with pytest.raises(ConfigurationError, match=r"single file.*from_single_file"):
+        with pytest.raises(ConfigurationError, match=r"from_single_file"):
             make_background_maker(settings(model=str(tmp_path / "sdxl.safetensors")))
 
     def test_cuda_asked_for_and_absent(self, settings: Settings) -> None:
@@ -67,14 +62,14 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("changes", "says"),
         [
-            ({"model": "nobody/nothing"}, "as a hub id it can be neither found.*hf download nobody/nothing"),
+            ({"model": "nobody/nothing"}, "hf download nobody/nothing"),
             ({"vae": "nobody/vae"}, "nobody/vae .aga.background.vae.*hf download nobody/vae"),
             ({"lora": "nobody/lora/lcm.safetensors"}, "nobody/lora/lcm.safetensors .aga.background.lora"),
             ({"scheduler": "LCM"}, "no scheduler 'LCM'.*did you mean LCMScheduler"),
             ({"scheduler": "StableDiffusionXLPipeline"}, "no scheduler 'StableDiffusionXLPipeline'"),
             ({"scheduler": "DPMSolverSDEScheduler"}, "one noise for a whole batch"),
             ({"scheduler_options": {"spacing": 1}}, "no option 'spacing'.*timestep_spacing"),
-            ({"variant": "fp16"}, "cannot be loaded by diffusers.*variant=fp16"),
+            ({"variant": "fp16"}, "variant=fp16"),
         ],
         ids=lambda value: str(value)[:40],
     )
@@ -94,7 +89,7 @@ class TestErrors:
             weights.unlink()
         else:
             os.truncate(weights, 1000)
-        with pytest.raises(ConfigurationError, match=r"cannot be loaded by diffusers: .*unet.*repeat it"):
+        with pytest.raises(ConfigurationError, match=r"aga\.background\.model.*unet.*hf download"):
             pictures_of(settings(model=str(copy)))
 
 
@@ -119,28 +114,21 @@ class Cramped(Recorder):
 
 
 class TestOutOfMemory:
-    def test_halves_the_batch_and_goes_on(self, settings: Settings) -> None:
+    @pytest.mark.parametrize("dtype", ["float32", "float16"])
+    def test_halves_the_batch_once_and_remembers(
+        self, settings: Settings, dtype: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        # Memory runs out while a VAE in float16 is in float32: left so, it would refuse the next latents.
         cramped = Cramped(most=1)
-        maker = DiffusionMaker(settings(batch_size=4), "cpu", cramped)
-        pictures = maker.make(CAPTIONS, SEEDS, SIDE)
-        assert np.abs(np.stack(pictures) - pictures_of(settings(), count=5)).max() <= 1
-        assert cramped.batches == [4, 2, 1, 1, 1, 1, 1]
-
-    def test_remembers_and_says_so_once(self, settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-        maker = DiffusionMaker(settings(batch_size=4), "cpu", Cramped(most=1))
+        maker = DiffusionMaker(settings(batch_size=4, dtype=dtype), "cpu", cramped)
         with caplog.at_level(logging.WARNING, logger="tools.aga"):
-            maker.make(CAPTIONS, SEEDS, SIDE)
-            maker.make(CAPTIONS, SEEDS, SIDE)
-        said = [record.getMessage() for record in caplog.records if record.name.startswith("tools.aga")]
-        assert said == [
-            "out of memory on cpu with 4 backgrounds at a time: continuing with 1; set aga.background.batch_size=1 to "
-            "start with that"
-        ]
-
-    def test_goes_on_in_float16_too(self, settings: Settings) -> None:
-        # Memory runs out while the VAE is in float32: left so, it would refuse the next latents.
-        maker = DiffusionMaker(settings(batch_size=2, dtype="float16"), "cpu", Cramped(most=1))
-        assert len(maker.make(CAPTIONS, SEEDS, SIDE)) == 5
+            pictures = maker.make(CAPTIONS, SEEDS, SIDE)
+            maker.make(CAPTIONS[:2], SEEDS[:2], SIDE)
+        expected = pictures_of(settings(dtype=dtype, batch_size=1), count=5)
+        assert np.abs(np.stack(pictures) - expected).max() <= 1
+        assert cramped.batches == [4, 2, 1, 1, 1, 1, 1, 1, 1]
+        [said] = [each.getMessage() for each in caplog.records if each.name.startswith("tools.aga")]
+        assert "aga.background.batch_size=1" in said
 
     def test_with_a_single_picture_it_is_an_error_with_remedies(self, settings: Settings) -> None:
         maker = DiffusionMaker(settings(batch_size=2), "cpu", Cramped(most=0))
@@ -159,8 +147,7 @@ class TestOutOfMemory:
 
 
 class TestSeveralDevices:
-    @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 7, 100])
-    @pytest.mark.parametrize("workers", [1, 2, 3, 8])
+    @pytest.mark.parametrize(("count", "workers"), [(0, 2), (1, 3), (7, 3), (100, 8)])
     def test_shards_are_even_and_whole(self, count: int, workers: int) -> None:
         parts = shards(count, workers)
         rows = [row for part in parts for row in range(count)[part]]

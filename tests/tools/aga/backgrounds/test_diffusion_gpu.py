@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.tools.aga.tiny_sdxl import SIDE, tiny_sdxl_folder  # noqa: F401 -- the fixture `tiny_sdxl`
+from tests.tools.aga.tiny_sdxl import SIDE
 from tools.aga.backgrounds.diffusion import DiffusionMaker
 from tools.aga.backgrounds.diffusion_workers import ShardedDiffusionMaker
 from tools.aga.config import BackgroundConfig

@@ -1,8 +1,10 @@
 """Detectors: what all of them promise, and what each does with bad input."""
 
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import huggingface_hub
 import numpy as np
@@ -19,8 +21,9 @@ from tests.tools.aga.tiny_vision import (
 )
 from tools.aga.config import DetectorConfig
 from tools.aga.detectors.grounding_dino import bert_of_transformers_5
-from tools.aga.detectors.make import make_detector
+from tools.aga.detectors.make import DETECTORS, make_detector
 from tools.aga.detectors.prompted import prompt_for
+from tools.aga.detectors.simple import CentreDetector, GivenBoxes
 from tools.aga.types import Box, Detector
 from tools.errors import ConfigurationError, DataError
 
@@ -67,6 +70,19 @@ IMAGES = [
 GIVEN = {image.file: Box(0.0, 0.0, image.pixels.shape[1], image.pixels.shape[0] / 2, 1.0) for image in IMAGES}
 
 
+def test_the_table_has_every_kind_of_the_settings() -> None:
+    kind = get_args(DetectorConfig.model_fields["kind"].annotation)
+    assert set(DETECTORS) == set(kind) == set(KINDS)
+
+
+def test_identities_are_those_of_stores_made_before() -> None:
+    assert CentreDetector(0.1).identity == "none:0.8"
+    assert (
+        GivenBoxes({"a.jpg": Box(0.0, 1.0, 2.0, 3.5, 1.0)}).identity
+        == "dataset:dfbab6017000cf659196f66304b0ac8b054f4c164032d022d4fd43ba3f37ce6a"
+    )
+
+
 class TestEveryDetector:
     @pytest.fixture(scope="class", params=KINDS)
     def detector(self, request: pytest.FixtureRequest, settings: Make) -> Detector:
@@ -76,19 +92,13 @@ class TestEveryDetector:
     def found(self, detector: Detector) -> list[list[Box]]:
         return detector.detect(IMAGES, "bird")
 
-    def test_answers_for_each_image_in_order(self, found: list[list[Box]]) -> None:
-        assert len(found) == len(IMAGES)
+    def test_boxes_lie_inside_their_image_best_first(self, found: list[list[Box]]) -> None:
         assert any(found)
-
-    def test_boxes_lie_inside_their_image(self, found: list[list[Box]]) -> None:
         for image, boxes in zip(IMAGES, found, strict=True):
             height, width = image.pixels.shape[:2]
             for box in boxes:
                 assert 0 <= box.left < box.right <= width
                 assert 0 <= box.top < box.bottom <= height
-
-    def test_best_comes_first_and_scores_are_shares(self, found: list[list[Box]]) -> None:
-        for boxes in found:
             scores = [box.score for box in boxes]
             assert scores == sorted(scores, reverse=True)
             assert all(type(score) is float and 0 <= score <= 1 for score in scores)
@@ -147,14 +157,18 @@ class TestGivenBoxes:
 
 @pytest.mark.parametrize("kind", ["groundingdino", "transformers"])
 class TestGroundingDino:
-    @pytest.mark.parametrize("change", [{"box_threshold": 0.5}, {"text_threshold": 0.5}, {"side": 96}])
-    def test_identity_changes_with_what_the_answer_depends_on(
-        self, kind: str, change: dict[str, float], settings: Make
-    ) -> None:
-        assert make_detector(settings(kind)).identity != make_detector(settings(kind, **change)).identity
+    def test_identity_changes_with_what_the_answer_depends_on(self, kind: str, settings: Make) -> None:
+        identity = make_detector(settings(kind)).identity
+        for change in ({"box_threshold": 0.5}, {"text_threshold": 0.5}, {"side": 96}):
+            assert make_detector(settings(kind, **change)).identity != identity
+        assert make_detector(settings(kind, batch_size=1)).identity == identity
 
-    def test_identity_ignores_the_size_of_batches(self, kind: str, settings: Make) -> None:
-        assert make_detector(settings(kind)).identity == make_detector(settings(kind, batch_size=1)).identity
+    def test_prints_nothing(self, kind: str, settings: Make, capfd: pytest.CaptureFixture[str]) -> None:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            make_detector(settings(kind)).detect(IMAGES[:1], "bird")
+        assert capfd.readouterr() == ("", "")
+        assert [str(each.message) for each in caught] == []
 
     def test_thresholds_keep_the_better_boxes(self, kind: str, settings: Make) -> None:
         [boxes] = make_detector(settings(kind, box_threshold=0)).detect(IMAGES[:1], "bird")
@@ -174,12 +188,12 @@ class TestGroundingDino:
         with pytest.raises(ConfigurationError, match=r"' \. ' .*aga\.subjects"):
             make_detector(settings(kind)).detect(IMAGES[:1], " . ")
 
-    def test_no_checkpoint_is_an_error(self, kind: str, settings: Make) -> None:
+    def test_no_checkpoint_or_none_at_the_path_is_an_error(
+        self, kind: str, settings: Make, tmp_path: Path
+    ) -> None:
         with pytest.raises(ConfigurationError, match=r"aga\.detector\.checkpoint is not set"):
             make_detector(settings(kind, checkpoint=None))
-
-    def test_a_path_with_nothing_there_is_an_error(self, kind: str, settings: Make, tmp_path: Path) -> None:
-        with pytest.raises(ConfigurationError, match=r"no (weights|model) at .*missing"):
+        with pytest.raises(ConfigurationError, match=r"missing \(aga\.detector\.checkpoint\)"):
             make_detector(settings(kind, checkpoint=str(tmp_path / "missing")))
 
     def test_a_hub_id_without_network_is_an_error(
@@ -293,8 +307,5 @@ class TestTransformersGroundingDino:
             make_detector(settings("transformers", checkpoint=str(tmp_path))).detect(IMAGES[:1], "bird")
 
 
-@pytest.mark.parametrize(
-    ("subject", "prompt"), [("bird", "bird ."), (" Water  Ouzel. ", "water ouzel ."), ("BIRD", "bird .")]
-)
-def test_prompt_is_lower_case_and_ends_with_a_full_stop(subject: str, prompt: str) -> None:
-    assert prompt_for(subject) == prompt
+def test_prompt_is_lower_case_and_ends_with_a_full_stop() -> None:
+    assert [prompt_for(each) for each in ("bird", " Water  Ouzel. ")] == ["bird .", "water ouzel ."]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,14 +12,14 @@ from PIL import Image
 from tests.tools.aga.tiny_vision import disc_of, save_tiny_sam, save_vit_b, source, spot
 from tools.aga.config import SegmenterConfig
 from tools.aga.detectors.simple import CentreDetector
-from tools.aga.segmenters.given_masks import read_mask
-from tools.aga.segmenters.make import make_segmenter
+from tools.aga.segmenters.given_masks import GivenMasks, read_mask
+from tools.aga.segmenters.make import SEGMENTERS, make_segmenter
 from tools.aga.segmenters.sam import SamSegmenter
 from tools.aga.types import Box, Segmenter, SourceImage
 from tools.errors import ConfigurationError, DataError
 
 KINDS = ("grabcut", "otsu", "dataset", "sam")
-SIZES = ((60, 80), (600, 500), (1, 1), (2, 3), (9, 300))
+SIZES = ((60, 80), (600, 500), (1, 1), (9, 300))
 
 torch.set_num_threads(1)
 
@@ -56,6 +57,20 @@ def overlap(mask: np.ndarray, wanted: np.ndarray) -> float:
     return float((mask & wanted).sum() / max(1, (mask | wanted).sum()))
 
 
+def test_the_table_has_every_kind_of_the_settings() -> None:
+    assert set(SEGMENTERS) == set(get_args(SegmenterConfig.model_fields["kind"].annotation)) == set(KINDS)
+
+
+def test_identities_are_those_of_stores_made_before(tmp_path: Path) -> None:
+    (tmp_path / "mask.png").write_bytes(b"a mask")
+    assert make_segmenter(SegmenterConfig(kind="grabcut", iterations=3)).identity == "grabcut-1:3"
+    assert make_segmenter(SegmenterConfig(kind="otsu")).identity == "otsu-2"
+    assert (
+        GivenMasks({"a.jpg": tmp_path / "mask.png"}).identity
+        == "dataset:ddb86a95e8e60a20486892240dcf71faad1c5af9c02b001d1095ebb0fb70f45f"
+    )
+
+
 class TestEverySegmenter:
     @pytest.fixture(scope="class", params=KINDS)
     def kind(self, request: pytest.FixtureRequest) -> str:
@@ -74,11 +89,6 @@ class TestEverySegmenter:
 
     def test_no_boxes_no_masks(self, segmenter: Segmenter) -> None:
         assert segmenter.segment(images()[0], []) == []
-
-    def test_grey_images_are_images(self, segmenter: Segmenter) -> None:
-        image = source(spot(60, 80, grey=True))
-        [mask] = segmenter.segment(image, [centre(image)])
-        assert mask.shape == (60, 80)
 
     def test_same_question_same_answer_whatever_was_asked_between(self, segmenter: Segmenter) -> None:
         first, second = images()[:2]
@@ -113,8 +123,7 @@ class TestEverySegmenter:
 
 @pytest.mark.parametrize("kind", ["grabcut", "otsu"])
 class TestWithoutWeights:
-    @pytest.mark.parametrize("size", [(60, 80), (224, 300), (700, 900)])
-    @pytest.mark.parametrize("grey", [False, True])
+    @pytest.mark.parametrize(("size", "grey"), [((60, 80), True), ((700, 900), False)])
     def test_cuts_the_subject_whole_and_nothing_else(
         self, kind: str, size: tuple[int, int], grey: bool, make: Callable[[str], Segmenter]
     ) -> None:
@@ -150,7 +159,7 @@ class TestWithoutWeights:
     def test_subjects_in_real_photographs_are_neither_dust_nor_everything(
         self, kind: str, make: Callable[[str], Segmenter], shared_data: Path
     ) -> None:
-        files = sorted((shared_data / "antsbees2" / "train").rglob("*.jpg"))[::23]
+        files = sorted((shared_data / "antsbees2" / "train").rglob("*.jpg"))[::41]
         shares = []
         for number, file in enumerate(files):
             image = source(np.asarray(Image.open(file).convert("RGB")), number)

@@ -169,7 +169,7 @@ def test_an_index_that_is_damaged_says_what_to_do(tmp_path):
     (tmp_path / "cache" / "content.sqlite").write_bytes(
         b"this is not a database, but long enough to be one" * 50
     )
-    with pytest.raises(AugurError, match=r"content\.sqlite cannot be used .*: delete it"):
+    with pytest.raises(AugurError, match=r"content\.sqlite cannot be used .*[Dd]elete it"):
         build_cache(open_dataset(config), config, 8, tmp_path / "cache")
 
 
@@ -188,4 +188,4 @@ def test_no_room_for_the_pixels_is_said_before_decoding(tmp_path):
         "    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
-    assert "MiB for the decoded images cannot be set up" in done.stdout, done.stderr
+    assert "MiB for decoded images cannot be allocated" in done.stdout, done.stderr

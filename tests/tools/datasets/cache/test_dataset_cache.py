@@ -324,7 +324,7 @@ def test_an_unfinished_cache_is_never_taken_for_a_finished_one(tmp_path):
     with pytest.raises(DataError):
         built(with_bytes(in_memory(), BAD), tmp_path)
     (partial,) = tmp_path.glob("*.partial")
-    with pytest.raises(DataError, match="not a finished cache"):
+    with pytest.raises(DataError, match=r"meta\.json is missing"):
         open_cache(partial)
 
 

@@ -261,7 +261,7 @@ def test_a_set_for_tests_only_is_checked_without_a_study(tmp_path):
     dataset = replace(dataset, records=tests, shift_of="other")
     report = checked(dataset, tmp_path, counts=({"test": 4},))
     assert report.problems == 0
-    assert "for classifiers of other" in finding(report, "splits").text
+    assert "for classifiers trained on other" in finding(report, "splits").text
     assert report.inspection.division is None
 
 

@@ -85,7 +85,7 @@ def test_a_source_of_arrays_pickles_without_them(tmp_path):
 def test_arrays_are_decoded_in_several_processes(tmp_path, monkeypatch):
     from tools.datasets.cache import decode_all
 
-    monkeypatch.setattr(decode_all, "_IN_PROCESS", 0)
+    monkeypatch.setattr(decode_all, "_SMALL", 0)
     _, test = mnist(tmp_path / "root")
     config = DataConfig(decode_workers=2)
     cached = build_cache(opened("torchvision:MNIST", tmp_path / "root"), config, 28, tmp_path / "cache")

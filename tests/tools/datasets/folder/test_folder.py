@@ -80,8 +80,8 @@ def test_hidden_files_are_passed_over_and_others_counted(tmp_path):
     photo(99).save(tmp_path / "overview.png")
     dataset = open_folder(tmp_path)
     assert len(dataset.records) == 10
-    assert "2 files that are no images are not used" in dataset.notes
-    assert "1 images outside of any class folder are not used" in dataset.notes
+    assert "2 files are not images and are not used" in dataset.notes
+    assert "1 images outside the class folders are not used" in dataset.notes
 
 
 def test_upper_case_suffixes_and_unicode_names_are_images(tmp_path):
@@ -156,7 +156,7 @@ def test_images_that_the_manifest_does_not_list_are_counted(tmp_path):
     write_csv(
         tmp_path / "manifest.csv", [("file", "label"), *[(f"images/{n:04d}.png", n % 2) for n in range(18)]]
     )
-    assert "2 images that manifest.csv does not list are not used" in open_folder(tmp_path).notes
+    assert "2 images are not listed in manifest.csv and are not used" in open_folder(tmp_path).notes
 
 
 @pytest.mark.parametrize(
@@ -165,11 +165,11 @@ def test_images_that_the_manifest_does_not_list_are_counted(tmp_path):
         (("images/gone.png", "x", "train"), r"line 3: the file 'images/gone\.png' does not exist"),
         (("images/0001.png", " ", "train"), r"line 3: the label of 'images/0001\.png' is empty"),
         (("", "x", "train"), r"line 3: the file is empty"),
-        (("images/0001.png", "x", "holdout"), r"line 3: unknown split 'holdout'; known are .*validation"),
+        (("images/0001.png", "x", "holdout"), r"line 3: unknown split 'holdout'.*validation"),
         (("images/0001.png", "x", ""), r"line 3: the split is empty \(1 such rows of 4\)"),
         (
             ("images/0000.png", "x", "train"),
-            r"line 3: the file 'images/0000\.png' is listed already in line 2",
+            r"line 3: the file 'images/0000\.png' is already listed in line 2",
         ),
     ],
 )
@@ -185,7 +185,7 @@ def test_a_wrong_row_of_the_manifest_is_named_by_its_line(tmp_path, row, message
 def test_a_missing_column_of_the_manifest_is_named(tmp_path):
     fill(tmp_path, {"images": 4})
     write_csv(tmp_path / "manifest.csv", [("path", "label"), ("images/0000.png", "x")])
-    with pytest.raises(DataError, match=r"no column 'file' \(its first line: path, label\)"):
+    with pytest.raises(DataError, match=r"manifest\.csv has no column file.*path, label"):
         open_folder(tmp_path)
 
 
@@ -245,8 +245,8 @@ def test_dataset_yaml_is_the_card(tmp_path):
         ("modalty: mri", "modalty: .*Known fields: .*modality"),
         ("superclasses: [bird]", "gives 1 superclasses for 2 classes: give one for each of high, low"),
         ("modality: magic", "modality: .*'mri'"),
-        ("name: [", "no valid YAML"),
-        ("classes: [low, middle]", "holds the classes high, low, but low, middle are declared"),
+        ("name: [", "YAML"),
+        ("classes: [low, middle]", "high, low, but low, middle are declared"),
     ],
 )
 def test_a_wrong_card_is_refused(tmp_path, text, message):
@@ -260,9 +260,7 @@ def test_a_wrong_card_is_refused(tmp_path, text, message):
 
 
 def test_a_missing_path_is_named_with_the_layouts(tmp_path):
-    with pytest.raises(
-        DataError, match=r"nowhere is missing; expected a folder with one of\n.*CLASS/\*\.jpg"
-    ):
+    with pytest.raises(DataError, match=r"nowhere is missing(.|\n)*CLASS/\*\.jpg"):
         open_folder(tmp_path / "nowhere")
 
 

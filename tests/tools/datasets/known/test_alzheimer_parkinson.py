@@ -76,7 +76,7 @@ def test_other_splits_beside_it_do_not_count(tmp_path):
 
 
 def test_a_class_that_is_none_of_the_three_is_refused(tmp_path):
-    with pytest.raises(DataError, match="none of AD, CONTROL and PD: MCI"):
+    with pytest.raises(DataError, match=r"MCI.*ad, control, pd"):
         slices(replica(tmp_path, names=(*CLASSES, "MCI")))
 
 
@@ -92,7 +92,7 @@ def test_other_files_are_not_used_and_counted(tmp_path):
     (tmp_path / "train/AD/Thumbs.db").write_bytes(b"no image")
     dataset = slices(tmp_path)
     assert len(dataset.records) == 75
-    assert "1 files are no images of a class and are not used" in dataset.notes
+    assert "1 files are not images of a class and are not used" in dataset.notes
 
 
 @pytest.mark.parametrize("there", [False, True])

@@ -159,20 +159,20 @@ def test_a_malformed_line_of_the_table_is_named(tmp_path, line):
 
 def test_a_table_without_its_columns_is_refused(tmp_path):
     write_csv(kaggle(tmp_path) / "LOC_val_solution.csv", [("ImageId", "label"), ("a", "n01592084")])
-    with pytest.raises(DataError, match="needs the columns ImageId,PredictionString; it has ImageId, label"):
+    with pytest.raises(DataError, match=r"ImageId,PredictionString.*ImageId, label"):
         ten(tmp_path)
 
 
 def test_a_table_that_is_cut_off_is_refused(tmp_path):
     table = kaggle(tmp_path) / "LOC_val_solution.csv"
     table.write_text("".join(table.read_text().splitlines(keepends=True)[:10]))
-    with pytest.raises(DataError, match="gives no image of val the class prairie chicken: it is cut off"):
+    with pytest.raises(DataError, match="class prairie chicken"):
         ten(tmp_path)
 
 
 def test_an_image_that_the_table_lists_in_vain_is_named(tmp_path):
     (kaggle(tmp_path) / KAGGLE / "val/ILSVRC2012_val_00000003.JPEG").unlink()
-    with pytest.raises(DataError, match=r"1 of 20 images .* are missing: .*ILSVRC2012_val_00000003\.JPEG"):
+    with pytest.raises(DataError, match=r"1 of the 20 images .* missing: .*ILSVRC2012_val_00000003\.JPEG"):
         ten(tmp_path)
 
 
@@ -196,7 +196,7 @@ def test_a_class_without_a_folder_is_named(sorted_tree):
     shutil.rmtree(sorted_tree / "val/n01776313")
     with pytest.raises(
         DataError,
-        match=r"val has no folder for 1 of the ten .* n01776313 \(tick, class 78\)\. Is the archive",
+        match=r"val has no folder for 1 of the ten .* n01776313 \(tick, class 78\)",
     ):
         ten(sorted_tree)
 
@@ -221,7 +221,7 @@ def test_what_is_missing_is_said_with_where_which_layout_and_how_to_get_it(name,
 
 @pytest.mark.parametrize("name", ["imagenet10", "imagenet-sketch"])
 def test_a_variant_is_refused_where_there_is_only_one(name, tmp_path):
-    with pytest.raises(ConfigurationError, match=f"no variant 'alia' of {name}: it has only one"):
+    with pytest.raises(ConfigurationError, match=f"data.variant: {name} has no variant 'alia'"):
         open_published(DataConfig(dataset=name, path=tmp_path, variant="alia"))
 
 
@@ -279,7 +279,7 @@ def test_a_variant_of_imagenet_v2_can_be_asked_for(tmp_path, variant, used):
     dataset = shifted("imagenet-v2", tmp_path, variant=variant)
     assert len(dataset.records) == {"matched": 10, "top": 20}[used]
     assert f"the variant {used}" in dataset.notes[0]
-    assert "can be asked for by data.variant" in dataset.notes[0]
+    assert "data.variant can select" in dataset.notes[0]
 
 
 def test_the_folder_of_a_variant_may_be_given_itself(tmp_path):
@@ -292,7 +292,7 @@ def test_the_folder_of_a_variant_may_be_given_itself(tmp_path):
 def test_an_unknown_variant_of_imagenet_v2_is_refused(tmp_path):
     with pytest.raises(
         ConfigurationError,
-        match=r"no variant 'c' of imagenet-v2: known are matched-frequency, threshold-0\.7, top-images",
+        match=r"imagenet-v2 has no variant 'c'.* matched-frequency, threshold-0\.7, top-images",
     ):
         shifted("imagenet-v2", tmp_path, variant="c")
 
@@ -319,7 +319,7 @@ def test_they_have_the_classes_of_imagenet10_in_its_order_and_only_test_it(name,
     assert (
         dataset.card.classes == open_published(DataConfig(dataset="imagenet10", path=tmp_path)).card.classes
     )
-    with pytest.raises(ConfigurationError, match=f"{name} has a test split only: it tests .* of imagenet10"):
+    with pytest.raises(ConfigurationError, match="--dataset imagenet10"):
         open_dataset(DataConfig(dataset=name, path=tmp_path))
 
 

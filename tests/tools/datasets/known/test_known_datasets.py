@@ -96,7 +96,7 @@ def test_grades_are_ordinal_and_have_names(competition):
 
 def test_images_that_a_table_lists_in_vain_are_named(repackaged):
     (repackaged / "val_images/val_images/000000000066.png").unlink()
-    with pytest.raises(DataError, match=r"1 of 40 images .* are missing: .*val_images/000000000066\.png"):
+    with pytest.raises(DataError, match=r"1 of the 40 images .* missing: .*val_images/000000000066\.png"):
         aptos(repackaged)
 
 
@@ -162,5 +162,5 @@ def test_a_class_that_is_neither_benign_nor_malignant_is_refused(tmp_path):
     folders = {
         f"{split}/{name}": 5 for split in ("train", "test") for name in ("Benign", "Malignant", "Nevus")
     }
-    with pytest.raises(DataError, match="neither benign nor malignant: nevus"):
+    with pytest.raises(DataError, match=r"Nevus.*benign, malignant"):
         melanoma(fill(tmp_path, folders))

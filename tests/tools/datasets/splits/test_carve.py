@@ -102,5 +102,5 @@ def test_a_class_with_too_few_groups_is_named():
 
 
 def test_fractions_that_leave_no_training_images_are_refused():
-    with pytest.raises(DataError, match="leave nothing to train on"):
+    with pytest.raises(DataError, match="sum must be below 1"):
         carve_splits([0, 1] * 10, alone([0, 1] * 10), 0.6, 0.4, 0)

@@ -84,7 +84,7 @@ def test_a_study_is_stopped_and_told_of_pairs(planted, tmp_path):
         build_cache(open_dataset(config), config, SIZE, tmp_path)
     copies = EACH * len(CHANGES)
     assert f"{copies} pairs of images of lesions in different splits" in str(error.value)
-    assert f"({EACH} byte for byte and {copies - EACH} by their look)" in str(error.value)
+    assert f"({EACH} byte for byte and {copies - EACH} by their appearance)" in str(error.value)
 
 
 def test_a_lesion_photographed_twice_is_found_by_its_group_only(shared_data, tmp_path):

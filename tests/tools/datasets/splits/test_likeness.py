@@ -57,10 +57,7 @@ def each_with_its_copy(how: str) -> dict[tuple[int, int], str]:
     ("kind", "options"),
     [
         ("JPEG", {"quality": 50}),
-        ("JPEG", {"quality": 75}),
-        ("JPEG", {"quality": 95}),
         ("WEBP", {"quality": 80}),
-        ("BMP", {}),
         ("GIF", {}),
     ],
 )
@@ -69,7 +66,7 @@ def test_a_picture_saved_again_is_found(photos, originals, kind, options):
     assert found(originals, copies) == each_with_its_copy("same")
 
 
-@pytest.mark.parametrize("scale", [0.5, 0.7, 1.3, 2])
+@pytest.mark.parametrize("scale", [0.5, 1.3])
 def test_a_resized_picture_is_found(photos, originals, scale):
     copies = [seen(encode(each.resize((round(120 * scale), round(100 * scale))))) for each in photos]
     assert found(originals, copies) == each_with_its_copy("same")

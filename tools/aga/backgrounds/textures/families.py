@@ -1,7 +1,7 @@
-"""Procedural backgrounds: no weights, no photos, and yet unlike each other.
+"""Procedural backgrounds that differ from each other and need neither weights nor photos: the families and the maker.
 
-The caption chooses the family (sky, hills, stones, bricks, …) and the palette by its hash: it is not understood. The
-seed varies the instance. Equal caption, seed and size give equal bytes.
+The hash of the caption chooses the family (sky, hills, bricks, …) and the palette: the caption is not understood. The
+seed varies the scene. Equal caption, seed and size give equal bytes.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from tools.aga.backgrounds.textures import landscapes, surfaces
-from tools.aga.backgrounds.textures.fields import Colour
+from tools.aga.backgrounds.textures.fields import Palette
 
 _T = TypeVar("_T")
 
@@ -21,9 +21,9 @@ _T = TypeVar("_T")
 class Family:
     """Pictures of one kind."""
 
-    draw: Callable[[np.random.Generator, int, tuple[Colour, ...]], np.ndarray]
+    draw: Callable[[np.random.Generator, int, Palette], np.ndarray]
     """A float32 picture (S, S, 3), 0..255, from a generator, a side in pixels and one of the palettes."""
-    palettes: tuple[tuple[Colour, ...], ...]
+    palettes: tuple[Palette, ...]
 
 
 FAMILIES: dict[str, Family] = {
@@ -158,7 +158,7 @@ FAMILIES: dict[str, Family] = {
 class TextureMaker:
     """Draws backgrounds on the CPU; a BackgroundMaker."""
 
-    identity = "textures/1"  # to be raised when a picture changes: backgrounds are kept by it
+    identity = "textures/1"  # to be raised when a picture changes: stored backgrounds are found by it
 
     def make(self, captions: Sequence[str], seeds: Sequence[int], size: int) -> list[np.ndarray]:
         """For each caption a picture, uint8 (size, size, 3), RGB; the same scene at every size."""
@@ -176,8 +176,8 @@ def draw(caption: str, seed: int, size: int) -> np.ndarray:
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
-def _tinted(rng: np.random.Generator, palette: tuple[Colour, ...]) -> tuple[Colour, ...]:
-    """The palette in slightly other light: captions that share it differ all the same."""
+def _tinted(rng: np.random.Generator, palette: Palette) -> Palette:
+    """The palette in slightly different light, so that captions that share it still differ."""
     gains = rng.uniform(0.86, 1.1, 3) * rng.uniform(0.9, 1.06)
     return tuple(
         (

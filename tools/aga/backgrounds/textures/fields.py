@@ -1,4 +1,4 @@
-"""What procedural backgrounds are made of: coordinates, noise, stones, light and colour, as float32 fields (S, S).
+"""Building blocks of procedural backgrounds: coordinates, noise, stones, light and colour, as float32 fields (S, S).
 
 Coordinates run from 0 to 1 across the picture and noise lives on lattices of fixed size, so that the same draw shows
 the same scene at every size.
@@ -13,6 +13,7 @@ Field = np.ndarray
 """float32 (S, S)."""
 Colour = tuple[int, int, int]
 """RGB, 0..255."""
+Palette = tuple[Colour, ...]
 
 
 def grid(size: int) -> tuple[Field, Field]:
@@ -32,11 +33,11 @@ def fractal_noise(
     """Value noise (Perlin's sum of octaves over random lattices, smoothly interpolated), stretched to 0..1.
 
     Args:
-        rng: of the lattices; draws the same amount at every size.
+        rng: for the lattices; as much is drawn from it at every size.
         size: side in pixels.
-        cells: lattice cells across the picture, along y and x, in the first octave; twice as many in each further.
+        cells: lattice cells across the picture, along y and x, in the first octave; twice as many in each later one.
         octaves: how many are summed.
-        persistence: amplitude of an octave over that of the one before; small is smooth.
+        persistence: amplitude of an octave relative to the one before; small is smooth.
     """
     total = np.zeros((size, size), np.float32)
     for octave in range(octaves):
@@ -61,7 +62,7 @@ def smoothstep(low: float, high: float, field: Field) -> Field:
 
 
 def bent(field: Field, dx: Field, dy: Field) -> Field:
-    """`field` looked up `dx`, `dy` away (in pictures' sides); mirrored beyond the edge."""
+    """`field` displaced by `dx`, `dy` (in sides of the picture); mirrored beyond the edge."""
     size = len(field)
     at = np.arange(size, dtype=np.float32)
     return cv2.remap(
@@ -86,10 +87,10 @@ def stones(rng: np.random.Generator, size: int, across: int, looseness: float) -
     """Voronoi cells of a jittered hexagonal-like grid (Worley 1996).
 
     Args:
-        rng: of the centres.
+        rng: for the centres.
         size: side in pixels.
         across: cells along a side.
-        looseness: of the centres, 0 (regular) to 1.
+        looseness: how irregular the centres are, 0 (regular) to 1.
 
     Returns:
         The distance to the nearest border as a share of a cell's width, 0 on the border and about 0.5 in the middle;

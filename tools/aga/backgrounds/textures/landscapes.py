@@ -7,9 +7,7 @@ palette (three to five colours, in the order that its function says).
 import cv2
 import numpy as np
 
-from tools.aga.backgrounds.textures.fields import Colour, coloured, fractal_noise, grid, mixed, smoothstep
-
-Palette = tuple[Colour, ...]
+from tools.aga.backgrounds.textures.fields import Palette, coloured, fractal_noise, grid, mixed, smoothstep
 
 
 def sky(rng: np.random.Generator, size: int, palette: Palette) -> np.ndarray:

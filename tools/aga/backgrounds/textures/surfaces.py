@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from tools.aga.backgrounds.textures.fields import (
-    Colour,
+    Palette,
     bent,
     coloured,
     fractal_noise,
@@ -18,8 +18,6 @@ from tools.aga.backgrounds.textures.fields import (
     smoothstep,
     stones,
 )
-
-Palette = tuple[Colour, ...]
 
 
 def pebbles(rng: np.random.Generator, size: int, palette: Palette) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Where settings come from, and which source beats which. Leaves are taken from the tree itself, not from a list."""
 
-import argparse
 import itertools
 import json
 from pathlib import Path
@@ -12,11 +11,10 @@ from pydantic import TypeAdapter
 
 from agent.settings.config import StudyConfig
 from agent.settings.flags import SHORT_FLAGS
-from agent.settings.sources import PRESETS, load_config, load_file, read_changes
+from agent.settings.sources import PRESETS, load_file, read_changes
 from agent.settings.table import Setting, settings
+from tests.agent.settings.settings_of import settings_of
 from tools.errors import ConfigurationError
-
-LEAVES = pytest.mark.parametrize("setting", settings().values(), ids=settings())
 
 TEXTS = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$": "a-study",
@@ -76,46 +74,92 @@ def value(config: StudyConfig, key: str) -> Any:
 
 
 def yaml_file(folder: Path, key: str, text: str) -> Path:
-    *parents, leaf = key.split(".")
-    lines = ["  " * depth + f"{name}:" for depth, name in enumerate(parents)]
+    tree: dict[str, Any] = {}
+    put(tree, key, text)
     path = folder / "study.yaml"
-    path.write_text("\n".join([*lines, "  " * len(parents) + f"{leaf}: {text}"]) + "\n", encoding="utf-8")
+    path.write_text(in_yaml(tree), encoding="utf-8")
     return path
 
 
-@LEAVES
-def test_every_setting_has_a_dotted_flag(setting: Setting) -> None:
-    config = load_config([f"--{setting.key}", valid_text(setting)], {})
-    assert value(config, setting.key) == expected(setting) != setting.default
+def put(tree: dict[str, Any], key: str, text: str) -> None:
+    *parents, leaf = key.split(".")
+    for name in parents:
+        tree = tree.setdefault(name, {})
+    tree[leaf] = text
 
 
-@LEAVES
-def test_a_dash_may_stand_for_an_underscore_in_every_flag(setting: Setting) -> None:
-    config = load_config([f"--{setting.key.replace('_', '-')}={valid_text(setting)}"], {})
-    assert value(config, setting.key) == expected(setting)
+def in_yaml(tree: dict[str, Any], indent: str = "") -> str:
+    """`tree` with its texts as they are, not quoted."""
+    return "".join(
+        f"{indent}{name}:\n{in_yaml(part, indent + '  ')}"
+        if isinstance(part, dict)
+        else f"{indent}{name}: {part}\n"
+        for name, part in tree.items()
+    )
 
 
-@LEAVES
-def test_every_setting_has_an_environment_variable(setting: Setting) -> None:
-    config = load_config([], {setting.variable: valid_text(setting)})
-    assert value(config, setting.key) == expected(setting)
+ALTERNATIVES = {"data.per_class", "data.splits"}
+"""They exclude data.fraction and data.fold."""
+TOGETHER = pytest.mark.parametrize(
+    "group",
+    [
+        [setting for key, setting in settings().items() if key not in ALTERNATIVES],
+        [settings()[key] for key in ALTERNATIVES],
+    ],
+    ids=["all", "alternatives"],
+)
+"""Settings that may be given together: all of them in one go, instead of one after the other."""
 
 
-@LEAVES
-def test_every_setting_can_stand_in_a_file(setting: Setting, tmp_path: Path) -> None:
-    path = yaml_file(tmp_path, setting.key, valid_text(setting))
-    assert value(load_config(["--config", str(path)], {}), setting.key) == expected(setting)
+def check_each(group: list[Setting], config: StudyConfig) -> None:
+    for setting in group:
+        assert value(config, setting.key) == expected(setting) != setting.default, setting.key
 
 
-@LEAVES
-def test_every_setting_is_described(setting: Setting) -> None:
-    assert setting.field.description
+@TOGETHER
+def test_every_setting_has_a_dotted_flag(group: list[Setting]) -> None:
+    check_each(group, settings_of([word for each in group for word in (f"--{each.key}", valid_text(each))]))
 
 
-@pytest.mark.parametrize(("key", "flag"), SHORT_FLAGS.items())
-def test_short_flags_set_their_key(key: str, flag: str) -> None:
-    setting = settings()[key]
-    assert value(load_config([flag, valid_text(setting)], {}), key) == expected(setting)
+@TOGETHER
+def test_a_dash_may_stand_for_an_underscore_in_every_flag(group: list[Setting]) -> None:
+    check_each(group, settings_of([f"--{each.key.replace('_', '-')}={valid_text(each)}" for each in group]))
+
+
+@TOGETHER
+def test_every_setting_has_an_environment_variable(group: list[Setting]) -> None:
+    check_each(group, settings_of(environ={each.variable: valid_text(each) for each in group}))
+
+
+@TOGETHER
+def test_every_setting_can_stand_in_a_file(group: list[Setting], tmp_path: Path) -> None:
+    tree: dict[str, Any] = {}
+    for each in group:
+        put(tree, each.key, valid_text(each))
+    path = tmp_path / "study.yaml"
+    path.write_text(in_yaml(tree), encoding="utf-8")
+    check_each(group, settings_of(["--config", str(path)]))
+
+
+@pytest.mark.parametrize(
+    "key", ["study", "search.iterations", "data.path", "aga.subjects", "aga.gates.redetect"]
+)
+def test_one_setting_alone_leaves_the_others_as_they_are(key: str) -> None:
+    config = settings_of([f"--{key}", valid_text(settings()[key]), "--dataset", "aptos"])
+    changed = {each for each in settings() if value(config, each) != value(StudyConfig(), each)}
+    assert changed == {key, "data.dataset"}
+
+
+def test_every_setting_is_described() -> None:
+    assert [key for key, setting in settings().items() if not setting.field.description] == []
+
+
+def test_short_flags_set_their_key() -> None:
+    config = settings_of(
+        [w for key, flag in SHORT_FLAGS.items() for w in (flag, valid_text(settings()[key]))]
+    )
+    for key in SHORT_FLAGS:
+        assert value(config, key) == expected(settings()[key]) != settings()[key].default
 
 
 def test_the_short_flags_are_those_people_know() -> None:
@@ -151,61 +195,61 @@ def test_the_stronger_source_wins(weak: str, strong: str, tmp_path: Path) -> Non
         environ["AGENT_SEARCH__ITERATIONS"] = "12"
     if "flag" in given:
         arguments += ["--search.iterations", "13"]
-    assert load_config(arguments, environ).search.iterations == number[strong]
+    assert settings_of(arguments, environ).search.iterations == number[strong]
 
 
 def test_sources_are_merged_key_by_key(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text("search:\n  iterations: 11\n  seeds: 5\n  top_k: 3\n", encoding="utf-8")
     environ = {"AGENT_SEARCH__SEEDS": "6", "AGENT_SEARCH__TOP_K": "4", "AGENT_CONFIG": str(path)}
-    search = load_config(["--search.top_k", "7"], environ).search
+    search = settings_of(["--search.top_k", "7"], environ).search
     assert (search.iterations, search.seeds, search.top_k) == (11, 6, 7)
 
 
 def test_the_flag_names_a_file_before_the_variable_does(tmp_path: Path) -> None:
     path = yaml_file(tmp_path, "search.seeds", "9")
     environ = {"AGENT_CONFIG": str(tmp_path / "missing.yaml")}
-    assert load_config(["--config", str(path)], environ).search.seeds == 9
+    assert settings_of(["--config", str(path)], environ).search.seeds == 9
 
 
 def test_the_last_of_two_equal_flags_wins_however_it_is_spelled() -> None:
-    assert load_config(["--epochs", "3", "--training.epochs", "4"], {}).training.epochs == 4
-    assert load_config(["--training.epochs", "4", "--epochs", "3"], {}).training.epochs == 3
+    assert settings_of(["--epochs", "3", "--training.epochs", "4"]).training.epochs == 4
+    assert settings_of(["--training.epochs", "4", "--epochs", "3"]).training.epochs == 3
 
 
 @pytest.mark.parametrize("word", ["none", "null", "~", ""])
 def test_a_file_can_leave_a_setting_unset(word: str, tmp_path: Path) -> None:
     path = yaml_file(tmp_path, "training.epochs", word)
-    assert load_config(["--config", str(path)], {}).training.epochs is None
+    assert settings_of(["--config", str(path)]).training.epochs is None
 
 
 def test_none_unsets_what_a_weaker_source_set(tmp_path: Path) -> None:
     path = yaml_file(tmp_path, "budget.trials", "5")
-    assert load_config(["--config", str(path), "--budget.trials", "none"], {}).budget.trials is None
+    assert settings_of(["--config", str(path), "--budget.trials", "none"]).budget.trials is None
     environ = {"AGENT_BUDGET__TRIALS": "none"}
-    assert load_config(["--config", str(path)], environ).budget.trials is None
+    assert settings_of(["--config", str(path)], environ).budget.trials is None
 
 
 def test_an_empty_variable_is_as_good_as_none() -> None:
     environ = {"AGENT_SEARCH__SEEDS": "", "AGENT_NO_SUCH_THING": ""}
-    assert load_config([], environ) == load_config([], {})
+    assert settings_of([], environ) == settings_of()
 
 
 def test_the_environment_of_others_is_not_read() -> None:
-    assert load_config([], {"SEARCH__SEEDS": "9", "agent_search__seeds": "9"}) == load_config([], {})
+    assert settings_of([], {"SEARCH__SEEDS": "9", "agent_search__seeds": "9"}) == settings_of()
 
 
 @pytest.mark.parametrize("form", ["a,b", "a, b", '["a", "b"]'])
 def test_a_list_is_written_with_commas_or_as_json(form: str) -> None:
-    assert load_config(["--search.baselines", form], {}).search.baselines == ["a", "b"]
-    assert load_config([], {"AGENT_SEARCH__BASELINES": form}).search.baselines == ["a", "b"]
+    assert settings_of(["--search.baselines", form]).search.baselines == ["a", "b"]
+    assert settings_of([], {"AGENT_SEARCH__BASELINES": form}).search.baselines == ["a", "b"]
 
 
 def test_a_list_can_be_empty_in_every_source(tmp_path: Path) -> None:
-    assert load_config(["--search.baselines", "[]"], {}).search.baselines == []
-    assert load_config([], {"AGENT_SEARCH__BASELINES": "[]"}).search.baselines == []
+    assert settings_of(["--search.baselines", "[]"]).search.baselines == []
+    assert settings_of([], {"AGENT_SEARCH__BASELINES": "[]"}).search.baselines == []
     path = yaml_file(tmp_path, "search.baselines", "[]")
-    assert load_config(["--config", str(path)], {}).search.baselines == []
+    assert settings_of(["--config", str(path)]).search.baselines == []
 
 
 @pytest.mark.parametrize(
@@ -219,25 +263,25 @@ def test_a_list_can_be_empty_in_every_source(tmp_path: Path) -> None:
 )
 def test_words_in_a_file_mean_what_is_written(key: str, word: str, meant: Any, tmp_path: Path) -> None:
     path = yaml_file(tmp_path, key, word)
-    assert value(load_config(["--config", str(path)], {}), key) == meant
+    assert value(settings_of(["--config", str(path)]), key) == meant
 
 
 def test_an_empty_file_or_section_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text("# nothing yet\n", encoding="utf-8")
-    assert load_config(["--config", str(path)], {}) == load_config([], {})
+    assert settings_of(["--config", str(path)]) == settings_of()
     path.write_text("training:\n", encoding="utf-8")
-    assert load_config(["--config", str(path)], {}) == load_config([], {})
+    assert settings_of(["--config", str(path)]) == settings_of()
 
 
 def test_a_path_without_a_data_set_is_a_folder() -> None:
-    assert load_config(["--data", "images"], {}).data.dataset == "folder"
-    assert load_config([], {}).data.dataset == "demo"
-    assert load_config(["--data", "images"], {"AGENT_DATA__DATASET": "aptos"}).data.dataset == "aptos"
+    assert settings_of(["--data", "images"]).data.dataset == "folder"
+    assert settings_of().data.dataset == "demo"
+    assert settings_of(["--data", "images"], {"AGENT_DATA__DATASET": "aptos"}).data.dataset == "aptos"
 
 
 def test_the_result_is_a_plain_tree() -> None:
-    config = load_config(["--seeds", "4"], {})
+    config = settings_of(["--seeds", "4"])
     assert type(config) is StudyConfig
     assert StudyConfig.model_validate(json.loads(config.model_dump_json())) == config
 
@@ -252,37 +296,31 @@ def test_bounds_are_told_in_words() -> None:
 
 @pytest.mark.parametrize("preset", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_preset_is_valid_and_beneath_all_other_sources(preset, tmp_path):
-    plain = load_config(["--dataset", preset.stem], {})
-    assert load_config(["--dataset", "folder", "--data", "x"], {}).training != plain.training
+    plain = settings_of(["--dataset", preset.stem])
+    assert settings_of(["--dataset", "folder", "--data", "x"]).training != plain.training
     file = tmp_path / "settings.yaml"
     file.write_text("training:\n  epochs: 77\n")
-    assert load_config(["--dataset", preset.stem, "--config", str(file)], {}).training.epochs == 77
-    assert load_config(["--dataset", preset.stem], {"AGENT_TRAINING__EPOCHS": "78"}).training.epochs == 78
-    assert load_config(["--dataset", preset.stem, "--epochs", "79"], {}).training.epochs == 79
+    assert settings_of(["--dataset", preset.stem, "--config", str(file)]).training.epochs == 77
+    assert settings_of(["--dataset", preset.stem], {"AGENT_TRAINING__EPOCHS": "78"}).training.epochs == 78
+    assert settings_of(["--dataset", preset.stem, "--epochs", "79"]).training.epochs == 79
 
 
 def test_a_broken_preset_is_named(monkeypatch, tmp_path):
     (tmp_path / "demo.yaml").write_text("training: {epochs: -1}\n")
     monkeypatch.setattr("agent.settings.sources.PRESETS", tmp_path)
     with pytest.raises(ConfigurationError, match=r"training.epochs = '-1' \(preset .*demo.yaml\)"):
-        load_config([], {})
+        settings_of()
 
 
 def resumed(tmp_path: Path, *flags: str) -> StudyConfig:
     file = tmp_path / "config.yaml"
     file.write_text("study: s\nsearch:\n  iterations: 4\nllm:\n  model: openai:small\n")
-    changes, options = read_changes(["s", *flags], _study_argument())
+    changes, options = read_changes(["s", *flags], lambda parser: parser.add_argument("name"))
     assert options.name == "s"
     return load_file(file, {}, changes)
 
 
-def _study_argument() -> argparse.ArgumentParser:
-    extra = argparse.ArgumentParser(add_help=False)
-    extra.add_argument("name")
-    return extra
-
-
-def test_a_study_goes_on_with_a_stronger_model_and_a_larger_budget(tmp_path):
+def test_a_study_resumes_with_a_stronger_model_and_a_larger_budget(tmp_path):
     config = resumed(tmp_path, "--llm", "openai:large", "--budget.dollars", "5", "--iterations", "6")
     assert config.llm.model == "openai:large"
     assert config.budget.dollars == 5
@@ -290,12 +328,10 @@ def test_a_study_goes_on_with_a_stronger_model_and_a_larger_budget(tmp_path):
     assert resumed(tmp_path).llm.model == "openai:small"
 
 
-@pytest.mark.parametrize(
-    "flag", ["--epochs", "--data", "--seeds", "--search.top_k", "--model.name", "--study"]
-)
-def test_what_results_depend_on_cannot_change_within_a_study(tmp_path, flag):
-    with pytest.raises(ConfigurationError, match=f"{flag}: cannot change within a study"):
-        resumed(tmp_path, flag, "7")
+def test_what_results_depend_on_cannot_change_within_a_study(tmp_path):
+    for flag in ("--epochs", "--data", "--seeds", "--search.top_k", "--model.name", "--study"):
+        with pytest.raises(ConfigurationError, match=f"^{flag}: cannot change"):
+            resumed(tmp_path, flag, "7")
 
 
 def test_a_bad_change_is_named_with_its_flag(tmp_path):

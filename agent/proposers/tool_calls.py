@@ -1,4 +1,4 @@
-"""The tools with which a model may look before it proposes: the data, a policy's effect, the results."""
+"""The tools that a model may call before it proposes: the data, a policy's effect, the results."""
 
 import base64
 import tempfile
@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent.memory.history import History
+from agent.proposers.answers import problems_of
 from agent.proposers.results import feedback_values
 from agent.proposers.schema import DESCRIBE, PREVIEW, RESULTS
 from prompts import render
@@ -25,14 +26,14 @@ SHEET_IMAGES = 8
 SHEET_ROWS = 3
 MEASURED_IMAGES = 512
 _GREY = 2.0
-"""Grey levels by which the channels of a grey image may differ (JPEG)."""
+"""Grey levels by which the channels of a grey image may differ (by JPEG)."""
 _UNIFORM_BORDER = 12.0
-"""Standard deviation in grey levels, below which a border counts as uniform."""
+"""Standard deviation in grey levels below which a border counts as uniform."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a look-up says, and a PNG in base64 where there is one."""
+class ToolResult:
+    """What the model reads, and a PNG in base64 where there is one."""
 
     text: str
     picture: str | None = None
@@ -44,30 +45,34 @@ class _PreviewArguments(BaseModel):
     operations: list[Operation]
 
 
-class Lookups:
-    """The look-ups of one iteration. Reads the training split alone."""
+class ToolRunner:
+    """Runs the tool calls of one iteration. Reads the training split alone."""
 
-    def __init__(self, history: History, sees: bool, feedback: bool) -> None:
-        """`sees`: whether pictures are worth making; `feedback`: whether results may be read."""
+    def __init__(self, history: History, vision: bool, feedback: bool) -> None:
+        """`vision`: whether to make pictures; `feedback`: whether results may be read."""
         self._history = history
-        self._sees = sees
+        self._vision = vision
         self._feedback = feedback
 
-    def run(self, name: str, arguments: dict[str, Any]) -> Found:
-        """The result of the tool `name`. A wrong name or wrong arguments are told, not raised: a model reads it."""
+    @staticmethod
+    def names(feedback: bool) -> list[str]:
+        """The tools that there are."""
+        return [DESCRIBE, PREVIEW, *([RESULTS] if feedback else [])]
+
+    def run(self, name: str, arguments: dict[str, Any]) -> ToolResult:
+        """The result of the tool `name`. What is wrong with a call is told to the model, not raised."""
         if name == DESCRIBE:
             return self._describe()
         if name == PREVIEW:
             return self._preview(arguments)
         if name == RESULTS and self._feedback:
-            return Found(render("results", **feedback_values(self._history)), self._last_sheet())
-        offered = [DESCRIBE, PREVIEW, *([RESULTS] if self._feedback else [])]
-        return Found(f"There is no tool {name!r}; there are {', '.join(offered)}.")
+            return ToolResult(render("results", **feedback_values(self._history)), self._last_sheet())
+        return ToolResult(f"There is no tool {name!r}: call {', '.join(self.names(self._feedback))}.")
 
     def _last_sheet(self) -> str | None:
-        """How the latest synthetic images came about, for a model that sees."""
+        """Contact sheet of the latest synthetic images, for a model with vision."""
         sheets = [record.sheet for record in self._history.past if record.sheet is not None]
-        if not sheets or not self._sees:
+        if not sheets or not self._vision:
             return None
         return base64.b64encode(sheets[-1].read_bytes()).decode()
 
@@ -79,7 +84,7 @@ class Lookups:
 
     @cached_property
     def _examples(self) -> tuple[np.ndarray, np.ndarray]:
-        """Up to `SHEET_IMAGES` training images, the classes in turn, the same in every iteration of a study."""
+        """Up to `SHEET_IMAGES` training images, from each class in turn, the same in every iteration of a study."""
         train = self._data.split("train")
         labels = np.asarray(train.labels)
         order = np.random.default_rng(self._history.seed).permutation(len(labels))
@@ -89,7 +94,7 @@ class Lookups:
         chosen = sorted(chosen[:SHEET_IMAGES], key=lambda index: int(labels[index]))
         return np.stack([train.images[index] for index in chosen]), labels[chosen]
 
-    def _describe(self) -> Found:
+    def _describe(self) -> ToolResult:
         train = self._data.split("train")
         count = len(train.labels)
         step = max(1, -(-count // MEASURED_IMAGES))
@@ -104,7 +109,7 @@ class Lookups:
             classes=self._classes(images, labels),
             **measure(images),
         )
-        return Found(text, self._sheet(Policy(operations=[]), rows=0) if self._sees else None)
+        return ToolResult(text, self._sheet(Policy(operations=[]), rows=0) if self._vision else None)
 
     def _classes(self, images: np.ndarray, labels: np.ndarray) -> list[tuple[str, int, float]]:
         brightness = images.mean(axis=(1, 2, 3))
@@ -115,16 +120,15 @@ class Lookups:
             if (labels == label).any()
         ]
 
-    def _preview(self, arguments: dict[str, Any]) -> Found:
+    def _preview(self, arguments: dict[str, Any]) -> ToolResult:
         try:
             policy = Policy(operations=_PreviewArguments.model_validate(arguments).operations)
         except ValidationError as error:
-            problems = [f"{item['loc']}: {item['msg']}" for item in error.errors(include_url=False)]
-            return Found(render("preview", problems=problems))
-        # one operation alone may be looked at, whatever number the policy must have in the end
+            return ToolResult(render("preview", problems=problems_of(error)))
+        # a single operation may be previewed, whatever number the policy must have in the end
         problems = check_policy(policy, 1, self._history.maximum_operations)
         if problems:
-            return Found(render("preview", problems=problems))
+            return ToolResult(render("preview", problems=problems))
         from tools.policy.preview import preview_statistics
 
         text = render(
@@ -132,9 +136,9 @@ class Lookups:
             problems=[],
             findings=lint(policy, self._history.card),
             statistics=preview_statistics(self._examples[0], policy, self._history.seed),
-            picture=self._sees,
+            picture=self._vision,
         )
-        return Found(text, self._sheet(policy, SHEET_ROWS) if self._sees else None)
+        return ToolResult(text, self._sheet(policy, SHEET_ROWS) if self._vision else None)
 
     def _sheet(self, policy: Policy, rows: int) -> str:
         from tools.policy.preview import contact_sheet
@@ -163,13 +167,13 @@ def measure(images: np.ndarray) -> dict[str, Any]:
         "colour_spread": float(colour.std()),
         "uniform_border": bool(uniform.mean() > 0.5),
         "border_level": float(np.median(border[uniform])) if uniform.any() else 0.0,
-        "mirror_horizontal": _resemblance(grey, grey[:, :, ::-1]),
-        "mirror_vertical": _resemblance(grey, grey[:, ::-1, :]),
+        "mirror_horizontal": _mean_correlation(grey, grey[:, :, ::-1]),
+        "mirror_vertical": _mean_correlation(grey, grey[:, ::-1, :]),
     }
 
 
-def _resemblance(images: np.ndarray, others: np.ndarray) -> float:
-    """Mean correlation of pixels between images (N, S, S) and `others`; constant images count as alike."""
+def _mean_correlation(images: np.ndarray, others: np.ndarray) -> float:
+    """Mean correlation of pixels between images (N, S, S) and `others`; 1 for constant images."""
     first = images - images.mean(axis=(1, 2), keepdims=True)
     second = others - others.mean(axis=(1, 2), keepdims=True)
     norm = np.sqrt((first**2).sum(axis=(1, 2)) * (second**2).sum(axis=(1, 2)))

@@ -1,19 +1,22 @@
-"""How a command ends when it is interrupted, fails, or breaks: in processes of their own, with real signals."""
+"""How a command ends when it is interrupted (in its own process, with real signals), fails, or breaks."""
 
 import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 
 import pytest
 
+from agent.screen.exits import run_to_exit_code
+from agent.screen.terminal import Terminal
 from tests.repository import ROOT
+from tools.errors import AugurError, ConfigurationError
 
 PREAMBLE = """
 import signal, sys
 from agent.screen.exits import run_to_exit_code
 from agent.screen.terminal import Terminal
-from tools.errors import AugurError, ConfigurationError
 
 def say(text):
     print(text, flush=True)
@@ -71,7 +74,7 @@ def test_a_signal_closes_everything_and_says_how_to_resume(number: int, code: in
     status, output, errors = finish(process)
     assert status == code
     assert "closed in order" in output
-    assert errors == f"error: {word}. Go on with: agent resume digits --runs-dir here\n"
+    assert errors == f"error: {word}. Resume with: agent resume digits --runs-dir here\n"
 
 
 def test_commands_that_open_no_study_offer_no_resuming() -> None:
@@ -99,47 +102,59 @@ def test_a_second_sigterm_does_not_cut_the_closing_short() -> None:
     wait_for(process, "closing")
     process.send_signal(signal.SIGTERM)
     assert process.stdin is not None
-    process.stdin.write("go on\n")
+    process.stdin.write("continue\n")
     process.stdin.flush()
     status, output, _ = finish(process)
     assert status == 143
     assert "closed in order" in output
 
 
-@pytest.mark.parametrize(("error", "code"), [("AugurError", 1), ("ConfigurationError", 2)])
-def test_an_error_for_the_user_is_one_message(error: str, code: int) -> None:
-    process = start(f"def action(): raise {error}('the disk is full: make room')")
-    assert finish(process) == (code, "", "error: the disk is full: make room\n")
+def ends(action: Callable[[Terminal], int], capsys) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command that opens the study 'digits'."""
+    terminal = Terminal(quiet=True)
+    terminal.opening("digits", [("arm", "tpe")])
+    code = run_to_exit_code(lambda: action(terminal), terminal, resume="")
+    return code, *capsys.readouterr()
 
 
-def test_a_fault_of_augur_shows_where_it_happened_and_how_to_resume() -> None:
-    process = start(
-        """
-        def action():
-            terminal.opening("digits", [("arm", "tpe")])
-            raise KeyError("broken")
-        """
-    )
-    status, _, errors = finish(process)
+def test_an_error_for_the_user_is_one_message(capsys) -> None:
+    def fail(error: type[AugurError]) -> Callable[[Terminal], int]:
+        def action(terminal: Terminal) -> int:
+            raise error("the disk is full: make room")
+
+        return action
+
+    assert ends(fail(AugurError), capsys) == (1, "", "error: the disk is full: make room\n")
+    assert ends(fail(ConfigurationError), capsys)[0] == 2
+
+
+def test_a_resumable_error_says_how_to_resume(capsys) -> None:
+    class Unreachable(AugurError):
+        resumable = True
+
+    def action(terminal: Terminal) -> int:
+        raise Unreachable("the LLM does not answer.")
+
+    code, _, errors = ends(action, capsys)
+    assert code == 1
+    assert errors.endswith("agent resume digits\n")
+
+
+def test_a_fault_of_augur_shows_where_it_happened_and_how_to_resume(capsys) -> None:
+    def action(terminal: Terminal) -> int:
+        raise KeyError("broken")
+
+    status, _, errors = ends(action, capsys)
     assert status == 1
     assert "KeyError: 'broken'" in errors
     assert "agent resume digits" in errors.splitlines()[-1]
 
 
-@pytest.mark.parametrize("code", [0, 1])
-def test_a_command_decides_its_own_code(code: int) -> None:
-    assert finish(start(f"def action(): return {code}"))[0] == code
+def test_a_command_decides_its_own_code(capsys) -> None:
+    assert [ends(lambda terminal, code=code: code, capsys)[0] for code in (0, 1)] == [0, 1]
 
 
-def test_sigterm_does_afterwards_what_it_did_before() -> None:
-    process = start(
-        """
-        before = signal.getsignal(signal.SIGTERM)
-        run_to_exit_code(lambda: 0, terminal)
-        def action():
-            return 0
-        if signal.getsignal(signal.SIGTERM) is not before:
-            sys.exit("the handler stayed")
-        """
-    )
-    assert finish(process)[0] == 0
+def test_sigterm_does_afterwards_what_it_did_before(capsys) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    ends(lambda terminal: 0, capsys)
+    assert signal.getsignal(signal.SIGTERM) is before

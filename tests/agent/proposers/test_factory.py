@@ -20,7 +20,7 @@ def search(proposer: str) -> SearchConfig:
 def test_auto_is_tpe_where_there_is_no_model_and_says_so() -> None:
     proposer, why = make_proposer(search("auto"), llm(), lambda record: None)
     assert proposer.name == "tpe"
-    assert "no language model is configured and no key is set" in why
+    assert "--llm" in why
 
 
 def test_auto_is_the_configured_model() -> None:
@@ -37,14 +37,14 @@ def test_auto_takes_the_default_of_the_key_that_is_there(monkeypatch: pytest.Mon
     assert why == "llm, openai:gpt-5-mini (auto: its key is in the environment)"
 
 
-@pytest.mark.parametrize("arm", ["llm", "best_of_n"])
-def test_an_arm_that_needs_a_model_says_how_to_name_one(arm: str) -> None:
-    with pytest.raises(ConfigurationError, match="--llm provider:model, or set OPENAI_API_KEY"):
-        resolve_arm(search(arm), llm())
+def test_an_arm_that_needs_a_model_says_how_to_name_one() -> None:
+    for arm in ("llm", "best_of_n"):
+        with pytest.raises(ConfigurationError, match=f"{arm}.*--llm.*OPENAI_API_KEY"):
+            resolve_arm(search(arm), llm())
 
 
-@pytest.mark.parametrize("arm", ["random", "tpe", "fixed"])
-def test_a_named_arm_is_taken_whatever_keys_there_are(arm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_named_arm_is_used_whatever_keys_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", FAKE_KEY)
-    proposer, why = make_proposer(search(arm), llm(), lambda record: None)
-    assert (proposer.name, why) == (arm, arm)
+    for arm in ("random", "tpe", "fixed"):
+        proposer, why = make_proposer(search(arm), llm(), lambda record: None)
+        assert (proposer.name, why) == (arm, arm)

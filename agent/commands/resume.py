@@ -1,0 +1,30 @@
+"""`agent resume`: a study that was interrupted, from where it was."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.commands.run import runs_dir_flag
+from agent.screen.exits import perform
+from agent.screen.terminal import Terminal
+from agent.settings.arguments import FlagParser
+from agent.settings.sources import load_file, read_changes
+
+
+def main(words: Sequence[str]) -> int:
+    """Resume a study, with the settings that the flags change; the exit code."""
+    changes, options = read_changes(words, _add_flags)
+    runs_dir = Path(options.runs_dir or os.environ.get("AGENT_RUNS_DIR") or "runs")
+
+    def resume(terminal: Terminal) -> int:
+        from agent.study import resume_study
+
+        return resume_study(
+            options.name, runs_dir, terminal, lambda path: load_file(path, os.environ, changes)
+        )
+
+    return perform(resume, options, resume=runs_dir_flag(runs_dir))
+
+
+def _add_flags(parser: FlagParser) -> None:
+    parser.add_argument("name", metavar="STUDY", help="name of the study, as `agent list` shows it")
