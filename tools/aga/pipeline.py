@@ -29,14 +29,14 @@ from tools.files import read_json, write_json
 def generate(
     request: Request, tools: Tools | Callable[[], Tools], on_progress: StageProgress
 ) -> GeneratedSet:
-    """Make a set of synthetic images, or open what an earlier call made of the same.
+    """Make a set of synthetic images, or open the one that an earlier call made for an equal request.
 
     Safe to be killed at any point, and to be called by several processes at once (one makes a set, the others wait).
 
     Args:
         request: what is to be made.
-        tools: or what loads them, called only where they are needed: a request that was answered before, under the
-            same settings, files and code, is answered without.
+        tools: or a function that loads them, called only if they are needed: a request that was answered before, under
+            the same settings, files and code, is answered without them.
         on_progress: see `StageProgress`.
 
     Raises:

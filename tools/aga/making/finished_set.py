@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,12 @@ from tools.aga.chain import Tools
 from tools.aga.gates.gates import GateResult
 from tools.aga.making.background_pool import Background
 from tools.aga.making.pasting import PastingJob
-from tools.aga.making.provenance import ImageTable, write_backgrounds, write_sources
+from tools.aga.making.provenance import GateResults, write_backgrounds, write_images, write_sources
 from tools.aga.making.set_keys import FORMAT
 from tools.aga.making.subjects import Subject
 from tools.aga.store.pieces import PIECES
 from tools.files import write_json, written_whole
 from tools.training.synthetic import DESCRIPTION, LABELS, PIXELS, SOURCES
-
-Judged = Sequence[Sequence[GateResult | None]]
-"""What the classifier says about each composite, shard by shard; None where there is no classifier."""
 
 
 def finish_set(
@@ -30,7 +27,7 @@ def finish_set(
     subjects: Sequence[Subject],
     candidates: Sequence[Background],
     job: PastingJob,
-    judged: Judged,
+    judged: Sequence[GateResults],
 ) -> None:
     """Write all files of a set; those of refused composites are removed.
 
@@ -40,7 +37,7 @@ def finish_set(
         subjects: of all sources, usable or not.
         candidates: all backgrounds that were tried.
         job: whose shards are all done.
-        judged: by shard of the job.
+        judged: what the classifier says, shard by shard of the job.
     """
     request, folder, scratch = job.request, job.work.set_folder, job.work.scratch
 
@@ -51,10 +48,21 @@ def finish_set(
     maker = tools.maker.identity
     write("sources.parquet", lambda file: write_sources(file, subjects, request.sources, request.classes))
     write("backgrounds.parquet", lambda file: write_backgrounds(file, candidates, maker))
-    accepted: list[dict[str, Any]] = []
-    write("provenance.parquet", lambda file: accepted.extend(_write_images(file, job, judged, maker)))
-    write(PIXELS, lambda file: _write_pixels(file, job, [made["number"] for made in accepted]))
-    rows = [job.subjects[made["place"]].row for made in accepted]
+
+    def shards() -> Iterator[tuple[list[dict[str, Any]], GateResults]]:
+        for shard, results in enumerate(judged):
+            yield json.loads(job.record(shard).read_text(encoding="utf-8"))["composites"], results
+
+    write("provenance.parquet", lambda file: write_images(file, job, shards(), maker))
+    numbers: list[int] = []
+    rows: list[int] = []
+    for made, result in (each for shard in shards() for each in zip(*shard, strict=True)):
+        if result is None or result.passed:
+            numbers.append(made["number"])
+            rows.append(job.subjects[made["place"]].row)
+        else:
+            (folder / made["file"]).unlink(missing_ok=True)
+    write(PIXELS, lambda file: _write_pixels(file, job, numbers))
     write(LABELS, lambda file: _save(file, [request.sources.label(row) for row in rows]))
     write(SOURCES, lambda file: _save(file, rows))
     pieces = {piece for record in job.work.records() for piece in record.get("pieces", ())}
@@ -64,7 +72,7 @@ def finish_set(
     about = {
         "format": FORMAT,
         "key": key,
-        "images": len(accepted),
+        "images": len(rows),
         "sources": len(subjects),
         "usable": len(job.subjects),
         "skipped": {"no subject": sum(each.box is None for each in subjects)},
@@ -74,21 +82,6 @@ def finish_set(
         "identities": tools.identities,
     }
     write_json(folder / DESCRIPTION, about, scratch)
-
-
-def _write_images(file: Path, job: PastingJob, judged: Judged, maker: str) -> list[dict[str, Any]]:
-    """Write the provenance, and remove the images that were refused; the records of the accepted ones."""
-    accepted = []
-    with ImageTable(file, job, maker) as table:
-        for shard, results in enumerate(judged):
-            composites = json.loads(job.record(shard).read_text(encoding="utf-8"))["composites"]
-            table.add(composites, results)
-            for made, result in zip(composites, results, strict=True):
-                if result is None or result.passed:
-                    accepted.append(made)
-                else:
-                    (job.work.set_folder / made["file"]).unlink(missing_ok=True)
-    return accepted
 
 
 def _write_pixels(file: Path, job: PastingJob, rows: Sequence[int]) -> None:

@@ -7,7 +7,7 @@ backgrounds.parquet  one row for each background that was tried
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +17,10 @@ from tools.aga.making.background_pool import Background
 from tools.aga.making.pasting import PastingJob
 from tools.aga.making.source_images import TrainingSources
 from tools.aga.making.subjects import Subject
+
+Item = TypeVar("Item")
+GateResults = Sequence[GateResult | None]
+"""What the classifier says about each composite of a shard; None where there is no classifier."""
 
 _SOURCE_GATES = ("detector_score", "mask_area")
 _BACKGROUND_GATES = ("caption_words", "background_blank", "subject_on_background")
@@ -75,75 +79,71 @@ _BACKGROUND = pa.schema(
 )
 
 
-class ImageTable:
-    """provenance.parquet while it is being written: a row group for each shard."""
+def write_images(
+    file: Path, job: PastingJob, shards: Iterable[tuple[Sequence[dict[str, Any]], GateResults]], maker: str
+) -> None:
+    """Write provenance.parquet, a row group for each shard.
 
-    def __init__(self, file: Path, job: PastingJob, maker: str) -> None:
-        """`maker` is the background maker's identity."""
-        self._job, self._maker = job, maker
-        self._writer = pq.ParquetWriter(file, _IMAGE)
+    Args:
+        file: to be written.
+        job: that made the composites.
+        shards: for each the records of its composites, and what the classifier said of them.
+        maker: the background maker's identity.
+    """
+    sources, classes = job.request.sources, job.request.classes
 
-    def __enter__(self) -> "ImageTable":
-        return self
+    def row(made: dict[str, Any], result: GateResult | None) -> dict[str, Any]:
+        subject, background = job.subjects[made["place"]], job.backgrounds[made["background"]]
+        accepted = result is None or result.passed
+        return {
+            **_source(subject, sources, classes),
+            **_background(background, maker),
+            **{name: made[name] for name, _ in _PLACEMENT_COLUMNS},
+            **_gates(_GATES, (*subject.gates, *background.gates, *([result] if result else []))),
+            "number": made["number"],
+            "accepted": accepted,
+            "file": made["file"] if accepted else None,
+            "sha256": made["sha256"] if accepted else None,
+        }
 
-    def __exit__(self, *_: object) -> None:
-        self._writer.close()
-
-    def add(self, composites: Iterable[dict[str, Any]], judged: Sequence[GateResult | None]) -> None:
-        """One shard: its records, and for each what the classifier said (None where it was not asked)."""
-        request = self._job.request
-        rows = []
-        for made, result in zip(composites, judged, strict=True):
-            subject = self._job.subjects[made["place"]]
-            background = self._job.backgrounds[made["background"]]
-            accepted = result is None or result.passed
-            results = (*subject.gates, *background.gates, *([result] if result else []))
-            rows.append(
-                _source(subject, request.sources, request.classes)
-                | _background(background, self._maker)
-                | {name: made[name] for name, _ in _PLACEMENT_COLUMNS}
-                | _gates(_GATES, results)
-                | {
-                    "number": made["number"],
-                    "accepted": accepted,
-                    "file": made["file"] if accepted else None,
-                    "sha256": made["sha256"] if accepted else None,
-                }
-            )
-        self._writer.write_table(pa.Table.from_pylist(rows, _IMAGE))
+    _write(file, _IMAGE, ([row(*each) for each in zip(*shard, strict=True)] for shard in shards))
 
 
 def write_sources(
     file: Path, subjects: Sequence[Subject], sources: TrainingSources, classes: Sequence[str]
 ) -> None:
     """Write sources.parquet."""
-    rows = (
-        _source(each, sources, classes) | _gates(_SOURCE_GATES, each.gates) | {"usable": each.usable}
-        for each in subjects
-    )
-    _write(file, _SOURCE, rows)
+
+    def row(each: Subject) -> dict[str, Any]:
+        return {
+            **_source(each, sources, classes),
+            **_gates(_SOURCE_GATES, each.gates),
+            "usable": each.usable,
+        }
+
+    _write(file, _SOURCE, ([row(each) for each in group] for group in _groups(subjects)))
 
 
 def write_backgrounds(file: Path, candidates: Sequence[Background], maker: str) -> None:
     """Write backgrounds.parquet."""
-    rows = (
-        _background(each, maker)
-        | _gates(_BACKGROUND_GATES, each.gates)
-        | {"number": each.number, "accepted": each.accepted}
-        for each in candidates
-    )
-    _write(file, _BACKGROUND, rows)
+
+    def row(each: Background) -> dict[str, Any]:
+        gates = _gates(_BACKGROUND_GATES, each.gates)
+        return {**_background(each, maker), **gates, "number": each.number, "accepted": each.accepted}
+
+    _write(file, _BACKGROUND, ([row(each) for each in group] for group in _groups(candidates)))
 
 
-def _write(file: Path, schema: pa.Schema, rows: Iterator[dict[str, Any]]) -> None:
+def _groups(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Groups of `_ROWS` items; the last has fewer, perhaps none."""
+    for start in range(0, len(items) + 1, _ROWS):
+        yield items[start : start + _ROWS]
+
+
+def _write(file: Path, schema: pa.Schema, groups: Iterable[list[dict[str, Any]]]) -> None:
     with pq.ParquetWriter(file, schema) as writer:
-        batch: list[dict[str, Any]] = []
-        for row in rows:
-            batch.append(row)
-            if len(batch) == _ROWS:
-                writer.write_table(pa.Table.from_pylist(batch, schema))
-                batch = []
-        writer.write_table(pa.Table.from_pylist(batch, schema))
+        for rows in groups:
+            writer.write_table(pa.Table.from_pylist(rows, schema))
 
 
 def _source(subject: Subject, sources: TrainingSources, classes: Sequence[str]) -> dict[str, Any]:

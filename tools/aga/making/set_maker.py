@@ -10,8 +10,9 @@ import numpy as np
 from tools.aga.chain import StageProgress, Tools
 from tools.aga.gates.gates import GateResult
 from tools.aga.making.background_pool import Background, BackgroundPool
-from tools.aga.making.finished_set import Judged, finish_set
+from tools.aga.making.finished_set import finish_set
 from tools.aga.making.pasting import PastingJob, paste_all
+from tools.aga.making.provenance import GateResults
 from tools.aga.making.request import Request
 from tools.aga.making.set_plan import SetPlan, candidate_limit
 from tools.aga.making.subjects import Subject, SubjectFinder
@@ -73,7 +74,7 @@ class SetMaker:
             )
         return candidates
 
-    def _judge(self, job: PastingJob) -> Judged:
+    def _judge(self, job: PastingJob) -> list[GateResults]:
         classifier = self.tools.classifier
         if classifier is None:
             return [[None] * len(job.images(shard)) for shard in range(job.shards)]

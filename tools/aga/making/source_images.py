@@ -6,8 +6,6 @@ dropped for a leak) is not a source, and no validation or test image can become 
 
 import hashlib
 import io
-from collections.abc import Sequence
-from typing import overload
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
@@ -22,7 +20,7 @@ _RESAMPLING = Image.Resampling.BILINEAR
 """As in `tools/datasets/cache/decode.py`, whose pixels the fitted ones should equal as far as possible."""
 
 
-class TrainingSources(Sequence[SourceImage]):
+class TrainingSources:
     """The training images by their row, decoded on access. Pickles as names, never as pixels."""
 
     def __init__(self, source: Source, view: SplitView, max_side: int) -> None:
@@ -33,21 +31,12 @@ class TrainingSources(Sequence[SourceImage]):
     def __len__(self) -> int:
         return len(self._view)
 
-    @overload
-    def __getitem__(self, index: int) -> SourceImage: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[SourceImage]: ...
-
-    def __getitem__(self, index: int | slice) -> SourceImage | list[SourceImage]:
-        """The image of a training row, its longer side at most `max_side`.
+    def __getitem__(self, row: int) -> SourceImage:
+        """The image of a training row, its longer side at most `max_side` unless the training images' is longer.
 
         Raises:
             DataError: it can no longer be read.
         """
-        if isinstance(index, slice):
-            return [self[row] for row in range(*index.indices(len(self)))]
-        row = range(len(self))[index]
         data = self._bytes(row)
         try:
             pixels = decode_whole(data, self.max_side)
