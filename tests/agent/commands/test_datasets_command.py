@@ -306,7 +306,7 @@ def test_settings_of_the_data_are_flags_here_too(told, home):
         (("check", "dmeo"), "there is no data set 'dmeo': did you mean 'demo'?"),
         (("show",), "agent datasets show needs the NAME of a data set"),
         (("get", "folder"), "'folder' stands for images of your own"),
-        (("get", "demo", "--data", "x"), "the data set 'demo' brings its own images"),
+        (("get", "demo", "--data", "x"), "the data set 'demo' comes with its own images"),
         (("check", "demo", "--dataset", "aptos"), "'demo' and --dataset both name the data set"),
         (("check", "demo", "--sheet", "x.jpg"), "--sheet x.jpg: expected the name of a .png file"),
         (("check", "demo", "--image-size", "3"), "data.image_size = '3' (flag --image-size)"),
