@@ -234,7 +234,7 @@ def test_what_a_running_study_opened_is_kept(told, runs):
 def test_a_removal_that_was_interrupted_is_left_over_and_finished(told, runs):
     folder = shelve(runs, "cells")
     doomed = folder.rename(folder.with_name(folder.name + ".removing"))
-    assert "a removal that was interrupted" in " ".join(told()[1].split())
+    assert "an interrupted removal" in " ".join(told()[1].split())
     assert told("--left-over")[0] == 0
     assert not doomed.exists()
 

@@ -20,32 +20,14 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from tools.aga.backgrounds.diffusion_loading import check_sources, devices_for, dtype_name, load_pipeline
+from tools.aga.backgrounds.diffusion_loading import check_sources, dtype_name, load_pipeline
 from tools.aga.config import BackgroundConfig
 from tools.aga.model_weights import quiet_libraries
-from tools.aga.types import BackgroundMaker
 from tools.errors import AugurError, ConfigurationError
 from tools.hub import source_identity
 from tools.machine import Batches, is_out_of_memory
 
 _logger = logging.getLogger(__name__)
-
-
-def make_diffusion_maker(config: BackgroundConfig) -> BackgroundMaker:
-    """The maker for kind 'diffusion': in this process on one device, or in one process for each of several GPUs.
-
-    Loads no weights: they come with the first picture.
-
-    Raises:
-        ConfigurationError: no model at the path, the device does not exist, or settings contradict each other.
-    """
-    check_sources(config)
-    devices = devices_for(config)
-    if len(devices) == 1:
-        return DiffusionMaker(config, devices[0])
-    from tools.aga.backgrounds.diffusion_workers import ShardedDiffusionMaker
-
-    return ShardedDiffusionMaker(config, devices)
 
 
 def diffusion_identity(config: BackgroundConfig, device: str) -> str:

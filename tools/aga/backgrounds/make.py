@@ -2,11 +2,29 @@
 
 from collections.abc import Callable
 
-from tools.aga.backgrounds.diffusion import make_diffusion_maker
-from tools.aga.backgrounds.folder import FolderMaker
+from tools.aga.backgrounds.diffusion import DiffusionMaker
+from tools.aga.backgrounds.diffusion_loading import check_sources, devices_for
+from tools.aga.backgrounds.diffusion_workers import ShardedDiffusionMaker
+from tools.aga.backgrounds.photos import FolderMaker
 from tools.aga.backgrounds.textures.families import TextureMaker
 from tools.aga.config import BackgroundConfig
 from tools.aga.types import BackgroundMaker
+
+
+def make_diffusion_maker(config: BackgroundConfig) -> BackgroundMaker:
+    """The maker for kind 'diffusion': in this process on one device, or in one process for each of several GPUs.
+
+    Loads no weights: they come with the first picture.
+
+    Raises:
+        ConfigurationError: no model at the path, the device does not exist, or settings contradict each other.
+    """
+    check_sources(config)
+    devices = devices_for(config)
+    if len(devices) == 1:
+        return DiffusionMaker(config, devices[0])
+    return ShardedDiffusionMaker(config, devices)
+
 
 BACKGROUND_MAKERS: dict[str, Callable[[BackgroundConfig], BackgroundMaker]] = {
     "textures": lambda config: TextureMaker(),

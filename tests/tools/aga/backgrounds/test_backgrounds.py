@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from tests.repository import ROOT
-from tools.aga.backgrounds.folder import FolderMaker
 from tools.aga.backgrounds.make import BACKGROUND_MAKERS, make_background_maker
+from tools.aga.backgrounds.photos import FolderMaker
 from tools.aga.backgrounds.textures.families import FAMILIES, TextureMaker, draw
 from tools.aga.config import BackgroundConfig
 from tools.aga.types import BackgroundMaker
