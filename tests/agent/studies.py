@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import pkgutil
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -103,6 +104,7 @@ def _play(folder: str, moment: str, arguments: tuple[str, ...], env: dict[str, s
     os.environ.clear()
     os.environ.update(env)
     os.chdir(ROOT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a suite run in the background ignores
     sys.argv = ["agent", moment, *arguments]
     from tests.agent.drive import main
 
