@@ -67,6 +67,15 @@ def read_json(file: Path) -> Any | None:
         return None
 
 
+def read_yaml(file: Path) -> Any:
+    """The content of a YAML file that belongs to the program (a table, a card)."""
+    import yaml
+
+    # The loader in C is ten times as fast; not every build of PyYAML has it.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(file.read_text(encoding="utf-8"), loader)
+
+
 def sync(file: Path) -> None:
     """Wait until the content of `file` is on the disk."""
     with file.open("rb+") as opened:

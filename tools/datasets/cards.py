@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.datasets.types import Card
+from tools.files import read_yaml
 
 
 def read_card(file: Path, **more: Any) -> Card:
@@ -49,12 +50,3 @@ def read_collection(file: Path) -> dict[str, dict[str, Any]]:
         }
         for name, fields in content["sets"].items()
     }
-
-
-def read_yaml(file: Path) -> Any:
-    """What is in a YAML file of this package."""
-    import yaml
-
-    # The loader in C is ten times as fast; not every build of PyYAML has it.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(file.read_text(encoding="utf-8"), loader)
