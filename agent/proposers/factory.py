@@ -1,11 +1,24 @@
 """Makes the arm that is configured, and says what 'auto' chose. Light to import until an arm is made."""
 
 from collections.abc import Callable
+from pkgutil import resolve_name
 
 from agent.llm import CallRecord, configured_model, connect
 from agent.proposers import Proposer
 from agent.settings.config import Arm, LLMConfig, SearchConfig
 from tools.errors import ConfigurationError
+
+
+ARMS = {
+    "llm": "agent.proposers.llm:LLMProposer",
+    "best_of_n": "agent.proposers.best_of_n:BestOfNProposer",
+    "random": "agent.proposers.random:RandomProposer",
+    "tpe": "agent.proposers.tpe:TPEProposer",
+    "fixed": "agent.proposers.fixed:FixedProposer",
+}
+"""`search.proposer` → its class, imported when the arm is made."""
+LLM_ARMS = ("llm", "best_of_n")
+"""Arms that ask a language model: they are made from its client."""
 
 
 def resolve_arm(search: SearchConfig, llm: LLMConfig) -> tuple[Arm, str]:
@@ -23,7 +36,7 @@ def resolve_arm(search: SearchConfig, llm: LLMConfig) -> tuple[Arm, str]:
             )
         why = "it is configured" if llm.model else "its key is in the environment"
         return "llm", f"llm, {model} (auto: {why})"
-    if arm in ("llm", "best_of_n"):
+    if arm in LLM_ARMS:
         if model is None:
             raise ConfigurationError(
                 f"search.proposer is {arm!r}, but no language model is configured: name one with --llm "
@@ -47,21 +60,8 @@ def make_proposer(
         ConfigurationError: see `resolve_arm` and `agent.llm.connect`.
     """
     arm, sentence = resolve_arm(search, llm)
-    if arm in ("llm", "best_of_n"):
-        from agent.proposers.best_of_n import BestOfNProposer
-        from agent.proposers.llm import LLMProposer
-
+    kind = resolve_name(ARMS[arm])
+    if arm in LLM_ARMS:
         config = llm.model_copy(update={"model": configured_model(llm)})
-        kind = LLMProposer if arm == "llm" else BestOfNProposer
         return kind(connect(config), config, on_call), sentence
-    if arm == "random":
-        from agent.proposers.random import RandomProposer
-
-        return RandomProposer(), sentence
-    if arm == "tpe":
-        from agent.proposers.tpe import TPEProposer
-
-        return TPEProposer(), sentence
-    from agent.proposers.fixed import FixedProposer
-
-    return FixedProposer(search.baselines), sentence
+    return (kind(search.baselines) if arm == "fixed" else kind()), sentence
