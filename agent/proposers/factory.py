@@ -8,7 +8,6 @@ from agent.proposers import Proposer
 from agent.settings.config import Arm, LLMConfig, SearchConfig
 from tools.errors import ConfigurationError
 
-
 ARMS = {
     "llm": "agent.proposers.llm:LLMProposer",
     "best_of_n": "agent.proposers.best_of_n:BestOfNProposer",
