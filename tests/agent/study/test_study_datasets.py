@@ -247,9 +247,9 @@ def test_an_external_test_set_of_ones_own_is_a_folder(shared_data, tmp_path, run
 @pytest.mark.parametrize(
     ("shifts", "said"),
     [
-        ("elsewhere={root}/pets", "has classes that imagenet10 has not: cats, dogs"),
-        ("imagenet-sketsch", "did you mean imagenet-sketch?"),
-        ("cub", "no data set that only tests"),
+        ("elsewhere={root}/pets", "cats, dogs. imagenet10 has"),
+        ("imagenet-sketsch", "did you mean 'imagenet-sketch'?"),
+        ("cub", "no data set 'cub' to test on"),
         ("imagenet-v2=/nowhere", "was not found in /nowhere"),
     ],
 )

@@ -239,8 +239,10 @@ class Hub(http.server.BaseHTTPRequestHandler):
             return json.dumps(
                 {"id": "me/animals", "sha": SHA, "siblings": [{"rfilename": PARQUET}], "private": False}
             ).encode()
+        entry = {"type": "file", "path": PARQUET, "size": len(self._data), "oid": "b" * 40}
+        if path == f"{api}/tree/{SHA}" and "recursive=false" in self.path.lower():
+            entry = {"type": "directory", "path": "data", "oid": "d" * 40}
         if path.startswith((f"{api}/tree/", f"{api}/paths-info/")):
-            entry = {"type": "file", "path": PARQUET, "size": len(self._data), "oid": "b" * 40}
             return json.dumps([entry]).encode()
         return self._data if path.endswith(PARQUET) else None
 
@@ -286,7 +288,7 @@ def test_a_set_of_the_hub_is_saved_and_opens(hub, tmp_path):
     assert dataset.card.classes == ("cat", "dog")
     record = next(r for r in dataset.records if r.file == "train/0000007")
     assert dataset.source.read(record.file) == encode(photo(7), "JPEG")
-    assert "is there already" in fetch_from_hub("me/animals", tmp_path, NOBODY)
+    assert "is already there" in fetch_from_hub("me/animals", tmp_path, NOBODY)
 
 
 def test_a_set_that_the_hub_does_not_have_is_refused(hub, tmp_path):
