@@ -12,7 +12,7 @@ BARE = f"{SHORT} --search.backgrounds off"
 
 def test_a_dead_worker_fails_its_trial_and_the_study_goes_on(runs):
     """The reference takes 12 epochs; the 13th is the first of the first iteration's first trial."""
-    longer = ("--epochs", "6", "--seeds", "2")
+    longer = ("--epochs", "6", "--training.batch_size", "20", "--seeds", "2")
     done = run(runs, "--proposer", "tpe", *longer, size=BARE, moment="workers:13")
     assert done.returncode == 0, done.stderr
     records = {record.name: record for record in tracking(runs).records()}
