@@ -128,7 +128,7 @@ def _facts(context: Context) -> list[tuple[str, str]]:
         ("data fingerprint", data.fingerprint),
         *(("about the data", note) for note in data.notes),
         ("splits", "splits.csv beside this report: --data.splits FILE uses the same again"),
-        ("unreadable images left out", str(len(data.skipped))),
+        ("unreadable images skipped", str(len(data.skipped))),
         ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
         ("recipe", describe_recipe(context.recipe)),
         ("backgrounds", _chain(context)),

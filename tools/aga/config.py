@@ -1,6 +1,6 @@
 """Settings of AGA. Light: imports no torch.
 
-Defaults are given by name (`default=`), for a type checker to see that the field may be left out.
+Defaults are given by name (`default=`), so that a type checker sees that the field may be omitted.
 """
 
 from pathlib import Path
@@ -127,13 +127,13 @@ class BackgroundConfig(BaseModel):
     )
     folder: Path | None = Field(default=None, description="photos for kind 'folder'")
     steps: int | None = Field(
-        default=None, ge=1, le=1000, description="the pipeline's own where unset (SDXL: 50)"
+        default=None, ge=1, le=1000, description="the pipeline's own if unset (SDXL: 50)"
     )
     guidance: float | None = Field(
-        default=None, ge=0, le=50, description="the pipeline's own where unset (SDXL: 5)"
+        default=None, ge=0, le=50, description="the pipeline's own if unset (SDXL: 5)"
     )
     scheduler: str | None = Field(
-        default=None, description="class of diffusers, such as LCMScheduler; the model's own where unset"
+        default=None, description="class of diffusers, such as LCMScheduler; the model's own if unset"
     )
     scheduler_options: Annotated[dict[str, str | int | float | bool], BeforeValidator(_split_options)] = (
         Field(
@@ -146,7 +146,7 @@ class BackgroundConfig(BaseModel):
         ge=8,
         le=4096,
         multiple_of=8,
-        description="side of the generated pictures in pixels, a multiple of 8; the model's own where unset",
+        description="side of the generated pictures in pixels, a multiple of 8; the model's own if unset",
     )
     negative_prompt: str | None = Field(default=None, description="what the picture must not show")
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
@@ -190,7 +190,7 @@ class ComposeConfig(BaseModel):
     )
     format: Literal["png", "jpeg", "webp"] = Field(default="png", description="of the files that are written")
     quality: int = Field(default=95, ge=1, le=100, description="of JPEG and WebP")
-    workers: int | None = Field(default=None, ge=1, description="processes; all cores where unset")
+    workers: int | None = Field(default=None, ge=1, description="processes; all cores if unset")
 
 
 class GatesConfig(BaseModel):
@@ -244,7 +244,7 @@ class AgaConfig(BaseModel):
     llm: str | None = Field(
         default=None,
         pattern=r"^[a-z0-9_]+:\S+$",
-        description="'provider:model' for captions; llm.model where unset",
+        description="'provider:model' for captions; llm.model if unset",
     )
     llm_base_url: str | None = Field(
         default=None, pattern=r"^https?://\S+$", description="of the server of aga.llm, such as a local Llama"

@@ -36,7 +36,7 @@ class DataConfig(BaseModel):
     )
     path: Path | None = Field(default=None, description="folder that holds the images")
     image_size: int | None = Field(
-        default=None, ge=8, le=1024, description="side in pixels; the data set's own default where unset"
+        default=None, ge=8, le=1024, description="side in pixels; the data set's own default if unset"
     )
     fit: Literal["stretch", "crop", "pad"] = Field(
         default="stretch",
@@ -90,7 +90,7 @@ class DataConfig(BaseModel):
         "'auto': those known for the data set that are in data/NAME",
     )
     decode_workers: int | None = Field(
-        default=None, ge=1, description="processes that decode; all cores where unset"
+        default=None, ge=1, description="processes that decode; all cores if unset"
     )
 
     @model_validator(mode="after")

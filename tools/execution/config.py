@@ -17,10 +17,10 @@ class ExecutionConfig(BaseModel):
         default=None,
         ge=1,
         le=256,
-        description="trials at a time; one per accelerator, on CPU by its cores, where unset",
+        description="trials at a time; one per accelerator, on CPU by its cores, if unset",
     )
     threads: int | None = Field(
-        default=None, ge=1, le=256, description="CPU threads of each trial; by its cores where unset"
+        default=None, ge=1, le=256, description="CPU threads of each trial; by its cores if unset"
     )
     trial_timeout: float | None = Field(
         default=None, gt=0, description="seconds after which a trial is killed and FAILED"

@@ -18,7 +18,7 @@ class ModelConfig(BaseModel):
     name: str = Field(default="resnet18", description="a classification model of torchvision.models")
     weights: str | None = Field(
         default=None,
-        description="from scratch where unset; 'torchvision' (ImageNet); or a .safetensors or .pth file",
+        description="from scratch if unset; 'torchvision' (ImageNet); or a .safetensors or .pth file",
     )
     stem: Literal["auto", "imagenet", "small", "small-pool"] = Field(
         default="auto",

