@@ -11,7 +11,7 @@ from agent.llm import CallRecord, is_price_known, make_ask
 from agent.memory import Tracking
 from agent.memory.ledger import BudgetSpent, Ledger, exceeded
 from agent.memory.store import open_tracking
-from agent.proposers.factory import make_proposer
+from agent.proposers.factory import LLM_ARMS, make_proposer
 from agent.screen.terminal import Terminal
 from agent.settings.config import LLMConfig, StudyConfig
 from agent.settings.sources import dump_config
@@ -103,7 +103,7 @@ def check_settings(config: StudyConfig) -> None:
                 f"search.baselines: there is no operation {name!r}{': ' + hint if hint else '.'} Published whole "
                 f"policies are {', '.join(whole)}; any operation of the catalogue may be a baseline."
             )
-    calls = config.search.proposer in ("llm", "best_of_n")
+    calls = config.search.proposer in LLM_ARMS
     if calls and config.budget.dollars is not None and not is_price_known(config.llm):
         raise ConfigurationError(
             f"budget.dollars is {config.budget.dollars:g}, but {_unpriced(config.llm)}: the limit could never "

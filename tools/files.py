@@ -54,9 +54,9 @@ def write_whole(file: Path, data: bytes, scratch: Path | None = None) -> None:
         temporary.write_bytes(data)
 
 
-def write_json(file: Path, data: object, scratch: Path | None = None, indent: int | None = 1) -> None:
+def write_json(file: Path, data: object, scratch: Path | None = None) -> None:
     """Replace `file` with `data` as JSON; see `written_whole`."""
-    write_whole(file, json.dumps(data, indent=indent).encode(), scratch)
+    write_whole(file, json.dumps(data, indent=1).encode(), scratch)
 
 
 def read_json(file: Path) -> Any | None:

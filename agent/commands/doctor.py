@@ -245,8 +245,9 @@ def _keys() -> Iterator[Check]:
 def reach_model(config: StudyConfig, *, offline: bool) -> Iterator[Check]:
     """Whether the model that would propose can be reached; one request that costs no tokens."""
     from agent.llm import configured_model
+    from agent.proposers.factory import LLM_ARMS
 
-    needed = config.search.proposer in ("llm", "best_of_n")
+    needed = config.search.proposer in LLM_ARMS
     try:
         model = configured_model(config.llm)
     except AugurError as error:
