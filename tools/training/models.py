@@ -1,26 +1,18 @@
 """Classifiers of torchvision.models by name, ready for any image size and number of classes."""
 
 import warnings
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from torchvision import models as torchvision_models
 
-from tools.errors import ConfigurationError, did_you_mean, first_line
+from tools.errors import ConfigurationError, first_line
 from tools.training.config import ModelConfig
+from tools.training.model_names import check_names, unknown_model
 from tools.training.seeds import Stream, derived_seed
 from tools.training.stems import apply_stem, stem_for
-from tools.training.trial_store import TORCHVISION_WEIGHTS
 from tools.training.weights import load_pretrained
-
-
-@cache
-def model_names() -> tuple[str, ...]:
-    """Every classification model of torchvision, sorted."""
-    return tuple(torchvision_models.list_models(module=torchvision_models))
 
 
 def check_model(config: ModelConfig, classes: int, image_size: int) -> None:
@@ -31,12 +23,7 @@ def check_model(config: ModelConfig, classes: int, image_size: int) -> None:
     Raises:
         ConfigurationError: unknown name, no such stem, no such weights file, or images too small for it.
     """
-    weights = config.weights
-    if weights is not None and weights != TORCHVISION_WEIGHTS and not Path(weights).is_file():
-        raise ConfigurationError(
-            f"there is no weights file {weights} (model.weights): give 'torchvision', or the path of a "
-            ".safetensors or .pth file"
-        )
+    check_names(config)
     # RegNet computes its widths with tensors, which must be real ones
     with torch.device("cpu" if config.name.startswith("regnet") else "meta"):
         model = architecture(config, classes, image_size).to("meta").eval()
@@ -78,9 +65,8 @@ def architecture(config: ModelConfig, classes: int, image_size: int) -> nn.Modul
         ConfigurationError: unknown name or stem, or an image size that it cannot take.
     """
     name = config.name
-    if name not in model_names():
-        hint = did_you_mean(name.lower(), model_names(), most=3, cutoff=0.4) or "resnet18 is one"
-        raise ConfigurationError(f"there is no model {name!r} in torchvision.models (model.name); {hint}")
+    if name not in torchvision_models.list_models(module=torchvision_models):
+        raise unknown_model(name)
     stem = stem_for(config, image_size)
     options: dict[str, Any] = {"num_classes": classes}
     if name in ("googlenet", "inception_v3"):

@@ -4,11 +4,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
+from torchvision import models as torchvision_models
 from torchvision.models import get_model
 
 from tools.errors import ConfigurationError
 from tools.training.config import ModelConfig
-from tools.training.models import build_model, check_model, model_names
+from tools.training.model_names import model_names
+from tools.training.models import build_model, check_model
 from tools.training.stems import HALVINGS, apply_stem, shrunk_kernel, stem_for
 
 NAMED = [
@@ -32,6 +34,10 @@ def one_step(name: str, size: int) -> torch.Tensor:
     nn.functional.cross_entropy(logits, torch.tensor([0, 2])).backward()
     optimizer.step()
     return logits
+
+
+def test_the_names_that_are_known_before_torchvision_is_imported_are_all_of_its_names():
+    assert list(model_names()) == sorted(torchvision_models.list_models(module=torchvision_models))
 
 
 @pytest.mark.parametrize("name", NAMED)
