@@ -4,6 +4,7 @@ from agent.context import Context
 from agent.memory.candidate import baselines
 from agent.memory.ledger import Spent, exceeded
 from agent.settings.config import BudgetConfig, SearchConfig
+from agent.steps.finish_plan import plan_finish
 
 
 def iteration_count(search: SearchConfig) -> int:
@@ -31,9 +32,9 @@ def limit_reached(spent: Spent, search: SearchConfig, budget: BudgetConfig) -> s
     """Why no further iteration may begin: a limit is reached, or the rest is reserved for the finish."""
     if reason := exceeded(spent, budget):
         return reason
-    fixed = 1 + len(baselines(search))
-    finish = (fixed + search.top_k) * max(0, search.final_seeds - search.seeds)
-    first = fixed * search.seeds
+    plan = plan_finish(search)
+    finish = plan.choice + plan.test
+    first = (1 + len(baselines(search))) * search.seeds
     if budget.trials is not None:
         # At most half of what the reference left is reserved, so that a small budget still searches.
         reserved = min(finish, max(0, budget.trials - first) // 2)
