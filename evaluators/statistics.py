@@ -79,7 +79,7 @@ def t_bounds(
     """
     from scipy import stats
 
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * float(error)
     return max(limits[0], mean - half), min(limits[1], mean + half)
 
 
