@@ -14,12 +14,13 @@ from agent.memory.proposal import parse_proposal
 from agent.proposers import Malformed
 from agent.state import Refusal, State
 from agent.steps.choosing import choose_policy
+from agent.steps.finish_plan import iteration_count
 from agent.steps.judging import accuracies, judge_all_again, log_spending
 from agent.steps.judging import judge as judge_candidate
 from agent.steps.proposing import history_of, log_contact_sheet, make_images
 from agent.steps.publishing import Finish, build_report, publish, shift_table
 from agent.steps.shifts import Shift
-from agent.steps.stopping import iteration_count, why_stop
+from agent.steps.stopping import why_stop
 from agent.steps.testing import announce_opening, open_test, test_on, train_for_test
 from agent.steps.trials import prune_weights, train_candidates
 from agent.steps.vetting import refuse

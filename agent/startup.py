@@ -15,9 +15,8 @@ from agent.proposers.factory import LLM_ARMS, make_proposer
 from agent.screen.terminal import Terminal
 from agent.settings.config import LLMConfig, StudyConfig
 from agent.settings.sources import dump_config
-from agent.steps.finish_plan import describe_finish
+from agent.steps.finish_plan import describe_finish, iteration_count
 from agent.steps.shifts import decode_shifts, find_shifts
-from agent.steps.stopping import iteration_count
 from agent.steps.synthesis import Synthesis, backgrounds_of
 from prompts import template_hash
 from tools.datasets.cache.build import build_cache

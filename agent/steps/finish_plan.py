@@ -20,9 +20,14 @@ class FinishPlan:
     """The choice's policy and its backgrounds alone under fresh seeds; only where it has both."""
 
 
+def iteration_count(search: SearchConfig) -> int:
+    """How many iterations the search has; the arm `fixed` has one for each baseline."""
+    return min(search.iterations, len(search.baselines)) if search.proposer == "fixed" else search.iterations
+
+
 def plan_finish(search: SearchConfig) -> FinishPlan:
     """What the finish takes if the search has as many proposals as it may have finalists."""
-    possible = min(search.top_k, search.iterations)
+    possible = min(search.top_k, iteration_count(search))
     more = len(search.choice_seeds) - len(search.search_seeds)
     tested = 1 + len(baselines(search)) + min(possible, 1)
     return FinishPlan(
@@ -36,7 +41,7 @@ def describe_finish(search: SearchConfig) -> str:
     """How many trials the finish takes and what for, in a line."""
     plan = plan_finish(search)
     choice = (
-        f"{plan.choice} to choose among the best {min(search.top_k, search.iterations)}, "
+        f"{plan.choice} to choose among the best {min(search.top_k, iteration_count(search))}, "
         if plan.choice
         else ""
     )

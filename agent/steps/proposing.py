@@ -9,7 +9,7 @@ from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.history import History, Rejection, best_iteration, noise_of
 from agent.memory.ledger import BudgetSpent, describe
 from agent.state import Refusal
-from agent.steps.stopping import iteration_count
+from agent.steps.finish_plan import iteration_count
 from agent.steps.synthesis import describe as describe_images
 from tools.datasets.cache.read import CachedDataset
 from tools.errors import AugurError, ConfigurationError
