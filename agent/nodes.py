@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -12,22 +13,18 @@ from agent.memory.ledger import BudgetSpent
 from agent.memory.proposal import parse_proposal
 from agent.proposers import Malformed
 from agent.state import Refusal, State
-from agent.steps.choosing import (
-    ablations,
-    choose,
-    contenders_of,
-    finalists_of,
-    judge_final,
-    train_extra_seeds,
-)
-from agent.steps.judging import accuracies, log_spending
+from agent.steps.choosing import choose_policy
+from agent.steps.finish_plan import iteration_count
+from agent.steps.judging import accuracies, judge_all_again, log_spending
 from agent.steps.judging import judge as judge_candidate
 from agent.steps.proposing import history_of, log_contact_sheet, make_images
-from agent.steps.publishing import build_report, compare_all, publish, shift_table
-from agent.steps.stopping import iteration_count, why_stop
-from agent.steps.testing import open_test, test_on
+from agent.steps.publishing import Finish, build_report, publish, shift_table
+from agent.steps.shifts import Shift
+from agent.steps.stopping import why_stop
+from agent.steps.testing import announce_opening, open_test, test_on, train_for_test
 from agent.steps.trials import prune_weights, train_candidates
 from agent.steps.vetting import refuse
+from evaluators.report.report import ShiftTable
 from tools.errors import AugurError
 
 
@@ -145,38 +142,38 @@ def judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     known = {name: value for name, value in curve.items() if value is not None}
     context.tracking.log_study(known, step=number)
     log_spending(context)
-    prune_weights(context, contenders_of(context))
+    prune_weights(context)
     context.terminal.iteration_table(records)
-    return {"iteration": number + 1, "rejections": [], "stop": why_stop(context, number + 1, state["stop"])}
+    stop = why_stop(context, number + 1, state["stop"])
+    if stop:
+        judge_all_again(context)
+    return {"iteration": number + 1, "rejections": [], "stop": stop}
 
 
 def finalise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Give the best proposals extra seeds, choose one on validation, open the test set once, report."""
-    context, finalists = runtime.context, finalists_of(runtime.context)
-    contenders = contenders_of(context)
-    train_extra_seeds(context, contenders)
-    validation = judge_final(context, contenders)
-    chosen = choose(finalists, validation)
+    """Choose one of the best proposals on validation, train it under fresh seeds, open the test set once, report."""
+    context = runtime.context
+    choice = choose_policy(context)
+    fresh = train_for_test(context, choice)
+    finish = Finish(choice, fresh, state["stop"])
+    for line in (choice.note, *fresh.notes):
+        if line:
+            context.terminal.warn(line)
+    if fresh.tested:
+        context.terminal.note("The choice is made on validation; the sealed test set is opened now.")
+        earlier = announce_opening(context, context.data)
+        scores = open_test(context, fresh)
+        finish = replace(finish, earlier=earlier, scores=scores)
+        finish = replace(finish, shifts=[_shifted(context, shift, finish) for shift in context.shifts])
+    publish(context, build_report(context, finish), choice.chosen)
+    prune_weights(context)
+    return {"chosen": choice.chosen.name if choice.chosen else ""}
 
-    tested = [c for c in contenders if (c not in finalists or c == chosen) and validation[c.name]]
-    seeds = sorted({seed for c in tested for seed in validation[c.name]})
-    train_candidates(context, tested, seeds, "final", "weights that an earlier study dropped", testable=True)
-    if parts := ablations(chosen):
-        train_candidates(context, parts, seeds, "final", "what each part of the choice does", testable=True)
-        validation |= judge_final(context, parts)
-        tested += [part for part in parts if validation[part.name]]
 
-    scores = open_test(context, tested, validation)
-    groups = context.data.open_test().groups
-    comparisons = compare_all([*contenders, *parts], chosen, validation, scores, groups)
-    shifts = []
-    for shift in context.shifts:
-        shifted = test_on(context, shift, tested, validation)
-        groups = shift.data.open_test().groups
-        shifts.append(shift_table(shift, compare_all(tested, chosen, validation, shifted, groups)))
-    publish(context, build_report(context, comparisons, chosen, scores, state["stop"], shifts), chosen)
-    prune_weights(context, tested)
-    return {"chosen": chosen.name if chosen else ""}
+def _shifted(context: Context, shift: Shift, finish: Finish) -> ShiftTable:
+    return shift_table(
+        shift, finish, announce_opening(context, shift.data), test_on(context, shift, finish.fresh)
+    )
 
 
 def _candidate(state: State, context: Context) -> Candidate:

@@ -15,6 +15,7 @@ from agent.proposers.factory import LLM_ARMS, make_proposer
 from agent.screen.terminal import Terminal
 from agent.settings.config import LLMConfig, StudyConfig
 from agent.settings.sources import dump_config
+from agent.steps.finish_plan import describe_finish, iteration_count
 from agent.steps.shifts import decode_shifts, find_shifts
 from agent.steps.synthesis import Synthesis, backgrounds_of
 from prompts import template_hash
@@ -137,9 +138,9 @@ def _facts(
         ("recipe", describe_recipe(recipe)),
         (
             "search",
-            f"{search.iterations} iterations × {search.seeds} seeds, {search.augmentations} operations in a policy; "
-            f"{search.final_seeds} seeds for the best {search.top_k}",
+            f"{iteration_count(search)} iterations × {search.seeds} seeds, {search.augmentations} operations each",
         ),
+        ("finish", describe_finish(search)),
         ("backgrounds", why_backgrounds),
         ("workers", ", ".join(f"{plan.device} × {plan.threads} threads" for plan in plans)),
     ]

@@ -1,32 +1,48 @@
 """Whether a difference is more than chance.
 
 Two chances are at work when two policies are compared: another seed would have given other weights, and another
-sample of images would have given another score. Each has its own interval here, and a difference counts as shown
-only where both exclude zero:
+sample of images would have given another score. A difference counts as shown only where three intervals exclude zero:
 
 - over seeds: Student's t on the paired differences (same seed: same initial weights, data order and split);
 - over images: the BCa bootstrap of the mean per-image difference, resampling whole groups (patients, source photos)
-  where images belong together (Efron and Tibshirani, An Introduction to the Bootstrap, chapters 14 and 8).
+  where images belong together (Efron and Tibshirani, An Introduction to the Bootstrap, chapters 14 and 8);
+- over both at once: the analysis of variance of seeds × images with both as random effects, as in studies of several
+  readers and several cases (Dorfman, Berbaum and Metz 1992; degrees of freedom of Hillis 2007). Each of the first two
+  holds one chance fixed, so that where both matter alike each alone would be too narrow.
+
+No interval reaches beyond what is possible: accuracies lie in 0..1, their differences in -1..1. Cutting an interval
+there changes nothing of how often it covers the truth, which lies there too.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from evaluators.wording import signed
 
 CONFIDENCE = 0.95
+FEWEST_SEEDS = 3
+"""With fewer values there are no bounds: a t interval of two values is 9 standard deviations wide on either side."""
+FEWEST_IMAGES = 6
+"""With fewer test images (or groups of them) there are no bounds: even five heads in a row may well be chance."""
+SCORES, DIFFERENCES = (0.0, 1.0), (-1.0, 1.0)
+"""What accuracies, and differences of accuracies, can be."""
+_EQUAL = 1e-9
+"""Values closer than this differ by rounding only: accuracies are shares of far fewer than 10⁹ images."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its 95% interval; the bounds are None where there are too few values to have one."""
+    """A mean with its 95% interval; the bounds are None where the values are too few, or all equal, to have one."""
 
     mean: float
     low: float | None
     high: float | None
     count: int
+    values: tuple[float, ...] = field(default=(), compare=False)
+    """What the mean was taken of, to be shown where there are no bounds; empty for means over images."""
 
     @property
     def excludes_zero(self) -> bool:
@@ -34,8 +50,8 @@ class Interval:
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
-def mean_interval(values: Sequence[float]) -> Interval:
-    """Mean and 95% t interval of `values` (any unit); no bounds with fewer than two values.
+def mean_interval(values: Sequence[float], limits: tuple[float, float] = SCORES) -> Interval:
+    """Mean and 95% t interval of `values`, within `limits`; no bounds with fewer than three, or with equal values.
 
     Raises:
         ValueError: if `values` is empty or not finite.
@@ -43,15 +59,28 @@ def mean_interval(values: Sequence[float]) -> Interval:
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0 or not np.isfinite(array).all():
         raise ValueError(f"an interval needs at least one value, all finite; got {list(values)}")
-    mean = float(array.mean())
-    if array.size < 2:
-        return Interval(mean, None, None, array.size)
-    if np.ptp(array) == 0:
-        return Interval(mean, mean, mean, array.size)
+    mean, kept = float(array.mean()), tuple(float(value) for value in array)
+    if array.size < FEWEST_SEEDS or np.ptp(array) < _EQUAL:
+        return Interval(mean, None, None, array.size, kept)
+    error = float(array.std(ddof=1)) / np.sqrt(array.size)
+    return Interval(mean, *t_bounds(mean, error, array.size - 1, limits), array.size, kept)
+
+
+def t_bounds(
+    mean: float, error: float, freedom: float, limits: tuple[float, float] = DIFFERENCES
+) -> tuple[float, float]:
+    """The bounds of Student's 95% interval, cut at `limits`.
+
+    Args:
+        mean: its middle.
+        error: standard error of the mean.
+        freedom: degrees of freedom, which need not be whole.
+        limits: smallest and largest possible value.
+    """
     from scipy import stats
 
-    t_interval = stats.ttest_1samp(array, 0.0).confidence_interval(CONFIDENCE)
-    return Interval(mean, float(t_interval.low), float(t_interval.high), array.size)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * float(error)
+    return max(limits[0], mean - half), min(limits[1], mean + half)
 
 
 def paired_difference(treatment: Mapping[int, float], control: Mapping[int, float]) -> Interval | None:
@@ -59,25 +88,15 @@ def paired_difference(treatment: Mapping[int, float], control: Mapping[int, floa
     seeds = sorted(treatment.keys() & control.keys())
     if not seeds:
         return None
-    return mean_interval([treatment[seed] - control[seed] for seed in seeds])
-
-
-def is_within_noise(difference: Interval, noise: float | None) -> bool:
-    """Whether a paired difference may be chance.
-
-    With two pairs or more, the interval decides. A single pair is compared with `noise`, the standard deviation of
-    one trial: the difference of two trials has √2 times that, and must exceed 1.96 of these. Without either, nothing
-    is shown, so the answer is yes.
-    """
-    if difference.low is not None:
-        return not difference.excludes_zero
-    return noise is None or abs(difference.mean) <= 1.96 * np.sqrt(2.0) * noise
+    return mean_interval([treatment[seed] - control[seed] for seed in seeds], DIFFERENCES)
 
 
 def image_interval(
     treatment: np.ndarray, control: np.ndarray, groups: Sequence[str] | None = None, resamples: int = 2000
 ) -> Interval:
     """Mean difference over images, with its 95% BCa bootstrap interval; groups are resampled whole.
+
+    There are no bounds with fewer than six images (groups), or where all of them differ alike.
 
     Args:
         treatment: float (images,): share of the seeds (0..1) under which each image was classified correctly.
@@ -86,71 +105,145 @@ def image_interval(
         resamples: bootstrap samples.
 
     Raises:
-        ValueError: if the shapes differ or there is no image.
+        ValueError: if the shapes differ, there is no image, or a share is not finite.
     """
     if treatment.shape != control.shape or treatment.ndim != 1 or treatment.size == 0:
         raise ValueError(
             f"image scores must be paired, one a test image; got {treatment.shape} and {control.shape}"
         )
     difference = treatment.astype(np.float64) - control.astype(np.float64)
-    if groups is None:
-        sums, counts = difference, np.ones_like(difference)
-    else:
-        _, member = np.unique(np.asarray(groups), return_inverse=True)
-        sums, counts = np.bincount(member, weights=difference), np.bincount(member).astype(np.float64)
-    mean = float(difference.mean())
-    if sums.size < 2:
+    if not np.isfinite(difference).all():
+        raise ValueError("image scores must be finite; a share of seeds is NaN or infinite")
+    sums, counts = _by_group(difference[None], groups)
+    sums, mean = sums[0], float(difference.mean())
+    if sums.size < FEWEST_IMAGES or np.abs(sums - mean * counts).max() < _EQUAL:
         return Interval(mean, None, None, sums.size)
-    if np.ptp(sums) == 0 and np.ptp(counts) == 0:
-        return Interval(mean, mean, mean, sums.size)
+    # The jackknife of BCa takes memory by the square of the number of groups.
+    low, high = _bootstrap(sums, counts, resamples, "BCa" if sums.size <= 5000 else "percentile")
+    if not np.isfinite([low, high]).all():
+        low, high = _bootstrap(sums, counts, resamples, "percentile")
+    return Interval(mean, max(DIFFERENCES[0], low), min(DIFFERENCES[1], high), sums.size)
+
+
+def _by_group(difference: np.ndarray, groups: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:
+    """(seeds, images) → sums (seeds, groups) and images in each group (groups,)."""
+    if groups is None:
+        return difference, np.ones(difference.shape[1])
+    _, member = np.unique(np.asarray(groups), return_inverse=True)
+    sums = np.stack([np.bincount(member, weights=row) for row in difference])
+    return sums, np.bincount(member).astype(np.float64)
+
+
+def _bootstrap(sums: np.ndarray, counts: np.ndarray, resamples: int, method: str) -> tuple[float, float]:
     from scipy import stats
 
     def ratio(sums: np.ndarray, counts: np.ndarray, axis: int = -1) -> np.ndarray:
         return sums.sum(axis=axis) / counts.sum(axis=axis)
 
-    bootstrapped = stats.bootstrap(
-        (sums, counts),
-        ratio,
-        paired=True,
-        vectorized=True,
-        n_resamples=resamples,
-        batch=max(1, 4_000_000 // sums.size),
-        confidence_level=CONFIDENCE,
-        # The jackknife of BCa takes memory by the square of the number of groups.
-        method="BCa" if sums.size <= 5000 else "percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return Interval(mean, float(bootstrapped.low), float(bootstrapped.high), sums.size)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        # Where BCa is undefined, SciPy warns and returns NaN, which the caller looks for.
+        warnings.simplefilter("ignore")
+        found = stats.bootstrap(
+            (sums, counts),
+            ratio,
+            paired=True,
+            vectorized=True,
+            n_resamples=resamples,
+            batch=max(1, 4_000_000 // sums.size),
+            confidence_level=CONFIDENCE,
+            method=method,
+            rng=np.random.default_rng(0),
+        ).confidence_interval
+    return float(found.low), float(found.high)
+
+
+def interval_over_both(
+    treatment: np.ndarray, control: np.ndarray, groups: Sequence[str] | None = None
+) -> Interval:
+    """Mean difference with its 95% interval for another training run on another test set at once.
+
+    With MS the mean squares of the seeds × images table of differences, its variance is (MS_residual +
+    max(MS_seeds − MS_residual, 0) + max(MS_images − MS_residual, 0)) / (seeds · images), and its degrees of freedom are
+    those of Hillis. Where images matter no more than by chance, this is the t interval over seeds. There are no bounds
+    where there are none over seeds, or fewer than six images (groups).
+
+    Args:
+        treatment: (seeds, images), whether (or how far, 0..1) each image was classified correctly under each seed.
+        control: the same for the other arm, same seeds and images in the same order.
+        groups: name of each image's group, which counts as one case, weighted by its images; each image its own where
+            None.
+
+    Raises:
+        ValueError: if the shapes differ or one of them is empty.
+    """
+    if treatment.shape != control.shape or treatment.ndim != 2 or treatment.size == 0:
+        raise ValueError(f"scores must be paired, seeds by images; got {treatment.shape} and {control.shape}")
+    difference = treatment.astype(np.float64) - control.astype(np.float64)
+    sums, counts = _by_group(difference, groups)
+    mean, (seeds, cases) = float(difference.mean()), sums.shape
+    by_seed = difference.mean(axis=1)
+    if seeds < FEWEST_SEEDS or cases < FEWEST_IMAGES or np.ptp(by_seed) < _EQUAL:
+        return Interval(mean, None, None, seeds, tuple(float(value) for value in by_seed))
+    # Each case as a deviation from the mean, weighted by its images (linearisation of a ratio).
+    table = (sums - mean * counts) * cases / counts.sum()
+    rows, columns = table.mean(axis=1, keepdims=True), table.mean(axis=0, keepdims=True)
+    of_seeds = cases * float((rows**2).sum()) / (seeds - 1)
+    of_cases = seeds * float((columns**2).sum()) / (cases - 1)
+    residual = float(((table - rows - columns) ** 2).sum()) / ((seeds - 1) * (cases - 1))
+    of_seeds = max(of_seeds, residual)
+    total = of_seeds + max(of_cases - residual, 0.0)
+    freedom = total**2 / (of_seeds**2 / (seeds - 1))
+    low, high = t_bounds(mean, np.sqrt(total / (seeds * cases)), freedom)
+    return Interval(mean, low, high, seeds, tuple(float(value) for value in by_seed))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a policy compares with no augmentation on the test set; differences in accuracy (0..1)."""
+    """How a policy compares with another (no augmentation) on the test set; differences in accuracy (0..1)."""
 
     over_seeds: Interval
     over_images: Interval
+    over_both: Interval
 
     @property
     def kind(self) -> str:
         """'better', 'worse', or 'not shown'."""
-        both = (self.over_seeds, self.over_images)
-        if all(interval.low is not None and interval.low > 0 for interval in both):
+        every = (self.over_seeds, self.over_images, self.over_both)
+        if all(interval.low is not None and interval.low > 0 for interval in every):
             return "better"
-        if all(interval.high is not None and interval.high < 0 for interval in both):
+        if all(interval.high is not None and interval.high < 0 for interval in every):
             return "worse"
         return "not shown"
 
-    def sentence(self, policy: str = "The chosen policy") -> str:
-        """The report's first sentence: whether `policy` is better than no augmentation, and by how much."""
-        seeds, images = bounds(self.over_seeds), bounds(self.over_images)
-        basis = (
-            f"{signed(self.over_seeds.mean)} points of test accuracy over {self.over_seeds.count} paired seeds "
-            f"(95% interval over seeds {seeds}, over test images {images})"
-        )
+    def sentence(self, policy: str = "The chosen policy", other: str = "no augmentation") -> str:
+        """The report's first sentence: whether `policy` is better than `other`, and by how much."""
+        count = self.over_seeds.count
+        seeds = f"{count} paired fresh {'seed' if count == 1 else 'seeds'}"
+        basis = f"{signed(self.over_both.mean)} points of test accuracy over {seeds} ({self._bounds()})"
         if self.kind == "not shown":
             policy = policy[0].lower() + policy[1:]
-            return f"It is not shown that {policy} differs from no augmentation: {basis}."
-        return f"{policy} is {self.kind} than no augmentation: {basis}."
+            return f"It is not shown that {policy} differs from {other}: {basis}."
+        return f"{policy} is {self.kind} than {other}: {basis}."
+
+    def _bounds(self) -> str:
+        """The three intervals, or why there are none."""
+        if self.over_seeds.low is None:
+            values = ", ".join(signed(value) for value in self.over_seeds.values)
+            why = (
+                f"an interval takes {FEWEST_SEEDS} seeds"
+                if self.over_seeds.count < FEWEST_SEEDS
+                else "all seeds agree to the last digit, so that their spread is unknown"
+            )
+            return f"by seed {values}; {why}"
+        if self.over_both.low is None:
+            return (
+                f"95% interval over seeds {bounds(self.over_seeds)}; there are too few test images, fewer than "
+                f"{FEWEST_IMAGES} on their own, for one over test images"
+            )
+        return (
+            f"95% interval {bounds(self.over_both)}; over seeds alone {bounds(self.over_seeds)}, over test images "
+            f"alone {bounds(self.over_images)}"
+        )
 
 
 def bounds(interval: Interval) -> str:

@@ -11,7 +11,8 @@ from tools.policy.catalogue import default_operation
 if TYPE_CHECKING:
     from agent.memory.history import IterationRecord
 
-Phase = Literal["reference", "search", "final"]
+Phase = Literal["reference", "search", "choice", "final"]
+"""Reference and baselines; iterations; finalists under more seeds; what is tested, under fresh seeds."""
 
 REFERENCE = "no augmentation"
 

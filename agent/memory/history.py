@@ -1,11 +1,12 @@
 """What an arm is told: rebuilt from MLflow before every proposal, so that a resumed study knows the same."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from agent.memory.proposal import Proposal
+from evaluators.noise import pooled_gain, pooled_noise
 from tools.datasets.types import Card
 
 Backgrounds = Literal["off", "optional", "always"]
@@ -43,12 +44,18 @@ class IterationRecord:
     gain: float | None
     """Mean paired difference to the reference."""
     gain_interval: tuple[float, float] | None
-    """95% interval of the gain; None with fewer than two pairs."""
+    """95% interval of the gain by the noise of all candidates so far; None where they are too few to know it."""
     within_noise: bool | None
+    """Whether the gain may be chance: its interval contains zero, or there is none."""
     generated: str = ""
     """Result of making its synthetic images: how many, and how many each gate refused; empty without backgrounds."""
     sheet: Path | None = None
     """Contact sheet of its synthetic images."""
+
+    @property
+    def accuracies(self) -> dict[int, float]:
+        """Seed → validation accuracy, over the finished trials."""
+        return {trial.seed: trial.accuracy for trial in self.trials if trial.accuracy is not None}
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ class History:
     reference: IterationRecord | None
     """No augmentation."""
     noise: float | None
-    """Standard deviation of the reference's accuracy over seeds."""
+    """Standard deviation of a trial's accuracy over seeds, pooled over all candidates; None with a single seed."""
     baselines: tuple[IterationRecord, ...]
     past: tuple[IterationRecord, ...]
     """Earlier iterations, oldest first."""
@@ -101,3 +108,31 @@ def best_iteration(records: Sequence[IterationRecord]) -> IterationRecord | None
     """The iteration with the highest mean validation accuracy, the earlier one where they tie; None where none has."""
     judged = [(r.mean, -r.number, r) for r in records if r.number > 0 and r.mean is not None]
     return max(judged, key=lambda ranked: ranked[:2])[2] if judged else None
+
+
+def noise_of(records: Iterable[IterationRecord]) -> float | None:
+    """Standard deviation of a trial's accuracy (0..1) over seeds, pooled over all candidates; None with one seed."""
+    noise = pooled_noise({record.name: record.accuracies for record in records})
+    return None if noise is None else noise.between_seeds
+
+
+def with_pooled_gains(records: Sequence[IterationRecord]) -> list[IterationRecord]:
+    """The records with their intervals by the noise of all of them, and with what follows from these.
+
+    What was written when a candidate was judged knew only the candidates before it. Records without a gain stay as they
+    are, and so do all where the reference is not among them.
+    """
+    reference = next((record for record in records if record.arm == "reference"), None)
+    if reference is None:
+        return list(records)
+    noise = pooled_noise({record.name: record.accuracies for record in records})
+    found = []
+    for record in records:
+        gain = pooled_gain(record.accuracies, reference.accuracies, noise)
+        if record is reference or record.gain is None or gain is None:
+            found.append(record)
+            continue
+        known = gain.low is not None and gain.high is not None
+        interval = (gain.low, gain.high) if known else None
+        found.append(replace(record, gain_interval=interval, within_noise=not gain.excludes_zero))
+    return found

@@ -10,7 +10,7 @@ from mlflow import MlflowClient, set_tracking_uri
 from mlflow.entities import Run
 
 from agent.memory.candidate import Phase
-from agent.memory.history import IterationRecord, TrialRecord
+from agent.memory.history import IterationRecord, TrialRecord, with_pooled_gains
 from agent.memory.proposal import Proposal, parse_proposal
 from tools.training.types import TrialResult
 
@@ -58,18 +58,19 @@ class Reader:
         self._sheets: dict[str, Path | None] = {}
 
     def records(self, phase: Phase | None = None) -> list[IterationRecord]:
-        """Every candidate of the study with its trials, oldest first; of `phase`, or all but final."""
-        wanted = f"= '{phase}'" if phase else "!= 'final'"
+        """Every candidate of the study with its trials, oldest first; of `phase`, or of reference and search."""
+        wanted = f"= '{phase}'" if phase else "!= 'final' and tags.phase != 'choice'"
         runs = self._runs(f"tags.study = '{self.study}' and tags.kind != 'study' and tags.phase {wanted}")
         trials: dict[str, list[Run]] = {}
         for run in runs:
             if run.data.tags["kind"] == "trial":
                 trials.setdefault(run.data.tags["mlflow.parentRunId"], []).append(run)
-        return [
+        found = [
             self._record(run, trials.get(run.info.run_id, []))
             for run in runs
             if run.data.tags["kind"] == "iteration"
         ]
+        return with_pooled_gains(found)
 
     def trial_results(self, candidate: str, phase: Phase) -> dict[int, TrialResult]:
         """Seed → result, over the ended trials of a candidate."""

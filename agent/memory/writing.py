@@ -60,7 +60,7 @@ class Tracking(Reader):
             "policy": policy[:_TAG_LIMIT],
             _NOTE: _note(candidate, policy, list(warnings)),
         }
-        prefix = "final: " if phase == "final" else ""
+        prefix = f"{phase}: " if phase in ("choice", "final") else ""
         run = self._find_or_create(
             "iteration", prefix + candidate.name, tags, self.study_run, by=("phase", "candidate")
         )

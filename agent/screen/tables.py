@@ -21,7 +21,7 @@ _CLASSES_SHOWN = 40
 
 @dataclass(frozen=True)
 class FinalRow:
-    """A line of the final table: validation and test accuracy, and the gain on test over the reference (0..1)."""
+    """A line of the final table: accuracy on validation (search) and test (fresh seeds), and the gain there (0..1)."""
 
     name: str
     policy: str
@@ -81,9 +81,9 @@ def iterations_table(records: Sequence["IterationRecord"]) -> Table:
 
 
 def comparison_table(rows: Sequence[FinalRow]) -> Table:
-    """The finalists on validation and test."""
+    """The finalists on validation, under the seeds that they were chosen by, and on the test, under fresh ones."""
     table = open_table("candidate")
-    for header in ("validation", "test", "gain (points)"):
+    for header in ("validation\n(search)", "test\n(fresh seeds)", "gain on test\n(points)"):
         table.add_column(header, no_wrap=True)
     for row in rows:
         style = "bold green" if row.role == "chosen" else ""
@@ -93,17 +93,25 @@ def comparison_table(rows: Sequence[FinalRow]) -> Table:
     return table
 
 
+_VALUES_SHOWN = 3
+"""Of the values that stand in for an interval."""
+
+
 def _bounded(interval: "Interval | None", difference: bool) -> str:
-    """A mean and, on the next line, its 95% interval."""
+    """A mean and, on the next line, its 95% interval; the values where there is none."""
     if interval is None:
         return "–"
+
+    def word(value: float) -> str:
+        return signed(value) if difference else f"{100 * value:.1f}"
+
     mean = gain(interval.mean) if difference else percent(interval.mean)
-    if interval.low is None or interval.high is None:
+    if interval.low is not None and interval.high is not None:
+        return f"{mean}\n[{word(interval.low)}, {word(interval.high)}]"
+    if len(interval.values) < 2:
         return mean
-    if difference:
-        return f"{mean}\n[{signed(interval.low)}, {signed(interval.high)}]"
-    # With few seeds a t interval may reach below 0%.
-    return f"{mean}\n[{100 * interval.low:.1f}, {100 * interval.high:.1f}]".replace("-", "−")
+    more = ", …" if len(interval.values) > _VALUES_SHOWN else ""
+    return f"{mean}\n({', '.join(map(word, interval.values[:_VALUES_SHOWN]))}{more})"
 
 
 def facts_grid(facts: Sequence[tuple[str, str]]) -> Table:

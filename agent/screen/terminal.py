@@ -172,8 +172,10 @@ class Terminal:
             won = "" if record.gain is None else f", gain {gain(record.gain, record.gain_interval)} points"
             word = f", {verdict(record)}" if verdict(record) else ""
             line = f"{record.name}: {accuracy}{won}{word} | {record.proposal.in_one_line()}"
-            if line not in self._shown:
-                self._shown.add(line)
+            # Its interval, by the noise of all candidates, changes with each of them.
+            result = f"{record.name}: {accuracy}"
+            if result not in self._shown:
+                self._shown.add(result)
                 self._line(line)
 
     def ledger(self, text: str) -> None:

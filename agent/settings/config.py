@@ -15,6 +15,9 @@ from tools.training.config import ModelConfig, TrainingConfig
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+FIRST_FRESH_SEED = 3_000_000_000
+"""Above all seeds that a search can have: these end at 2³¹ + 99."""
+
 Arm = Literal["auto", "llm", "best_of_n", "random", "tpe", "fixed"]
 
 
@@ -91,13 +94,19 @@ class SearchConfig(BaseModel):
         description="whole-policy operations trained as baselines, with their default parameters",
     )
     top_k: int = Field(
-        default=2, ge=1, le=100, description="proposals that are trained with more seeds at the end"
+        default=2, ge=1, le=100, description="proposals of which one is chosen at the end: the finalists"
+    )
+    choosing_seeds: int = Field(
+        default=5,
+        ge=1,
+        le=100,
+        description="seeds by which one of several finalists is chosen: those of the search and more, up to this",
     )
     final_seeds: int = Field(
         default=5,
         ge=2,
         le=100,
-        description="seeds of the finalists, the reference and the baselines at the end",
+        description="fresh seeds of the test, by which nothing was chosen; with fewer than 3 nothing can be shown",
     )
 
     @property
@@ -105,6 +114,26 @@ class SearchConfig(BaseModel):
         """(minimum, maximum) operations in a policy."""
         low, _, high = self.augmentations.partition("-")
         return int(low), int(high or low)
+
+    @property
+    def search_seeds(self) -> list[int]:
+        """Seeds of the trials of the search."""
+        return list(range(self.seed, self.seed + self.seeds))
+
+    @property
+    def choice_seeds(self) -> list[int]:
+        """Seeds of the trials by which a finalist is chosen: those of the search first."""
+        return list(range(self.seed, self.seed + max(self.seeds, self.choosing_seeds)))
+
+    @property
+    def fresh_seeds(self) -> list[int]:
+        """Seeds of the trials that are tested: never those of a search or a choice, of this study or another.
+
+        Studies with equal `seed` share them, so that the reference and the baselines are trained once; studies with
+        different ones have none in common.
+        """
+        first = FIRST_FRESH_SEED + 100 * self.seed
+        return list(range(first, first + self.final_seeds))
 
     @model_validator(mode="after")
     def _range_is_a_range(self) -> "SearchConfig":
@@ -131,6 +160,16 @@ class BudgetConfig(BaseModel):
     llm_calls: int | None = Field(default=None, ge=1, description="calls of the LLM, including failed ones")
     tokens: int | None = Field(default=None, ge=1, description="LLM tokens, input and output together")
     dollars: float | None = Field(default=None, gt=0, description="spent on the LLM, if its price is known")
+
+    @property
+    def of_training(self) -> "BudgetConfig":
+        """Without the limits on the LLM, which say nothing on how much may be trained."""
+        return self.model_copy(update={"llm_calls": None, "tokens": None, "dollars": None})
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything is bounded."""
+        return any(value is not None for value in self.model_dump().values())
 
 
 class StudyConfig(BaseModel):

@@ -1,69 +1,98 @@
-"""The end of the search: finalists, extra seeds, and one choice on validation."""
+"""The end of the search: finalists, more seeds for them, and one choice, on validation and the seeds of the search."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from agent.context import Context
-from agent.memory.candidate import Candidate, baselines, reference
+from agent.memory.candidate import Candidate, Phase, baselines, reference
+from agent.steps.finish_plan import room_for_trials
 from agent.steps.judging import accuracies, judge
 from agent.steps.trials import train_candidates
+from evaluators.choice import best, finalists
 
 POLICY_ONLY, BACKGROUNDS_ONLY = "policy only", "backgrounds only"
 
+Validation = Mapping[str, Mapping[int, float]]
+"""Candidate → seed → validation accuracy, over the finished trials."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the study recommends, and by which trials."""
+
+    finalists: Sequence[Candidate]
+    """Best first, by the search."""
+    chosen: Candidate | None
+    """None where no proposal finished a trial."""
+    validation: Validation
+    """Reference, baselines and finalists in the search and the choice."""
+    note: str = ""
+    """Why the finalists were trained under fewer seeds than wanted; empty if they were not."""
+
+
+def choose_policy(context: Context) -> Choice:
+    """Train the finalists under the seeds of the choice, where there are several, and choose one."""
+    rivals, note = finalists_of(context), ""
+    if len(rivals) > 1 and len(context.config.search.choice_seeds) > context.config.search.seeds:
+        note = train_for_choice(context, rivals)
+        for candidate in rivals:
+            judge(context, candidate, "choice")
+    phases: list[tuple[Candidate, Sequence[Phase]]] = [
+        *((each, ["reference"]) for each in (reference(), *baselines(context.config.search))),
+        *((each, ["search", "choice"]) for each in rivals),
+    ]
+    validation = {
+        each.name: {
+            seed: value for phase in names for seed, value in accuracies(context, each, phase).items()
+        }
+        for each, names in phases
+    }
+    return Choice(rivals, choose(rivals, validation), validation, note)
+
 
 def finalists_of(context: Context) -> list[Candidate]:
-    """The top k iterations by mean validation accuracy, best first; the earlier one where they tie."""
-    judged = [
-        (record.mean, -record.number, record)
-        for record in context.tracking.records()
+    """The top k iterations by mean validation accuracy in the search, best first; the earlier one where they tie."""
+    found = {
+        record.name: record
+        for record in sorted(context.tracking.records(), key=lambda record: record.number)
         if record.number > 0 and record.mean is not None
-    ]
-    judged.sort(key=lambda entry: entry[:2], reverse=True)
-    return [Candidate.of(record) for _, _, record in judged[: context.config.search.top_k]]
+    }
+    names = finalists(
+        {name: record.accuracies for name, record in found.items()}, context.config.search.top_k
+    )
+    return [Candidate.of(found[name]) for name in names]
 
 
-def contenders_of(context: Context) -> list[Candidate]:
-    """Everything that the study may still evaluate on the test set: the reference, the baselines, the finalists."""
-    return [reference(), *baselines(context.config.search), *finalists_of(context)]
+def train_for_choice(context: Context, rivals: Sequence[Candidate]) -> str:
+    """Train the finalists under the seeds of the choice; why some are missing, or the empty string.
 
-
-def train_extra_seeds(context: Context, contenders: Sequence[Candidate]) -> None:
-    """Train all contenders under the final seeds; one seed after the other where a budget may cut that short."""
-    seeds = context.seeds(max(context.config.search.final_seeds, context.config.search.seeds))
-    limited = any(value is not None for value in context.config.budget.model_dump().values())
-    for chunk in [[seed] for seed in seeds] if limited else [seeds]:
-        if cut := train_candidates(context, contenders, chunk, "final", "extra seeds for the best"):
-            context.terminal.note(f"The finish is cut short: {cut}.")
-            # What was trained before counts: it is reused.
-            return
-
-
-def judge_final(context: Context, candidates: Sequence[Candidate]) -> dict[str, dict[int, float]]:
-    """Log what each candidate came to under the final seeds: name → seed → validation accuracy."""
-    for candidate in candidates:
-        judge(context, candidate, "final")
-    return {candidate.name: accuracies(context, candidate, "final") for candidate in candidates}
-
-
-def choose(finalists: Sequence[Candidate], validation: Mapping[str, Mapping[int, float]]) -> Candidate | None:
-    """The finalist with the best mean validation accuracy over the seeds that all finalists finished.
-
-    Finalists are compared on equal seeds; the earlier one wins a tie. One that finished no seed is not considered.
+    Where a budget bounds the study, one seed after the other, and only what leaves room for the test of the choice
+    and the reference under every fresh seed: without that, there is no result.
     """
-    running = [c for c in finalists if validation[c.name]]
-    if not running:
-        return None
-    common = set.intersection(*(set(validation[c.name]) for c in running))
+    search, budget = context.config.search, context.config.budget.of_training
+    title = "more seeds for the choice"
+    if not budget.is_limited:
+        return train_candidates(context, rivals, search.choice_seeds, "choice", title) or ""
+    if cut := train_candidates(context, rivals, search.search_seeds, "choice", title):
+        return cut
+    for seed in search.choice_seeds[search.seeds :]:
+        room = room_for_trials(context.ledger.spent(), budget)
+        if room is not None and room < len(rivals) + 2 * search.final_seeds:
+            return "what is left of the budget is kept for the test"
+        if cut := train_candidates(context, rivals, [seed], "choice", title):
+            return cut
+    return ""
 
-    def mean(candidate: Candidate) -> float:
-        seeds = common or set(validation[candidate.name])
-        return sum(validation[candidate.name][seed] for seed in seeds) / len(seeds)
 
-    return max(running, key=mean)
+def choose(rivals: Sequence[Candidate], validation: Validation) -> Candidate | None:
+    """The finalist with the best mean validation accuracy, compared on equal seeds (`evaluators.choice.best`)."""
+    name = best({each.name: validation[each.name] for each in rivals})
+    return next((each for each in rivals if each.name == name), None)
 
 
 def ablations(chosen: Candidate | None) -> list[Candidate]:
     """The chosen proposal's policy alone and its backgrounds alone, where it has both."""
-    if chosen is None or not chosen.proposal.backgrounds:
+    if chosen is None or not chosen.proposal.backgrounds or not chosen.proposal.policy:
         return []
     why = "A part of the chosen proposal, to see what it does alone."
     parts = {

@@ -6,10 +6,10 @@ import numpy as np
 
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
-from agent.memory.history import History, Rejection, best_iteration
+from agent.memory.history import History, Rejection, best_iteration, noise_of
 from agent.memory.ledger import BudgetSpent, describe
 from agent.state import Refusal
-from agent.steps.stopping import iteration_count
+from agent.steps.finish_plan import iteration_count
 from agent.steps.synthesis import describe as describe_images
 from tools.datasets.cache.read import CachedDataset
 from tools.errors import AugurError, ConfigurationError
@@ -38,7 +38,7 @@ def history_of(context: Context, iteration: int, refusals: Sequence[Refusal]) ->
         iterations=iteration_count(search),
         seed=search.seed,
         reference=reference,
-        noise=reference.std if reference else None,
+        noise=noise_of(records),
         baselines=tuple(r for r in records if r.number == 0 and r.name != REFERENCE),
         past=past,
         cache=data.folder,

@@ -1,14 +1,13 @@
 """When the search ends: all iterations are done, a limit is reached, or the rest of a budget is reserved."""
 
+from math import floor
+
 from agent.context import Context
 from agent.memory.candidate import baselines
 from agent.memory.ledger import Spent, exceeded
 from agent.settings.config import BudgetConfig, SearchConfig
-
-
-def iteration_count(search: SearchConfig) -> int:
-    """How many iterations the search has; the arm `fixed` has one for each baseline."""
-    return min(search.iterations, len(search.baselines)) if search.proposer == "fixed" else search.iterations
+from agent.steps.finish_plan import iteration_count, plan_finish
+from evaluators.statistics import FEWEST_SEEDS
 
 
 def why_stop(context: Context, iteration: int, cut: str | None) -> str:
@@ -23,7 +22,7 @@ def why_stop(context: Context, iteration: int, cut: str | None) -> str:
         return cut
     count = iteration_count(context.config.search)
     if iteration > count:
-        return f"all {count} iterations are done"
+        return f"all {count} iterations are done" if count else "the search has no iterations"
     return limit_reached(context.ledger.spent(), context.config.search, context.config.budget) or ""
 
 
@@ -31,12 +30,11 @@ def limit_reached(spent: Spent, search: SearchConfig, budget: BudgetConfig) -> s
     """Why no further iteration may begin: a limit is reached, or the rest is reserved for the finish."""
     if reason := exceeded(spent, budget):
         return reason
-    fixed = 1 + len(baselines(search))
-    finish = (fixed + search.top_k) * max(0, search.final_seeds - search.seeds)
-    first = fixed * search.seeds
+    plan = plan_finish(search)
+    finish = plan.choice + plan.test
+    first = (1 + len(baselines(search))) * search.seeds
     if budget.trials is not None:
-        # At most half of what the reference left is reserved, so that a small budget still searches.
-        reserved = min(finish, max(0, budget.trials - first) // 2)
+        reserved = floor(_reserved(finish, budget.trials - first, search))
         if spent.trials + search.seeds + reserved > budget.trials:
             return f"what is left of {budget.trials} trials is kept for the finish ({reserved} trials)"
     trials = spent.trials + spent.reused_trials
@@ -47,7 +45,17 @@ def limit_reached(spent: Spent, search: SearchConfig, budget: BudgetConfig) -> s
         if limit is None or not trials:
             continue
         each = used / trials
-        reserved_time = min(finish * each, max(0.0, limit - first * each) / 2)
+        reserved_time = each * _reserved(finish, limit / each - first, search) if each else 0.0
         if used + search.seeds * each + reserved_time > limit:
             return f"what is left of {limit:g} {unit} is kept for the finish ({reserved_time:.0f} s)"
     return None
+
+
+def _reserved(finish: int, left: float, search: SearchConfig) -> float:
+    """How many trials are kept for a finish that takes `finish`, of the `left` that the reference left.
+
+    At most half, so that a small budget still searches; but, beside one iteration, enough for the choice and the
+    reference under as many fresh seeds as can show anything, since a search without a verdict is worth nothing.
+    """
+    verdict = 2 * min(FEWEST_SEEDS, search.final_seeds)
+    return min(finish, max(0.0, left / 2, min(verdict, left - search.seeds)))

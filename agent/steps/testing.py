@@ -1,32 +1,114 @@
-"""The sealed test set, opened once, and the data sets that shift it: only this code of the loop reads test images."""
+"""The sealed test set, opened once, and the data sets that shift it: only this code of the loop reads test images.
+
+What is tested was trained under fresh seeds, by which nothing was chosen: a trial that helped a policy to be chosen was
+lucky more often than not, and would carry its luck into the test.
+"""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 
 from agent.context import Context
-from agent.memory.candidate import Candidate
+from agent.memory.candidate import Candidate, baselines, reference
+from agent.memory.openings import Openings, describe_openings
+from agent.steps.choosing import Choice, Validation, ablations
+from agent.steps.judging import accuracies, judge, pool_of
 from agent.steps.shifts import Shift
-from agent.steps.trials import is_testable, trial_spec
+from agent.steps.trials import is_testable, train_candidates, trial_spec
 from evaluators.report.report import TestScores
+from tools.datasets.cache.read import CachedDataset
+from tools.datasets.cache.test_digest import digest_by_fingerprint, test_digest
 from tools.training.config import TrialSpec
 
-Validation = Mapping[str, Mapping[int, float]]
-"""Candidate → seed → validation accuracy, over the finished trials."""
+
+@dataclass(frozen=True)
+class Fresh:
+    """What was trained under fresh seeds, to be tested."""
+
+    candidates: Sequence[Candidate]
+    """Reference, baselines, choice, and its parts; whether or not a trial finished."""
+    validation: Validation
+    """Of these, under fresh seeds only."""
+    notes: Sequence[str]
+    """Which trials are missing, and why."""
+
+    @property
+    def tested(self) -> list[Candidate]:
+        """Those with a finished trial; none where the reference has none, since nothing could be compared."""
+        first, *_ = self.candidates
+        return [
+            each for each in self.candidates if self.validation[each.name] and self.validation[first.name]
+        ]
+
+    def parts(self, choice: Choice) -> list[Candidate]:
+        """The choice's parts alone."""
+        return [each for each in self.candidates if each.number == 0 and each.name not in choice.validation]
 
 
-def open_test(
-    context: Context, candidates: Sequence[Candidate], validation: Validation
-) -> dict[str, TestScores]:
-    """Test scores of every candidate, under every seed that it finished; logged with its trials."""
-    context.terminal.note("The choice is made on validation; the sealed test set is opened now.")
+def train_for_test(context: Context, choice: Choice) -> Fresh:
+    """Train reference, baselines, choice and its parts under the fresh seeds, and judge them on validation.
+
+    Where a budget bounds the study, the choice and the reference come first, one seed after the other: their comparison
+    is the result of the study.
+    """
+    first, others = reference(), baselines(context.config.search)
+    main = [first, *([choice.chosen] if choice.chosen else [])]
+    parts = ablations(choice.chosen)
+    every = [first, *others, *main[1:], *parts]
+    seeds, cut = context.config.search.fresh_seeds, None
+    if context.config.budget.of_training.is_limited:
+        rounds = [(group, [seed]) for group in (main, others, parts) if group for seed in seeds]
+    else:
+        rounds = [(every, seeds)]
+    for group, some in rounds:
+        if cut := train_candidates(context, group, some, "final", "fresh seeds for the test", testable=True):
+            break
+    pool = pool_of(context, "final")
+    for candidate in every:
+        judge(context, candidate, "final", pool)
+    validation = {each.name: accuracies(context, each, "final") for each in every}
+    return Fresh(every, validation, list(_missing(context, every, cut)))
+
+
+def _missing(context: Context, candidates: Sequence[Candidate], cut: str | None) -> Iterable[str]:
+    """A sentence on each candidate that lacks trials."""
+    seeds = context.config.search.fresh_seeds
+    for candidate in candidates:
+        results = context.tracking.trial_results(candidate.name, "final")
+        ended = [results[seed] for seed in seeds if seed in results]
+        if len(ended) < len(seeds) and cut:
+            yield f"{candidate.name} was trained under {len(ended)} of {len(seeds)} fresh seeds: {cut}."
+        if failed := [result for result in ended if result.scores is None]:
+            reasons = "; ".join(dict.fromkeys(f"{result.failure}: {result.reason}" for result in failed))
+            yield f"{candidate.name} failed under {len(failed)} of {len(seeds)} fresh seeds ({reasons})."
+
+
+def announce_opening(context: Context, data: CachedDataset) -> str:
+    """Record that this study opens the test set of `data`; a sentence on the studies that did so before, or ''.
+
+    Whoever reads test images calls this first. It is recorded before anything is read, and once for each study.
+    """
+    caches = context.config.runs_dir / "cache"
+    earlier = Openings(context.config.runs_dir, context.tracking).open(
+        test_digest(data.open_test()),
+        data.fingerprint,
+        lambda fingerprint: digest_by_fingerprint(caches, fingerprint),
+    )
+    sentence = describe_openings(earlier)
+    if sentence:
+        context.terminal.warn(f"{data.card.name}: {sentence}")
+    return sentence
+
+
+def open_test(context: Context, fresh: Fresh) -> dict[str, TestScores]:
+    """Test scores of every candidate, under every fresh seed that it finished; logged with its trials."""
     context.tracking.log_study({}, tags={"test_opened": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
-    specs = {c.name: _testable_specs(context, c, validation) for c in candidates}
+    specs = {each.name: _testable_specs(context, each, fresh.validation) for each in fresh.tested}
     wanted = [spec for group in specs.values() for spec in group]
     evaluated = context.executor.evaluate(wanted, "test")
     by_key = {spec.key: predictions for spec, predictions in zip(wanted, evaluated, strict=True)}
     scores = {}
-    for candidate in candidates:
+    for candidate in fresh.tested:
         predictions = {spec.seed: by_key[spec.key] for spec in specs[candidate.name]}
         scores[candidate.name] = TestScores.of(predictions)
         runs = _log_scores(context, candidate, specs[candidate.name], scores[candidate.name], "")
@@ -35,13 +117,11 @@ def open_test(
     return scores
 
 
-def test_on(
-    context: Context, shift: Shift, candidates: Sequence[Candidate], validation: Validation
-) -> dict[str, TestScores]:
-    """Scores of every candidate on a shifted set, under every seed that it finished; logged with its trials."""
+def test_on(context: Context, shift: Shift, fresh: Fresh) -> dict[str, TestScores]:
+    """Scores of every candidate on a shifted set, under every fresh seed that it finished; logged with its trials."""
     scores = {}
-    for candidate in candidates:
-        specs = _testable_specs(context, candidate, validation)
+    for candidate in fresh.tested:
+        specs = _testable_specs(context, candidate, fresh.validation)
         shifted = [spec.model_copy(update={"cache": shift.data.folder}) for spec in specs]
         predictions = context.executor.evaluate(shifted, shift.predictions)
         scores[candidate.name] = TestScores.of(

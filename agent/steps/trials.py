@@ -45,16 +45,11 @@ def is_testable(context: Context, key: str) -> bool:
     )
 
 
-def prune_weights(context: Context, keep: Sequence[Candidate]) -> None:
-    """Delete the weights of the study's trials, except those of `keep`, which may still be tested."""
-    search = context.config.search
-    final, searched = context.seeds(search.final_seeds), context.seeds(search.seeds)
-    kept = {trial_spec(context, candidate, seed).key for candidate in keep for seed in final}
+def prune_weights(context: Context) -> None:
+    """Delete the weights of the study's trials in the search and the choice: only fresh seeds are tested."""
     for record in context.tracking.records():
-        for seed in searched if record.trials else ():
-            key = trial_spec(context, Candidate.of(record), seed).key
-            if key not in kept:
-                context.store.drop_weights(key)
+        for seed in context.config.search.choice_seeds if record.trials else ():
+            context.store.drop_weights(trial_spec(context, Candidate.of(record), seed).key)
 
 
 def train_candidates(
@@ -119,8 +114,13 @@ def _run(context: Context, specs: list[TrialSpec], runs: "_Runs", title: str) ->
 
 
 def _over_budget(context: Context, running: bool = False) -> str | None:
-    """Which limit is reached, as a sentence. Trials that are `running` were admitted: their number stops none."""
-    budget = context.config.budget.model_copy(update={"trials": None}) if running else context.config.budget
+    """Which limit is reached, as a sentence. Trials that are `running` were admitted: their number stops none.
+
+    Limits on the LLM stop no training: the last answer that they allow was paid for, and the finish needs no LLM.
+    """
+    budget = context.config.budget.of_training
+    if running:
+        budget = budget.model_copy(update={"trials": None})
     return exceeded(context.ledger.spent(), budget)
 
 

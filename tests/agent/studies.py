@@ -30,7 +30,8 @@ TINY = (
     "--execution.workers 1 --execution.threads 1 --data.decode_workers 1"
 )
 SMALL = (
-    f"--dataset demo {TINY} --seeds 2 --iterations 2 --search.final_seeds 3 --search.top_k 2 "
+    f"--dataset demo {TINY} --seeds 2 --iterations 2 --search.choosing_seeds 3 "
+    "--search.final_seeds 3 --search.top_k 2 "
     "--search.baselines trivial_augment_wide --search.backgrounds off"
 )
 SHORT = (

@@ -303,7 +303,8 @@ class TestQuiet:
         screen = Screen(live=live, quiet=True)
         study(screen.terminal)
         assert "warning" in screen.errors or "digits of one hand" in screen.errors
-        assert screen.lines[1].split() == ["candidate", "validation", "test", "gain", "(points)"]
+        assert screen.lines[1].split() == ["validation", "test", "gain", "on", "test"]
+        assert screen.lines[2].split() == ["candidate", "(search)", "(fresh", "seeds)", "(points)"]
         assert SENTENCE in screen.text
         assert "report: runs/studies/digits/report.md" in screen.text
 
@@ -326,6 +327,13 @@ class TestResult:
         screen.terminal.final(FINAL[2:], SENTENCE, [])
         line = next(line for line in screen.lines if "finalist" in line)
         assert line.split()[-3:] == ["92.0%", "–", "–"]
+
+    def test_without_an_interval_the_values_are_shown(self) -> None:
+        two, same = Interval(0.91, None, None, 2, (0.9, 0.92)), Interval(0.5, None, None, 5, (0.5,) * 5)
+        screen = Screen(pages=True)
+        screen.terminal.final([FinalRow("iteration 1", "hue(p=1)", "chosen", two, same, two)], SENTENCE, [])
+        for values in ("(90.0, 92.0)", "(50.0, 50.0, 50.0, …)", "(+90.0, +92.0)"):
+            assert values in screen.text
 
 
 class TestPages:

@@ -7,7 +7,7 @@ from agent.settings.config import BudgetConfig, SearchConfig
 from agent.steps.stopping import limit_reached
 
 SEARCH = SearchConfig(seeds=2, final_seeds=3, top_k=1, baselines=["trivial_augment_wide"])
-"""The reference and the baseline take 4 trials; the finish 3: one more seed of each contender."""
+"""The reference and the baseline take 4 trials; the finish 9: these two and the choice under 3 fresh seeds."""
 
 
 def test_without_a_limit_nothing_stops_the_search():
@@ -15,21 +15,31 @@ def test_without_a_limit_nothing_stops_the_search():
 
 
 def test_trials_are_reserved_for_the_finish():
-    budget = BudgetConfig(trials=13)
-    assert limit_reached(Spent(trials=8), SEARCH, budget) is None
-    assert "(3 trials)" in (limit_reached(Spent(trials=9), SEARCH, budget) or "")
+    budget = BudgetConfig(trials=31)
+    assert limit_reached(Spent(trials=20), SEARCH, budget) is None
+    assert "(9 trials)" in (limit_reached(Spent(trials=21), SEARCH, budget) or "")
 
 
 def test_at_most_half_of_what_the_reference_left_is_reserved():
+    budget = BudgetConfig(trials=20)
+    assert limit_reached(Spent(trials=10), SEARCH, budget) is None
+    assert "(8 trials)" in (limit_reached(Spent(trials=11), SEARCH, budget) or "")
+
+
+def test_enough_is_reserved_to_show_something_but_not_the_first_iteration():
+    """Three fresh seeds of the choice and the reference are 6 trials; one iteration is 2."""
+    budget = BudgetConfig(trials=13)
+    assert limit_reached(Spent(trials=4), SEARCH, budget) is None
+    assert "(6 trials)" in (limit_reached(Spent(trials=6), SEARCH, budget) or "")
     assert limit_reached(Spent(trials=4), SEARCH, BudgetConfig(trials=7)) is None
-    assert "(1 trials)" in (limit_reached(Spent(trials=5), SEARCH, BudgetConfig(trials=7)) or "")
+    assert "(1 trials)" in (limit_reached(Spent(trials=6), SEARCH, BudgetConfig(trials=7)) or "")
 
 
 def test_time_is_reserved_by_what_a_trial_took():
     for limit in ("training_seconds", "wall_clock"):
-        budget = BudgetConfig.model_validate({limit: 130.0})
-        assert limit_reached(replace(Spent(trials=8), **{limit: 80.0}), SEARCH, budget) is None
-        assert "(30 s)" in (limit_reached(replace(Spent(trials=9), **{limit: 90.0}), SEARCH, budget) or "")
+        budget = BudgetConfig.model_validate({limit: 310.0})
+        assert limit_reached(replace(Spent(trials=20), **{limit: 200.0}), SEARCH, budget) is None
+        assert "(90 s)" in (limit_reached(replace(Spent(trials=21), **{limit: 210.0}), SEARCH, budget) or "")
 
 
 def test_a_limit_that_is_reached_is_the_reason():

@@ -17,7 +17,8 @@ STOPS = [
     ("epoch:6", KILLED),  # in the first iteration
     ("after:train", KILLED),
     ("terminate:3", TERMINATED),  # in the second iteration
-    ("epoch:4", KILLED),  # in the extra seeds
+    ("epoch:4", KILLED),  # in the seeds of the choice
+    ("epoch:5", KILLED),  # in the fresh seeds
 ]
 
 

@@ -1,0 +1,65 @@
+"""How many trials the finish takes, and how many a budget leaves room for. Pure: it trains nothing."""
+
+from dataclasses import dataclass
+from math import floor
+
+from agent.memory.candidate import baselines
+from agent.memory.ledger import Spent
+from agent.settings.config import BudgetConfig, SearchConfig
+
+
+@dataclass(frozen=True)
+class FinishPlan:
+    """Trials after the search, at most."""
+
+    choice: int
+    """More seeds of the finalists, by which one is chosen; none where there is only one."""
+    test: int
+    """Reference, baselines and choice under fresh seeds."""
+    parts: int
+    """The choice's policy and its backgrounds alone under fresh seeds; only where it has both."""
+
+
+def iteration_count(search: SearchConfig) -> int:
+    """How many iterations the search has; the arm `fixed` has one for each baseline."""
+    return min(search.iterations, len(search.baselines)) if search.proposer == "fixed" else search.iterations
+
+
+def plan_finish(search: SearchConfig) -> FinishPlan:
+    """What the finish takes if the search has as many proposals as it may have finalists."""
+    possible = min(search.top_k, iteration_count(search))
+    more = len(search.choice_seeds) - len(search.search_seeds)
+    tested = 1 + len(baselines(search)) + min(possible, 1)
+    return FinishPlan(
+        choice=possible * more if possible > 1 else 0,
+        test=tested * search.final_seeds,
+        parts=2 * search.final_seeds if possible else 0,
+    )
+
+
+def describe_finish(search: SearchConfig) -> str:
+    """How many trials the finish takes and what for, in a line."""
+    plan = plan_finish(search)
+    choice = (
+        f"{plan.choice} to choose among the best {min(search.top_k, iteration_count(search))}, "
+        if plan.choice
+        else ""
+    )
+    parts = f"; {plan.parts} more if the choice has a policy and backgrounds" if plan.parts else ""
+    return (
+        f"up to {plan.choice + plan.test} trials: {choice}{plan.test} under {search.final_seeds} fresh seeds for the "
+        f"test{parts}"
+    )
+
+
+def room_for_trials(spent: Spent, budget: BudgetConfig) -> int | None:
+    """How many more trials the budget allows, by what trials took so far; None where it bounds neither."""
+    trained = spent.trials + spent.reused_trials
+    rooms = [] if budget.trials is None else [budget.trials - spent.trials]
+    for limit, used in (
+        (budget.training_seconds, spent.training_seconds),
+        (budget.wall_clock, spent.wall_clock),
+    ):
+        if limit is not None and trained and used > 0:
+            rooms.append(floor((limit - used) / (used / trained)))
+    return max(0, min(rooms)) if rooms else None

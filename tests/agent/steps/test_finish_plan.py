@@ -1,0 +1,60 @@
+"""How many trials the finish takes, and how many a budget leaves."""
+
+import pytest
+
+from agent.memory.ledger import Spent
+from agent.settings.config import BudgetConfig, SearchConfig
+from agent.steps.finish_plan import FinishPlan, describe_finish, plan_finish, room_for_trials
+
+BASELINES = ["trivial_augment_wide", "aug_mix"]
+
+
+@pytest.mark.parametrize(
+    ("search", "plan"),
+    [
+        # 2 finalists × 2 more seeds; 5 fresh seeds of the reference, 2 baselines and the choice; 2 parts
+        (SearchConfig(baselines=BASELINES), FinishPlan(4, 20, 10)),
+        (SearchConfig(baselines=BASELINES, top_k=1), FinishPlan(0, 20, 10)),
+        (SearchConfig(baselines=BASELINES, iterations=1, top_k=3), FinishPlan(0, 20, 10)),
+        (SearchConfig(baselines=BASELINES, choosing_seeds=2), FinishPlan(0, 20, 10)),
+        (SearchConfig(baselines=[], final_seeds=3, choosing_seeds=4, top_k=3), FinishPlan(3, 6, 6)),
+        (SearchConfig(baselines=BASELINES, iterations=0), FinishPlan(0, 15, 0)),
+        # its iterations are the baselines
+        (SearchConfig(proposer="fixed", baselines=BASELINES), FinishPlan(4, 10, 10)),
+        (SearchConfig(proposer="fixed", baselines=["aug_mix"]), FinishPlan(0, 10, 10)),
+    ],
+)
+def test_the_finish_takes(search, plan):
+    assert plan_finish(search) == plan
+
+
+def test_the_opening_line_says_how_many_trials_and_what_for():
+    line = describe_finish(SearchConfig(baselines=BASELINES))
+    assert line.startswith("up to 24 trials: 4 to choose among the best 2, 20 under 5 fresh seeds")
+    assert "choose" not in describe_finish(SearchConfig(top_k=1)).partition(";")[0]
+
+
+def test_a_budget_leaves_room_for():
+    spent = Spent(trials=10, training_seconds=100.0, wall_clock=150.0)
+    assert room_for_trials(spent, BudgetConfig()) is None
+    assert room_for_trials(spent, BudgetConfig(dollars=1.0)) is None
+    assert room_for_trials(spent, BudgetConfig(trials=13)) == 3
+    assert room_for_trials(spent, BudgetConfig(trials=10)) == 0
+    assert room_for_trials(spent, BudgetConfig(trials=100, training_seconds=145.0)) == 4
+    assert room_for_trials(spent, BudgetConfig(training_seconds=500.0, wall_clock=165.0)) == 1
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3, 5, 2**31 - 1])
+def test_fresh_seeds_are_those_of_no_search_and_no_choice_whatever_the_first_seed(seed):
+    """Not even of another study: its choice would have been made by them."""
+    most = SearchConfig(seed=2**31 - 1, seeds=100, choosing_seeds=100).choice_seeds
+    search = SearchConfig(seed=seed, final_seeds=100)
+    assert min(search.fresh_seeds) > max(most)
+    assert search.search_seeds == search.choice_seeds[: search.seeds]
+
+
+def test_studies_with_other_first_seeds_have_other_fresh_seeds():
+    """Else the second of them would repeat the test of the first, and not replicate it."""
+    found = [set(SearchConfig(seed=seed, final_seeds=100).fresh_seeds) for seed in range(4)]
+    assert all(not one & other for one in found for other in found if one is not other)
+    assert SearchConfig(seed=2, seeds=1).fresh_seeds == SearchConfig(seed=2, seeds=9).fresh_seeds
