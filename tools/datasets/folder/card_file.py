@@ -1,9 +1,9 @@
 """The card of a user's own folder: from its dataset.yaml, completed by what is in the folder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,7 +12,8 @@ from tools.datasets.assemble import Assembled
 from tools.datasets.cards import card_from
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.types import SPLITS, Card, Modality, Record
-from tools.errors import DataError, did_you_mean
+from tools.errors import AugurError, ConfigurationError, DataError, did_you_mean
+from tools.files import write_whole
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -47,6 +48,34 @@ class CardFile(BaseModel):
     warnings: list[str] = Field(default_factory=list)
 
 
+def find_card_file(*folders: Path) -> Path | None:
+    """The file that describes the images of the first of `folders` that has one."""
+    files = (folder / name for folder in folders for name in NAMES)
+    return next((file for file in files if file.is_file()), None)
+
+
+def write_card_file(file: Path, fields: Mapping[str, Any]) -> Path:
+    """Write a dataset.yaml with these fields, in their order; returns `file`.
+
+    Raises:
+        ConfigurationError: a field has a bad value.
+        AugurError: it cannot be written.
+    """
+    try:
+        CardFile.model_validate(fields)
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(_problem(each, None) for each in error.errors())) from error
+    text = "# Describes the images of this folder to Augur: see docs/data.md.\n"
+    text += yaml.safe_dump(dict(fields), sort_keys=False, allow_unicode=True, width=100)
+    try:
+        write_whole(file, text.encode())
+    except OSError as error:
+        raise AugurError(
+            f"{file} cannot be written ({error.strerror or error}): check the permissions of its folder"
+        ) from error
+    return file
+
+
 def read_card_file(*folders: Path) -> CardFile:
     """The dataset.yaml or card.yaml of the first of `folders` that has one; an empty card if none has.
 
@@ -55,8 +84,7 @@ def read_card_file(*folders: Path) -> CardFile:
     Raises:
         DataError: it is not YAML, or a field is unknown or has a bad value; names the line.
     """
-    files = (folder / name for folder in folders for name in NAMES)
-    file = next((file for file in files if file.is_file()), None)
+    file = find_card_file(*folders)
     if file is None:
         return CardFile.model_validate({})
     try:

@@ -60,6 +60,7 @@ def _repeats_name(folder: Folder) -> bool:
 
 
 def folder_doubts(tree: Folder) -> list[str]:
+    """Reasons in the names of folders and in what lies where, in words; none if the first level can be believed."""
     names = list(tree.below)
     found = []
     if tree.direct > tree.total - tree.direct:
@@ -112,6 +113,7 @@ def recurring_names(tree: Folder) -> set[str]:
 
 
 def only_one(tree: Folder) -> str:
+    """The doubt about a single folder."""
     return f"there are images of one class only ({next(iter(tree.below))}), if the folders are the classes"
 
 
@@ -121,7 +123,8 @@ def table_doubts(finder: ImageFinder, tree: Folder, tables: Sequence[MatchingTab
         return [f"{table_name(table, finder)} names {table.images:,} of the images" for table in tables]
     arranged = arrange(finder, tree, ("class",))
     return [
-        f"{table_name(table, finder)} names {table.images:,} of the images, and none of its columns agrees with the folders"
+        f"{table_name(table, finder)} names {table.images:,} of the images, and none of its columns agrees with the "
+        "folders"
         for table in tables
         if not _confirms(table, arranged)
     ]
@@ -148,7 +151,8 @@ def _confirms(table: MatchingTable, arranged: Arrangement) -> bool:
     return False
 
 
-def table_notes(tables: Sequence[MatchingTable], arranged: Arrangement, root: Path) -> list[str]:
+def table_notes(tables: Sequence[MatchingTable], root: Path) -> list[str]:
+    """What is said about tables beside folders that are believed."""
     return [
         f"{table.file.name} is not used, though it names {table.images:,} of the images"
         + (f"; its column {table.group} may say which belong together" if table.group else "")
@@ -171,5 +175,6 @@ def group_hint(tree: Folder) -> list[str]:
 
 
 def table_name(table: MatchingTable, finder: ImageFinder) -> str:
+    """A table's path, relative to the data's folder if it is in it."""
     root = finder.root
     return table.file.relative_to(root).as_posix() if table.file.is_relative_to(root) else str(table.file)

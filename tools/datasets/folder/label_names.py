@@ -65,8 +65,8 @@ def _without_missing(
     if not missing or config.missing_labels == "keep":
         if empty := [at for at, item in enumerate(items) if not item.label.strip()]:
             raise DataError(
-                f"{where(empty[0])}: the label of {items[empty[0]].file!r} is empty ({len(empty):,} such images): write "
-                "a label, or leave them out with --data.missing_labels drop"
+                f"{where(empty[0])}: the label of {items[empty[0]].file!r} is empty ({len(empty):,} such images): "
+                "write a label, or leave them out with --data.missing_labels drop"
             )
         return list(range(len(items))), []
     counts = Counter(items[at].label for at in missing)

@@ -15,6 +15,7 @@ from tools.datasets.folder.manifest import NAME as MANIFEST
 from tools.datasets.folder.manifest import read_manifest
 from tools.datasets.folder.readings import choose_layout, unclear
 from tools.datasets.folder.split_names import split_names
+from tools.datasets.folder.walk import split_named
 from tools.datasets.folder.wording import counted, counts_in_words, shortened
 from tools.errors import DataError
 
@@ -58,7 +59,7 @@ def read_folder(root: Path, config: DataConfig) -> ReadFolder:
     else:
         choice = choose_layout(finder, trees[-1])
         arranged = arrange(finder, trees[-1], choice.levels)
-        read = _from_arrangement(arranged, base, finder, choice.notes)
+        read = _from_arrangement(arranged, base, finder, [*_spelled(arranged), *choice.notes])
     if (base / MANIFEST).is_file() and (config.labels is not None or config.layout != "auto"):
         notes.append(
             f"{MANIFEST} is not used, because {'data.labels' if config.labels else 'data.layout'} is set"
@@ -157,8 +158,6 @@ def _with_counts(arranged: Arrangement) -> str:
 
 def _spelled(arranged: Arrangement) -> list[str]:
     """Which folder is which split, where its name is not simply that of the split."""
-    from tools.datasets.folder.walk import split_named
-
     odd = {name: split for name, split in arranged.splits.items() if split_named(name) is None}
     return (
         [f"splits by the names of the folders: {', '.join(f'{n} is {s}' for n, s in odd.items())}"]

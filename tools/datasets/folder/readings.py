@@ -51,9 +51,7 @@ def choose_layout(finder: ImageFinder, tree: Folder) -> Choice:
     tables, unread = matching_tables(finder, tree.path, _all_files(finder, tree))
     splits = class_folders_by_split(tree)
     if "train" in splits.values():
-        return Choice(
-            ("split", "class"), table_notes(tables, arrange(finder, tree, ("split", "class")), finder.root)
-        )
+        return Choice(("split", "class"), table_notes(tables, finder.root))
     if splits and len(splits) == len(tree.below):
         name = next(iter(splits))
         raise DataError(
@@ -62,8 +60,7 @@ def choose_layout(finder: ImageFinder, tree: Folder) -> Choice:
         )
     doubts = [*folder_doubts(tree), *table_doubts(finder, tree, tables)]
     if not doubts and len(tree.below) > 1:
-        arranged = arrange(finder, tree, ("class",))
-        return Choice(("class",), [*table_notes(tables, arranged, finder.root), *group_hint(tree), *unread])
+        return Choice(("class",), [*table_notes(tables, finder.root), *group_hint(tree), *unread])
     if not doubts:
         doubts = ["there are no folders that could be the classes" if not tree.below else only_one(tree)]
     raise unclear(finder, tree, tables, doubts, unread)
