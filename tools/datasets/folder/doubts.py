@@ -12,23 +12,19 @@ from tools.datasets.folder.table_search import MatchingTable
 from tools.datasets.folder.walk import split_named
 from tools.datasets.folder.wording import shortened
 
-NO_CLASSES = frozenset(
+IMAGE_NAMES = frozenset(
     (
         *("image", "images", "img", "imgs", "pic", "pics", "picture", "pictures", "photo", "photos"),
-        *("data", "raw", "original", "originals", "augmented", "aug", "output", "outputs"),
+        *("data", "raw", "original", "originals"),
+    )
+)
+"""Names of folders that hold the images themselves."""
+NO_CLASSES = IMAGE_NAMES | frozenset(
+    (
+        *("augmented", "aug", "output", "outputs", "overlay", "overlays", "heatmap", "heatmaps"),
         *("mask", "masks", "label", "labels", "annotation", "annotations", "gt", "groundtruth"),
         *("segmentation", "segmentations", "segmented", "bbox", "bboxes", "boxes"),
-        *(
-            "overlay",
-            "overlays",
-            "heatmap",
-            "heatmaps",
-            "preview",
-            "previews",
-            "thumbnail",
-            "thumbnails",
-            "thumbs",
-        ),
+        *("preview", "previews", "thumbnail", "thumbnails", "thumbs"),
     )
 )
 """Names of folders that say what lies in them, but no class."""
@@ -78,7 +74,7 @@ def folder_doubts(tree: Folder) -> list[str]:
         f"{copy} holds folders with the names of those beside it ({shortened(same)}): it may be a copy"
         for copy, same in copies(tree)
     ]
-    if not found and (again := recurring_names(tree)):
+    if again := recurring_names(tree):
         found.append(
             f"the same names recur below the folders: {shortened(sorted(again))} (below {shortened(names)})"
         )

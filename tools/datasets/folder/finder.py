@@ -54,8 +54,9 @@ class ImageFinder:
         for key, written in self._asked.items():
             if key and key not in self._met:
                 near = did_you_mean(written, self._seen)
+                hint = f": {near} Give" if near else ". Give"
                 raise ConfigurationError(
-                    f"data.exclude: there is no folder {written!r} in {self.root}{': ' + near if near else ''}. Give "
+                    f"data.exclude: there is no folder {written!r} in {self.root}{hint} "
                     "the name of a folder, or its path relative to the data's folder."
                 )
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tools.datasets.assemble import Item
 from tools.datasets.config import DataConfig
-from tools.datasets.folder.wording import counts_in_words
+from tools.datasets.folder.wording import counted, counts_in_words
 from tools.errors import DataError
 
 _NO_LABEL = frozenset(("", "nan", "none", "null", "n/a", "#n/a", "na", "<na>", "nat", "?", "-", "--"))
@@ -83,7 +83,7 @@ def _without_missing(
         else f"the label {items[first].label!r} of {items[first].file!r} looks like a missing one"
     )
     raise DataError(
-        f"{where(first)}: {said} ({len(missing):,} images in all: {counts_in_words(counts.most_common())}). Write the "
+        f"{where(first)}: {said} ({counted(len(missing), 'image')} in all: {counts_in_words(counts.most_common())}). Write the "
         "right label; or leave these images out with --data.missing_labels drop; or, if it is a class, use "
         "--data.missing_labels keep."
     )

@@ -39,6 +39,8 @@ class Arrangement:
     """Files that are not images, within the folders that are used."""
     unused: dict[str, int] = field(default_factory=dict)
     """Folders that hold images, but are no split or have no class folders → their images."""
+    unused_names: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Unused folder → names of the folders in it."""
     splits: dict[str, Split] = field(default_factory=dict)
     """Name of each split folder → its split."""
 
@@ -93,6 +95,7 @@ def _descend(finder: ImageFinder, place: Folder, levels: Levels, known: Placed, 
     for name, folder in _folders(finder, place):
         if level == "split" and (name not in splits or _has_no_classes(folder, rest, place)):
             found.unused[_shown(finder, folder)] = folder.total
+            found.unused_names[_shown(finder, folder)] = frozenset(unwrapped(folder).below)
             continue
         if level == "split":
             found.splits[name] = splits[name]

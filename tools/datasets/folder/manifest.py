@@ -131,7 +131,7 @@ class _Paths:
             raise DataError(
                 f"{row.at}: the file {written!r} does not exist, and its spelling may mean {shortened(alike)}"
             )
-        elsewhere = self._index.find(Path(name).name)
+        elsewhere = self._index.find(Path(name).name) or self._index.find(Path(name).stem)
         hint = f"; did you mean {shortened(elsewhere)}?" if elsewhere else ""
         raise DataError(
             f"{row.at}: the file {written!r} does not exist (expected at {self._root / name}){hint}"

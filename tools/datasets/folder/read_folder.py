@@ -153,7 +153,14 @@ def _notes(arranged: Arrangement, finder: ImageFinder) -> list[str]:
 
 
 def _with_counts(arranged: Arrangement) -> str:
-    return ", ".join(f"{name} ({counted(count, 'image')})" for name, count in arranged.unused.items())
+    """The unused folders; one with the same classes may be a split of a name that is not known."""
+    classes = arranged.class_counts.keys()
+    shown = []
+    for name, count in arranged.unused.items():
+        like = len(arranged.unused_names[name] & classes) > 1
+        hint = " of the same classes: rename it if it is a split" if like else ""
+        shown.append(f"{name} ({counted(count, 'image')}{hint})")
+    return ", ".join(shown)
 
 
 def _spelled(arranged: Arrangement) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tools.datasets.folder.doubts import (
+    IMAGE_NAMES,
     NO_CLASSES,
     class_folders_by_split,
     copies,
@@ -50,6 +51,9 @@ def choose_layout(finder: ImageFinder, tree: Folder) -> Choice:
     """
     tables, unread = matching_tables(finder, tree.path, _all_files(finder, tree))
     splits = class_folders_by_split(tree)
+    within = [doubt for name in splits for doubt in folder_doubts(unwrapped(tree.below[name]))]
+    if "train" in splits.values() and within:
+        raise unclear(finder, tree, tables, list(dict.fromkeys(within)), unread)
     if "train" in splits.values():
         return Choice(("split", "class"), table_notes(tables, finder.root))
     if splits and len(splits) == len(tree.below):
@@ -100,18 +104,24 @@ def _readings(finder: ImageFinder, tree: Folder, tables: Sequence[MatchingTable]
         for table in tables
         for label in table.labels
     ]
-    for levels in _candidates(finder, tree):
+    for levels in _candidates(finder, tree, tables):
         arranged = arrange(finder, tree, levels)
         if len(arranged.class_counts) > 1:
             found.append(Reading(f"--data.layout {'/'.join(levels)}", _about(arranged, levels)))
     excluded = [name for name, _ in copies(tree)]
-    excluded += [name for name in tree.below if name.casefold() in NO_CLASSES or is_never_a_class(name)]
+    splits = class_folders_by_split(tree)
+    odd = [name for name in tree.below if name.casefold() in NO_CLASSES or is_never_a_class(name)]
+    excluded += [name for name in odd if name not in splits]
     inner = {
-        name for top in tree.below.values() for name in unwrapped(top).below if name.casefold() in NO_CLASSES
+        name
+        for top in tree.below.values()
+        for name in unwrapped(top).below
+        if name.casefold() in NO_CLASSES - IMAGE_NAMES and len(unwrapped(top).below) > 1
     }
     for name in dict.fromkeys([*excluded, *sorted(inner)]):
         rest = [each for each in tree.below if each != name]
-        if name in tree.below and len(rest) < 2:
+        alone = len(rest) == 1 and len(unwrapped(tree.below[rest[0]]).below) < 2
+        if name in tree.below and (not rest or alone):
             continue
         where = f"without {counted(_count_in(tree, name), 'image')} in {name}"
         path = (tree.path / name).relative_to(finder.root).as_posix() if name in tree.below else name
@@ -127,29 +137,39 @@ def _readings(finder: ImageFinder, tree: Folder, tables: Sequence[MatchingTable]
     return found
 
 
-def _candidates(finder: ImageFinder, tree: Folder) -> list[Levels]:
+def _candidates(finder: ImageFinder, tree: Folder, tables: Sequence[MatchingTable]) -> list[Levels]:
     """Layouts that may make sense, the likeliest first."""
     found: list[Levels] = []
     tops = [unwrapped(folder) for folder in tree.below.values()]
     inner = [name for top in tops for name in top.below]
     classes_below = len(set(inner)) > 1 and any(name.casefold() not in NO_CLASSES for name in inner)
     recurring = bool(recurring_names(tree))
+    if "train" in class_folders_by_split(tree).values():
+        below = {name for top in tops for each in top.below.values() for name in unwrapped(each).below}
+        found.append(("split", "class"))
+        return (
+            [("split", "group", "class"), ("split", "any", "class"), ("split", "class", "group"), *found]
+            if below
+            else found
+        )
     if recurring and split_names(inner) and set(split_names(inner)) == set(inner):
-        found.append(("class", "split"))
+        deeper = any(unwrapped(each).below for top in tops for each in top.below.values())
+        found += [("any", "split", "class"), ("class", "split")] if deeper else [("class", "split")]
     elif classes_below and (recurring or len(tree.below) == 1):
-        found += [("group", "class"), ("any", "class")] if len(tree.below) > 1 else [("any", "class")]
+        several: list[Levels] = [("group", "class"), ("any", "class"), ("class", "group")]
+        found += several if len(tree.below) > 1 else [("any", "class")]
     if len(tree.below) > 1:
         found.append(("class",))
     named = split_names(list(tree.below))
-    if _names_are_labels(_all_files(finder, tree)):
+    if not tables and _names_are_labels(_all_files(finder, tree)):
         found.append(("split", "filename") if "train" in named.values() and len(named) > 1 else ("filename",))
     return found
 
 
 def _names_are_labels(files: Sequence[str]) -> bool:
-    """Whether half of the names end in a number, and what is before it comes again."""
+    """Whether a third of the names end in a number (those of the test may be nothing else), after words that recur."""
     counts = Counter(label for file in files if (label := label_in_name(file)) is not None)
-    return len(counts) > 1 and 2 * counts.total() > len(files) and counts.total() >= 2 * len(counts)
+    return len(counts) > 1 and 3 * counts.total() >= len(files) and counts.total() >= 2 * len(counts)
 
 
 def _about(arranged: Arrangement, levels: Levels) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tools.datasets.assemble import Item
 from tools.datasets.folder.source import FolderSource
+from tools.datasets.folder.wording import counted
 from tools.errors import DataError
 
 _KINDS = {
@@ -49,13 +50,13 @@ def check_files(items: Sequence[Item], source: FolderSource, where: Callable[[in
         one, other = items[before], items[at]
         if one.label != other.label:
             raise DataError(
-                f"{where(at)}: {other.file} ({other.label}) and {one.file} ({one.label}, {where(before)}) are the same "
-                "file with two labels: one is a link to the other. Remove the wrong one."
+                f"{where(at)}: {other.file} (label {other.label}) is the same file as {one.file} (label {one.label}, "
+                f"from {where(before)}): one is a link to the other. Remove the wrong one."
             )
     if not again:
         return []
     before, at = again[0]
     return [
-        f"{len(again):,} files are links to images that are there already, such as {items[at].file} = "
+        f"{counted(len(again), 'file')} may be reached by another path too, and count twice, such as {items[at].file} = "
         f"{items[before].file}"
     ]
