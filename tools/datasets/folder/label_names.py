@@ -83,9 +83,9 @@ def _without_missing(
         else f"the label {items[first].label!r} of {items[first].file!r} looks like a missing one"
     )
     raise DataError(
-        f"{where(first)}: {said} ({counted(len(missing), 'image')} in all: {counts_in_words(counts.most_common())}). Write the "
-        "right label; or leave these images out with --data.missing_labels drop; or, if it is a class, use "
-        "--data.missing_labels keep."
+        f"{where(first)}: {said} ({counted(len(missing), 'image')} in all: "
+        f"{counts_in_words(counts.most_common())}). Write the right label; or leave these "
+        "images out with --data.missing_labels drop; or, if it is a class, use --data.missing_labels keep."
     )
 
 

@@ -157,6 +157,6 @@ def _without_file(text: str, root: Path, parts: Sequence[str]) -> ConfigurationE
     hint = f"did you mean {near[0]!r}? " if near else ""
     listed = f"The tables in {root} are {', '.join(there)}." if there else f"There are no tables in {root}."
     return ConfigurationError(
-        f"data.labels = {text!r}: there is no file {name!r} in {root} or in the working directory: {hint}{listed} "
+        f"data.labels = {text}: there is no file '{name}' in {root} or in the working directory: {hint}{listed} "
         f"Expected {FORM}."
     )

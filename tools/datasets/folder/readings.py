@@ -106,7 +106,7 @@ def _readings(finder: ImageFinder, tree: Folder, tables: Sequence[MatchingTable]
     ]
     for levels in _candidates(finder, tree, tables):
         arranged = arrange(finder, tree, levels)
-        if len(arranged.class_counts) > 1:
+        if len(_classes_in_all_splits(arranged)) > 1:
             found.append(Reading(f"--data.layout {'/'.join(levels)}", _about(arranged, levels)))
     excluded = [name for name, _ in copies(tree)]
     splits = class_folders_by_split(tree)
@@ -135,6 +135,14 @@ def _readings(finder: ImageFinder, tree: Folder, tables: Sequence[MatchingTable]
             )
         )
     return found
+
+
+def _classes_in_all_splits(arranged: Arrangement) -> set[str]:
+    """Where hardly a class is in every split, the level of the class is another one."""
+    classes = set(arranged.class_counts)
+    labelled = {(image.split, image.label) for image in arranged.images if image.label is not None}
+    splits = {split for split, _ in labelled}
+    return {label for label in classes if all((split, label) in labelled for split in splits)}
 
 
 def _candidates(finder: ImageFinder, tree: Folder, tables: Sequence[MatchingTable]) -> list[Levels]:

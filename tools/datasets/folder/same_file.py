@@ -57,6 +57,6 @@ def check_files(items: Sequence[Item], source: FolderSource, where: Callable[[in
         return []
     before, at = again[0]
     return [
-        f"{counted(len(again), 'file')} may be reached by another path too, and count twice, such as {items[at].file} = "
-        f"{items[before].file}"
+        f"{counted(len(again), 'file')} may be reached by another path too, and count twice, such as "
+        f"{items[at].file} = {items[before].file}"
     ]
