@@ -8,7 +8,7 @@ from pathlib import Path
 from tools.datasets.folder.finder import Folder, ImageFinder, unwrapped
 from tools.datasets.folder.layout import Arrangement, arrange
 from tools.datasets.folder.split_names import split_names
-from tools.datasets.folder.table_search import MatchingTable
+from tools.datasets.folder.tables.table_search import MatchingTable
 from tools.datasets.folder.walk import split_named
 from tools.datasets.folder.wording import shortened
 

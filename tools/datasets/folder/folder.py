@@ -7,10 +7,10 @@ from pathlib import Path
 from tools.datasets.assemble import Item, assemble
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.card_file import make_card, read_card_file
-from tools.datasets.folder.label_names import settle_labels
 from tools.datasets.folder.read_folder import read_folder
 from tools.datasets.folder.same_file import check_files
 from tools.datasets.folder.source import FolderSource
+from tools.datasets.folder.tables.label_names import settle_labels
 from tools.datasets.folder.walk import (
     IMAGE_SUFFIXES,
     find_images,

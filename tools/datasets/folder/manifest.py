@@ -9,7 +9,7 @@ from pathlib import Path
 from tools.datasets.assemble import Item
 from tools.datasets.folder.csv_table import TableRow, read_table
 from tools.datasets.folder.finder import ImageFinder
-from tools.datasets.folder.image_index import ImageIndex, comparable
+from tools.datasets.folder.tables.image_index import ImageIndex, comparable
 from tools.datasets.folder.walk import SPLIT_SPELLINGS, split_named
 from tools.datasets.folder.wording import counted, shortened
 from tools.datasets.types import Split

@@ -8,13 +8,13 @@ from pathlib import Path
 from tools.datasets.assemble import Item
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.finder import Folder, ImageFinder, folder_tree
-from tools.datasets.folder.label_spec import parse_labels
-from tools.datasets.folder.label_table import read_labels
 from tools.datasets.folder.layout import Arrangement, Placed, arrange
 from tools.datasets.folder.manifest import NAME as MANIFEST
 from tools.datasets.folder.manifest import read_manifest
 from tools.datasets.folder.readings import choose_layout, unclear
 from tools.datasets.folder.split_names import split_names
+from tools.datasets.folder.tables.label_spec import parse_labels
+from tools.datasets.folder.tables.label_table import read_labels
 from tools.datasets.folder.walk import split_named
 from tools.datasets.folder.wording import counted, counts_in_words, shortened
 from tools.errors import DataError

@@ -19,10 +19,14 @@ from tools.datasets.folder.doubts import (
 )
 from tools.datasets.folder.finder import Folder, ImageFinder, unwrapped
 from tools.datasets.folder.layout import Arrangement, Levels, arrange, label_in_name
+from tools.datasets.folder.manifest import NAME as MANIFEST
 from tools.datasets.folder.split_names import split_names
-from tools.datasets.folder.table_search import MatchingTable, matching_tables, quoted
+from tools.datasets.folder.tables.table_search import MatchingTable, matching_tables, quoted
 from tools.datasets.folder.wording import counted, counts_in_words, shortened
 from tools.errors import DataError
+
+SPLITS_FILE = "splits.csv"
+"""What a study leaves: no table of labels."""
 
 
 @dataclass
@@ -49,7 +53,7 @@ def choose_layout(finder: ImageFinder, tree: Folder) -> Choice:
     Raises:
         DataError: there is none or more than one; the text shows each with its counts and its flag.
     """
-    tables, unread = matching_tables(finder, tree.path, _all_files(finder, tree))
+    tables, unread = matching_tables(finder, tree.path, _all_files(finder, tree), (MANIFEST, SPLITS_FILE))
     splits = class_folders_by_split(tree)
     within = [doubt for name in splits for doubt in folder_doubts(unwrapped(tree.below[name]))]
     if "train" in splits.values() and within:

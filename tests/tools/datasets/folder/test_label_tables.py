@@ -8,7 +8,7 @@ import pytest
 from tests.tools.datasets.images import fill, photo, write_csv
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.csv_table import load_table
-from tools.datasets.folder.image_index import ImageIndex
+from tools.datasets.folder.tables.image_index import ImageIndex
 from tools.datasets.registry import open_published
 from tools.datasets.types import Dataset
 from tools.errors import ConfigurationError, DataError

@@ -2,15 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.datasets.folder.csv_table import SHEET_SUFFIXES, Table, load_table
 from tools.datasets.folder.finder import ImageFinder
-from tools.datasets.folder.image_index import ImageIndex
-from tools.datasets.folder.label_spec import one_hot_columns, tables_in, truth
-from tools.datasets.folder.manifest import NAME as MANIFEST
+from tools.datasets.folder.tables.image_index import ImageIndex
+from tools.datasets.folder.tables.label_spec import one_hot_columns, tables_in, truth
 from tools.datasets.folder.wording import counts_in_words
 from tools.errors import DataError
 
@@ -75,7 +74,7 @@ class MatchingTable:
 
 
 def matching_tables(
-    finder: ImageFinder, base: Path, files: Sequence[str]
+    finder: ImageFinder, base: Path, files: Sequence[str], without: Collection[str] = ()
 ) -> tuple[list[MatchingTable], list[str]]:
     """Tables that name at least half of their rows' images, or half of the images; and notes about files unread.
 
@@ -83,12 +82,13 @@ def matching_tables(
         finder: of the data's folder.
         base: where tables are searched for, and in the folders between it and the data's folder.
         files: all images.
+        without: names of files that are no such tables.
     """
     index = ImageIndex(files)
     found: list[MatchingTable] = []
     unread: list[str] = []
     for file in _tables(finder, base):
-        if file.name == MANIFEST:
+        if file.name in without:
             continue
         if file.suffix.lower() in SHEET_SUFFIXES:
             if file.suffix.lower() not in (".json", ".jsonl"):

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.datasets.folder.csv_table import Table, load_table
-from tools.datasets.folder.image_index import ImageIndex
-from tools.datasets.folder.label_spec import Columns, LabelSpec, find_columns, truth
 from tools.datasets.folder.layout import Placed
+from tools.datasets.folder.tables.image_index import ImageIndex
+from tools.datasets.folder.tables.label_spec import Columns, LabelSpec, find_columns, truth
 from tools.datasets.folder.wording import shortened
 from tools.errors import DataError
 
