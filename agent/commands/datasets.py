@@ -1,4 +1,5 @@
-"""`agent datasets`: its parts and their flags; what they do is in dataset_listing.py and dataset_check.py."""
+"""`agent datasets`: its parts and their flags; what they do is in dataset_listing.py, dataset_check.py and
+dataset_init.py."""
 
 import argparse
 import os
@@ -21,12 +22,13 @@ parts:
   agent datasets get NAME           download it, or say how to
   agent datasets check NAME         inspect every image for faults
   agent datasets check --data PATH  do so for a folder of your own
+  agent datasets init PATH          describe a folder of your own (dataset.yaml)
 """
 
 
 def main(words: Sequence[str]) -> int:
-    """`agent datasets [show|get|check] …`; the exit code."""
-    parts = {"list": _list, "show": _show, "get": _get, "check": _check}
+    """`agent datasets [show|get|check|init] …`; the exit code."""
+    parts = {"list": _list, "show": _show, "get": _get, "check": _check, "init": _init}
     if not words or words[0].startswith("-"):
         return _list(words)
     if words[0] not in parts:
@@ -37,7 +39,7 @@ def main(words: Sequence[str]) -> int:
 def _list(words: Sequence[str]) -> int:
     parser = FlagParser(
         "datasets",
-        usage="agent datasets [show|get|check NAME] [options]",
+        usage="agent datasets [show|get|check NAME | init PATH] [options]",
         description="List the data sets that have a name, and whether each is on this machine (in data/NAME).",
         epilog=_PARTS,
     )
@@ -112,6 +114,22 @@ def _check(words: Sequence[str]) -> int:
         return check(config, options.sheet, terminal, as_json=options.json)
 
     return perform(check, options, pages=True, quiet=options.json)
+
+
+def _init(words: Sequence[str]) -> int:
+    from agent.commands.dataset_init import add_flags, init
+
+    parser = FlagParser(
+        "datasets init",
+        usage="agent datasets init PATH [options]",
+        description="Describe a folder of images in a dataset.yaml beside them: what kind of images they are (which "
+        "decides what augmentations are safe for the labels), what they show, what the classes are. On a terminal, and "
+        "without flags, it asks.",
+    )
+    add_flags(parser)
+    parser.add_common_flags()
+    options = parser.parse_all(words)
+    return perform(lambda terminal: init(options, terminal), options, pages=True)
 
 
 def _load(words: Sequence[str]) -> tuple[StudyConfig, argparse.Namespace]:

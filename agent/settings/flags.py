@@ -17,6 +17,7 @@ from agent.settings.table import NONE, Setting, settings
 SHORT_FLAGS: dict[str, str] = {
     "data.dataset": "--dataset",
     "data.path": "--data",
+    "data.modality": "--modality",
     "data.image_size": "--image-size",
     "data.fold": "--fold",
     "model.name": "--model",

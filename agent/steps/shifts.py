@@ -54,7 +54,9 @@ def find_shifts(config: DataConfig, card: Card) -> list[tuple[Dataset, DataConfi
     """
     found = []
     for name, path in _wanted(config):
-        unset = dict.fromkeys(("variant", "splits", "fold", "fraction", "per_class"))
+        unset = dict.fromkeys(("variant", "splits", "fold", "fraction", "per_class", "labels"))
+        unset |= {"layout": "auto", "exclude": []}  # which are about the study's own folder
+        unset |= {"modality": None if card.modality == "unknown" else card.modality}
         asked = config.model_copy(update={"dataset": name, "path": path, **unset})
         if name not in ENTRIES:
             asked = asked.model_copy(update={"dataset": "folder"})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.datasets.types import SPLITS, Record, Split
-from tools.errors import DataError
+from tools.errors import DataError, closest
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,10 @@ def assemble(
     unknown = sorted(set(found) - set(names))
     absent = sorted(set(names) - set(found))
     if unknown or (absent and not test_only):
-        raise DataError(f"{place} has the classes {', '.join(found)}, but {', '.join(names)} are declared")
+        raise DataError(
+            f"{place} has the classes {', '.join(found)}, but {', '.join(names)} are declared"
+            f"{_difference(unknown, absent)}"
+        )
     if len(names) < 2:
         raise DataError(
             f"{place} has images of one class only ({', '.join(found)}): a classifier needs two or more"
@@ -69,6 +72,18 @@ def assemble(
     )
     missing: tuple[Split, ...] = () if test_only else tuple(split for split in SPLITS if split not in given)
     return Assembled(records, names, missing)
+
+
+def _difference(unknown: Sequence[str], absent: Sequence[str]) -> str:
+    """What does not agree, with the declared name that each found one may be a misspelling of."""
+    said = []
+    for name in unknown:
+        near = closest(name.casefold(), [each.casefold() for each in absent])
+        meant = next((each for each in absent if near and each.casefold() == near[0]), None)
+        said.append(f"{name!r} is not declared" + (f" (is it {meant!r}?)" if meant else ""))
+    if absent:
+        said.append(f"there are no images of {', '.join(map(repr, absent))}")
+    return f": {'; '.join(said)}" if said else ""
 
 
 def _check_splits(

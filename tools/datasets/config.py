@@ -7,7 +7,12 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from tools.datasets.types import Modality
+
+LEVELS = ("class", "split", "group", "any", "filename")
+"""Words of `DataConfig.layout`: what a level of folders means."""
 
 
 def _split_names(value: Any) -> Any:
@@ -35,6 +40,35 @@ class DataConfig(BaseModel):
         default=None, description="name of a registered data set; 'demo' where no path is given"
     )
     path: Path | None = Field(default=None, description="folder that holds the images")
+    layout: str = Field(
+        default="auto",
+        description="what the levels of folders mean, outermost first: class, split/class, group/class (patients), "
+        "class/group, any/class ('any': no meaning) or filename (cat.0.jpg); 'auto': found out, or asked",
+    )
+    labels: str | None = Field(
+        default=None,
+        description="table of labels, FILE:ID_COLUMN:LABEL_COLUMN[:GROUP_COLUMN] (CSV, TSV); ids are file names with "
+        "or without folder and ending; FILE:ID_COLUMN for a table with a column of 0 and 1 for each class",
+    )
+    exclude: Names = Field(
+        default_factory=list,
+        description="folders that are not used, by name (at any depth) or by their path within the data's folder",
+    )
+    similar_labels: Literal["stop", "merge", "keep"] = Field(
+        default="stop",
+        description="what happens to classes that differ only in case, blanks or the format of a number: stop the run, "
+        "merge them, or keep them apart",
+    )
+    missing_labels: Literal["stop", "drop", "keep"] = Field(
+        default="stop",
+        description="what happens to images whose label is empty, nan, none or -1: stop the run, leave them out, or "
+        "keep the word as a class",
+    )
+    modality: Modality | None = Field(
+        default=None,
+        description="kind of images, which decides what augmentations are safe for the labels; that of the data set's "
+        "card if unset",
+    )
     image_size: int | None = Field(
         default=None, ge=8, le=1024, description="side in pixels; the data set's own default if unset"
     )
@@ -93,8 +127,37 @@ class DataConfig(BaseModel):
         default=None, ge=1, description="processes that decode; all cores if unset"
     )
 
+    @field_validator("layout")
+    @classmethod
+    def _known_levels(cls, value: str) -> str:
+        """`value` without spaces; a trailing slash is allowed."""
+        text = value.strip().strip("/").casefold()
+        levels = text.split("/")
+        if text == "auto":
+            return text
+        if unknown := [level for level in levels if level not in LEVELS]:
+            raise ValueError(
+                f"has the level {unknown[0]!r}: use auto, or {', '.join(LEVELS)} with / between, such as split/class"
+            )
+        once = [level for level in LEVELS if level != "any" and levels.count(level) > 1]
+        if once or {"class", "filename"} <= set(levels) or "filename" in levels[:-1]:
+            raise ValueError(
+                "names a level twice, or the class twice: use each of class, split and group once, and filename last"
+            )
+        return text
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
+        levels = self.layout.split("/")
+        if self.labels is None and self.layout != "auto" and not {"class", "filename"} & set(levels):
+            raise ValueError(
+                f"data.layout {self.layout} has no class: add class or filename, or give a table with data.labels"
+            )
+        if self.labels is not None and {"class", "filename"} & set(levels):
+            raise ValueError(
+                f"data.labels gives the classes, but so does data.layout {self.layout}: leave out data.layout, or give "
+                "one without a class (split, group, any)"
+            )
         if self.fraction is not None and self.per_class is not None:
             raise ValueError(
                 "data.fraction and data.per_class both set the number of training images: give one"

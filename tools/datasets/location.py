@@ -7,13 +7,11 @@ from tools.datasets.assemble import Item
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.folder.walk import tree
+from tools.datasets.folder.wording import shortened
 from tools.errors import DataError
 
 DATA = Path("data")
 """Holds the data sets by name; used when no path is given."""
-
-_NAMED = 5
-"""At most this many files are named in a message; the rest are counted."""
 
 
 def data_folder(name: str, config: DataConfig) -> Path:
@@ -57,9 +55,3 @@ def files_missing(title: str, lost: Sequence[str], total: int) -> DataError:
         f"{len(lost)} of the {total} images listed in the tables of {title} are missing: {shortened(lost)}. Was the "
         "archive unpacked completely?"
     )
-
-
-def shortened(names: Sequence[str]) -> str:
-    """The names in one line; of many, the first five and how many more."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"

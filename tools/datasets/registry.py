@@ -1,6 +1,7 @@
 """The table of data sets by name. A new data set is a module with its card (YAML), and a row here."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from tools.datasets.collections.hf_sets import open_hub
 from tools.datasets.collections.medmnist_sets import open_medmnist
@@ -19,9 +20,10 @@ from tools.datasets.known import (
     limuc,
     melanoma,
 )
+from tools.datasets.modality import with_modality
 from tools.datasets.splits.assign import assign_splits
-from tools.datasets.types import Dataset, Entry
-from tools.errors import ConfigurationError, did_you_mean
+from tools.datasets.types import Dataset, Entry, Record
+from tools.errors import AugurError, ConfigurationError, did_you_mean
 
 ENTRIES: dict[str, Entry] = {
     entry.card.name: entry
@@ -64,13 +66,21 @@ def open_published(config: DataConfig) -> Dataset:
         DataError: it is missing or malformed; the message says where it was expected and how to get it.
     """
     name = config.dataset or ("folder" if config.path is not None else "demo")
+    if name != "folder":
+        _check_own_images(name, config)
+    return with_modality(_open(name, config), config)
+
+
+def _open(name: str, config: DataConfig) -> Dataset:
     if name in ENTRIES:
         _check_variant(name, config, ENTRIES[name].variants)
         return ENTRIES[name].open(config)
     prefix, colon, _ = name.partition(":")
     if name == "folder" or (colon and prefix in _COLLECTIONS):
         _check_variant(name, config, ())
-        return open_folder(config) if name == "folder" else _COLLECTIONS[prefix][1](config)
+        if name == "folder":
+            return open_folder(config, lambda dataset: _search_records(dataset, config))
+        return _COLLECTIONS[prefix][1](config)
     hint = f"{did_you_mean(name, dataset_names())} ".lstrip()
     raise ConfigurationError(
         f"there is no data set {name!r}: {hint}Known are {', '.join(dataset_names())}; for images of your own, use "
@@ -89,6 +99,36 @@ def open_dataset(config: DataConfig) -> Dataset:
         DataError: as `open_published`, or the splits cannot be made.
     """
     return assign_splits(open_published(config), config)
+
+
+def _search_records(dataset: Dataset, config: DataConfig) -> Sequence[Record]:
+    """The records that are not in the test split, neither as given nor as it is carved by names, labels and groups.
+
+    Where pictures turn out to be alike, the final split may differ, since it keeps them together; few labels do not
+    matter, so that all of them have the same default size.
+    """
+    all_labels = config.model_copy(update={"fraction": None, "per_class": None, "on_leak": "drop"})
+    try:
+        divided = assign_splits(dataset, all_labels)
+    except AugurError:  # no study is possible: said where the splits are made
+        divided = replace(dataset, records=() if "test" in dataset.missing else dataset.records)
+    return [record for record in divided.records if record.split != "test"]
+
+
+def _check_own_images(name: str, config: DataConfig) -> None:
+    """Settings that say how a folder is read have no meaning for a data set that is known."""
+    given = {
+        "data.layout": config.layout != "auto",
+        "data.labels": config.labels is not None,
+        "data.exclude": bool(config.exclude),
+        "data.similar_labels": config.similar_labels != "stop",
+        "data.missing_labels": config.missing_labels != "stop",
+    }
+    if set_ones := [key for key, is_set in given.items() if is_set]:
+        raise ConfigurationError(
+            f"{', '.join(set_ones)}: only for images of your own (--data PATH without --dataset); {name} has its own "
+            "layout and labels"
+        )
 
 
 def _check_variant(name: str, config: DataConfig, known: Sequence[str]) -> None:

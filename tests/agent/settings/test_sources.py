@@ -44,6 +44,8 @@ def valid_text(setting: Setting) -> str:
         return "first,second"
     if get_origin(annotation) is dict:
         return "first=one,second=two"
+    if setting.key == "data.layout":
+        return "group/class"
     patterns = [m.pattern for m in setting.field.metadata if getattr(m, "pattern", None)]
     return TEXTS[patterns[0] if patterns else None]
 
@@ -98,8 +100,8 @@ def in_yaml(tree: dict[str, Any], indent: str = "") -> str:
     )
 
 
-ALTERNATIVES = {"data.per_class", "data.splits"}
-"""They exclude data.fraction and data.fold."""
+ALTERNATIVES = {"data.per_class", "data.splits", "data.layout"}
+"""They exclude data.fraction, data.fold and data.labels."""
 TOGETHER = pytest.mark.parametrize(
     "group",
     [
@@ -167,6 +169,7 @@ def test_the_short_flags_are_those_people_know() -> None:
         *(
             "--dataset",
             "--data",
+            "--modality",
             "--model",
             "--image-size",
             "--fold",

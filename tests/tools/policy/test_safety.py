@@ -53,7 +53,11 @@ EXPECTED: list[tuple[Modality, str, list[str]]] = [
     ("digits", "trivial_augment_wide(p=1)", ["warn"]),
     ("natural", "horizontal_flip(p=0.5) > hue(p=0.5, shift=0.1)", []),
     ("natural", "vertical_flip(p=0.5)", ["warn"]),
-    ("unknown", "vertical_flip(p=0.5) > invert(p=0.5) > hue(p=0.5, shift=0.5)", []),
+    ("unknown", "vertical_flip(p=0.5) > invert(p=0.5) > hue(p=0.5, shift=0.5)", ["reject"] * 3),
+    ("unknown", "solarize(p=0.5, threshold=192) > channel_shuffle(p=0.5)", ["reject"] * 2),
+    ("unknown", "rotate(p=0.5, degrees=15) > hue(p=0.5, shift=0.02) > brightness(p=1, strength=0.2)", []),
+    ("unknown", "rotate(p=0.5, degrees=30) > horizontal_flip(p=0.5)", ["warn"] * 2),
+    ("unknown", "affine(p=0.5, degrees=90, translate=0.1, scale=0.1, shear=5)", ["reject"]),
     ("unknown", "erasing(p=0.5, area=0.6)", ["warn"]),
 ]
 
@@ -61,6 +65,38 @@ EXPECTED: list[tuple[Modality, str, list[str]]] = [
 def test_each_kind_of_image_has_its_dangers():
     for modality, text, expected in EXPECTED:
         assert _severities(text, modality) == expected, (modality, text)
+
+
+def test_where_nobody_said_what_the_images_are_no_orientation_and_no_colours_are_turned_over():
+    """What is refused for ultrasound or fundus must not pass merely because the kind of images is not known."""
+    wasted = "does nothing"
+    strict = [
+        rule
+        for rule in safety_rules()
+        if rule.modalities & {"ultrasound", "xray", "fundus", "dermoscopy", "endoscopy"}
+        and rule.severity == "reject"
+        and wasted not in rule.reason
+    ]
+    assert strict
+    for rule in strict:
+        for name, spec in CATALOGUE.items():
+            if spec.whole_policy or rule.target not in (name, *spec.traits):
+                continue
+            operation = default_operation(name)
+            if rule.parameter is not None:
+                limits = spec.parameter(rule.parameter)
+                assert limits is not None
+                worst = limits.high if rule.above < limits.high else limits.low
+                operation = operation.model_copy(
+                    update={
+                        "parameters": [
+                            item.model_copy(update={"value": worst}) if item.name == rule.parameter else item
+                            for item in operation.parameters
+                        ]
+                    }
+                )
+            found = lint(Policy(operations=[operation]), _card("unknown"))
+            assert "reject" in {finding.severity for finding in found}, (rule, name)
 
 
 def test_no_augmentation_is_always_safe():

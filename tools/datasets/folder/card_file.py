@@ -1,9 +1,9 @@
 """The card of a user's own folder: from its dataset.yaml, completed by what is in the folder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,7 +12,11 @@ from tools.datasets.assemble import Assembled
 from tools.datasets.cards import card_from
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.types import SPLITS, Card, Modality, Record
-from tools.errors import DataError
+from tools.errors import AugurError, ConfigurationError, DataError, did_you_mean
+from tools.files import write_whole
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 NAMES = ("dataset.yaml", "dataset.yml", "card.yaml", "card.yml")
 
@@ -44,30 +48,95 @@ class CardFile(BaseModel):
     warnings: list[str] = Field(default_factory=list)
 
 
-def read_card_file(folder: Path) -> CardFile:
-    """The folder's dataset.yaml or card.yaml; an empty card if it has neither.
+def find_card_file(*folders: Path) -> Path | None:
+    """The file that describes the images of the first of `folders` that has one."""
+    files = (folder / name for folder in folders for name in NAMES)
+    return next((file for file in files if file.is_file()), None)
+
+
+def write_card_file(file: Path, fields: Mapping[str, Any]) -> Path:
+    """Write a dataset.yaml with these fields, in their order; returns `file`.
 
     Raises:
-        DataError: it is not YAML, or a field is unknown or has a bad value.
+        ConfigurationError: a field has a bad value.
+        AugurError: it cannot be written.
     """
-    file = next((folder / name for name in NAMES if (folder / name).is_file()), None)
+    try:
+        CardFile.model_validate(fields)
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(_problem(each, None) for each in error.errors())) from error
+    text = "# Describes the images of this folder to Augur: see docs/data.md.\n"
+    text += yaml.safe_dump(dict(fields), sort_keys=False, allow_unicode=True, width=100)
+    try:
+        write_whole(file, text.encode())
+    except OSError as error:
+        raise AugurError(
+            f"{file} cannot be written ({error.strerror or error}): check the permissions of its folder"
+        ) from error
+    return file
+
+
+def read_card_file(*folders: Path) -> CardFile:
+    """The dataset.yaml or card.yaml of the first of `folders` that has one; an empty card if none has.
+
+    Words are read as they are written, so that `classes: [no, yes]` and `classes: [0, 1]` are names of classes.
+
+    Raises:
+        DataError: it is not YAML, or a field is unknown or has a bad value; names the line.
+    """
+    file = find_card_file(*folders)
     if file is None:
         return CardFile.model_validate({})
     try:
-        return CardFile.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
-    except yaml.YAMLError as error:
-        raise DataError(f"{file} is not valid YAML: {error}") from error
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in error.errors()
+        text = file.read_text(encoding="utf-8-sig")
+        root = yaml.compose(text, Loader=yaml.BaseLoader)
+        content = yaml.load(text, Loader=yaml.BaseLoader) or {}
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f", line {mark.line + 1}" if mark else ""
+        raise DataError(f"{file}{line} is not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise DataError(f"{file} cannot be read as YAML in UTF-8: {error}") from error
+    if not isinstance(content, dict):
+        raise DataError(
+            f"{file} must consist of `field: value` lines. Known fields: {', '.join(CardFile.model_fields)}"
         )
-        raise DataError(f"{file}: {problems}. Known fields: {', '.join(CardFile.model_fields)}") from error
+    values = {name: value for name, value in content.items() if value not in ("", "null", "~")}
+    try:
+        return CardFile.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(_problem(each, root) for each in error.errors())
+        raise DataError(f"{file}, {problems}. Known fields: {', '.join(CardFile.model_fields)}") from error
 
 
-def make_card(declared: CardFile, assembled: Assembled, source: FolderSource) -> Card:
-    """The declared card, completed by facts: counts, sizes, a default image size.
+def _problem(fault: "ErrorDetails", root: yaml.Node | None) -> str:
+    """What is wrong with a field, with its line."""
+    name = str(fault["loc"][0]) if fault["loc"] else ""
+    lines = (
+        {key.value: key.start_mark.line + 1 for key, _ in root.value}
+        if isinstance(root, yaml.MappingNode)
+        else {}
+    )
+    field = ".".join(map(str, fault["loc"])) or "the file"
+    line = f"line {lines[name]}: " if name in lines else ""
+    if fault["type"] == "extra_forbidden":
+        hint = did_you_mean(name, CardFile.model_fields)
+        return f"{line}{field}: is not known{f' ({hint})' if hint else ''}"
+    return f"{line}{field}: {fault['msg']}"
+
+
+def make_card(
+    declared: CardFile, assembled: Assembled, source: FolderSource, looked_at: Sequence[Record]
+) -> Card:
+    """The declared card, completed by facts: how many images there are, their sizes, a default image size.
 
     The default image size is the median of the shorter sides, at most 224: enlarging adds no information.
+
+    Args:
+        declared: what dataset.yaml says.
+        assembled: all records, and the classes.
+        source: where the images are.
+        looked_at: the records whose images may be looked at: none of the test, since the card is for the search.
 
     Raises:
         DataError: there is not one superclass for each class.
@@ -78,7 +147,7 @@ def make_card(declared: CardFile, assembled: Assembled, source: FolderSource) ->
             f"classes: give one for each of {', '.join(assembled.classes)}, in this order ('' for classes whose "
             "images show no subject)"
         )
-    sizes = _sizes(source, assembled.records)
+    sizes = _sizes(source, looked_at)
     name = declared.name or source.root.resolve().name or "data"
     short = int(median(min(size) for size in sizes)) if sizes else _LARGEST_DEFAULT
     return card_from(
@@ -108,15 +177,17 @@ def _sizes(source: FolderSource, records: Sequence[Record]) -> list[tuple[int, i
 
 
 def _facts(assembled: Assembled, sizes: Sequence[tuple[int, int]], modality: Modality) -> str:
-    counts = [
-        f"{name} ({sum(record.label == label for record in assembled.records)})"
-        for label, name in enumerate(assembled.classes)
-    ]
-    splits = [f"{sum(record.split == split for record in assembled.records)} {split}" for split in SPLITS]
+    """What can be said without a description. The LLM reads it: of the test images, it may tell only their number.
+
+    The number of training images of each class stands elsewhere in its prompt.
+    """
     lines = [
-        f"{len(assembled.records)} images of {len(assembled.classes)} classes: {', '.join(counts)}.",
-        f"Splits: {', '.join(splits)}.",
+        f"{len(assembled.records)} images of {len(assembled.classes)} classes: {', '.join(assembled.classes)}.",
     ]
+    if len(assembled.missing) < len(SPLITS) - 1:
+        given = [split for split in SPLITS if split not in assembled.missing]
+        counts = [f"{sum(record.split == split for record in assembled.records)} {split}" for split in given]
+        lines.append(f"Splits: {', '.join(counts)}.")
     if sizes:
         widths, heights = zip(*sizes, strict=True)
         lines.append(

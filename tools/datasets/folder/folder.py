@@ -1,24 +1,24 @@
-"""`folder`: any images of the user's own, as class folders, with or without splits, or listed in a manifest.csv."""
+"""`folder`: any images of the user's own, as folders of classes, splits or patients, or listed in a table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tools.datasets.assemble import Item, assemble
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.card_file import make_card, read_card_file
-from tools.datasets.folder.manifest import NAME as MANIFEST
-from tools.datasets.folder.manifest import read_manifest
+from tools.datasets.folder.read_folder import read_folder
+from tools.datasets.folder.same_file import check_files
 from tools.datasets.folder.source import FolderSource
+from tools.datasets.folder.tables.label_names import settle_labels
 from tools.datasets.folder.walk import (
     IMAGE_SUFFIXES,
     find_images,
-    split_folders,
     subfolders,
     tree,
     visible_files,
 )
-from tools.datasets.types import Card, Dataset, Split
+from tools.datasets.types import Card, Dataset, Record, Split
 from tools.errors import ConfigurationError, DataError
 
 _LAYOUTS = tree(
@@ -26,23 +26,37 @@ _LAYOUTS = tree(
         "CLASS/*.jpg                           class folders; validation and test are carved",
         "{train,val,test}/CLASS/*.jpg          split folders; val and test are carved from train where missing",
         "manifest.csv                          columns file,label and optionally split,group",
+        "TABLE.csv and images anywhere         --data.labels TABLE.csv:ID_COLUMN:LABEL_COLUMN[:GROUP_COLUMN]",
+        "anything else                         --data.layout, such as group/class: see docs/data.md",
     ]
 )
 
 FoldersBySplit = Mapping[Split, Sequence[Path]]
 """The folders that hold the class folders of each split."""
 
+SearchRecords = Callable[[Dataset], Sequence[Record]]
+"""The records of a data set that are not for the test."""
 
-def open_folder(config: DataConfig) -> Dataset:
+
+def given_search_records(dataset: Dataset) -> Sequence[Record]:
+    """Those that are not in a given test split."""
+    return [record for record in dataset.records if record.split != "test"]
+
+
+def open_folder(config: DataConfig, search_records: SearchRecords = given_search_records) -> Dataset:
     """Open the images at `config.path`.
 
-    Layouts: `manifest.csv`, if there is one; else split folders (train, val or validation, test) of class folders;
-    else class folders. Class folders may be nested. A dataset.yaml describes the data set (see `card_file.py`).
+    `config.labels` or `config.layout` says how they are read. Else by `manifest.csv`, if there is one; else by split
+    folders or class folders, if nothing speaks against it. A dataset.yaml describes the data set (see `card_file.py`).
+
+    Args:
+        config: everything that decides what is read.
+        search_records: which images may be looked at for the card (its default size): never those of the test.
 
     Raises:
-        ConfigurationError: no path is given.
-        DataError: the path is missing, holds no images or one class only, a class is missing in a split, or a row of
-            the manifest is wrong.
+        ConfigurationError: no path is given, or a setting does not fit.
+        DataError: the path is missing, holds no images or one class only, it is not clear what the classes are, a class
+            is missing in a split, or a row of a table is wrong.
     """
     root = config.path
     if root is None:
@@ -53,42 +67,25 @@ def open_folder(config: DataConfig) -> Dataset:
             f"{_LAYOUTS}"
         )
     source = FolderSource(root)
-    items, notes = _listed_items(root) if (root / MANIFEST).is_file() else _items_by_folder(root)
-    if not items:
+    read = read_folder(root, config)
+    if not read.items:
         raise DataError(f"there are no images in {root}; expected one of these layouts:\n{_LAYOUTS}")
-    declared = read_card_file(root)
+    declared = read_card_file(root, read.base)
+    if config.modality is not None:
+        declared = declared.model_copy(update={"modality": config.modality})
+    links = check_files(read.items, source, read.where)
+    items, notes = settle_labels(read.items, read.where, declared.classes, config)
+    if not items:
+        raise DataError(f"no image in {root} has a label that is used: {'; '.join(notes)}")
     assembled = assemble(items, root, declared.classes)
-    card = make_card(declared, assembled, source)
-    return Dataset(card, assembled.records, source, notes=tuple(notes), missing=assembled.missing)
-
-
-def _listed_items(root: Path) -> tuple[list[Item], list[str]]:
-    items = read_manifest(root / MANIFEST, root)
-    unlisted = len(set(find_images(root, root).images) - {item.file for item in items})
-    return items, [f"{unlisted} images are not listed in {MANIFEST} and are not used"] if unlisted else []
-
-
-def _items_by_folder(root: Path) -> tuple[list[Item], list[str]]:
-    by_split: FoldersBySplit = split_folders(root)
-    notes: list[str] = []
-    if "train" in by_split:
-        used = {folder for folders in by_split.values() for folder in folders}
-        unused = [folder.name for folder in subfolders(root) if folder not in used]
-        if unused:
-            notes.append(f"folders beside the splits are not used: {', '.join(unused)}")
-    elif by_split:
-        raise DataError(
-            f"{root} has the folder {next(iter(by_split.values()))[0].name} but no train; expected one of these "
-            f"layouts:\n{_LAYOUTS}"
-        )
-    else:
-        by_split = {"train": [root]}
-    items, outside, ignored = class_items(by_split, root)
-    if outside:
-        notes.append(f"{outside} images outside the class folders are not used")
-    if ignored:
-        notes.append(f"{ignored} files are not images and are not used")
-    return items, notes
+    made = Dataset(
+        make_card(declared, assembled, source, ()),
+        assembled.records,
+        source,
+        notes=(*read.notes, *links, *notes),
+        missing=assembled.missing,
+    )
+    return replace(made, card=make_card(declared, assembled, source, search_records(made)))
 
 
 def class_items(by_split: FoldersBySplit, root: Path) -> tuple[list[Item], int, int]:

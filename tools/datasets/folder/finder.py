@@ -1,0 +1,127 @@
+"""Find the images of a folder once, without the folders that the user excludes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools.datasets.folder.walk import IMAGE_SUFFIXES, ImageFiles, find_images, subfolders, visible_files
+from tools.errors import ConfigurationError, did_you_mean
+
+
+class ImageFinder:
+    """The images below `root`; each folder is walked once."""
+
+    def __init__(self, root: Path, excluded: Sequence[str] = ()) -> None:
+        """`excluded`: names of folders, at any depth, or their paths relative to `root`."""
+        self.root = root
+        cleaned = [each.replace("\\", "/").strip().strip("/").removeprefix("./") for each in excluded]
+        self._names = {each.casefold() for each in cleaned if each and "/" not in each}
+        self._paths = {each.casefold() for each in cleaned if "/" in each}
+        self._found: dict[Path, ImageFiles] = {}
+        self._met: set[str] = set()
+        self._seen: set[str] = set()
+        self._asked = {each.casefold(): each for each in cleaned}
+
+    def images(self, folder: Path) -> ImageFiles:
+        """All images in `folder` and below; paths relative to `root`."""
+        if folder not in self._found:
+            found = find_images(folder, self.root)
+            if self._asked:
+                kept = tuple(file for file in found.images if not self._is_in_excluded(file))
+                found = ImageFiles(kept, found.ignored)
+            self._found[folder] = found
+        return self._found[folder]
+
+    def folders(self, place: Path) -> list[Path]:
+        """Folders directly in `place` that are not excluded, sorted by name."""
+        found = subfolders(place)
+        return [each for each in found if not self._is_excluded(each.relative_to(self.root).as_posix())]
+
+    def images_in(self, place: Path) -> list[str]:
+        """Images directly in `place`, relative to `root`."""
+        return [
+            each.relative_to(self.root).as_posix()
+            for each in visible_files(place)
+            if each.suffix.lower() in IMAGE_SUFFIXES
+        ]
+
+    def check_excluded(self) -> None:
+        """Check, after everything was looked at, that each excluded folder is there.
+
+        Raises:
+            ConfigurationError: one is not; names the nearest.
+        """
+        for key, written in self._asked.items():
+            if key and key not in self._met:
+                near = did_you_mean(written, self._seen)
+                hint = f": {near} Give" if near else ". Give"
+                raise ConfigurationError(
+                    f"data.exclude: there is no folder {written!r} in {self.root}{hint} "
+                    "the name of a folder, or its path relative to the data's folder."
+                )
+
+    def _is_in_excluded(self, file: str) -> bool:
+        parts = file.split("/")[:-1]
+        return any(self._is_excluded("/".join(parts[: depth + 1])) for depth in range(len(parts)))
+
+    def _is_excluded(self, folder: str) -> bool:
+        if not self._asked:
+            return False
+        path = folder.casefold()
+        name = path.rpartition("/")[2]
+        self._seen.add(folder.rpartition("/")[2])
+        met = ({name} & self._names) | ({path} & self._paths)
+        self._met |= met
+        return bool(met)
+
+
+@dataclass
+class Folder:
+    """A folder that holds images, in it or below."""
+
+    path: Path
+    direct: int = 0
+    """Images that lie directly in it."""
+    total: int = 0
+    """Images in it and below."""
+    below: "dict[str, Folder]" = field(default_factory=dict)
+    """Folders directly in it that hold images, by name."""
+
+    @property
+    def name(self) -> str:
+        """Of the folder."""
+        return self.path.name
+
+
+def folder_tree(finder: ImageFinder, base: Path) -> Folder:
+    """`base` with all folders below it that hold images."""
+    tree = Folder(base)
+    files = [file for folder in finder.folders(base) for file in finder.images(folder).images]
+    depth = len(base.relative_to(finder.root).parts)
+    for file in (*files, *finder.images_in(base)):
+        node = tree
+        node.total += 1
+        for part in file.split("/")[depth:-1]:
+            node = node.below.setdefault(part, Folder(node.path / part))
+            node.total += 1
+        node.direct += 1
+    return tree
+
+
+_WRAPPERS = frozenset(
+    (
+        *("archive", "content", "data", "dataset", "datasets", "files"),
+        *("image", "images", "img", "imgs", "photos", "pictures"),
+    )
+)
+
+
+def unwrapped(folder: Folder) -> Folder:
+    """`folder`, or what is in it if it only wraps a folder of the same or a meaningless name (`test_set/test_set`)."""
+    while not folder.direct and len(folder.below) == 1:
+        (inner,) = folder.below.values()
+        names = {folder.name.casefold(), inner.name.casefold()}
+        if not inner.below or not (len(names) == 1 or names & _WRAPPERS):
+            break
+        folder = inner
+    return folder

@@ -1,0 +1,142 @@
+"""A table of labels: which image each row means, its label and its group."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.datasets.folder.csv_table import Table, load_table
+from tools.datasets.folder.layout import Placed
+from tools.datasets.folder.tables.image_index import ImageIndex
+from tools.datasets.folder.tables.label_spec import Columns, LabelSpec, find_columns, truth
+from tools.datasets.folder.wording import shortened
+from tools.errors import DataError
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The images that a table labels."""
+
+    images: tuple[Placed, ...]
+    lines: tuple[int, ...]
+    """The line of each in the table."""
+    notes: tuple[str, ...]
+
+
+def read_labels(spec: LabelSpec, placed: Sequence[Placed]) -> Labelled:
+    """Join a table with the images.
+
+    Args:
+        spec: the table and its columns.
+        placed: every image, with its split and group as far as folders say them.
+
+    Raises:
+        ConfigurationError: a column is missing.
+        DataError: no id fits an image, an id fits several, an image has two labels, or a row has several.
+    """
+    table = load_table(spec.file)
+    if len(table.cells) < 2:
+        raise DataError(f"{spec.file} has no rows")
+    index = ImageIndex(image.file for image in placed)
+    columns = find_columns(spec, table, [cell in index for cell in table.cells[0]])
+    _check_width(table, columns)
+    of_file = {image.file: image for image in placed}
+    found: dict[str, tuple[Placed, int]] = {}
+    lost: list[str] = []
+    again = 0
+    for line, row in list(zip(table.lines, table.cells, strict=True))[columns.first :]:
+        at = f"{spec.file}, line {line}"
+        file = _image_of(row[columns.id], index, at)
+        if file is None:
+            lost.append(f"{row[columns.id]!r} in line {line}")
+            continue
+        image = _labelled(of_file[file], row, columns, at)
+        if file in found:
+            _check_same(found[file], image, line, spec.file)
+            again += 1
+            continue
+        found[file] = image, line
+    if not found:
+        raise _no_match(table, columns, placed)
+    rest = sorted(of_file.keys() - found.keys())
+    notes = [
+        f"labels from {spec.file.name}: {len(found):,} images, by the column {columns.names[columns.id]}"
+    ]
+    if lost:
+        notes.append(
+            f"{len(lost):,} rows of {spec.file.name} name no image and are not used: {shortened(lost)}"
+        )
+    if rest:
+        notes.append(
+            f"{len(rest):,} images have no row in {spec.file.name} and are not used: {shortened(rest)}"
+        )
+    if again:
+        notes.append(f"{again:,} rows of {spec.file.name} repeat an image with the same label")
+    images, lines = zip(*found.values(), strict=True)
+    return Labelled(images, lines, tuple(notes))
+
+
+def _image_of(name: str, index: ImageIndex, at: str) -> str | None:
+    if not name:
+        raise DataError(f"{at}: the id of the image is empty")
+    files = index.find(name)
+    if len(files) > 1:
+        raise DataError(
+            f"{at}: {name!r} may mean {len(files)} images: {shortened(files)}. If one folder is a copy of another, "
+            "leave it out with --data.exclude FOLDER; else give ids with their folders."
+        )
+    return files[0] if files else None
+
+
+def _labelled(image: Placed, row: Sequence[str], columns: Columns, at: str) -> Placed:
+    group = image.group if columns.group is None else row[columns.group] or None
+    return Placed(image.file, _label(row, columns, at), image.split, group)
+
+
+def _label(row: Sequence[str], columns: Columns, at: str) -> str:
+    if not columns.one_hot:
+        return row[columns.labels[0]]
+    values = {columns.names[at_column]: truth(row[at_column]) for at_column in columns.labels}
+    if unclear := [
+        f"{name} = {row[columns.names.index(name)]!r}" for name, value in values.items() if value is None
+    ]:
+        raise DataError(f"{at}: {', '.join(unclear)}: a column of a class holds 0 or 1")
+    chosen = [name for name, value in values.items() if value]
+    if len(chosen) > 1:
+        raise DataError(
+            f"{at}: the image has {len(chosen)} labels ({', '.join(chosen)}), but a classifier needs exactly one. Name "
+            "the columns of classes that exclude each other: FILE:ID:CLASS,CLASS,…"
+        )
+    return chosen[0] if chosen else ""
+
+
+def _check_width(table: Table, columns: Columns) -> None:
+    """No row may have more cells than the header: an unquoted separator would have moved its values."""
+    if columns.first == 0:
+        return
+    header = len(table.cells[0])
+    while header and not table.cells[0][header - 1]:
+        header -= 1
+    for line, row in zip(table.lines, table.cells, strict=True):
+        if any(row[header:]):
+            raise DataError(
+                f"{table.file}, line {line}: there are more cells than the {header} columns of the header; put a cell "
+                "that holds the separator into double quotes"
+            )
+
+
+def _check_same(known: tuple[Placed, int], image: Placed, line: int, file: Path) -> None:
+    before, where = known
+    for what, mine, yours in (("label", before.label, image.label), ("group", before.group, image.group)):
+        if mine != yours:
+            raise DataError(
+                f"{file}, line {line}: {image.file!r} has the {what} {yours!r} here and {mine!r} in line {where}; "
+                "remove one of the rows"
+            )
+
+
+def _no_match(table: Table, columns: Columns, placed: Sequence[Placed]) -> DataError:
+    ids = [row[columns.id] for row in table.cells[columns.first :]]
+    return DataError(
+        f"{table.file}: no value of the column {columns.names[columns.id]} names an image: it has {shortened(ids)}; "
+        f"the images are {shortened([image.file for image in placed])}"
+    )
