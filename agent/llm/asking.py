@@ -6,6 +6,7 @@ from agent.llm.connect import connect
 from agent.llm.faults import ContentFault
 from agent.llm.meter import Meter
 from agent.llm.records import CallRecord, StartedCall
+from agent.llm.thoughts import without_thoughts
 from agent.settings.config import LLMConfig
 
 
@@ -35,6 +36,6 @@ def make_ask(
             answer = meter.call(chat, [SystemMessage(system), HumanMessage(user)], kind)
         except ContentFault:
             return ""
-        return answer.text
+        return without_thoughts(str(answer.text))
 
     return ask

@@ -1,4 +1,4 @@
-"""Runs one call so that it ends in time, whatever its client waits for (a name server, a header that comes in drops)."""
+"""Runs one call so that it ends in time, whatever its client waits for (a name server, a header that drips)."""
 
 import contextvars
 import threading

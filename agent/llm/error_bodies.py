@@ -1,7 +1,7 @@
 """Reads the error that a provider's server sent: its message, and the codes by which programs tell errors apart.
 
-Every provider writes them elsewhere. OpenAI has `code`, `type` and `param`; Google has `status`, and `reason` and quotas in
-its details; Anthropic has a `type` within `error`; vLLM, FastAPI, Ollama and OpenRouter each have a form of their own.
+Every provider writes them elsewhere. OpenAI has `code`, `type` and `param`; Google has `status`, and `reason` and
+quotas in its details; Anthropic has a `type` within `error`; vLLM, FastAPI, Ollama and OpenRouter have their own forms.
 """
 
 import json

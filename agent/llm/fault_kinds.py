@@ -1,4 +1,4 @@
-"""What kind of fault an error is: by the server's codes, then by the HTTP status, and by words only where there is no code."""
+"""What kind of fault an error is: by the server's codes, then by the HTTP status; by words only where no code says."""
 
 import re
 from collections.abc import Sequence
@@ -34,12 +34,12 @@ _CODES: dict[FaultKind, str] = {
     "invalid_authentication_error account_deactivated token_expired access_token_expired unauthorized forbidden "
     "api_key_service_blocked service_disabled consumer_suspended api_key_ip_address_blocked autherror auth_error "
     "unsupported_country_region_territory organization_restricted",
-    "model_not_found": "model_not_found deploymentnotfound not_found not_found_error notfounderror model_decommissioned "
-    "model_not_available invalid_model unknown_model model_not_exist",
+    "model_not_found": "model_not_found deploymentnotfound not_found not_found_error notfounderror "
+    "model_decommissioned model_not_available invalid_model unknown_model model_not_exist",
     "context_length": "context_length_exceeded context_window_exceeded exceed_context_size_error request_too_large "
     "contextwindowexceedederror context_too_long string_above_max_length tokens_limit_reached",
-    "content_filter": "content_filter content_policy_violation responsibleaipolicyviolation contentpolicyviolationerror "
-    "moderation_blocked content_filter_error data_inspection_failed prohibited_content",
+    "content_filter": "content_filter content_policy_violation responsibleaipolicyviolation "
+    "contentpolicyviolationerror moderation_blocked content_filter_error data_inspection_failed prohibited_content",
     "unsupported_parameter": "unsupported_parameter unsupported_value unknown_parameter extra_forbidden "
     "unrecognized_parameter unsupportedparamserror unsupported_params",
     "rate_limit": "rate_limit_exceeded rate_limit_error ratelimiterror too_many_requests resource_exhausted "
@@ -65,7 +65,10 @@ _WORDS: tuple[tuple[FaultKind, re.Pattern[str]], ...] = tuple(
             r"exceeds? the (?:maximum|available) (?:number of tokens|context)",
         ),
         ("content_filter", r"content (?:filter|management|policy)|safety (?:filter|system)"),
-        ("model_not_found", r"\bmodel\b.{0,80}\b(?:not found|not exist|n't exist|unknown|not available)|no such model"),
+        (
+            "model_not_found",
+            r"\bmodel\b.{0,80}\b(?:not found|not exist|n't exist|unknown|not available)|no such model",
+        ),
     )
 )
 """The last resort, in a request that the server refused without a code that says why."""
@@ -73,7 +76,7 @@ _CONNECTIONS = ("Connect", "ProtocolError", "TransportError", "NetworkError", "O
 
 
 def kind_of(chain: Sequence[BaseException], status: int | None, body: ErrorBody, text: str) -> FaultKind:
-    """The kind of the fault whose errors are `chain`, from the outermost; never none: the call failed for some reason."""
+    """The kind of the fault whose errors are `chain`, from the outermost; never none: there was no answer."""
     if body.used_up:
         return "quota"
     if status == 413:  # Groq, for one, calls a request that is too long a rate limit
@@ -90,7 +93,12 @@ def _by_code(status: int | None, body: ErrorBody) -> FaultKind | None:
         if not body.codes & codes:
             continue
         # The same words name a status: 'not_found' of a 400 is what the request refers to, 'timeout' of a 429 a limit.
-        if kind in ("timeout", "server") and status is not None and status < 500 and status not in (408, 409, 425):
+        if (
+            kind in ("timeout", "server")
+            and status is not None
+            and status < 500
+            and status not in (408, 409, 425)
+        ):
             continue
         return kind
     return None
@@ -106,7 +114,7 @@ def _by_status(status: int, text: str) -> FaultKind | None:
         return "redirect"
     if status < 400:
         return None
-    worded = next((kind for kind, words in _WORDS if words.search(text)), None)
+    worded: FaultKind | None = next((kind for kind, words in _WORDS if words.search(text)), None)
     if status == 429:
         return "quota" if worded == "quota" else "rate_limit"
     if status in (401, 403):

@@ -17,7 +17,7 @@ LONGEST_WAIT = 300.0
 
 _WHAT_TO_DO: dict[FaultKind, str] = {
     "rate_limit": "Too many requests for this provider: wait, lower llm.requests_per_minute, or raise llm.retries.",
-    "quota": "The account has no credit or quota left: top it up, wait until its quota is renewed, or use another model.",
+    "quota": "The account has no credit or quota left: top it up, wait for its next quota, or use another model.",
     "server": "The provider has a problem: try again later, and see its status page.",
     "timeout": "No answer within llm.timeout ({timeout:g} s): raise it, or use a faster model.",
     "connection": "The connection failed: check the network, the proxy and llm.base_url{where}.",
@@ -25,7 +25,7 @@ _WHAT_TO_DO: dict[FaultKind, str] = {
     "model_not_found": "The server does not know {model}: check llm.model and llm.base_url{where}.",
     "context_length": "The request is longer than the model takes: use a model with a longer context, lower "
     "llm.max_tokens or llm.max_tool_calls, or set llm.vision to false.",
-    "content_filter": "The provider's filter refused the request: use another model, or a data set card in other words.",
+    "content_filter": "The provider's filter refused the request: use another model, or other words in the data card.",
     "unsupported_parameter": "The server does not take a parameter that it needs to be sent: check llm.mode, "
     "llm.temperature and llm.max_tokens, or use another model.",
     "refused_request": "The server refused the request: check llm.mode, llm.temperature and llm.max_tokens.",

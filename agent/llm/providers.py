@@ -173,8 +173,8 @@ def check_llm(config: LLMConfig, environ: Mapping[str, str] = os.environ) -> Non
     package = _PACKAGES[provider]
     if find_spec(package) is None:
         raise ConfigurationError(
-            f"The package for the provider {provider!r} is not installed: run `pip install {package.replace('_', '-')}` "
-            f"in Augur's environment, or use a model such as {EXAMPLES}"
+            f"The package for the provider {provider!r} is not installed: install "
+            f"{package.replace('_', '-')} (pip install {package.replace('_', '-')}), or use a model such as {EXAMPLES}"
         )
     names = KEY_VARIABLES.get(provider, ())
     if names and key_of(provider, environ) is None and server_of(config, environ) is None:

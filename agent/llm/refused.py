@@ -16,14 +16,17 @@ SYSTEM = "system"
 """Stands for the role of the first message, which some models do not have."""
 _LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """The two names of the longest answer."""
-_ESSENTIAL = frozenset(
-    "model messages contents tools functions response_format stream generationconfig responsemimetype responseschema "
-    "responsejsonschema systeminstruction".split()
-)
-"""Without these it would be another request; whether the arm can do without tools or schemas, it decides itself."""
-_NOT_PARAMETERS = frozenset(
-    "messages contents systemInstruction tools response_format responseSchema responseJsonSchema".split()
-)
+_ESSENTIAL = {
+    *("model", "messages", "contents", "tools", "functions", "stream", "systeminstruction"),
+    *("responseformat", "generationconfig", "responsemimetype", "responseschema", "responsejsonschema"),
+}
+"""Compared as `plain` names. Without these it would be another request; whether the arm can do without tools or
+schemas, it decides itself."""
+_NOT_PARAMETERS = {
+    *("messages", "contents", "systemInstruction", "tools"),
+    *("response_format", "responseSchema", "responseJsonSchema"),
+}
+"""What may hold any names, which are left alone."""
 _REFUSES = re.compile(
     r"unsupported|(?:not|n't) support|unknown (?:name|parameter|field|argument)|unrecogni[sz]ed|unexpected|"
     r"not permitted|not allowed|not enabled|no longer supported|extra (?:inputs?|fields?)|deprecated",
@@ -171,5 +174,7 @@ def _without_system(body: dict[str, Any]) -> dict[str, Any]:
 def _before(first: Any, second: Any) -> Any:
     if isinstance(first, str) and isinstance(second, str):
         return f"{first}\n\n{second}"
-    parts = [[{"type": "text", "text": each}] if isinstance(each, str) else each or [] for each in (first, second)]
+    parts = [
+        [{"type": "text", "text": each}] if isinstance(each, str) else each or [] for each in (first, second)
+    ]
     return [*parts[0], *parts[1]]

@@ -27,7 +27,11 @@ class Wire:
         """Arguments for the HTTP client."""
         hooks = {"request": [self._prepare], "response": [self._receive]}
         # Compressed answers are accepted in the forms that unpack in small steps.
-        return {"event_hooks": hooks, "follow_redirects": False, "headers": {"accept-encoding": "gzip, deflate"}}
+        return {
+            "event_hooks": hooks,
+            "follow_redirects": False,
+            "headers": {"accept-encoding": "gzip, deflate"},
+        }
 
     def _prepare(self, request: Any) -> None:
         request.extensions[_STARTED] = time.monotonic()
