@@ -6,7 +6,7 @@ from json import JSONDecodeError
 from typing import Literal
 
 from agent.llm.error_bodies import ErrorBody
-from agent.llm.wire_errors import AnswerTooLong, CallTimeout
+from agent.llm.wire_errors import AnswerTooLong, CallTimeout, NotInProtocol
 
 FaultKind = Literal[
     "rate_limit",
@@ -49,28 +49,18 @@ _CODES: dict[FaultKind, str] = {
     "service_unavailable internal_server_error internal_error server_error api_error overloaded",
 }
 """Kind → its codes, from the most specific kind to the least: a server may send several codes at once."""
-_KIND_OF_CODE = [(kind, frozenset(codes.split())) for kind, codes in _CODES.items()]
-_WORDS: tuple[tuple[FaultKind, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(words, re.IGNORECASE))
-    for kind, words in (
-        (
-            "quota",
-            r"insufficient\W+(?:\w+\W+)?(?:credit|balance|quota|fund)|credit balance|(?:out of|no|more) credits?\b|"
-            r"exceeded your current quota|billing|daily (?:limit|quota)",
-        ),
-        ("authentication", r"api[ _-]?key|authenticat|unauthori[sz]ed"),
-        (
-            "context_length",
-            r"context (?:length|window|size)|maximum context|too many (?:input )?tokens|prompt is too long|"
-            r"exceeds? the (?:maximum|available) (?:number of tokens|context)",
-        ),
-        ("content_filter", r"content (?:filter|management|policy)|safety (?:filter|system)"),
-        (
-            "model_not_found",
-            r"\bmodel\b.{0,80}\b(?:not found|not exist|n't exist|unknown|not available)|no such model",
-        ),
-    )
-)
+_KIND_OF_CODE: dict[FaultKind, frozenset[str]] = {
+    kind: frozenset(codes.split()) for kind, codes in _CODES.items()
+}
+_WORDS: dict[FaultKind, str] = {
+    "quota": r"insufficient\W+(?:\w+\W+)?(?:credit|balance|quota|fund)|credit balance|(?:out of|no|more) credits?\b|"
+    r"exceeded your current quota|billing|daily (?:limit|quota)",
+    "authentication": r"api[ _-]?key|authenticat|unauthori[sz]ed",
+    "context_length": r"context (?:length|window|size)|maximum context|too many (?:input )?tokens|prompt is too long|"
+    r"exceeds? the (?:maximum|available) (?:number of tokens|context)",
+    "content_filter": r"content (?:filter|management|policy)|safety (?:filter|system)",
+    "model_not_found": r"\bmodel\b.{0,80}\b(?:not found|not exist|n't exist|unknown|not available)|no such model",
+}
 """The last resort, in a request that the server refused without a code that says why."""
 _CONNECTIONS = ("Connect", "ProtocolError", "TransportError", "NetworkError", "OSError", "ProxyError")
 
@@ -89,7 +79,7 @@ def kind_of(chain: Sequence[BaseException], status: int | None, body: ErrorBody,
 
 
 def _by_code(status: int | None, body: ErrorBody) -> FaultKind | None:
-    for kind, codes in _KIND_OF_CODE:
+    for kind, codes in _KIND_OF_CODE.items():
         if not body.codes & codes:
             continue
         # The same words name a status: 'not_found' of a 400 is what the request refers to, 'timeout' of a 429 a limit.
@@ -114,7 +104,7 @@ def _by_status(status: int, text: str) -> FaultKind | None:
         return "redirect"
     if status < 400:
         return None
-    worded: FaultKind | None = next((kind for kind, words in _WORDS if words.search(text)), None)
+    worded = next((kind for kind, words in _WORDS.items() if re.search(words, text, re.IGNORECASE)), None)
     if status == 429:
         return "quota" if worded == "quota" else "rate_limit"
     if status in (401, 403):
@@ -129,7 +119,7 @@ def _by_class(chain: Sequence[BaseException]) -> FaultKind:
     for error in chain:
         if isinstance(error, CallTimeout):
             return "timeout"
-        if isinstance(error, AnswerTooLong | JSONDecodeError):
+        if isinstance(error, AnswerTooLong | NotInProtocol | JSONDecodeError):
             return "protocol"
     for error in chain:
         names = [parent.__name__ for parent in type(error).__mro__]

@@ -8,6 +8,7 @@ from typing import Any
 
 from agent.llm.error_bodies import error_body, shown
 from agent.llm.fault_kinds import FaultKind, kind_of
+from agent.llm.wire_errors import AnswerTooLong, CallTimeout, NotInProtocol
 from agent.settings.secrets import mask
 from tools.errors import AugurError
 
@@ -129,6 +130,9 @@ def _status(chain: Sequence[BaseException]) -> int | None:
 
 def _described(chain: Sequence[BaseException]) -> str:
     """What the outermost error says, and the innermost where that says more ('Connection error' says nothing)."""
+    for error in chain:
+        if isinstance(error, AnswerTooLong | CallTimeout | NotInProtocol):
+            return shown(str(error))
     outer, inner = chain[0], chain[-1]
     if not isinstance(outer, OSError) and type(outer).__module__ == "builtins":
         return shown(f"{type(outer).__name__}: {outer}")

@@ -8,13 +8,15 @@ import json
 import time
 from typing import Any
 
+from agent.llm.error_bodies import shown
 from agent.llm.refused import adapted, parameters_of, refused_by
-from agent.llm.wire_errors import AnswerTooLong, CallTimeout
+from agent.llm.wire_errors import AnswerTooLong, CallTimeout, NotInProtocol
 from agent.settings.config import LLMConfig
 
 LONGEST_BODY = 16 * 2**20
 """Bytes of an answer, unpacked. A proposal has a few thousand."""
 _STARTED = "augur_started"
+_SHOWN_BYTES = 20_000
 
 
 class Wire:
@@ -62,31 +64,76 @@ class Wire:
             unpacked.close()
         if response.headers.get("content-encoding"):
             del response.headers["content-encoding"]
-        response.stream = type(response)(200, content=in_protocol(bytes(whole))).stream
+        body = bytes(whole)
+        if 200 <= response.status_code < 300:
+            body = in_protocol(body)
+        response.stream = type(response)(200, content=body).stream
 
 
 def in_protocol(body: bytes) -> bytes:
-    """The body with two habits of servers that nearly speak OpenAI's protocol in the form that its client reads.
+    """The body of an answer, in the form that its client reads.
 
-    Arguments of a tool call as an object become the text of that object, and counts of tokens that are not numbers are
-    left out (they are then estimated). Nothing that the model said is changed.
+    Servers that nearly speak OpenAI's protocol leave out the role, write arguments of a call as an object, or count
+    tokens in words: the client would stumble over these, so they are written as it expects. Nothing that the model said
+    is changed.
+
+    Raises:
+        NotInProtocol: it is no answer of either protocol, or an error under the status of a success.
     """
-    data = _json_object(body)
-    if data is None or not isinstance(data.get("choices"), list):
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        text = body[:_SHOWN_BYTES].decode(errors="replace")
+        raise NotInProtocol(f"not JSON ({error}): {shown(text) or 'nothing'}") from None
+    if not isinstance(data, dict):
+        raise NotInProtocol(f"not a JSON object: {shown(str(data))}")
+    for name in ("choices", "candidates"):
+        if name in data and not _is_list_of_objects(data[name]):
+            raise NotInProtocol(f"{name} is no list of objects: {shown(json.dumps(data[name]))}")
+    if data.get("error") and not data.get("choices") and not data.get("candidates"):
+        raise NotInProtocol({"error": data["error"]})
+    if "candidates" in data or "choices" not in data:
         return body
-    changed = False
+    if not data["choices"]:
+        raise NotInProtocol("choices is empty: the server answered without an answer")
     for choice in data["choices"]:
-        message = choice.get("message") if isinstance(choice, dict) else None
-        calls = message.get("tool_calls") if isinstance(message, dict) else None
-        for call in calls if isinstance(calls, list) else ():
-            function = call.get("function") if isinstance(call, dict) else None
-            if isinstance(function, dict) and isinstance(function.get("arguments"), dict | list):
-                function["arguments"] = json.dumps(function["arguments"])
-                changed = True
+        if not isinstance(message := choice.get("message"), dict):
+            raise NotInProtocol(f"a choice has no message: {shown(json.dumps(choice))}")
+        message.setdefault("role", "assistant")
+        if "tool_calls" in message:
+            message["tool_calls"] = [
+                _readable(call) for call in message["tool_calls"] or () if _is_call(call)
+            ]
+            if not message["tool_calls"]:
+                del message["tool_calls"]
     if "usage" in data and not _is_usage(data["usage"]):
         del data["usage"]
-        changed = True
-    return json.dumps(data).encode() if changed else body
+    return json.dumps(data).encode()
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _is_call(call: Any) -> bool:
+    return isinstance(call, dict) and isinstance(call.get("function"), dict)
+
+
+def _readable(call: dict[str, Any]) -> dict[str, Any]:
+    """The call with its arguments as the text of an object: what is not an object becomes the only field of one."""
+    function = call["function"]
+    arguments = function.get("arguments")
+    if isinstance(arguments, str):
+        try:
+            decoded = json.loads(arguments)
+        except (ValueError, RecursionError):
+            return call  # the client passes it on as text
+        arguments = {} if decoded is None else decoded
+        if isinstance(arguments, dict):
+            return call
+    if arguments is not None and not isinstance(arguments, dict):
+        arguments = {"arguments": arguments}
+    return {**call, "function": {**function, "arguments": json.dumps(arguments or {})}}
 
 
 def _is_usage(usage: Any) -> bool:
