@@ -119,7 +119,10 @@ def _by_class(chain: Sequence[BaseException]) -> FaultKind:
     for error in chain:
         if isinstance(error, CallTimeout):
             return "timeout"
-        if isinstance(error, AnswerTooLong | NotInProtocol | JSONDecodeError):
+        if (
+            isinstance(error, AnswerTooLong | NotInProtocol | JSONDecodeError)
+            or type(error).__name__ == "DecodingError"
+        ):
             return "protocol"
     for error in chain:
         names = [parent.__name__ for parent in type(error).__mro__]

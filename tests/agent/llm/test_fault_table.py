@@ -13,8 +13,9 @@ from agent.memory.ledger import Ledger
 from agent.memory.proposal import Proposal
 from agent.proposers.answers import read_submission, read_text
 from agent.proposers.schema import SUBMIT, tool_definitions
+from tests.loopback.bodies import PROPOSAL
 from tests.loopback.clients import connected, llm_config
-from tests.loopback.faults import PROPOSAL, ROWS, TRANSIENT, Row
+from tests.loopback.faults import ROWS, TRANSIENT, Row
 from tests.loopback.server import LoopbackServer
 
 TIMEOUT = 0.6
