@@ -2,6 +2,7 @@
 
 import logging
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from agent.llm.providers import (
     EXAMPLES,
@@ -73,6 +74,10 @@ def _openai_settings(config: LLMConfig, settings: dict[str, Any]) -> dict[str, A
     own = httpx2.Client(timeout=config.timeout, **Wire(config).client_settings())
     changed: dict[str, Any] = {"use_responses_api": False, "http_client": own}
     if config.base_url:
+        # The client appends its paths to the end of the address, so a query (?api-version=…) is given on its own.
+        address = urlsplit(config.base_url)
+        changed["base_url"] = urlunsplit(address._replace(query="", fragment=""))
+        changed["default_query"] = dict(parse_qsl(address.query)) or None
         # Local servers (Ollama, LM Studio) know only the older name of the limit, and ignore the newer one.
         changed["extra_body"] = {"max_tokens": settings.pop("max_tokens")}
     return changed

@@ -46,7 +46,7 @@ def error_body(chain: Sequence[BaseException]) -> ErrorBody:
     for error in chain:
         found = _body_of(error)
         if found is not None:
-            return _read(found)
+            return read_error(found)
     return ErrorBody("", frozenset(), None, None, False, None)
 
 
@@ -76,7 +76,8 @@ def _body_of(error: BaseException) -> Any:
     return None
 
 
-def _read(body: Any) -> ErrorBody:
+def read_error(body: Any) -> ErrorBody:
+    """What the parsed body of an error says."""
     objects = list(_objects(body, 0))
     codes: set[str] = set()
     param = status = delay = None

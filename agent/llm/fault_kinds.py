@@ -104,11 +104,14 @@ def _by_status(status: int, text: str) -> FaultKind | None:
         return "redirect"
     if status < 400:
         return None
-    worded = next((kind for kind, words in _WORDS.items() if re.search(words, text, re.IGNORECASE)), None)
+    worded: FaultKind | None = None
+    for kind, words in _WORDS.items():
+        if worded is None and re.search(words, text, re.IGNORECASE):
+            worded = kind
     if status == 429:
         return "quota" if worded == "quota" else "rate_limit"
     if status in (401, 403):
-        return worded if worded in ("quota", "content_filter") else "authentication"
+        return worded if worded == "quota" or worded == "content_filter" else "authentication"
     if status == 404:
         return "model_not_found"
     return worded or "refused_request"

@@ -66,5 +66,5 @@ OPENAI: list[tuple[str, Reply, str]] = [
     ("usage below zero", completion(usage={"prompt_tokens": -1, "completion_tokens": 5}), "proposal"),
     ("no model", without(completion(), "model"), "proposal"),
     ("no id", without(completion(), "id"), "proposal"),
-    ("a byte-order mark", Raw(b"\xef\xbb\xbf" + completion().body.encode()), "proposal"),
+    ("a byte-order mark", Raw(f"\ufeff{completion().body}"), "proposal"),
 ]  # fmt: skip

@@ -5,8 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage
-from langchain_core.messages.tool import InvalidToolCall, ToolCall
+from langchain_core.messages import AIMessage, InvalidToolCall, ToolCall
 
 from agent.llm.thoughts import without_thoughts
 from agent.memory.proposal import Proposal, parse_proposal
@@ -39,7 +38,7 @@ def calling(*calls: tuple[str, Any]) -> AIMessage:
         if isinstance(args, dict)
     ]
     broken = [
-        InvalidToolCall(name=name, args=args, id=str(n), error="")
+        InvalidToolCall(name=name, args=args, id=str(n), error="", type="invalid_tool_call")
         for n, (name, args) in enumerate(calls)
         if isinstance(args, str)
     ]
