@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.context import Context
-from agent.llm import CallRecord, is_price_known, make_ask
+from agent.llm import CallRecord, StartedCall, is_price_known, make_ask
 from agent.memory import Tracking
 from agent.memory.ledger import BudgetSpent, Ledger, exceeded
 from agent.memory.store import open_tracking
@@ -62,7 +62,13 @@ def open_context(config: StudyConfig, why: str, folder: Path, terminal: Terminal
         terminal.opening(study, _facts(config, why, why_backgrounds, dataset, recipe, size, plans))
         data = _read_data(dataset, config.data, size, config.runs_dir, terminal)
         synthesis = Synthesis(
-            config, dataset, data, terminal.progress, lambda llm: make_ask(llm, lambda call: on_call(call))
+            config,
+            dataset,
+            data,
+            terminal.progress,
+            lambda llm: make_ask(
+                llm, lambda call: on_call(call), on_start=lambda call: _begin_call(ledger, call)
+            ),
         )
         if backgrounds != "off":
             synthesis.tools()  # report what is missing now, not after the reference was trained
@@ -83,7 +89,9 @@ def open_context(config: StudyConfig, why: str, folder: Path, terminal: Terminal
             executor=executor,
             machines=[{**environment(plan.device), "threads": str(plan.threads)} for plan in plans],
             store=TrialStore(config.runs_dir / "trials"),
-            make_proposer=lambda: make_proposer(config.search, config.llm, on_call)[0],
+            make_proposer=lambda: make_proposer(
+                config.search, config.llm, on_call, lambda call: _begin_call(ledger, call)
+            )[0],
             backgrounds=backgrounds,
             synthesis=synthesis,
             shifts=decode_shifts(shifts, data, config.runs_dir / "cache", terminal),
@@ -190,6 +198,11 @@ def _enter(config: StudyConfig, study: str, why: str, data: CachedDataset, recip
             "a new study."
         )
     return tracking
+
+
+def _begin_call(ledger: Ledger, call: StartedCall) -> None:
+    """Called before each LLM call goes out: a process that is killed during it has spent it all the same."""
+    ledger.begin_llm_call(call.id, call.input_tokens, call.output_tokens, call.dollars)
 
 
 def _bookkeeper(config: StudyConfig, ledger: Ledger, tracking: Tracking) -> Callable[[CallRecord], None]:

@@ -119,13 +119,11 @@ def show_study(study: str, runs_dir: Path, terminal: Terminal) -> int:
 
 def _resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
     """The configuration with 'auto' resolved, so that a study resumes with the arm and the model it began with."""
-    from agent.llm import configured_model
-    from agent.proposers.factory import LLM_ARMS, resolve_arm
+    from agent.proposers.factory import LLM_ARMS, resolve_arm, resolved
 
     arm, why = resolve_arm(config.search, config.llm)
-    model = configured_model(config.llm) if arm in LLM_ARMS else config.llm.model
     search = config.search.model_copy(update={"proposer": arm})
-    llm = config.llm.model_copy(update={"model": model})
+    llm = resolved(config.llm) if arm in LLM_ARMS else config.llm
     return config.model_copy(update={"search": search, "llm": llm}), why
 
 

@@ -229,7 +229,7 @@ def _data(config: StudyConfig) -> Iterator[Check]:
 
 
 def _keys() -> Iterator[Check]:
-    from agent.llm.connect import KEY_VARIABLES
+    from agent.llm.providers import KEY_VARIABLES
 
     names = [name for names in KEY_VARIABLES.values() for name in names]
     present = [name for name in names if os.environ.get(name)]

@@ -1,40 +1,37 @@
 """What can go wrong in a call: temporary (worth a retry), permanent, or an unusable answer."""
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from json import JSONDecodeError
-from typing import Any, Literal
+from typing import Any
 
-from agent.settings.secrets import redact
+from agent.llm.error_bodies import error_body, shown
+from agent.llm.fault_kinds import FaultKind, kind_of
+from agent.llm.wire_errors import AnswerTooLong, CallTimeout, NotInProtocol
+from agent.settings.secrets import mask
 from tools.errors import AugurError
 
-FaultKind = Literal[
-    "rate_limit",
-    "quota",
-    "server",
-    "timeout",
-    "connection",
-    "authentication",
-    "model_not_found",
-    "refused_request",
-    "protocol",
-]
 _TRANSIENT: frozenset[FaultKind] = frozenset({"rate_limit", "server", "timeout", "connection", "protocol"})
 LONGEST_WAIT = 300.0
 """Seconds. Where a server asks to wait longer, the call fails at once."""
 
 _WHAT_TO_DO: dict[FaultKind, str] = {
     "rate_limit": "Too many requests for this provider: wait, lower llm.requests_per_minute, or raise llm.retries.",
-    "quota": "The account has no credit or quota left: top it up, or use another model.",
+    "quota": "The account has no credit or quota left: top it up, wait for its next quota, or use another model.",
     "server": "The provider has a problem: try again later, and see its status page.",
     "timeout": "No answer within llm.timeout ({timeout:g} s): raise it, or use a faster model.",
     "connection": "The connection failed: check the network, the proxy and llm.base_url{where}.",
-    "authentication": "The key is wrong, or may not use this model: check the environment variable.",
+    "authentication": "The key is wrong or has expired, or may not use this model: check the environment variable.",
     "model_not_found": "The server does not know {model}: check llm.model and llm.base_url{where}.",
+    "context_length": "The request is longer than the model takes: use a model with a longer context, lower "
+    "llm.max_tokens or llm.max_tool_calls, or set llm.vision to false.",
+    "content_filter": "The provider's filter refused the request: use another model, or other words in the data card.",
+    "unsupported_parameter": "The server does not take a parameter that it needs to be sent: check llm.mode, "
+    "llm.temperature and llm.max_tokens, or use another model.",
     "refused_request": "The server refused the request: check llm.mode, llm.temperature and llm.max_tokens.",
+    "redirect": "The server sends on to another address, which Augur does not follow, because the key would go there "
+    "as well: set llm.base_url{where} to the address of the server itself.",
     "protocol": "The answer is not in the provider's protocol: check llm.base_url{where} and llm.model.",
 }
 
@@ -50,6 +47,8 @@ class Fault:
     """The provider's message, without secrets, shortened."""
     retry_after: float | None
     """Seconds that the server asked us to wait."""
+    param: str | None = None
+    """The parameter that the server names as the cause."""
 
     @property
     def transient(self) -> bool:
@@ -70,7 +69,7 @@ class TransportError(AugurError):
 
     def __init__(self, fault: Fault, model: str, tries: int, timeout: float, base_url: str | None) -> None:
         self.fault = fault
-        where = f" ({redact(base_url)})" if base_url else ""
+        where = f" ({mask(base_url)})" if base_url else ""
         wait = (
             f" The server asks to wait {fault.retry_after:.0f} s."
             if (fault.retry_after or 0) > LONGEST_WAIT
@@ -92,6 +91,25 @@ class ContentFault(Exception):
         self.output_tokens = output_tokens
 
 
+def fault_of(error: Exception) -> Fault:
+    """What `error`, raised by a provider's client while it made a call, means.
+
+    Judged by the server's codes, the HTTP status and the names of the classes in the chain of causes, so that it works
+    for the clients of all providers without importing them. An error that is none of these (a client that stumbles over
+    an answer without choices, say) is a fault of the protocol: whatever happened, there is no answer.
+    """
+    chain = list(_causes(error))
+    body = error_body(chain)
+    status = _status(chain) or body.status
+    if status == 200:
+        status = body.status
+    text = body.message or _described(chain)
+    if target := _redirect_target(chain):
+        text = f"a redirect to {target}"
+    kind = kind_of(chain, status, body, text)
+    return Fault(kind, status, text, _retry_after(chain, body.retry_delay), body.param)
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     current: BaseException | None = error
@@ -101,7 +119,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or current.__context__
 
 
-def _status(chain: list[BaseException]) -> int | None:
+def _status(chain: Sequence[BaseException]) -> int | None:
     for error in chain:
         for name in ("status_code", "code"):
             value = getattr(error, name, None)
@@ -110,77 +128,45 @@ def _status(chain: list[BaseException]) -> int | None:
     return None
 
 
-def _retry_after(chain: list[BaseException]) -> float | None:
+def _described(chain: Sequence[BaseException]) -> str:
+    """What the outermost error says, and the innermost where that says more ('Connection error' says nothing)."""
+    for error in chain:
+        if isinstance(error, AnswerTooLong | CallTimeout | NotInProtocol):
+            return shown(str(error))
+    outer, inner = chain[0], chain[-1]
+    if not isinstance(outer, OSError) and type(outer).__module__ == "builtins":
+        return shown(f"{type(outer).__name__}: {outer}")
+    text = shown(str(outer)) or type(outer).__name__
+    cause = shown(str(inner))
+    return text if inner is outer or not cause or cause in text else f"{text}: {cause}"
+
+
+def _redirect_target(chain: Sequence[BaseException]) -> str | None:
+    for error in chain:
+        response: Any = getattr(error, "response", None)
+        status = getattr(response, "status_code", None)
+        if isinstance(status, int) and 300 <= status < 400 and (place := response.headers.get("location")):
+            return shown(place)
+    return None
+
+
+def _retry_after(chain: Sequence[BaseException], retry_delay: str | None) -> float | None:
     for error in chain:
         headers: Any = getattr(getattr(error, "response", None), "headers", None) or {}
         if (value := headers.get("retry-after")) is not None:
             return _seconds(value)
-        for detail in _google_error(error).get("details") or ():  # google.rpc.RetryInfo
-            if isinstance(detail, dict) and (delay := detail.get("retryDelay")):
-                return _seconds(str(delay).removesuffix("s"))
-    return None
-
-
-def _google_error(error: BaseException) -> dict[str, Any]:
-    """The error in the body of Google's answer; empty for other errors."""
-    body = getattr(error, "details", None)
-    found = body.get("error") if isinstance(body, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def _text(chain: list[BaseException]) -> str:
-    """The provider's message on one line, without the status and the code that its client adds."""
-    google = next((found["message"] for error in chain if "message" in (found := _google_error(error))), None)
-    text = redact(" ".join(str(google or chain[0]).split()))
-    return re.sub(r"^Error code: \d{3} - ", "", text).removesuffix(".")
+    return None if retry_delay is None else _seconds(str(retry_delay).removesuffix("s"))
 
 
 def _seconds(value: str) -> float | None:
     """The seconds of a Retry-After, given as a number or an HTTP date (RFC 9110, 10.2.3); None for anything else."""
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
         pass
+    else:
+        return max(0.0, seconds) if seconds == seconds else None
     try:
         return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
-
-
-def _kind(chain: list[BaseException], status: int | None, text: str) -> FaultKind | None:
-    if status == 429:
-        return "quota" if "insufficient_quota" in text else "rate_limit"
-    if status in (401, 403) or (status == 400 and "api key not valid" in text.lower()):
-        return "authentication"
-    if status == 404:
-        return "model_not_found"
-    if status in (408, 504):
-        return "timeout"
-    if status is not None and status >= 400:
-        return "server" if status >= 500 or status in (409, 425) else "refused_request"
-    for error in chain:  # from the outermost: urllib3's refused connection is a kind of timeout
-        names = " ".join(parent.__name__ for parent in type(error).__mro__)
-        if "Timeout" in names:
-            return "timeout"
-        if any(part in names for part in ("Connect", "ProtocolError", "TransportError", "OSError")):
-            return "connection"
-    unreadable = any(isinstance(error, JSONDecodeError) for error in chain)
-    if unreadable or isinstance(chain[0], ValueError | KeyError | TypeError | AttributeError):
-        return "protocol"
-    return None
-
-
-def fault_of(error: Exception) -> Fault | None:
-    """What `error`, raised by a provider's client, means; None where it has nothing to do with the provider.
-
-    Judged by the HTTP status and the names of the classes in the chain of causes, so that it works for the clients of
-    all providers without importing them.
-    """
-    chain = list(_causes(error))
-    status = _status(chain)
-    text = _text(chain)
-    kind = _kind(chain, status, text)
-    if kind is None:
-        return None
-    shown = text if len(text) <= 400 else text[:400] + "…"
-    return Fault(kind, status, shown or type(error).__name__, _retry_after(chain))

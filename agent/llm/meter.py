@@ -3,47 +3,38 @@
 It keeps no totals: the ledger, which gets the records, adds them up.
 """
 
-import hashlib
 import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from agent.llm.deadline import within
 from agent.llm.faults import ContentFault, Fault, TransportError, fault_of
 from agent.llm.prices import cost
+from agent.llm.providers import with_server
+from agent.llm.records import (
+    CallRecord,
+    StartedCall,
+    answer_json,
+    cleaned_message,
+    estimated,
+    request_json,
+    storable,
+    usage,
+)
+from agent.llm.refused import refused_by
 from agent.settings.config import LLMConfig
-from agent.settings.secrets import redact
+from tools.text import clean
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, BaseMessage
     from langchain_core.messages.ai import UsageMetadata
+    from langchain_core.rate_limiters import InMemoryRateLimiter
     from langchain_core.runnables import Runnable
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class CallRecord:
-    """One attempt to get an answer, successful or not. JSON-able with `dataclasses.asdict`."""
-
-    id: str
-    model: str
-    """As configured, 'provider:model'."""
-    kind: str
-    """Its purpose: 'propose', 'caption', …"""
-    input_tokens: int
-    """Cached ones included. Estimated from the length of the text where the server reports no counts."""
-    output_tokens: int
-    """Hidden reasoning included, which is billed like the answer."""
-    dollars: float | None
-    """None where the price is unknown, or where a failed attempt may have been billed."""
-    seconds: float
-    request: list[dict[str, Any]]
-    """The messages; a picture is replaced by its size and hash."""
-    answer: dict[str, Any] | None
-    error: str | None
 
 
 class _Attempt(Exception):
@@ -57,23 +48,51 @@ class Meter:
     """Calls a model, with retries: exponential backoff with jitter, never earlier than Retry-After says."""
 
     def __init__(
-        self, config: LLMConfig, on_call: Callable[[CallRecord], None], first_wait: float = 1.0
+        self,
+        config: LLMConfig,
+        on_call: Callable[[CallRecord], None],
+        first_wait: float = 1.0,
+        on_start: Callable[[StartedCall], None] = lambda call: None,
     ) -> None:
-        """`on_call` gets a record right after each attempt; `first_wait` is the first backoff in seconds."""
-        self._config = config
+        """`on_start` is told before each attempt goes out, and `on_call` gets its record right after it.
+
+        `first_wait` is the first backoff in seconds.
+        """
+        self._config = with_server(config)
         self._model = config.model or "unnamed"
         self._on_call = on_call
+        self._on_start = on_start
         self._first_wait = first_wait
+        self._refused = refused_by(self._config)
 
     def call(
         self, runnable: "Runnable[Any, Any]", messages: "Sequence[BaseMessage]", kind: str
     ) -> "AIMessage":
         """The model's answer. `runnable` is a chat model, or one with tools or a schema bound to it.
 
+        A parameter that the server refuses is left out, or sent under the name that the server gives, from then on.
+
         Raises:
             TransportError: there is no answer after all retries, or retrying is useless.
             ContentFault: an answer that the client itself refuses (cut off, filtered).
         """
+        messages = [cleaned_message(message) for message in messages]
+        tries = 0
+        while True:
+            try:
+                return self._with_retries(runnable, messages, kind)
+            except _Attempt as failed:
+                tries += self._tries
+                if learned := self._refused.learn(failed.fault):
+                    _LOG.warning("the server of %s does not take %s", self._model, learned)
+                    continue
+                raise TransportError(
+                    failed.fault, self._model, tries, self._config.timeout, self._config.base_url
+                ) from None
+
+    def _with_retries(
+        self, runnable: "Runnable[Any, Any]", messages: "Sequence[BaseMessage]", kind: str
+    ) -> "AIMessage":
         from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
         retrying = Retrying(
@@ -85,11 +104,8 @@ class Meter:
         )
         try:
             return retrying(self._attempt, runnable, messages, kind)
-        except _Attempt as failed:
-            tries = int(retrying.statistics.get("attempt_number", 1))
-            raise TransportError(
-                failed.fault, self._model, tries, self._config.timeout, self._config.base_url
-            ) from None
+        finally:
+            self._tries = int(retrying.statistics.get("attempt_number", 1))
 
     def _wait(self, state: Any) -> float:
         from tenacity import wait_exponential_jitter
@@ -101,46 +117,66 @@ class Meter:
     def _attempt(
         self, runnable: "Runnable[Any, Any]", messages: "Sequence[BaseMessage]", kind: str
     ) -> "AIMessage":
+        if self._config.requests_per_minute:
+            _limiter(self._model, self._config.base_url, self._config.requests_per_minute).acquire()
+        call = self._begin(messages)
         started = time.monotonic()
 
         def record(
-            usage: "UsageMetadata | None",
+            used: "UsageMetadata | None",
             answer: dict[str, Any] | None,
             error: str | None = None,
             dollars: float | None = None,
         ) -> None:
-            seconds = time.monotonic() - started
             self._on_call(
                 CallRecord(
-                    id=uuid.uuid4().hex,
+                    id=call.id,
                     model=self._model,
                     kind=kind,
-                    input_tokens=usage["input_tokens"] if usage else 0,
-                    output_tokens=usage["output_tokens"] if usage else 0,
-                    dollars=cost(self._config, usage) if usage else dollars,
-                    seconds=seconds,
-                    request=_request_json(messages),
+                    input_tokens=used["input_tokens"] if used else 0,
+                    output_tokens=used["output_tokens"] if used else 0,
+                    dollars=cost(self._config, used) if used else dollars,
+                    seconds=time.monotonic() - started,
+                    request=request_json(messages),
                     answer=answer,
                     error=error,
                 )
             )
 
         try:
-            result = runnable.invoke(list(messages))
+            result = within(self._config.timeout, lambda: runnable.invoke(list(messages)))
+            # with_structured_output(include_raw=True) wraps the message; its own parsing is not used
+            answer: AIMessage = cleaned_message(result["raw"] if isinstance(result, dict) else result)
+            used = answer.usage_metadata or usage(call.input_tokens, estimated([answer]))
+            as_json = answer_json(answer)
         except Exception as error:
             if content := _content_fault(error):
-                usage = _usage(content.input_tokens, content.output_tokens)
-                record(usage, {"content": redact(content.answer)}, content.reason)
+                used = usage(content.input_tokens, content.output_tokens)
+                record(used, {"content": storable(content.answer)}, content.reason)
                 raise content from None
-            if fault := fault_of(error):
-                # A refused call is not billed; one that broke off on its way may be.
-                record(None, None, fault.line, dollars=None if fault.status is None else 0.0)
-                raise _Attempt(fault) from error
-            raise
-        # with_structured_output(include_raw=True) wraps the message; its own parsing is not used
-        answer: AIMessage = result["raw"] if isinstance(result, dict) else result
-        record(answer.usage_metadata or _estimated(answer, messages), _answer_json(answer))
+            _LOG.debug("a call of %s failed", self._model, exc_info=error)
+            fault = fault_of(error)
+            # A refused call is not billed; one that broke off on its way may be.
+            record(None, None, fault.line, dollars=None if fault.status is None else 0.0)
+            raise _Attempt(fault) from error
+        record(used, as_json)
         return answer
+
+    def _begin(self, messages: "Sequence[BaseMessage]") -> StartedCall:
+        most = usage(estimated(messages), self._config.max_tokens)
+        call = StartedCall(
+            uuid.uuid4().hex, most["input_tokens"], most["output_tokens"], cost(self._config, most)
+        )
+        self._on_start(call)
+        return call
+
+
+@cache
+def _limiter(model: str, base_url: str | None, requests_per_minute: float) -> "InMemoryRateLimiter":
+    """One for all that ask the same model at the same server. Waiting for it is no part of a call."""
+    from langchain_core.rate_limiters import InMemoryRateLimiter
+
+    return InMemoryRateLimiter(requests_per_second=requests_per_minute / 60)
 
 
 def _line(state: Any) -> str:
@@ -150,58 +186,13 @@ def _line(state: Any) -> str:
 def _content_fault(error: Exception) -> ContentFault | None:
     """OpenAI's client raises where an answer under a schema was cut off or filtered; others return the answer."""
     name = type(error).__name__
+    if name not in ("LengthFinishReasonError", "ContentFilterFinishReasonError"):
+        return None
+    completion: Any = getattr(error, "completion", None)
+    counts = getattr(completion, "usage", None)
+    tokens = (getattr(counts, "prompt_tokens", 0) or 0, getattr(counts, "completion_tokens", 0) or 0)
     if name == "LengthFinishReasonError":
-        completion: Any = getattr(error, "completion", None)
-        usage = getattr(completion, "usage", None)
-        text = completion.choices[0].message.content if completion is not None else ""
-        return ContentFault(
-            text or "",
-            "the answer was cut off at llm.max_tokens: give a shorter, complete answer",
-            getattr(usage, "prompt_tokens", 0) or 0,
-            getattr(usage, "completion_tokens", 0) or 0,
-        )
-    if name == "ContentFilterFinishReasonError":
-        return ContentFault("", "the provider's filter withheld the answer: write it in other words")
-    return None
-
-
-def _usage(input_tokens: int, output_tokens: int) -> "UsageMetadata":
-    return {
-        "input_tokens": input_tokens,
-        "output_tokens": output_tokens,
-        "total_tokens": input_tokens + output_tokens,
-    }
-
-
-def _estimated(answer: "AIMessage", messages: "Sequence[BaseMessage]") -> "UsageMetadata":
-    from langchain_core.messages.utils import count_tokens_approximately
-
-    return _usage(count_tokens_approximately(messages), count_tokens_approximately([answer]))
-
-
-def _request_json(messages: "Sequence[BaseMessage]") -> list[dict[str, Any]]:
-    from langchain_core.messages import convert_to_openai_messages
-
-    converted = convert_to_openai_messages(list(messages))
-    return [_without_pictures(message) for message in converted]  # type: ignore[arg-type]
-
-
-def _without_pictures(value: Any) -> Any:
-    """Base64 would fill a trace with megabytes; the hash is enough to tell pictures apart."""
-    if isinstance(value, dict):
-        return {key: _without_pictures(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_pictures(item) for item in value]
-    if isinstance(value, str):
-        if value.startswith("data:image/"):
-            digest = hashlib.sha256(value.encode()).hexdigest()[:16]
-            return f"[{value[5 : value.index(';')]}, {len(value)} characters of base64, sha256 {digest}]"
-        return redact(value)
-    return value
-
-
-def _answer_json(answer: "AIMessage") -> dict[str, Any]:
-    converted = _request_json([answer])[0]
-    metadata = answer.response_metadata
-    kept = {key: metadata[key] for key in ("finish_reason", "model_name") if key in metadata}
-    return {**converted, **kept}
+        text = completion.choices[0].message.content if completion is not None and completion.choices else ""
+        reason = "the answer was cut off at llm.max_tokens: give a shorter, complete answer"
+        return ContentFault(clean(text or ""), reason, *tokens)
+    return ContentFault("", "the provider's filter withheld the answer: write it in other words", *tokens)

@@ -1,17 +1,34 @@
 """Whether an LLM provider answers: asks once for its list of models. Costs no tokens and imports no client."""
 
+import base64
 import json
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import NamedTuple
+from urllib.parse import unquote, urlsplit, urlunsplit
 
-from agent.llm.connect import KEY_VARIABLES, key_of, provider_of
-from agent.settings.sources import mask
+from agent.llm.deadline import within
+from agent.llm.error_bodies import read_error
+from agent.llm.fault_kinds import FaultKind, kind_of
+from agent.llm.providers import (
+    GOOGLE_API_VERSION,
+    KEY_VARIABLES,
+    OFFICIAL_URLS,
+    key_of,
+    provider_of,
+    server_of,
+)
+from agent.llm.wire_errors import CallTimeout
+from agent.settings.config import LLMConfig
+from agent.settings.secrets import mask
+from tools.errors import ConfigurationError
 
 TIMEOUT = 5.0
 """Seconds."""
+_LONGEST_LIST = 8 * 2**20
+"""Bytes."""
 
 
 class _Endpoint(NamedTuple):
@@ -25,9 +42,9 @@ class _Endpoint(NamedTuple):
 
 _BEARER = ("Authorization", "Bearer {key}")
 _ENDPOINTS = {
-    "openai": _Endpoint("https://api.openai.com/v1", "/models", *_BEARER),
+    "openai": _Endpoint(OFFICIAL_URLS["openai"], "/models", *_BEARER),
     "google_genai": _Endpoint(
-        "https://generativelanguage.googleapis.com", "/v1beta/models?pageSize=1000", "x-goog-api-key"
+        OFFICIAL_URLS["google_genai"], f"/{GOOGLE_API_VERSION}/models?pageSize=1000", "x-goog-api-key"
     ),
     "anthropic": _Endpoint("https://api.anthropic.com", "/v1/models?limit=1000", "x-api-key"),
     "deepseek": _Endpoint("https://api.deepseek.com", "/models", *_BEARER),
@@ -59,28 +76,35 @@ def ping(model: str, base_url: str | None, timeout: float = TIMEOUT) -> PingResu
     endpoint = _ENDPOINTS.get(provider)
     if endpoint is None:
         return PingResult(None, f"{model}: {provider} has no check that costs nothing")
+    try:
+        server = server_of(LLMConfig(model=model, base_url=base_url))
+    except ConfigurationError as error:
+        return PingResult(False, f"{model}: {error}")
+    base_url = server.address if server else None
+    where = (server.variable if server else "") or "--llm-base-url"
     variables = KEY_VARIABLES.get(provider, ())
     key = key_of(provider)
     if key is None and variables and not base_url:
         return PingResult(False, f"{model}: no key", f"set {' or '.join(variables)}")
-    address = (base_url or endpoint.base).rstrip("/") + endpoint.path
-    request = urllib.request.Request(address, headers={"anthropic-version": "2023-06-01"})
-    if key:
-        request.add_unredirected_header(endpoint.header, endpoint.value.format(key=key))
-    shown = mask(address)
+    request = _request(base_url or endpoint.base, endpoint, key)
+    shown = mask(_joined(base_url or endpoint.base, endpoint.path))
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            listed = _names(json.load(answer))
+        listed = within(timeout, lambda: _ask(request, timeout))
     except urllib.error.HTTPError as error:
-        if error.code in (401, 403):
-            remedy = f"check {' or '.join(variables) or 'the key'}"
-            return PingResult(False, f"{model}: {shown} refuses the key (HTTP {error.code})", remedy)
         if error.code == 404:
-            return PingResult(False, f"{model}: {shown} does not exist (HTTP 404)", "check --llm-base-url")
-        return PingResult(False, f"{model}: {shown} answers HTTP {error.code}", "try again later")
-    except (OSError, HTTPException, ValueError) as error:
+            return PingResult(False, f"{model}: {shown} does not exist (HTTP 404)", f"check {where}")
+        remedies: dict[FaultKind, str] = {
+            "authentication": f"check {' or '.join(variables) or 'the key'}",
+            "quota": "top up the account, or wait for its next quota",
+            "redirect": f"check {where}",
+        }
+        kind = _kind(error)
+        what = "refuses the key" if kind == "authentication" else "answers"
+        suffix = f"(HTTP {error.code})" if kind == "authentication" else f"HTTP {error.code}"
+        return PingResult(False, f"{model}: {shown} {what} {suffix}", remedies.get(kind, "try again later"))
+    except (OSError, HTTPException, ValueError, CallTimeout) as error:
         reason = mask(str(getattr(error, "reason", error)))
-        remedy = "start the server, or check --llm-base-url" if base_url else "check the network or its proxy"
+        remedy = f"start the server, or check {where}" if base_url else "check the network or its proxy"
         return PingResult(False, f"{model}: no answer from {shown}: {reason}", remedy)
     if not listed or any(name == other or other.startswith(f"{name}:") for other in listed):
         return PingResult(True, f"{model} at {shown}")
@@ -89,6 +113,41 @@ def ping(model: str, base_url: str | None, timeout: float = TIMEOUT) -> PingResu
     return PingResult(
         not base_url, f"{model}: {shown} answers, but does not list {name}", f"it lists: {shortened}"
     )
+
+
+def _joined(base: str, path: str) -> str:
+    """The address of `path` under `base`, with the query of both."""
+    address, (path, _, query) = urlsplit(base), path.partition("?")
+    both = "&".join(filter(None, (address.query, query)))
+    return urlunsplit(address._replace(path=address.path.rstrip("/") + path, query=both, fragment=""))
+
+
+def _request(base: str, endpoint: _Endpoint, key: str | None) -> urllib.request.Request:
+    """The request with its credentials, which a redirect does not carry to another server."""
+    address = urlsplit(_joined(base, endpoint.path))
+    user, at, host = address.netloc.rpartition("@")
+    request = urllib.request.Request(
+        urlunsplit(address._replace(netloc=host)), headers={"anthropic-version": "2023-06-01"}
+    )
+    if key:
+        request.add_unredirected_header(endpoint.header, endpoint.value.format(key=key))
+    if at:
+        packed = base64.b64encode(unquote(user).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {packed}")
+    return request
+
+
+def _ask(request: urllib.request.Request, timeout: float) -> set[str]:
+    with urllib.request.urlopen(request, timeout=timeout) as answer:
+        return _names(json.loads(answer.read(_LONGEST_LIST)))
+
+
+def _kind(error: urllib.error.HTTPError) -> FaultKind:
+    try:
+        body = read_error(json.loads(error.read(_LONGEST_LIST)))
+    except (OSError, ValueError, RecursionError, HTTPException):
+        body = read_error({})
+    return kind_of([error], error.code, body, body.message)
 
 
 def _names(answer: object) -> set[str]:

@@ -2,8 +2,12 @@
 
 The ledger owns every number that a budget can bound: trials and their training seconds, LLM calls with their tokens
 and dollars, and wall-clock time. It is a file of one JSON line per event, written and synced as the event happens,
-so that a killed study loses nothing. An event carries an id: recorded twice, it counts once. What the scores
-were, it does not know.
+so that a killed study loses nothing. An event carries an id: recorded twice, it counts once. A call of the LLM is
+written before it goes out, with the most that it can cost, and again when it ends: what a killed process had asked
+counts, as an upper bound. What the scores were, it does not know.
+
+Durations come from a clock that only runs forward. The time of day is kept for people: it jumps when a machine sets
+its clock, and goes on while a laptop sleeps.
 """
 
 import json
@@ -31,6 +35,8 @@ class Spent:
     output_tokens: int = 0
     dollars: float = 0.0
     unpriced_calls: int = 0
+    unfinished_calls: int = 0
+    """Part of `llm_calls`: begun, but their end was never recorded. Their tokens and dollars are upper bounds."""
 
     @property
     def tokens(self) -> int:
@@ -65,10 +71,14 @@ class Ledger:
         AugurError: if a line of the file other than a torn last one cannot be read.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` gives seconds from any origin, and never jumps."""
         self._path, self._clock = path, clock
+        self._began = clock()
         self._events: dict[str, dict[str, Any]] = {}
-        self._sessions: dict[str, tuple[float, float]] = {}
+        self._sessions: dict[str, float] = {}
+        """Session → how long it lasted, in seconds."""
+        self._first_times: dict[str, float] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._read()
         self._session = f"{os.getpid()}-{time.time_ns()}"
@@ -92,19 +102,17 @@ class Ledger:
         event = {"kind": "epoch", "id": f"trial:{key}", "epoch": epoch, "seconds": seconds, "reused": False}
         self._append(event)
 
+    def begin_llm_call(
+        self, call_id: str, input_tokens: int, output_tokens: int, dollars: float | None
+    ) -> None:
+        """A call of the LLM is about to go out; the amounts are the most that it can cost, until `add_llm_call`."""
+        self._append(_llm_event("llm_begun", call_id, input_tokens, output_tokens, dollars))
+
     def add_llm_call(
         self, call_id: str, input_tokens: int, output_tokens: int, dollars: float | None
     ) -> None:
-        """One call of the LLM; `dollars` is None where its price is unknown."""
-        self._append(
-            {
-                "kind": "llm",
-                "id": f"llm:{call_id}",
-                "input": input_tokens,
-                "output": output_tokens,
-                "dollars": dollars,
-            }
-        )
+        """One call of the LLM has ended; `dollars` is None where its price is unknown."""
+        self._append(_llm_event("llm", call_id, input_tokens, output_tokens, dollars))
 
     def knows(self, key: str) -> bool:
         """Whether this study itself began or finished the training of that trial."""
@@ -115,11 +123,10 @@ class Ledger:
         """The totals so far."""
         events = self._events.values()
         trained = [e for e in events if e["kind"] in ("trial", "epoch") and not e["reused"]]
-        calls = [e for e in events if e["kind"] == "llm"]
-        first, _ = self._sessions[self._session]
-        before = sum(last - start for name, (start, last) in self._sessions.items() if name != self._session)
+        calls = [e for e in events if e["kind"] in ("llm", "llm_begun")]
+        before = sum(seconds for name, seconds in self._sessions.items() if name != self._session)
         return Spent(
-            wall_clock=before + self._clock() - first,
+            wall_clock=before + self._clock() - self._began,
             training_seconds=sum(e["seconds"] for e in trained),
             trials=sum(e["kind"] == "trial" for e in trained),
             reused_trials=sum(e["kind"] == "trial" and e["reused"] for e in events),
@@ -128,10 +135,12 @@ class Ledger:
             output_tokens=sum(e["output"] for e in calls),
             dollars=sum(e["dollars"] or 0.0 for e in calls),
             unpriced_calls=sum(e["dollars"] is None for e in calls),
+            unfinished_calls=sum(e["kind"] == "llm_begun" for e in calls),
         )
 
     def _append(self, event: dict[str, Any]) -> None:
-        event = {"time": self._clock(), "sitting": self._session, **event}
+        elapsed = round(self._clock() - self._began, 3)
+        event = {"time": time.time(), "elapsed": elapsed, "sitting": self._session, **event}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event) + "\n")
             file.flush()
@@ -139,10 +148,17 @@ class Ledger:
         self._take(event)
 
     def _take(self, event: dict[str, Any]) -> None:
-        start, _ = self._sessions.get(event["sitting"], (event["time"], 0.0))
-        self._sessions[event["sitting"]] = (start, event["time"])
-        if "id" in event:
-            self._events[event["id"]] = event
+        name = event["sitting"]
+        elapsed = event.get("elapsed")
+        if elapsed is None:  # of a version that kept the time of day only
+            elapsed = event["time"] - self._first_times.setdefault(name, event["time"])
+        self._sessions[name] = max(self._sessions.get(name, 0.0), elapsed)
+        if "id" not in event:
+            return
+        known = self._events.get(event["id"])
+        if event["kind"] == "llm_begun" and known is not None:  # it has ended already
+            return
+        self._events[event["id"]] = event
 
     def _read(self) -> None:
         if not self._path.exists():
@@ -162,6 +178,18 @@ class Ledger:
                     f"{self._path}, line {number} is not a ledger entry ({error}). Restore the file from a "
                     "backup, or remove that line; what it recorded then no longer counts."
                 ) from error
+
+
+def _llm_event(
+    kind: str, call_id: str, input_tokens: int, output_tokens: int, dollars: float | None
+) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "id": f"llm:{call_id}",
+        "input": input_tokens,
+        "output": output_tokens,
+        "dollars": dollars,
+    }
 
 
 def describe(spent: Spent, budget: BudgetConfig) -> str:
@@ -190,9 +218,12 @@ def describe(spent: Spent, budget: BudgetConfig) -> str:
         ),
     ]
     if spent.llm_calls or budget.llm_calls:
-        parts.append(of(f"{spent.llm_calls} LLM calls", str(budget.llm_calls) if budget.llm_calls else None))
-        parts.append(of(f"{spent.tokens:,} tokens", f"{budget.tokens:,}" if budget.tokens else None))
-        bound = "at least " if spent.unpriced_calls else ""
+        cut_off = f" ({spent.unfinished_calls} cut off)" if spent.unfinished_calls else ""
+        calls = f"{'at most ' if cut_off else ''}{spent.llm_calls} LLM calls"
+        parts.append(of(calls, str(budget.llm_calls) if budget.llm_calls else None) + cut_off)
+        tokens = f"{'at most ' if cut_off else ''}{spent.tokens:,} tokens"
+        parts.append(of(tokens, f"{budget.tokens:,}" if budget.tokens else None))
+        bound = "at least " if spent.unpriced_calls else "at most " if cut_off else ""
         dollars = of(f"{bound}${spent.dollars:.4f}", f"${budget.dollars:.2f}" if budget.dollars else None)
         unknown = f" ({spent.unpriced_calls} calls of unknown price)" if spent.unpriced_calls else ""
         parts.append(dollars + unknown)

@@ -2,8 +2,14 @@
 
 from typing import Protocol
 
+from agent.llm.records import shortened
 from agent.memory.history import History
 from agent.memory.proposal import Proposal
+from tools.text import clean
+
+LONGEST_ANSWER = 20_000
+LONGEST_REASON = 2_000
+"""Characters."""
 
 
 class Proposer(Protocol):
@@ -21,8 +27,13 @@ class Proposer(Protocol):
 
 
 class Malformed:
-    """An answer that is not a proposal (invalid JSON, a refusal, nothing): vet rejects it with `reason`."""
+    """An answer that is not a proposal (invalid JSON, a refusal, nothing): vet rejects it with `reason`.
 
-    def __init__(self, answer: str, reason: str) -> None:
-        self.answer = answer
-        self.reason = reason
+    Both texts are cut where they are long, since they are shown, stored, and told to the model again; the text says so.
+    """
+
+    def __init__(self, answer: str, reason: str, form: str = "") -> None:
+        """`form`: what is wrong with the form of the answer, in one word; empty where another form would not help."""
+        self.answer = clean(shortened(answer, LONGEST_ANSWER))
+        self.reason = clean(shortened(reason, LONGEST_REASON))
+        self.form = form

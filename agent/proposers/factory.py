@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from pkgutil import resolve_name
 
-from agent.llm import CallRecord, configured_model, connect
+from agent.llm import CallRecord, StartedCall, configured_model, connect, with_server
+from agent.llm.providers import server_of
 from agent.proposers import Proposer
 from agent.settings.config import Arm, LLMConfig, SearchConfig
+from agent.settings.secrets import mask
 from tools.errors import ConfigurationError
 
 ARMS = {
@@ -34,26 +36,45 @@ def resolve_arm(search: SearchConfig, llm: LLMConfig) -> tuple[Arm, str]:
                 "tpe (auto: no language model is configured and no key is set; name one with --llm)"
             )
         why = "it is configured" if llm.model else "its key is in the environment"
-        return "llm", f"llm, {model} (auto: {why})"
+        return "llm", f"llm, {model}{_elsewhere(llm)} (auto: {why})"
     if arm in LLM_ARMS:
         if model is None:
             raise ConfigurationError(
                 f"search.proposer is {arm!r}, but no language model is configured: name one with --llm "
                 "provider:model, or set OPENAI_API_KEY or GOOGLE_API_KEY"
             )
-        return arm, f"{arm}, {model}"
+        return arm, f"{arm}, {model}{_elsewhere(llm)}"
     return arm, arm
 
 
+def _elsewhere(llm: LLMConfig) -> str:
+    """Where a variable sends the client to another server, its address and the variable."""
+    server = server_of(llm.model_copy(update={"model": configured_model(llm)}))
+    return f" at {mask(server.address)} ({server.variable})" if server and server.variable else ""
+
+
+def resolved(llm: LLMConfig) -> LLMConfig:
+    """`llm` with the model and the server that will be asked, wherever they come from: what a study records.
+
+    Raises:
+        ConfigurationError: see `agent.llm.configured_model` and `agent.llm.with_server`.
+    """
+    return with_server(llm.model_copy(update={"model": configured_model(llm)}))
+
+
 def make_proposer(
-    search: SearchConfig, llm: LLMConfig, on_call: Callable[[CallRecord], None]
+    search: SearchConfig,
+    llm: LLMConfig,
+    on_call: Callable[[CallRecord], None],
+    on_start: Callable[[StartedCall], None] = lambda call: None,
 ) -> tuple[Proposer, str]:
     """The arm, ready to propose, and the sentence for the first line of the output.
 
     Args:
         search: which arm, and the list of the arm `fixed`.
         llm: the model of the arms `llm` and `best_of_n`.
-        on_call: gets every attempt to call the model, as it happens.
+        on_call: gets every attempt to call the model, as it ends.
+        on_start: is told of every attempt before it goes out.
 
     Raises:
         ConfigurationError: see `resolve_arm` and `agent.llm.connect`.
@@ -61,6 +82,6 @@ def make_proposer(
     arm, sentence = resolve_arm(search, llm)
     kind = resolve_name(ARMS[arm])
     if arm in LLM_ARMS:
-        config = llm.model_copy(update={"model": configured_model(llm)})
-        return kind(connect(config), config, on_call), sentence
+        config = resolved(llm)
+        return kind(connect(config), config, on_call, on_start), sentence
     return (kind(search.baselines) if arm == "fixed" else kind()), sentence

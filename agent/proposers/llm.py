@@ -10,11 +10,18 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from agent.llm import CallRecord, ContentFault, Meter, TransportError, provider_of
+from agent.llm import CallRecord, ContentFault, Meter, StartedCall, TransportError, provider_of
 from agent.memory.history import Backgrounds, History
 from agent.memory.proposal import Proposal
 from agent.proposers import Malformed
-from agent.proposers.answers import read_arguments, read_text, unusable
+from agent.proposers.answers import (
+    read_arguments,
+    read_submission,
+    read_text,
+    tool_name,
+    unusable,
+    unwrapped,
+)
 from agent.proposers.conversation import Mode, initial_messages
 from agent.proposers.schema import (
     SUBMIT,
@@ -38,29 +45,45 @@ _MODES: dict[str, tuple[Mode, ...]] = {
     "structured": ("structured", "text"),
 }
 """`llm.mode` → the ways of asking, best first; the next one is used where the server does not support one."""
+_PATIENCE = 2
+"""Answers with the same fault in their form, after which the next mode is tried."""
+_FORMS = {
+    "call": "no usable tool call",
+    "JSON": "no valid JSON",
+    "fields": "not the fields of a proposal",
+    "empty": "no text",
+}
+"""`Malformed.form` → in words."""
 _FEATURE = re.compile(r"tool|function|response_format|schema|json", re.IGNORECASE)
+
+_MAY_BE_UNSUPPORTED = ("refused_request", "unsupported_parameter", "model_not_found", "server")
 
 
 class LLMProposer:
-    """Arm `llm`. It remembers nothing but which modes the server does not support."""
+    """Arm `llm`. It remembers nothing but which ways of asking do not work with this server and this model."""
 
     name = "llm"
     feedback = True
     """Whether the model is told any results."""
 
     def __init__(
-        self, chat: "BaseChatModel", config: LLMConfig, on_call: Callable[[CallRecord], None]
+        self,
+        chat: "BaseChatModel",
+        config: LLMConfig,
+        on_call: Callable[[CallRecord], None],
+        on_start: Callable[[StartedCall], None] = lambda call: None,
     ) -> None:
-        """`on_call` gets every attempt to call the model, as it happens."""
+        """`on_start` is told of every attempt to call the model before it goes out, `on_call` when it has ended."""
         self._chat = chat
         self._provider = provider_of(config.model or "")
         self._max_tool_calls = config.max_tool_calls
-        self._meter = Meter(config, on_call)
+        self._meter = Meter(config, on_call, on_start=on_start)
         profile = dict(getattr(chat, "profile", None) or {})
         self._vision = profile.get("image_inputs", False) if config.vision is None else config.vision
         self._modes = _MODES[config.mode]
         if config.mode == "auto" and profile.get("tool_calling") is False:
             self._modes = self._modes[1:]
+        self._form, self._times = "", 0
 
     def ask(self, history: History) -> Proposal | Malformed:
         """The next proposal, or an unusable answer.
@@ -71,26 +94,38 @@ class LLMProposer:
         while True:
             mode = self._modes[0]
             try:
-                return self._with_tools(history) if mode == "tools" else self._in_one_answer(history, mode)
+                answer = self._with_tools(history) if mode == "tools" else self._in_one_answer(history, mode)
             except ContentFault as fault:
                 return Malformed(fault.answer, fault.reason)
             except TransportError as error:
                 if len(self._modes) == 1 or not _is_unsupported(error):
                     raise
-                self._modes = self._modes[1:]
-                _LOG.warning(
-                    "the server does not support mode %r (%s): using %r",
-                    mode,
-                    error.fault.line,
-                    self._modes[0],
-                )
+                self._step_down(f"the server does not support mode {mode!r} ({error.fault.line})")
+            else:
+                self._learn(answer, mode)
+                return answer
+
+    def _learn(self, answer: Proposal | Malformed, mode: Mode) -> None:
+        """Ask in a simpler way after `_PATIENCE` answers in a row with the same fault in their form."""
+        form = answer.form if isinstance(answer, Malformed) else ""
+        self._times = self._times + 1 if form and form == self._form else 1
+        self._form = form
+        if form and self._times >= _PATIENCE and len(self._modes) > 1:
+            self._step_down(
+                f"{self._times} answers in mode {mode!r} could not be read ({_FORMS.get(form, form)})"
+            )
+
+    def _step_down(self, why: str) -> None:
+        self._modes = self._modes[1:]
+        self._form, self._times = "", 0
+        _LOG.warning("%s: using mode %r from now on", why, self._modes[0])
 
     def _in_one_answer(self, history: History, mode: Mode) -> Proposal | Malformed:
         messages = initial_messages(history, mode, 0, self.feedback)
         chat = self._bound_to_schema(history.backgrounds) if mode == "structured" else self._chat
         answer = self._meter.call(chat, messages, "propose")
         if answer.tool_calls:  # some providers' structured output is a tool call underneath
-            return unusable(answer) or read_arguments(answer.tool_calls[0]["args"])
+            return unusable(answer) or read_arguments(unwrapped(answer.tool_calls[-1]["args"]))
         return read_text(answer)
 
     def _bound_to_schema(self, backgrounds: Backgrounds) -> "Runnable[Any, Any]":
@@ -111,13 +146,13 @@ class LLMProposer:
             answer = self._meter.call(
                 self._bound_to_tools(must_submit, history.backgrounds), messages, "propose"
             )
-            if read := unusable(answer) or _submission(answer):
+            if read := unusable(answer) or read_submission(answer):
                 return read
             if not answer.tool_calls and not answer.invalid_tool_calls:
                 return _without_a_call(answer)
             if must_submit:
                 calls = [{"name": call["name"], "args": call["args"]} for call in answer.tool_calls]
-                return Malformed(json.dumps(calls), f"no tool calls are left: call {SUBMIT} now")
+                return Malformed(json.dumps(calls), f"no tool calls are left: call {SUBMIT} now", "call")
             messages.append(answer)
             calls_made += _run_tools(answer, tools, self._max_tool_calls - calls_made, messages)
 
@@ -137,7 +172,7 @@ def _run_tools(answer: "AIMessage", tools: ToolRunner, allowed: int, messages: "
         if position >= allowed:
             text = f"No tool calls are left: call {SUBMIT} now."
         elif isinstance(call["args"], dict):
-            result = tools.run(call["name"] or "", call["args"])
+            result = tools.run(tool_name(call["name"]), call["args"])
             text = result.text
             pictures += [result.picture] if result.picture else []
         else:
@@ -155,24 +190,15 @@ def _run_tools(answer: "AIMessage", tools: ToolRunner, allowed: int, messages: "
 
 def _is_unsupported(error: TransportError) -> bool:
     """Whether the server said that it has no tools, or no schemas: each says so in its own words and status."""
-    return error.fault.status is not None and bool(_FEATURE.search(error.fault.text))
-
-
-def _submission(answer: "AIMessage") -> Proposal | Malformed | None:
-    for call in answer.tool_calls:
-        if call["name"] == SUBMIT:
-            return read_arguments(call["args"])
-    for call in answer.invalid_tool_calls:
-        if call["name"] == SUBMIT:
-            return Malformed(
-                call["args"] or "", f"the arguments of {SUBMIT} are not valid JSON: send one JSON object"
-            )
-    return None
+    fault = error.fault
+    if fault.status is None or fault.kind not in _MAY_BE_UNSUPPORTED:
+        return False
+    return bool(_FEATURE.search(f"{fault.param or ''} {fault.text}"))
 
 
 def _without_a_call(answer: "AIMessage") -> Proposal | Malformed:
     """The proposal that a model wrote out as text instead of calling the tool."""
     read = read_text(answer)
     if isinstance(read, Malformed) and read.answer:
-        return Malformed(read.answer, f"the answer is text without a tool call: call {SUBMIT}")
+        return Malformed(read.answer, f"the answer is text without a tool call: call {SUBMIT}", "call")
     return read

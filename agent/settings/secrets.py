@@ -8,12 +8,15 @@ _SECRET_VARIABLE = re.compile(r"(_API_KEY|_ACCESS_KEY|_SECRET|_SECRET_KEY|_TOKEN
 _SECRET_NAME = re.compile(r"(^|[_.-])(key|secret|password|passwd|token|credentials?)$", re.IGNORECASE)
 _SHORTEST_SECRET = 6
 """A shorter value ('none', 'EMPTY') is a placeholder; masking it would hide ordinary words."""
-_KEY_SHAPES = re.compile(r"\bsk-[\w*.-]{6,}|\bAIza[\w-]{20,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+_KEY_SHAPES = re.compile(r"\bsk-[\w*.-]{6,}|\bAIza[\w-]{20,}|(?<=://)[^/\s:@?#]+:[^/\s?#]+(?=@)")
 """OpenAI's keys (which it repeats, half masked, in its errors), Google's, and passwords in addresses."""
 _OTHER_SECRETS = (
-    (re.compile(r"(?<=://)[^/\s@]+(?=@)"), MASK),
+    (re.compile(r"(?<=://)[^/\s?#]+(?=@)"), MASK),
     (
-        re.compile(r"([?&;](?:api[_-]?key|key|token|secret|password|signature|sig)=)[^&\s#]+", re.IGNORECASE),
+        re.compile(
+            r"([?&;][\w.-]{0,40}(?:key|token|secret|password|passwd|pwd|signature|sig|auth|credentials?|code)=)[^&\s#]+",
+            re.IGNORECASE,
+        ),
         rf"\1{MASK}",
     ),
     (re.compile(r"\b(bearer\s+)[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1{MASK}"),

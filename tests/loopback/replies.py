@@ -59,9 +59,21 @@ class CutOff:
 class Raw:
     """A body that is not in the protocol."""
 
-    body: str
+    body: str | bytes
     content_type: str = "application/json"
     status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Reply = Answer | Failure | Hang | Drop | CutOff | Raw
+@dataclass(frozen=True)
+class Bytes:
+    """Bytes straight onto the connection, which is then closed: headers and all, or no HTTP at all."""
+
+    first: bytes
+    again: bytes = b""
+    """Sent after every pause until the client hangs up, or `times` times."""
+    pause: float = 0.0
+    times: int = 0
+
+
+Reply = Answer | Failure | Hang | Drop | CutOff | Raw | Bytes

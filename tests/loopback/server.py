@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.loopback.protocols import Ask, Gemini, OpenAI
-from tests.loopback.replies import Answer, CutOff, Drop, Failure, Hang, Raw, Reply
+from tests.loopback.replies import Answer, Bytes, CutOff, Drop, Failure, Hang, Raw, Reply
 
 Brain = Callable[[Ask], Reply]
 
@@ -132,7 +132,10 @@ class _Handler(BaseHTTPRequestHandler):
             case Failure():
                 self._send(reply.status, protocol.failure(reply), reply.headers)
             case Raw():
-                self._send_bytes(reply.status, reply.body.encode(), reply.content_type, {})
+                body = reply.body if isinstance(reply.body, bytes) else reply.body.encode()
+                self._send_bytes(reply.status, body, reply.content_type, dict(reply.headers))
+            case Bytes():
+                self._pour(reply)
             case Hang():
                 self.script.closing.wait()
                 self._hang_up()
@@ -147,6 +150,16 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(whole[: len(whole) // 2])
                 self.wfile.flush()
                 self._hang_up()
+
+    def _pour(self, reply: Bytes) -> None:
+        with contextlib.suppress(OSError):  # the client hung up, as it should
+            self.connection.sendall(reply.first)
+            for _ in range(reply.times):
+                if self.script.closing.wait(reply.pause):
+                    break
+                self.connection.sendall(reply.again)
+            self._hang_up()
+        self.close_connection = True
 
     def _hang_up(self) -> None:
         self.close_connection = True

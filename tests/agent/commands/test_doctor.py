@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from agent.commands.doctor import Check, all_checks, examine
-from agent.llm.connect import KEY_VARIABLES
 from agent.llm.ping import ping
+from agent.llm.providers import KEY_VARIABLES
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
 from tests.agent.settings.settings_of import settings_of

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from agent.llm.refused import forget
 from tests.loopback.server import LoopbackServer
 
 
@@ -11,3 +12,8 @@ from tests.loopback.server import LoopbackServer
 def server() -> Iterator[LoopbackServer]:
     with LoopbackServer() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _servers_have_refused_nothing() -> None:
+    forget()

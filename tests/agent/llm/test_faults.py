@@ -90,7 +90,7 @@ def test_a_permanent_fault_ends_at_once_with_its_remedy(caller: Caller) -> None:
         (Failure(400, "API key not valid. Please pass a valid API key."), "environment variable"),
         (Failure(404), "llm.model"),
         (Failure(400), "llm.mode"),
-        (Failure(429, "insufficient_quota", code="insufficient_quota"), "top it up"),
+        (Failure(402), "top it up"),
     ):
         error = caller.fails(fault, fault)
         assert len(caller.records) == 1, fault

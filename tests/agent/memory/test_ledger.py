@@ -73,6 +73,76 @@ def test_wall_clock_is_the_sum_of_the_sessions_without_the_time_between(tmp_path
     assert second.spent().wall_clock == pytest.approx(107)
 
 
+def test_a_clock_that_is_set_back_or_forward_changes_no_duration(tmp_path, monkeypatch):
+    """A budget of wall-clock time ended a study at once when its machine corrected its clock."""
+    clock = Clock()
+    ledger = Ledger(tmp_path / "ledger.jsonl", clock)
+    for day in (86_400.0, -86_400.0):
+        monkeypatch.setattr("agent.memory.ledger.time.time", lambda day=day: 1_800_000_000.0 + day)
+        clock.now += 5
+        ledger.add_trial(f"{day}", 1.0, reused=False)
+    assert ledger.spent().wall_clock == pytest.approx(10)
+    assert Ledger(tmp_path / "ledger.jsonl", clock).spent().wall_clock == pytest.approx(10)
+
+
+def test_a_ledger_of_the_version_before_is_read(tmp_path):
+    """It kept the time of day alone."""
+    path = tmp_path / "ledger.jsonl"
+    lines = [
+        {"time": 1000.0, "sitting": "1-1", "kind": "sitting"},
+        {
+            "time": 1060.0,
+            "sitting": "1-1",
+            "kind": "trial",
+            "id": "trial:a",
+            "seconds": 50.0,
+            "reused": False,
+        },
+        {
+            "time": 1090.0,
+            "sitting": "1-1",
+            "kind": "llm",
+            "id": "llm:c",
+            "input": 7,
+            "output": 3,
+            "dollars": 0.5,
+        },
+        {"time": 9000.0, "sitting": "2-2", "kind": "sitting"},
+        {"time": 8000.0, "sitting": "2-2", "kind": "trial", "id": "trial:b", "seconds": 1.0, "reused": False},
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    clock = Clock()
+    ledger = Ledger(path, clock)
+    clock.now += 4
+    spent = ledger.spent()
+    assert spent.wall_clock == pytest.approx(
+        94
+    )  # a session that seems to end before it began counts as nothing
+    assert (spent.trials, spent.llm_calls, spent.tokens, spent.unfinished_calls) == (2, 1, 10, 0)
+
+
+def test_a_call_that_a_kill_cut_off_counts_as_the_most_that_it_can_have_cost(tmp_path):
+    killed = Ledger(tmp_path / "ledger.jsonl")
+    killed.begin_llm_call("a", 100, 8192, 0.9)
+    killed.add_llm_call("a", 90, 10, 0.1)
+    killed.begin_llm_call("b", 200, 8192, 0.9)
+    spent = Ledger(tmp_path / "ledger.jsonl").spent()
+    assert (spent.llm_calls, spent.unfinished_calls, spent.tokens) == (2, 1, 100 + 8392)
+    assert spent.dollars == pytest.approx(1.0)
+    line = describe(spent, BudgetConfig(llm_calls=9))
+    assert "at most 2 LLM calls of 9 (1 cut off)" in line
+    assert "at most 8,492 tokens" in line
+    assert "at most $1.0000" in line
+
+
+def test_a_call_that_ended_is_exact_in_whatever_order_it_is_read(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.add_llm_call("a", 90, 10, 0.1)
+    ledger.begin_llm_call("a", 100, 8192, 0.9)
+    assert (ledger.spent().tokens, ledger.spent().unfinished_calls) == (100, 0)
+    assert "most" not in describe(ledger.spent(), BudgetConfig())
+
+
 def test_a_line_torn_by_a_kill_is_dropped_and_the_file_is_continued(tmp_path):
     path = tmp_path / "ledger.jsonl"
     Ledger(path).add_trial("a", 10.0, reused=False)

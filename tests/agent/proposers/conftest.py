@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.llm.refused import forget
 from tests.agent.proposers.arms import made_cache
 from tests.loopback.server import LoopbackServer
 
@@ -19,3 +20,8 @@ def server() -> Iterator[LoopbackServer]:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a small decoded data set."""
     return made_cache(tmp_path_factory.mktemp("cache")).folder
+
+
+@pytest.fixture(autouse=True)
+def _servers_have_refused_nothing() -> None:
+    forget()

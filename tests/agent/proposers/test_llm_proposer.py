@@ -154,8 +154,9 @@ class TestModelsWithoutSchemas:
         assert len(server.requests) == 1
 
     def test_another_refused_request_ends_at_once(self, ask: AskFunction) -> None:
-        with pytest.raises(TransportError):
-            ask("openai", Failure(400, "temperature is not supported"), Answer(GOOD_JSON), mode="auto")
+        for refused in (Failure(400, "this is not allowed"), Failure(401, "your key has no access to tools")):
+            with pytest.raises(TransportError):
+                ask("openai", refused, Answer(GOOD_JSON), mode="auto")
 
     def test_a_proposal_written_as_text_instead_of_a_call_counts(self, ask: AskFunction) -> None:
         assert ask("openai", Answer(GOOD_JSON), mode="tools").answer == GOOD
@@ -210,6 +211,48 @@ class TestToolCalls:
         made = ask(provider, both, mode="tools")
         assert made.answer == GOOD
         assert len(made.requests) == 1
+
+
+class TestAnswersOfTheWrongForm:
+    """A server that cannot be brought to one form is asked in another, as where it says that it does not have it."""
+
+    def asked(self, server: LoopbackServer, provider: str, *replies: Reply, **settings: Any) -> list[str]:
+        """One mode a request, as the server saw it: what is offered and what is wanted."""
+        server.play(*replies)
+        config = llm_config(provider, server, **settings)
+        proposer = LLMProposer(connected(config), config, lambda record: None)
+        self.answers = [proposer.ask(history()) for _ in replies]
+        return [
+            "tools" if request.ask.tools else "structured" if request.ask.wants_json else "text"
+            for request in server.requests
+        ]
+
+    @pytest.mark.parametrize("provider", PROVIDERS)
+    def test_after_two_of_one_kind_the_next_form_is_asked_for(
+        self, server: LoopbackServer, provider: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        chat, empty = Answer("I would rotate them."), Answer("")
+        modes = self.asked(server, provider, chat, chat, empty, empty, Answer(GOOD_JSON), Answer(GOOD_JSON))
+        assert modes == ["tools"] * 2 + ["structured"] * 2 + ["text"] * 2
+        assert self.answers[-2:] == [GOOD, GOOD]
+        assert "no usable tool call): using mode 'structured'" in caplog.text
+        assert "no text): using mode 'text'" in caplog.text
+
+    def test_different_faults_and_good_answers_between_them_change_nothing(
+        self, server: LoopbackServer
+    ) -> None:
+        chat, empty, good = Answer("I would rotate."), Answer(""), SUBMIT
+        assert self.asked(server, "openai", chat, empty, chat, good, chat, empty) == ["tools"] * 6
+
+    def test_what_another_form_would_not_mend_changes_nothing(self, server: LoopbackServer) -> None:
+        cut, endless = (
+            Answer("{", finish="length"),
+            written("tools", {**GOOD.model_dump(), "expected_gain": 1e999}),
+        )
+        assert self.asked(server, "openai", cut, cut, endless, endless) == ["tools"] * 4
+
+    def test_a_mode_that_was_asked_for_is_kept(self, server: LoopbackServer) -> None:
+        assert self.asked(server, "openai", *[Answer("no")] * 4, mode="tools") == ["tools"] * 4
 
 
 class TestTheLimitOfToolCalls:
