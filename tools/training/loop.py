@@ -48,7 +48,7 @@ def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], 
         on_epoch: called after each epoch of this session, in this process.
 
     Raises:
-        DiskError: a file cannot be read or written. The trial is not to blame, and resumes when the disk is well again.
+        DiskError: a file cannot be read or written. The trial is not to blame; it resumes when called again.
     """
     with disk_errors_explained(spec.directory):
         make_folder(spec.directory)

@@ -5,9 +5,9 @@ A trial's folder holds `trial.lock`, `epochs.jsonl` and `checkpoint.pt` while it
 would only repeat: finished, or a loss that is not finite. After any other failure (memory, time, a killed worker) there
 is none, and training the same key again resumes from the checkpoint.
 
-Every file is known by its digest: that of `result.json` and of predictions is in the file itself, that of the weights in
-`result.json`. A file that is torn, or was changed, is found when it is first read and made again. Files of versions that
-wrote no digests are believed where they can be read.
+Every file is known by its digest: that of `result.json` and of predictions is in the file itself, that of the
+weights in `result.json`. A file that is torn, or was changed, is found when it is first read, and made again. Files of
+versions that wrote no digests are believed where they can be read.
 """
 
 import hashlib
