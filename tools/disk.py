@@ -14,12 +14,37 @@ from pathlib import Path
 
 from tools.errors import AugurError
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-_BROKEN = frozenset(
-    {errno.EIO, errno.EFBIG, errno.ENOLCK, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.EUCLEAN}
+_ROOM = (
+    "free some space: `agent cache` lists the decoded images and removes them, `agent generate --prune` removes "
+    "synthetic images that no study uses"
 )
-_FAULTS = _FULL | _REFUSED | _BROKEN
+_OWNER = "check its owner and permissions, and whether the disk is mounted read-only"
+_HARDWARE = "check the disk or the network mount, and the system's log (dmesg)"
+_IN_THE_WAY = "something else stands in its place: move that away, or choose another --runs-dir"
+_REMEDIES = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f), or use a file system that takes larger files",
+    errno.EACCES: _OWNER,
+    errno.EPERM: _OWNER,
+    errno.EROFS: _OWNER,
+    errno.EIO: _HARDWARE,
+    errno.ESTALE: _HARDWARE,
+    errno.ENXIO: _HARDWARE,
+    errno.ENODEV: _HARDWARE,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EISDIR: _IN_THE_WAY,
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ELOOP: _IN_THE_WAY,
+    errno.ENAMETOOLONG: "choose a shorter --runs-dir",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "raise the system's limit on open files (fs.file-max)",
+    errno.ENOLCK: "this file system gives no locks, as some network mounts do: mount it with locks, or choose a "
+    "--runs-dir on a local disk",
+}
+"""What to do about each of the system's refusals that say nothing about a trial."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _RUST_CODE = re.compile(r"\(os error (\d+)\)")
 """How safetensors, which is written in Rust, quotes the system."""
@@ -47,31 +72,10 @@ def disk_error(error: BaseException, folder: Path) -> DiskError | None:
         return None
     number, name = found
     place = Path(name) if name else folder
-    reason = os.strerror(number)
-    if number in _FULL:
-        return DiskError(
-            f"the disk is full: {place} cannot be written ({reason}; {free_space(place)}). Free some space: `agent "
-            "cache` lists the decoded images and removes them, `agent generate --prune` removes synthetic images that "
-            "no study uses."
-        )
-    if number in _REFUSED:
-        return DiskError(
-            f"{place} cannot be used ({reason}): check its owner and permissions, and whether the disk is mounted "
-            "read-only."
-        )
-    if number == errno.EFBIG:
-        return DiskError(
-            f"{place} cannot be written ({reason}; {free_space(place)}): raise the limit on file sizes (ulimit -f), "
-            "or use a file system that takes larger files."
-        )
-    if number == errno.ENOLCK:
-        return DiskError(
-            f"{place} cannot be locked ({reason}): this file system gives no locks, as some network mounts do. Mount "
-            "it with locks, or choose a --runs-dir on a local disk."
-        )
+    what = "the disk is full: " if number in _FULL else ""
+    room = f"; {free_space(place)}" if number in (*_FULL, errno.EFBIG, errno.EIO) else ""
     return DiskError(
-        f"{place} cannot be read or written ({reason}; {free_space(place)}): check the disk or the network mount, its "
-        "cables and its log (dmesg)."
+        f"{what}{place} cannot be written or read ({os.strerror(number)}{room}). What to do: {_REMEDIES[number]}."
     )
 
 
@@ -108,10 +112,10 @@ def _system_error(error: BaseException) -> tuple[int, str] | None:
         if each is None or id(each) in seen:
             continue
         seen.add(id(each))
-        if isinstance(each, OSError) and each.errno in _FAULTS:
+        if isinstance(each, OSError) and each.errno in _REMEDIES:
             return each.errno, str(each.filename or "")
         quoted = _RUST_CODE.search(str(each))
-        if quoted and int(quoted[1]) in _FAULTS:
+        if quoted and int(quoted[1]) in _REMEDIES:
             return int(quoted[1]), ""
         waiting += [each.__cause__, each.__context__]
     return None

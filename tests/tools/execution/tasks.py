@@ -60,32 +60,11 @@ def train_with_small_files(spec: TrialSpec, device: str) -> Ending:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def _sync_fails(number: int) -> None:
-    def sync(file: Path) -> None:
-        raise OSError(number, os.strerror(number), str(file))
-
-    files.sync = sync
-
-
-def train_on_failing_disk(spec: TrialSpec, device: str) -> Ending:
-    """Nothing can be synced any more."""
-    _sync_fails(errno.EIO)
-    return train_in_worker(spec, device)
-
-
-def train_on_read_only_disk(spec: TrialSpec, device: str) -> Ending:
-    """Nothing can be written any more."""
-    _sync_fails(errno.EROFS)
-    return train_in_worker(spec, device)
-
-
-def train_over_quota(spec: TrialSpec, device: str) -> Ending:
-    """Nothing can be written any more."""
-    _sync_fails(errno.EDQUOT)
-    return train_in_worker(spec, device)
-
-
 def evaluate_on_full_disk(split: str, spec: TrialSpec, device: str) -> Ending:
     """Predictions cannot be kept."""
-    _sync_fails(errno.ENOSPC)
+
+    def sync(file: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+
+    files.sync = sync
     return evaluate_in_worker(split, spec, device)
