@@ -87,9 +87,9 @@ def read_json(file: Path) -> Any | None:
         return None
 
 
-def write_checked_json(file: Path, data: dict[str, Any]) -> None:
+def write_checked_json(file: Path, data: dict[str, Any], scratch: Path | None = None) -> None:
     """Replace `file` with `data` and the SHA-256 of it, for `read_checked_json`; see `written_whole`."""
-    write_json(file, {**data, _CHECKSUM: _checksum(data)})
+    write_json(file, {**data, _CHECKSUM: _checksum(data)}, scratch)
 
 
 def read_checked_json(file: Path) -> dict[str, Any]:
