@@ -1,23 +1,41 @@
 """Files that are on disk whole or not at all, whatever happens to the process that writes them.
 
 Every file that another process may read, or that a resumed run relies on, is written under a temporary name beside it
-(or in `scratch`, a folder on the same disk that is emptied after a crash), synced, and renamed.
+(or in `scratch`, a folder on the same disk that is emptied after a crash), synced, and renamed; then its folder is
+synced, so that the new name survives a power cut. A JSON file that decides what is believed carries its own checksum.
 """
 
+import errno
 import glob
 import hashlib
 import itertools
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from tools.disk import disk_error
+from tools.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
 
+_CHECKSUM = "sha256"
+"""Key of a file's own checksum in its JSON."""
+
 _counter = itertools.count()
+
+
+class DamagedFile(DataError):
+    """A file is torn, was changed, or is not what its name says."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(f"{file} is damaged ({reason})")
+        self.file = file
 
 
 @contextmanager
@@ -31,14 +49,16 @@ def written_whole(file: Path, scratch: Path | None = None) -> Iterator[Path]:
     Raises:
         OSError: as the system raises it.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     temporary = (scratch or file.parent) / f".{file.name}.{os.getpid()}-{next(_counter)}.writing"
     try:
         yield temporary
         sync(temporary)
         os.replace(temporary, file)
+        sync_folder(file.parent)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the error that is on its way says more
+            temporary.unlink(missing_ok=True)
         raise
 
 
@@ -67,6 +87,34 @@ def read_json(file: Path) -> Any | None:
         return None
 
 
+def write_checked_json(file: Path, data: dict[str, Any], scratch: Path | None = None) -> None:
+    """Replace `file` with `data` and the SHA-256 of it, for `read_checked_json`; see `written_whole`."""
+    write_json(file, {**data, _CHECKSUM: _checksum(data)}, scratch)
+
+
+def read_checked_json(file: Path) -> dict[str, Any]:
+    """What `write_checked_json` wrote. A file of an earlier version, which has no checksum, is read as it is.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedFile: it is torn, or was changed since it was written.
+        OSError: it cannot be read.
+    """
+    try:
+        content = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise DamagedFile(file, "it is not whole JSON") from error
+    if not isinstance(content, dict):
+        raise DamagedFile(file, "it holds no JSON object")
+    if content.pop(_CHECKSUM, None) not in (None, _checksum(content)):
+        raise DamagedFile(file, "its content does not fit its checksum")
+    return content
+
+
+def _checksum(data: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
 def read_yaml(file: Path) -> Any:
     """The content of a YAML file that belongs to the program (a table, a card)."""
     import yaml
@@ -80,6 +128,58 @@ def sync(file: Path) -> None:
     """Wait until the content of `file` is on the disk."""
     with file.open("rb+") as opened:
         os.fsync(opened.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in `folder` are on the disk, as far as its file system can say so."""
+    if os.name == "nt":  # Windows cannot open folders
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and its parents where they are missing, and wait until their names are on the disk."""
+    made = []
+    for each in (folder, *folder.parents):
+        if each.is_dir():
+            break
+        made.append(each)
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in made:
+        sync_folder(each.parent)
+
+
+@contextmanager
+def locked(file: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the lock `file` in this block, waiting for whoever holds it. It ends with the process that holds it.
+
+    Args:
+        file: of the lock; its folder exists.
+        on_wait: called once if another process holds it.
+
+    Raises:
+        DiskError: the file system gives no locks, or the file cannot be made.
+    """
+    lock = FileLock(file)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            on_wait()
+            lock.acquire()
+    except OSError as error:
+        raise disk_error(error, file) or error from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def allocate_array(file: Path, shape: tuple[int, ...], dtype: "np.dtype") -> None:

@@ -4,7 +4,9 @@ Settings name a device by 'auto', 'cpu', 'cuda' or 'mps'; what they mean on this
 else, and so is what counts as running out of memory.
 """
 
+import errno
 import gc
+import traceback
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -15,6 +17,22 @@ Result = TypeVar("Result")
 
 _ALLOCATION_MESSAGES = ("can't allocate memory", "out of memory", "not enough memory")
 """How torch's allocators other than CUDA's say it, in a plain RuntimeError."""
+
+_SHARED_MEMORY_MESSAGES = (
+    "out of shared memory",
+    "unable to open shared memory object",
+    "unable to allocate shared memory",
+    "unable to resize shared memory",
+    "unable to write to file </torch_",
+    "unable to mmap",
+    "killed by signal: Bus error",
+)
+"""How torch says it. A loader process that writes beyond what is there is killed by a bus error."""
+
+SHARED_MEMORY_REMEDY = (
+    "shared memory (/dev/shm) is too small for training.loader_workers: give the container more (docker run "
+    "--shm-size=8g, or --ipc=host), or set training.loader_workers=0"
+)
 
 
 def usable_cores() -> int:
@@ -64,6 +82,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(message in str(error) for message in _ALLOCATION_MESSAGES)
+
+
+def is_shared_memory_fault(error: BaseException) -> bool:
+    """Whether `error` says that shared memory (/dev/shm), through which processes hand over batches, is too small."""
+    text = str(error)
+    if any(message in text for message in _SHARED_MEMORY_MESSAGES):
+        return True
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.ENOMEM) and not error.filename
+    frames = traceback.extract_tb(error.__traceback__)
+    return full and bool(frames) and "multiprocessing" in frames[-1].filename  # its locks lie there, too
 
 
 def free_memory() -> None:

@@ -1,4 +1,8 @@
-"""Training candidates: what is already trained is reused, the rest goes to the workers, within the budget."""
+"""Training candidates: what is already trained is reused, the rest goes to the workers, within the budget.
+
+A stored file that is damaged is reported and made again. What a disk refuses ends the session, which can be resumed: no
+candidate is judged by it.
+"""
 
 import time
 from collections.abc import Sequence
@@ -7,6 +11,8 @@ from agent.context import Context
 from agent.memory import Candidate, Phase
 from agent.memory.ledger import BudgetSpent, exceeded
 from agent.memory.proposal import SCHEMA_VERSION
+from tools.disk import disk_errors_explained
+from tools.files import DamagedFile
 from tools.training.config import TrialSpec
 from tools.training.trial_store import trial_key
 from tools.training.types import TrialEvent, TrialResult
@@ -40,9 +46,13 @@ def trial_spec(context: Context, candidate: Candidate, seed: int) -> TrialSpec:
 def is_testable(context: Context, key: str) -> bool:
     """Whether a trial can be evaluated on the test set and on those that shift it, or has been."""
     splits = ("test", *(shift.predictions for shift in context.shifts))
-    return context.store.has_weights(key) or all(
-        context.store.predictions(key, split) is not None for split in splits
-    )
+    try:
+        if context.store.has_weights(key):
+            return True
+        return all(context.store.predictions(key, split) is not None for split in splits)
+    except DamagedFile as damage:
+        context.terminal.warn(f"{damage}: it is not used")
+        return False
 
 
 def prune_weights(context: Context) -> None:
@@ -64,14 +74,29 @@ def train_candidates(
 
     A trial whose result lies in the store, trained in an equal environment, is not trained again; with `testable`,
     only if its weights are still there, since they will be evaluated on the test set.
+
+    Raises:
+        DiskError: a file cannot be read or written.
     """
+    with disk_errors_explained(context.store.root):
+        return _train_candidates(context, candidates, seeds, phase, title, testable)
+
+
+def _train_candidates(
+    context: Context,
+    candidates: Sequence[Candidate],
+    seeds: Sequence[int],
+    phase: Phase,
+    title: str,
+    testable: bool,
+) -> str | None:
     jobs = {
         spec.key: (c, spec) for seed in seeds for c in candidates for spec in [trial_spec(context, c, seed)]
     }
     runs = _Runs(context, jobs, phase)
     todo = []
     for key, (_, spec) in jobs.items():
-        known = context.store.result(key)
+        known = _known(context, key)
         if known is not None and _usable(context, known, testable):
             runs.end(known, reused=not context.ledger.knows(key))
             continue
@@ -86,6 +111,15 @@ def train_candidates(
     if len(allowed) < len(todo):
         cut = cut or f"the budget of {limit} trials leaves room for {len(allowed)} of {len(todo)}"
     return cut
+
+
+def _known(context: Context, key: str) -> TrialResult | None:
+    try:
+        return context.store.result(key)
+    except DamagedFile as damage:
+        context.terminal.warn(f"{damage}: the trial is trained again")
+        context.store.forget(key)
+        return None
 
 
 def _usable(context: Context, known: TrialResult, testable: bool) -> bool:
@@ -139,6 +173,10 @@ class _Runs:
         """Tell the ledger, MLflow and the terminal; stop everything when a limit is reached."""
         context = self._context
         candidate, spec = self._jobs[event.key]
+        label = f"{candidate.name} · seed {spec.seed}"
+        if event.kind == "note":
+            context.terminal.warn(f"{label}: {event.text}")
+            return
         if event.kind == "started":
             context.ledger.begin_trial(event.key)
             self._run(event.key)
@@ -148,7 +186,7 @@ class _Runs:
             # A resumed trial reports its earlier epochs again.
             if event.epoch.epoch > self._epochs[event.key]:
                 context.tracking.log_epoch(run, event.epoch)
-        context.terminal.trial_event(event, f"{candidate.name} · seed {spec.seed}")
+        context.terminal.trial_event(event, label)
         if event.kind != "ended" and (reason := _over_budget(context, running=True)):
             raise BudgetSpent(reason)
 

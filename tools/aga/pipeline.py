@@ -14,7 +14,9 @@ changes:
       set.json             written last: what has one is finished
 """
 
+import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 from tools.aga.chain import StageProgress, Tools
@@ -22,8 +24,10 @@ from tools.aga.making.request import Request
 from tools.aga.making.set_keys import request_key, set_key
 from tools.aga.store.disk_space import check_room, disk_errors_explained, disk_usage
 from tools.aga.store.pieces import known_file, set_folder, writing_set
-from tools.aga.store.sets import GeneratedSet, open_finished
-from tools.files import read_json, write_json
+from tools.aga.store.sets import GeneratedSet, discard, open_finished
+from tools.files import DamagedFile, read_checked_json, write_checked_json
+
+_log = logging.getLogger(__name__)
 
 
 def generate(
@@ -31,7 +35,8 @@ def generate(
 ) -> GeneratedSet:
     """Make a set of synthetic images, or open the one that an earlier call made for an equal request.
 
-    Safe to be killed at any point, and to be called by several processes at once (one makes a set, the others wait).
+    One that was damaged since it was made is made again, to the last byte, with a warning in the log. Safe to be killed
+    at any point, and to be called by several processes at once (one makes a set, the others wait).
 
     Args:
         request: what is to be made.
@@ -48,18 +53,18 @@ def generate(
     root, name = request.root, None
     if not isinstance(tools, Tools):
         name = request_key(request)
-        known = read_json(known_file(root, name)) if name else None
-        finished = known and open_finished(root, known["set"])
+        known = _known_set(known_file(root, name)) if name else None
+        finished = _finished(root, known) if known else None
         if finished:
             return finished
         tools = tools()
     key = set_key(request, tools.identities)
-    made = open_finished(root, key) or _make(request, tools, key, on_progress)
+    made = _finished(root, key) or _make(request, tools, key, on_progress)
     if name:
         with disk_errors_explained(root, 0):
             file = known_file(root, name)
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_json(file, {"set": key}, file.parent)
+            write_checked_json(file, {"set": key}, file.parent)
     return made
 
 
@@ -67,8 +72,9 @@ def _make(request: Request, tools: Tools, key: str, on_progress: StageProgress) 
     root, needed = request.root, _bytes_needed(request)
     check_room(root, max(0, needed - disk_usage(set_folder(root, key))), request.config.max_disk_gib)
     with writing_set(root, key) as folder, disk_errors_explained(root, needed):
-        made = open_finished(root, key)
+        made = _finished(root, key)
         if made is None:
+            discard(root, key)
             # OpenCV and pyarrow are loaded only where there is something to make.
             from tools.aga.making.set_maker import SetMaker
             from tools.aga.making.work_folder import WorkFolder
@@ -76,6 +82,22 @@ def _make(request: Request, tools: Tools, key: str, on_progress: StageProgress) 
             SetMaker(request, tools, WorkFolder(folder), needed).run(key, on_progress)
             made = cast(GeneratedSet, open_finished(root, key))
     return made
+
+
+def _known_set(file: Path) -> str | None:
+    """The key that an equal request came to, where that is known."""
+    try:
+        return read_checked_json(file).get("set")
+    except (FileNotFoundError, DamagedFile):
+        return None
+
+
+def _finished(root: Path, key: str) -> GeneratedSet | None:
+    try:
+        return open_finished(root, key)
+    except DamagedFile as damage:
+        _log.warning("%s: this set of synthetic images is made again", damage)
+        return None
 
 
 def _bytes_needed(request: Request) -> int:

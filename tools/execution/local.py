@@ -1,56 +1,47 @@
 """Trials on this machine: worker processes that can be killed, each with its own device, reused between trials.
 
-Pebble owns the processes: it starts them, kills the one that runs out of time, and notices the one that died. Each
-worker has a pool of its own, so that it keeps its device. This file decides which trial runs where and what each way
-of ending means.
+`worker_process.py` owns the processes. This file decides which trial runs where, and what each way of ending means: a
+worker that died is replaced and the trial resumes from its checkpoint, at most twice; a disk that refuses stops
+everything, because no trial is to blame for it; the rest is the trial's own result.
 """
 
-import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from concurrent.futures import TimeoutError as FutureTimeout
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context, resource_tracker
-from typing import Any, Self, TypeVar
+from multiprocessing.connection import wait
+from typing import Self, TypeVar
 
-from pebble import ProcessExpired, ProcessPool
-
+from tools.disk import DiskError
 from tools.errors import AugurError, ConfigurationError
 from tools.execution.devices import WorkerPlan
-from tools.execution.worker import (
-    do_nothing,
-    evaluate_in_worker,
-    read_outcome,
-    start_worker,
-    train_in_worker,
-)
+from tools.execution.ending import Ending
+from tools.execution.worker import BEGUN, WAITING, Task, evaluate_in_worker, read_outcome, train_in_worker
+from tools.execution.worker_process import WorkerProcess, kill_all
+from tools.files import DamagedFile
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochTail, seconds_spent
 from tools.training.failures import failed
-from tools.training.trial_store import predictions_file, read_predictions
+from tools.training.trial_store import read_predictions
 from tools.training.types import FailureKind, Predictions, TrialEvent, TrialResult
 
 _Outcome = TypeVar("_Outcome")
 _OnEvent = Callable[[TrialEvent], None]
-_Task = Callable[[TrialSpec, str], Any]
-"""What a worker does with a trial on its device."""
+
+MOST_TRIES = 3
+"""Of a trial whose worker dies; also of a worker that dies before it begins a trial."""
 
 _POLL_SECONDS = 0.1
 """Between two readings of the progress of running trials."""
 
-_AGAIN = "run again, it resumes from its checkpoint"
+_WITHOUT_LOADERS = "From now on each trial loads its images in its own process; its numbers are the same"
 
-_SIGNALS = {
-    "SIGKILL": "usually by the system, when memory runs out: try fewer execution.workers or a smaller "
-    "training.batch_size",
-    "SIGSEGV": "a crash in native code: try execution.device=cpu, or another version of torch",
-    "SIGBUS": "no space in shared memory: try training.loader_workers=0",
-}
+
+class WorkersDie(AugurError):
+    """Worker processes end before they begin a trial: something is wrong with the machine, not with a trial."""
+
+    resumable = True
 
 
 class LocalExecutor:
@@ -65,25 +56,26 @@ class LocalExecutor:
         """`timeout`: seconds for one session of one trial. Processes start with `warm_up` or the first trial."""
         if not plans:
             raise ConfigurationError("an executor needs at least one worker (execution.workers)")
-        self._workers = [_TrialWorker(plan) for plan in plans]
+        self._workers = [WorkerProcess(plan) for plan in plans]
         self._timeout = timeout
+        self._loaders = True
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        _kill(self._workers)
+        kill_all(self._workers)
 
     def warm_up(self) -> None:
         """Start the workers: importing torch takes them seconds, in which the caller can do something else."""
         for worker in self._workers:
-            worker.submit(do_nothing, (), None)
+            worker.start()
 
     def train(self, specs: Sequence[TrialSpec], on_event: _OnEvent) -> Iterator[TrialResult]:
         """Exactly one result for each of `specs`, as they end; see `Executor.train`."""
 
-        def conclude(trial: _RunningTrial) -> TrialResult:
-            result = self._result(trial)
+        def conclude(trial: _RunningTrial, ending: Ending) -> TrialResult:
+            result = self._result(trial, ending)
             if result.failure not in (None, "non_finite_loss"):
                 # its memory, or the state of its device, may be damaged: the next trial gets a new process
                 trial.worker.kill()
@@ -93,21 +85,24 @@ class LocalExecutor:
 
         yield from self._run(specs, train_in_worker, self._timeout, conclude, on_event)
 
-    def evaluate(self, specs: Sequence[TrialSpec], split: str) -> list[Predictions]:
+    def evaluate(
+        self,
+        specs: Sequence[TrialSpec],
+        split: str,
+        on_event: _OnEvent = lambda event: None,
+    ) -> list[Predictions]:
         """Predictions of finished trials on `split`, in the order of `specs`; see `Executor.evaluate`."""
 
-        def conclude(trial: _RunningTrial) -> None:
-            error = trial.future.exception()
-            reason = _death(error) if error is not None else trial.future.result()
-            if reason is not None:
+        def conclude(trial: _RunningTrial, ending: Ending) -> None:
+            if ending.kind != "done":
                 trial.worker.kill()
                 raise AugurError(
                     f"the trial {trial.spec.key[:12]} (seed {trial.spec.seed}) could not be evaluated on {split}: "
-                    f"{reason}"
+                    f"{ending.text}"
                 )
 
-        missing = [spec for spec in specs if not predictions_file(spec.directory, split).is_file()]
-        for _ in self._run(missing, partial(evaluate_in_worker, split), None, conclude, lambda event: None):
+        missing = [spec for spec in specs if not _is_evaluated(spec, split)]
+        for _ in self._run(missing, partial(evaluate_in_worker, split), None, conclude, on_event):
             pass
         found = [read_predictions(spec.directory, split) for spec in specs]
         return [predictions for predictions in found if predictions is not None]
@@ -115,9 +110,9 @@ class LocalExecutor:
     def _run(
         self,
         specs: Sequence[TrialSpec],
-        task: _Task,
+        task: Task,
         timeout: float | None,
-        conclude: "Callable[[_RunningTrial], _Outcome]",
+        conclude: "Callable[[_RunningTrial, Ending], _Outcome]",
         on_event: _OnEvent,
     ) -> "Iterator[_Outcome]":
         """Keep every worker busy, even while the caller handles an outcome; yield outcomes as trials end."""
@@ -127,38 +122,71 @@ class LocalExecutor:
         try:
             while waiting or running:
                 while waiting and idle:
-                    trial = _start(idle.popleft(), waiting.popleft(), task, timeout)
+                    trial = _RunningTrial(waiting.popleft(), idle.popleft())
                     running.append(trial)
+                    trial.begin(task, self._loaders)
                     on_event(TrialEvent(trial.spec.key, "started", trial.worker.plan.device))
                 while outcomes:
                     yield outcomes.popleft()
-                wait([trial.future for trial in running], timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
-                for trial in [trial for trial in running if trial.future.done()]:
-                    running.remove(trial)
-                    if isinstance(trial.future.exception(), BrokenProcessPool) and not trial.restarted:
-                        # the worker died while it was idle, before it got this trial
-                        trial.worker.kill()
-                        running.append(_start(trial.worker, trial.spec, task, timeout, restarted=True))
-                        continue
-                    outcomes.append(conclude(trial))
-                    idle.append(trial.worker)
-                for trial in running:
+                wait([each for trial in running for each in trial.worker.waitables], _POLL_SECONDS)
+                for trial in tuple(running):
+                    ending = trial.ending(timeout, on_event)
                     trial.report_epochs(on_event)
+                    if ending is None or self._tries_again(trial, ending, task, on_event):
+                        continue
+                    running.remove(trial)
+                    outcomes.append(conclude(trial, ending))
+                    idle.append(trial.worker)
             yield from outcomes
         finally:
-            _kill([trial.worker for trial in running])
+            kill_all([trial.worker for trial in running])
 
-    def _result(self, trial: "_RunningTrial") -> TrialResult:
-        error = trial.future.exception()
-        if error is None:
-            return read_outcome(trial.spec.directory)
+    def _tries_again(self, trial: "_RunningTrial", ending: Ending, task: Task, on_event: _OnEvent) -> bool:
+        """Whether the trial was begun again, because its worker died and that may not happen twice.
+
+        Raises:
+            DiskError: the disk refused something.
+            WorkersDie: workers die before they begin the trial.
+        """
+        if ending.kind == "disk":
+            raise DiskError(ending.text)
+        if ending.kind == "shared_memory" and self._loaders and trial.spec.loader_workers:
+            self._loaders = False
+            note = f"{ending.text}. {_WITHOUT_LOADERS}"
+        elif ending.kind not in ("died", "shared_memory"):
+            return False
+        elif not trial.has_begun:
+            trial.not_begun += 1
+            if trial.not_begun == MOST_TRIES:
+                raise WorkersDie(
+                    f"{MOST_TRIES} worker processes in a row ended before they began a trial: {ending.text}. Try "
+                    "execution.device=cpu and execution.workers=1, and see agent doctor."
+                )
+            note = ""
+        else:
+            trial.tries += 1
+            if trial.tries == MOST_TRIES:
+                return False
+            note = f"{ending.text}; it resumes from its checkpoint (try {trial.tries + 1} of {MOST_TRIES})"
+        trial.worker.kill()
+        if note:
+            on_event(TrialEvent(trial.spec.key, "note", trial.worker.plan.device, text=note))
+        trial.begin(task, self._loaders)
+        return True
+
+    def _result(self, trial: "_RunningTrial", ending: Ending) -> TrialResult:
         failure: FailureKind = "worker_died"
-        reason = _death(error)
-        if isinstance(error, FutureTimeout):
+        reason = f"it failed {MOST_TRIES} times, the last time because {ending.text}"
+        if ending.kind == "done":
+            try:
+                return read_outcome(trial.spec.directory)
+            except DamagedFile as damage:
+                reason = str(damage)
+        elif ending.kind == "late":
             failure = "timeout"
             reason = (
                 f"not finished after {self._timeout:g} s: raise execution.trial_timeout, or lower training.epochs; "
-                + _AGAIN
+                "run again, it resumes from its checkpoint"
             )
         plan = trial.worker.plan
         machine = {"device": plan.device, "threads": str(plan.threads)}
@@ -166,88 +194,60 @@ class LocalExecutor:
         return failed(trial.spec, failure, reason, machine, seconds)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _RunningTrial:
     spec: TrialSpec
-    worker: "_TrialWorker"
-    future: "Future[Any]"
-    tail: EpochTail
-    seconds_before: float
-    """Spent on the trial in earlier sessions."""
-    restarted: bool
-    """Whether the worker that should have run it was found dead."""
+    worker: WorkerProcess
+    tries: int = 0
+    """How often a worker has died of it."""
+    not_begun: int = 0
+    """How often a worker has died before it began it."""
     started: float = field(default_factory=time.monotonic)
+    _begun: float | None = None
+    """When the worker took it in hand, on the monotonic clock; waiting for another process does not count."""
+
+    def __post_init__(self) -> None:
+        self._tail = EpochTail(self.spec.directory)
+        self.seconds_before = seconds_spent(self.spec.directory)
+        """Spent on the trial in earlier sessions."""
+
+    @property
+    def has_begun(self) -> bool:
+        return self._begun is not None
+
+    def begin(self, task: Task, loaders: bool) -> None:
+        """Hand it to the worker; without `loaders`, it loads its images itself."""
+        spec = self.spec if loaders else self.spec.model_copy(update={"loader_workers": 0})
+        self._begun = None
+        self.worker.submit(task, spec)
+
+    def ending(self, timeout: float | None, on_event: _OnEvent) -> Ending | None:
+        """How it ended, or None while it runs."""
+        for message in self.worker.news():
+            if isinstance(message, Ending):
+                for note in message.notes:
+                    self._tell(note, on_event)
+                return message
+            if message == WAITING:
+                self._tell("another process trains it: waiting for its result", on_event)
+            elif message == BEGUN:
+                self._begun = time.monotonic()
+        if timeout is not None and self._begun is not None and time.monotonic() - self._begun > timeout:
+            return Ending("late")
+        return None
+
+    def _tell(self, text: str, on_event: _OnEvent) -> None:
+        on_event(TrialEvent(self.spec.key, "note", self.worker.plan.device, text=text))
 
     def report_epochs(self, on_event: _OnEvent) -> None:
         """Pass on the epochs that ended since the last call."""
-        for report in self.tail.new():
+        for report in self._tail.new():
             on_event(TrialEvent(self.spec.key, "epoch", self.worker.plan.device, epoch=report))
 
 
-def _start(
-    worker: "_TrialWorker", spec: TrialSpec, task: _Task, timeout: float | None, restarted: bool = False
-) -> _RunningTrial:
-    future = worker.submit(task, (spec, worker.plan.device), timeout)
-    tail = EpochTail(spec.directory)
-    return _RunningTrial(spec, worker, future, tail, seconds_spent(spec.directory), restarted)
-
-
-class _TrialWorker:
-    """A worker process, which is started when it is needed, and again after it was killed."""
-
-    def __init__(self, plan: WorkerPlan) -> None:
-        self.plan = plan
-        self._pool: ProcessPool | None = None
-
-    def submit(
-        self, function: Callable[..., Any], arguments: tuple[Any, ...], timeout: float | None
-    ) -> "Future[Any]":
-        with _interrupts_blocked():
-            if self._pool is not None and not self._pool.active:  # it died while it was idle
-                self.kill()
-            if self._pool is None:
-                self._pool = ProcessPool(
-                    max_workers=1,
-                    context=get_context("spawn"),
-                    initializer=start_worker,
-                    initargs=(self.plan.threads,),
-                )
-            return self._pool.schedule(function, args=arguments, timeout=timeout)
-
-    def kill(self) -> None:
-        """Kill the process, whatever it is doing; the next submission starts another."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.stop()
-            pool.join()
-
-
-def _kill(workers: list[_TrialWorker]) -> None:
-    if workers:
-        with ThreadPoolExecutor(len(workers)) as threads:
-            list(threads.map(_TrialWorker.kill, workers))
-
-
-def _death(error: BaseException) -> str:
-    """Why a worker gave no answer, and what to try."""
-    if not isinstance(error, ProcessExpired):
-        return f"its worker process failed ({type(error).__name__}: {error})"
-    code = error.exitcode
-    if code >= 0:
-        return f"its worker process ended with exit code {code}; {_AGAIN}"
-    name = signal.Signals(-code).name
-    return f"its worker process was killed by {name} ({_SIGNALS.get(name, _AGAIN)})"
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Delay Ctrl-C. Processes and threads that are started meanwhile inherit the block, and never receive it.
-
-    Pebble ignores SIGINT in its workers, but only once they run, and importing torch takes seconds.
-    """
-    resource_tracker.ensure_running()  # which unblocks SIGINT when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _is_evaluated(spec: TrialSpec, split: str) -> bool:
+    """Whether its predictions can be believed; damaged ones are made again by a worker, which says so."""
     try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return read_predictions(spec.directory, split) is not None
+    except DamagedFile:
+        return False

@@ -1,33 +1,53 @@
 """epochs.jsonl: how a trial reports its progress to other processes, even if it is killed. Light: no torch.
 
 The file is only appended to. An epoch that was lost in a kill and trained again by a later session has two lines, equal
-except for their seconds; the last one counts as the epoch, and the seconds of both count as spent.
+except for their seconds; the last one counts as the epoch, and the seconds of both count as spent. A line ends in a
+checksum of its own; one that does not fit it tells nothing and is left out. Lines of versions without are believed.
 """
 
 import json
+import logging
+import os
+import zlib
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from tools.files import write_whole
 from tools.training.types import EpochReport
 
 EPOCHS = "epochs.jsonl"
+
+_CHECK = "crc32"
+
+_log = logging.getLogger(__name__)
 
 
 class EpochLog:
     """Writes the log of one trial; one writer at a time."""
 
     def __init__(self, directory: Path) -> None:
-        """Opens the log in the trial's `directory`, removing an unfinished line that a kill left."""
+        """Opens the log in the trial's `directory`, removing an unfinished line that a kill left, and damaged ones."""
         self._file = directory / EPOCHS
-        if self._file.exists():
-            whole = self._file.read_bytes().rpartition(b"\n")
-            with self._file.open("r+b") as stream:
-                stream.truncate(len(whole[0]) + len(whole[1]))
+        if not self._file.exists():
+            return
+        lines = self._file.read_bytes().split(b"\n")
+        whole = [line for line in lines[:-1] if _parsed(line) is not None]
+        if damaged := len(lines) - 1 - len(whole):
+            _log.warning("%s: %d damaged lines are removed; they were reports of epochs", self._file, damaged)
+        if damaged or lines[-1]:
+            write_whole(self._file, b"".join(line + b"\n" for line in whole))
 
     def append(self, report: EpochReport) -> None:
-        """Adds one line, visible to readers on return."""
+        """Adds one line, visible to readers on return.
+
+        Raises:
+            OSError: as the system raises it; what was written of the line is removed when the log is next opened.
+        """
+        fields = asdict(report)
+        line = json.dumps({**fields, _CHECK: _checksum(fields)}).encode() + b"\n"
         with self._file.open("ab") as stream:
-            stream.write(json.dumps(asdict(report)).encode() + b"\n")
+            stream.write(line)
 
 
 class EpochTail:
@@ -51,6 +71,8 @@ class EpochTail:
     def _new_lines(self) -> list[EpochReport]:
         try:
             with self._file.open("rb") as stream:
+                if self._offset > os.fstat(stream.fileno()).st_size:  # damaged lines were removed
+                    self._offset = 0
                 stream.seek(self._offset)
                 whole = stream.read().rpartition(b"\n")[0]
         except FileNotFoundError:
@@ -58,7 +80,22 @@ class EpochTail:
         if not whole:
             return []
         self._offset += len(whole) + 1
-        return [EpochReport(**json.loads(line)) for line in whole.split(b"\n")]
+        return [report for line in whole.split(b"\n") if (report := _parsed(line)) is not None]
+
+
+def _parsed(line: bytes) -> EpochReport | None:
+    """The report of a line, or None where the line is damaged."""
+    try:
+        fields = json.loads(line)
+        if fields.pop(_CHECK, None) not in (None, _checksum(fields)):
+            return None
+        return EpochReport(**fields)
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def _checksum(fields: dict[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(fields, sort_keys=True).encode()):08x}"
 
 
 def read_epochs(directory: Path) -> tuple[EpochReport, ...]:

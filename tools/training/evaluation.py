@@ -1,27 +1,37 @@
 """Trained classifiers: saved, loaded, run on the images of a split, and scored."""
 
 import json
+import logging
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
 from tools.datasets.cache.read import CachedDataset, SplitView, open_cache
-from tools.errors import AugurError, DataError
-from tools.files import remove_unfinished, written_whole
+from tools.disk import disk_errors_explained
+from tools.errors import AugurError, DataError, first_line
+from tools.files import DamagedFile, locked, remove_unfinished, sha256_of, written_whole
 from tools.training.config import TrialSpec
 from tools.training.failures import NonFiniteLoss
 from tools.training.hardware import Precision, on_device, precision_for
 from tools.training.models import architecture
 from tools.training.normalisation import Normalisation
-from tools.training.trial_store import LOCK, WEIGHTS, read_predictions, write_predictions
+from tools.training.trial_store import (
+    LOCK,
+    WEIGHTS,
+    check_weights,
+    predictions_file,
+    read_predictions,
+    write_predictions,
+)
 from tools.training.types import Predictions, Scores
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class Classifier:
 def evaluate_trial(spec: TrialSpec, split: str, device: str) -> Predictions:
     """Predict `split` with the trial's weights, and keep the predictions in its folder.
 
-    Predictions that are already there are returned as they are: test images are used once.
+    Predictions that are already there are returned as they are: test images are used once. Damaged ones are made again.
 
     Args:
         spec: of a trial that has finished.
@@ -46,17 +56,28 @@ def evaluate_trial(spec: TrialSpec, split: str, device: str) -> Predictions:
 
     Raises:
         AugurError: the trial has no weights.
+        DamagedFile: its weights are damaged.
         DataError: the decoded data set is missing, or its labels do not fit the classifier.
+        DiskError: a file cannot be read or written.
     """
-    with FileLock(spec.directory / LOCK):
+    with disk_errors_explained(spec.directory), locked(spec.directory / LOCK):
+        return evaluate_under_lock(spec, split, device)
+
+
+def evaluate_under_lock(spec: TrialSpec, split: str, device: str) -> Predictions:
+    """As `evaluate_trial`, for a caller that holds the trial's lock and explains what the disk refuses."""
+    try:
         kept = read_predictions(spec.directory, split)
         if kept is not None:
             return kept
-        classifier = load_trained(spec, device)
-        view = _view(open_cache(spec.cache), split)
-        predictions = predict(classifier, view, spec, precision_for(device, spec.recipe.amp))
-        write_predictions(spec.directory, split, predictions)
-        return predictions
+    except DamagedFile as damage:
+        _log.warning("%s: the images are predicted again", damage)
+        predictions_file(spec.directory, split).unlink()
+    classifier = load_trained(spec, device)
+    view = _view(open_cache(spec.cache), split)
+    predictions = predict(classifier, view, spec, precision_for(device, spec.recipe.amp))
+    write_predictions(spec.directory, split, predictions)
+    return predictions
 
 
 def _view(cached: CachedDataset, split: str) -> SplitView:
@@ -145,8 +166,11 @@ def score(probabilities: np.ndarray, labels: np.ndarray, ordinal: bool, loss: fl
 
 def save_trained(
     file: Path, state: dict[str, torch.Tensor], normalisation: Normalisation, spec: TrialSpec
-) -> None:
-    """Write weights as safetensors, whole or not at all; normalisation and policy are in its metadata."""
+) -> str:
+    """Write weights as safetensors, whole or not at all; returns their SHA-256.
+
+    Normalisation and policy are in its metadata.
+    """
     remove_unfinished(file)
     with written_whole(file) as temporary:
         save_file(
@@ -162,6 +186,7 @@ def save_trained(
                 "key": spec.key,
             },
         )
+        return sha256_of(temporary)
 
 
 def load_trained(spec: TrialSpec, device: str) -> Classifier:
@@ -169,15 +194,24 @@ def load_trained(spec: TrialSpec, device: str) -> Classifier:
 
     Raises:
         AugurError: the trial has no weights, because it has not finished or they were dropped.
+        DamagedFile: they are not as training wrote them.
     """
     file = spec.directory / WEIGHTS
-    if not file.is_file():
+    try:
+        check_weights(spec.directory)
+    except FileNotFoundError as error:
         raise AugurError(
             f"the trial {spec.key[:12]} (seed {spec.seed}) has no weights at {file}: it has not finished, or they "
             "were dropped; train it again by removing its folder"
-        )
+        ) from error
     model = architecture(spec.model, spec.classes, spec.image_size)
-    with safe_open(file, framework="pt", device="cpu") as content:
-        model.load_state_dict({name: content.get_tensor(name) for name in content.keys()})  # noqa: SIM118
-        normalisation = Normalisation(**json.loads(content.metadata()["normalisation"]))
+    try:
+        with safe_open(file, framework="pt", device="cpu") as content:
+            about = content.metadata() or {}
+            if about.get("key", spec.key) != spec.key:
+                raise DamagedFile(file, f"they are of the trial {about['key'][:12]}")
+            model.load_state_dict({name: content.get_tensor(name) for name in content.keys()})  # noqa: SIM118
+            normalisation = Normalisation(**json.loads(about["normalisation"]))
+    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise DamagedFile(file, f"{type(error).__name__}: {first_line(error)}") from error
     return Classifier(on_device(model, device).eval(), normalisation, device)

@@ -1,14 +1,17 @@
 """Failures of a trial as results: what happened, and what to try."""
 
+import re
 import traceback
 
 from tools.errors import AugurError, first_line
-from tools.machine import is_out_of_memory
+from tools.machine import SHARED_MEMORY_REMEDY, is_out_of_memory, is_shared_memory_fault
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import read_epochs
 from tools.training.types import FailureKind, TrialResult
 
 TRACEBACK = "error.txt"
+
+_LOADER_DIED = re.compile(r"DataLoader worker \(pid.*(exited unexpectedly|killed by signal)")
 
 
 class NonFiniteLoss(AugurError):
@@ -19,6 +22,10 @@ def failure_of(spec: TrialSpec, device: str, error: Exception) -> tuple[FailureK
     """The kind and the text of a failure; an unexpected one also leaves its traceback in the trial's folder."""
     if isinstance(error, NonFiniteLoss):
         return "non_finite_loss", f"{error}; try a smaller training.learning_rate or a milder policy"
+    if is_shared_memory_fault(error):
+        return "shared_memory", SHARED_MEMORY_REMEDY
+    if _LOADER_DIED.search(str(error)):
+        return "worker_died", f"a process that loads images died ({first_line(error)})"
     if is_out_of_memory(error):
         return "out_of_memory", (
             f"out of memory on {device} with batches of {spec.recipe.batch_size} images of {spec.image_size} px: "
@@ -27,7 +34,7 @@ def failure_of(spec: TrialSpec, device: str, error: Exception) -> tuple[FailureK
     if isinstance(error, AugurError):
         return "error", str(error)
     file = spec.directory / TRACEBACK
-    file.write_text("".join(traceback.format_exception(error)), "utf-8")
+    file.write_text("".join(traceback.format_exception(error)), "utf-8", errors="backslashreplace")
     return "error", f"{type(error).__name__}: {first_line(error)} (the traceback is in {file})"
 
 

@@ -1,16 +1,18 @@
 """Training of one trial, from its specification to its result; on CPU equal to the bit when repeated or resumed."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 
 import torch
-from filelock import FileLock
 from torch import nn
 
 from tools.datasets.cache.read import open_cache
+from tools.disk import disk_error, disk_errors_explained
 from tools.errors import AugurError
-from tools.machine import free_memory
+from tools.files import DamagedFile, locked, make_folder
+from tools.machine import free_memory, is_shared_memory_fault
 from tools.training.batches import TrainingImages, epoch_batches, training_loader
 from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
@@ -22,8 +24,10 @@ from tools.training.models import build_model
 from tools.training.normalisation import IMAGENET, training_normalisation
 from tools.training.recipes import learning_rate_at, optimizer_for
 from tools.training.seeds import Stream, derived_seed
-from tools.training.trial_store import LOCK, WEIGHTS, read_result, write_result
+from tools.training.trial_store import LOCK, RESULT, WEIGHTS, read_result, write_result
 from tools.training.types import EpochReport, Scores, TrialResult
+
+_log = logging.getLogger(__name__)
 
 _CHECK_EVERY = 50
 """Steps between checks of the loss; each check waits for the GPU."""
@@ -32,8 +36,8 @@ _CHECK_EVERY = 50
 def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]) -> TrialResult:
     """Train one classifier, or resume training it, or return the result that is already there.
 
-    Leaves weights.safetensors and result.json in the trial's folder. A failure is a result, not an exception.
-    Only one process trains a trial at a time; a second one waits and returns the first one's result.
+    Leaves weights.safetensors and result.json in the trial's folder. A failure is a result, not an exception, unless it
+    is the disk's. Only one process trains a trial at a time; a second one waits and returns the first one's result.
 
     On CPU, results are equal to the bit for one version of torch and one number of threads, whatever the number
     of loader processes and however often the trial was killed and resumed.
@@ -42,26 +46,47 @@ def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], 
         spec: what to train.
         device: 'cpu', 'mps' or 'cuda:N'.
         on_epoch: called after each epoch of this session, in this process.
+
+    Raises:
+        DiskError: a file cannot be read or written. The trial is not to blame; it resumes when called again.
     """
-    spec.directory.mkdir(parents=True, exist_ok=True)
-    with FileLock(spec.directory / LOCK):
-        result = read_result(spec.directory)
-        if result is not None:
-            return result
-        before, started = seconds_spent(spec.directory), time.perf_counter()
-        try:
-            with torch.random.fork_rng(devices=[]):
-                return _train(spec, device, on_epoch)
-        except Exception as error:
-            kind, reason = failure_of(spec, device, error)
-        # outside the except block, where no traceback holds the tensors any longer
-        free_memory()
-        seconds = before + time.perf_counter() - started
-        result = failed(spec, kind, reason, environment(device), seconds)
-        if kind == "non_finite_loss":
-            write_result(spec.directory, result)
-            Checkpoint(spec.directory, spec.key).remove()
+    with disk_errors_explained(spec.directory):
+        make_folder(spec.directory)
+        with locked(spec.directory / LOCK):
+            return train_under_lock(spec, device, on_epoch)
+
+
+def train_under_lock(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]) -> TrialResult:
+    """As `train_trial`, for a caller that holds the trial's lock."""
+    result = _kept_result(spec)
+    if result is not None:
         return result
+    before, started = seconds_spent(spec.directory), time.perf_counter()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return _train(spec, device, on_epoch)
+    except Exception as error:
+        refused = None if is_shared_memory_fault(error) else disk_error(error, spec.directory)
+        if refused is not None:
+            raise refused from error
+        kind, reason = failure_of(spec, device, error)
+    # outside the except block, where no traceback holds the tensors any longer
+    free_memory()
+    seconds = before + time.perf_counter() - started
+    result = failed(spec, kind, reason, environment(device), seconds)
+    if kind == "non_finite_loss":
+        write_result(spec.directory, result)
+        Checkpoint(spec.directory, spec.key).remove()
+    return result
+
+
+def _kept_result(spec: TrialSpec) -> TrialResult | None:
+    try:
+        return read_result(spec.directory)
+    except DamagedFile as damage:
+        _log.warning("%s: the trial is trained again", damage)
+        (spec.directory / RESULT).unlink()
+        return None
 
 
 def _train(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]) -> TrialResult:
@@ -143,7 +168,7 @@ class _Training:
     def finish(self) -> TrialResult:
         spec = self._spec
         state = self._best_weights if self._best_weights is not None else self._model.state_dict()
-        save_trained(spec.directory / WEIGHTS, state, self._classifier.normalisation, spec)
+        digest = save_trained(spec.directory / WEIGHTS, state, self._classifier.normalisation, spec)
         result = TrialResult(
             key=spec.key,
             seed=spec.seed,
@@ -153,7 +178,7 @@ class _Training:
             seconds=seconds_spent(spec.directory),
             environment=environment(self._device) | {"precision": self._precision.name},
         )
-        write_result(spec.directory, result)
+        write_result(spec.directory, result, digest)
         self._checkpoint.remove()
         return result
 

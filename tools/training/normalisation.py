@@ -1,6 +1,7 @@
 """Mean and standard deviation by which images are normalised before they enter the classifier."""
 
-import json
+import logging
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import numpy as np
 import torch
 
 from tools.datasets.cache.read import Rows
-from tools.files import write_json
+from tools.files import DamagedFile, read_checked_json, write_checked_json
+
+_log = logging.getLogger(__name__)
 
 _CACHED = "normalisation.json"
 _CHUNK_PIXELS = 16_000_000
@@ -47,10 +50,11 @@ def training_normalisation(cache: Path, images: Rows | np.ndarray) -> Normalisat
     """
     file = cache / _CACHED
     try:
-        kept = json.loads(file.read_text("utf-8"))
-        return Normalisation(tuple(kept["mean"]), tuple(kept["std"]))
+        return _kept(file)
     except FileNotFoundError:
         pass
+    except DamagedFile as damage:
+        _log.warning("%s: mean and deviation are computed again", damage)
     counts = np.zeros((3, 256), dtype=np.int64)
     step = max(1, _CHUNK_PIXELS // max(1, int(np.prod(images.shape[1:3]))))
     for start in range(0, len(images), step):
@@ -63,5 +67,16 @@ def training_normalisation(cache: Path, images: Rows | np.ndarray) -> Normalisat
     std = np.sqrt((share * (values - mean[:, None]) ** 2).sum(axis=1))
     std[std == 0] = 1.0
     found = Normalisation(tuple(mean.tolist()), tuple(std.tolist()))
-    write_json(file, asdict(found))
+    write_checked_json(file, asdict(found))
     return found
+
+
+def _kept(file: Path) -> Normalisation:
+    content = read_checked_json(file)
+    try:
+        mean, std = (tuple(float(value) for value in content[name]) for name in ("mean", "std"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedFile(file, "it holds no mean and deviation") from error
+    if len(mean) != 3 or len(std) != 3 or not all(math.isfinite(v) for v in mean + std) or min(std) <= 0:
+        raise DamagedFile(file, f"mean {mean} and deviation {std} cannot be those of images")
+    return Normalisation(mean, std)

@@ -4,6 +4,10 @@ A trial's folder holds `trial.lock`, `epochs.jsonl` and `checkpoint.pt` while it
 `result.json` when it has ended, and later `predictions-SPLIT.npz`. A result is written for outcomes that training again
 would only repeat: finished, or a loss that is not finite. After any other failure (memory, time, a killed worker) there
 is none, and training the same key again resumes from the checkpoint.
+
+Every file is known by its digest: that of `result.json` and of predictions is in the file itself, that of the
+weights in `result.json`. A file that is torn, or was changed, is found when it is first read, and made again. Files of
+versions that wrote no digests are believed where they can be read.
 """
 
 import hashlib
@@ -13,21 +17,31 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
-from tools.errors import ConfigurationError
-from tools.files import sha256_of, write_json, write_whole
+from tools.errors import ConfigurationError, first_line
+from tools.files import (
+    DamagedFile,
+    locked,
+    read_checked_json,
+    sha256_of,
+    write_checked_json,
+    write_whole,
+)
 from tools.training.config import ModelConfig, Recipe
 from tools.training.synthetic import Synthetic
 from tools.training.types import Scores, TrialResult
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tools.training.types import Predictions
 
 RESULT = "result.json"
 WEIGHTS = "weights.safetensors"
 LOCK = "trial.lock"
 TORCHVISION_WEIGHTS = "torchvision"
+
+_WEIGHTS_DIGEST = "weights_sha256"
+"""Key in result.json."""
 
 
 def trial_key(
@@ -81,22 +95,60 @@ def _digest_of_weights(file: Path) -> str:
         ) from error
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=1024)
 def _digest(file: Path, size: int, modified: int) -> str:
     return sha256_of(file)
 
 
 def read_result(directory: Path) -> TrialResult | None:
-    """The result in a trial's folder, or None where it has none yet."""
+    """The result in a trial's folder, or None where it has none yet.
+
+    Raises:
+        DamagedFile: it is torn, was changed, or belongs to another trial.
+    """
+    content = _read_result(directory)
+    if content is None:
+        return None
     try:
-        return TrialResult.from_json(json.loads((directory / RESULT).read_text("utf-8")))
+        return TrialResult.from_json(content)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise DamagedFile(directory / RESULT, f"it holds no result: {error}") from error
+
+
+def _read_result(directory: Path) -> dict[str, Any] | None:
+    try:
+        content = read_checked_json(directory / RESULT)
     except FileNotFoundError:
         return None
+    content.pop(_WEIGHTS_DIGEST, None)
+    return content
 
 
-def write_result(directory: Path, result: TrialResult) -> None:
-    """Write how the trial in `directory` ended."""
-    write_json(directory / RESULT, result.as_json())
+def write_result(directory: Path, result: TrialResult, weights_digest: str | None = None) -> None:
+    """Write how the trial in `directory` ended; `weights_digest` is the SHA-256 of the weights that it left."""
+    content = result.as_json()
+    if weights_digest is not None:
+        content[_WEIGHTS_DIGEST] = weights_digest
+    write_checked_json(directory / RESULT, content)
+
+
+def check_weights(directory: Path) -> None:
+    """Compare the trained weights with the digest that the result has of them; reads them once a session.
+
+    Raises:
+        FileNotFoundError: there are none.
+        DamagedFile: they, or the result, are not as they were written.
+    """
+    file = directory / WEIGHTS
+    status = file.stat()
+    try:
+        expected = read_checked_json(directory / RESULT).get(_WEIGHTS_DIGEST)
+    except FileNotFoundError:
+        expected = None
+    if not status.st_size:
+        raise DamagedFile(file, "it is empty")
+    if expected is not None and _digest(file.resolve(), status.st_size, status.st_mtime_ns) != expected:
+        raise DamagedFile(file, f"its content does not fit the digest in {RESULT}")
 
 
 def predictions_file(directory: Path, split: str) -> Path:
@@ -105,23 +157,32 @@ def predictions_file(directory: Path, split: str) -> Path:
 
 
 def write_predictions(directory: Path, split: str, predictions: "Predictions") -> None:
-    """Keep predictions with the trial: arrays `probabilities` and `labels`, and the scores as JSON text."""
+    """Keep predictions with the trial: arrays `probabilities` and `labels`, the scores as JSON text, and a digest."""
     from io import BytesIO
 
     import numpy as np
 
+    scores = json.dumps(asdict(predictions.scores))
     stream = BytesIO()
     np.savez(
         stream,
         probabilities=predictions.probabilities,
         labels=predictions.labels,
-        scores=np.array(json.dumps(asdict(predictions.scores))),
+        scores=np.array(scores),
+        digest=np.array(_digest_of(split, predictions.probabilities, predictions.labels, scores)),
     )
     write_whole(predictions_file(directory, split), stream.getvalue())
 
 
 def read_predictions(directory: Path, split: str) -> "Predictions | None":
-    """The predictions on `split` of the trial in `directory`, or None."""
+    """The predictions on `split` of the trial in `directory`, or None.
+
+    Raises:
+        DamagedFile: they are torn, were changed, or are of another split.
+    """
+    from zipfile import BadZipFile
+    from zlib import error as DeflateError
+
     import numpy as np
 
     from tools.training.types import Predictions
@@ -129,9 +190,36 @@ def read_predictions(directory: Path, split: str) -> "Predictions | None":
     file = predictions_file(directory, split)
     if not file.is_file():
         return None
-    with np.load(file, allow_pickle=False) as content:
-        scores: dict[str, Any] = json.loads(str(content["scores"]))
-        return Predictions(content["probabilities"], content["labels"], Scores.from_json(scores))
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            probabilities, labels, scores = (
+                content["probabilities"],
+                content["labels"],
+                str(content["scores"]),
+            )
+            digest = str(content["digest"]) if "digest" in content else None
+        if digest not in (None, _digest_of(split, probabilities, labels, scores)):
+            raise DamagedFile(file, "its content does not fit its digest")
+        return Predictions(probabilities, labels, Scores.from_json(json.loads(scores)))
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        BadZipFile,
+        DeflateError,
+        NotImplementedError,
+    ) as error:
+        raise DamagedFile(file, f"{type(error).__name__}: {first_line(error)}") from error
+
+
+def _digest_of(split: str, probabilities: "np.ndarray", labels: "np.ndarray", scores: str) -> str:
+    digest = hashlib.sha256(split.encode())
+    for array in (probabilities, labels):
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(array.tobytes())
+    digest.update(scores.encode())
+    return digest.hexdigest()
 
 
 class TrialStore:
@@ -146,19 +234,34 @@ class TrialStore:
         return self.root / key
 
     def result(self, key: str) -> TrialResult | None:
-        """How the trial ended, or None if training it (again) may still give a result."""
-        return read_result(self.directory(key))
+        """How the trial ended, or None if training it (again) may still give a result.
+
+        Raises:
+            DamagedFile: the result is torn, was changed, or is another trial's: `forget` the trial, and train it again.
+        """
+        found = read_result(self.directory(key))
+        if found is not None and found.key != key:
+            raise DamagedFile(self.directory(key) / RESULT, f"it is of the trial {found.key[:12]}")
+        return found
 
     def has_weights(self, key: str) -> bool:
-        """Whether its trained weights are still there."""
-        return (self.directory(key) / WEIGHTS).is_file()
+        """Whether its trained weights are still there.
+
+        Raises:
+            DamagedFile: they are there, but not as they were written.
+        """
+        try:
+            check_weights(self.directory(key))
+        except FileNotFoundError:
+            return False
+        return True
 
     def forget(self, key: str) -> None:
         """Delete everything of the trial, so that it is trained from the beginning."""
         directory = self.directory(key)
         if not directory.is_dir():
             return
-        with FileLock(directory / LOCK):
+        with locked(directory / LOCK):
             for file in directory.iterdir():
                 if file.name != LOCK:
                     file.unlink()
@@ -168,5 +271,9 @@ class TrialStore:
         (self.directory(key) / WEIGHTS).unlink(missing_ok=True)
 
     def predictions(self, key: str, split: str) -> "Predictions | None":
-        """Its predictions on `split`, or None where it was not evaluated on it."""
+        """Its predictions on `split`, or None where it was not evaluated on it.
+
+        Raises:
+            DamagedFile: they are not as they were written.
+        """
         return read_predictions(self.directory(key), split)

@@ -55,7 +55,7 @@ class Predictions:
     scores: Scores
 
 
-FailureKind = Literal["out_of_memory", "non_finite_loss", "timeout", "worker_died", "error"]
+FailureKind = Literal["out_of_memory", "non_finite_loss", "timeout", "worker_died", "shared_memory", "error"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,9 @@ class TrialEvent:
     """Something the terminal shows while trials run."""
 
     key: str
-    kind: Literal["started", "epoch", "ended"]
+    kind: Literal["started", "epoch", "note", "ended"]
     device: str = ""
     epoch: EpochReport | None = None
     result: TrialResult | None = None
+    text: str = ""
+    """Of a note: what happened to the trial that is worth a warning, such as a worker that died and is replaced."""

@@ -17,6 +17,8 @@ def main() -> None:
     def on_event(event: TrialEvent) -> None:
         children = [child.pid for child in psutil.Process().children(recursive=True)]
         print(event.kind, *children, flush=True)
+        if event.text:
+            print("note:", event.text, flush=True)
 
     with LocalExecutor([WorkerPlan("cpu", 1)], timeout=None) as executor:
         try:

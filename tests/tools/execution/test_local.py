@@ -1,16 +1,14 @@
 """Real worker processes, killed for real."""
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
+from tests.tools.execution.tasks import workers
 from tests.tools.training.trials import numbers, tiny_trial
 from tools.datasets.cache.read import CachedDataset
 from tools.errors import AugurError, ConfigurationError
@@ -26,25 +24,11 @@ ENDLESS = 10_000
 """Epochs that no test waits for."""
 
 
-def workers() -> list[psutil.Process]:
-    """Worker processes of this process: all spawned children but Python's resource tracker."""
-    children = psutil.Process().children()
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-
-
 class Events(list[TrialEvent]):
-    """Collects events, and may kill the worker at the first epoch of one trial."""
-
-    def __init__(self, deadly: TrialSpec | None = None, with_signal: int = signal.SIGKILL) -> None:
-        super().__init__()
-        self._deadly, self._signal = deadly, with_signal
+    """Collects events."""
 
     def __call__(self, event: TrialEvent) -> None:
         self.append(event)
-        if self._deadly is not None and event.kind == "epoch" and event.key == self._deadly.key:
-            self._deadly = None
-            (worker,) = workers()
-            os.kill(worker.pid, self._signal)
 
     def of(self, spec: TrialSpec) -> list[tuple[str, int | None]]:
         return [(e.kind, e.epoch.epoch if e.epoch else None) for e in self if e.key == spec.key]
@@ -131,28 +115,6 @@ def test_a_trial_that_cannot_be_evaluated_is_named(executor: Executor, tinted: C
         executor.evaluate([spec], "test")
 
 
-def test_a_worker_that_dies_fails_only_its_own_trial_and_that_trial_resumes_later(
-    executor: Executor, tinted: CachedDataset, tmp_path: Path
-):
-    doomed = tiny_trial(tinted, tmp_path, epochs=8)
-    others = [tiny_trial(tinted, tmp_path, seed=seed, epochs=1) for seed in (1, 2)]
-    events = Events(deadly=doomed)
-    results = {r.key: r for r in executor.train([others[0], doomed, others[1]], events)}
-    assert len(results) == 3
-    dead = results[doomed.key]
-    assert (dead.status, dead.failure) == ("failed", "worker_died")
-    assert "SIGKILL" in dead.reason
-    assert dead.epochs
-    assert dead.seconds >= sum(report.seconds for report in dead.epochs)
-    assert [results[spec.key].status for spec in others] == ["finished"] * 2
-    assert read_result(doomed.directory) is None
-
-    whole = tiny_trial(tinted, tmp_path / "whole", epochs=8)
-    resumed, uninterrupted = executor.train([doomed, whole], Events())
-    assert resumed.status == "finished"
-    assert numbers(resumed) == numbers(uninterrupted)
-
-
 def test_an_idle_worker_that_died_is_replaced_and_no_trial_fails(
     executor: Executor, tinted: CachedDataset, tmp_path: Path
 ):
@@ -161,17 +123,6 @@ def test_an_idle_worker_that_died_is_replaced_and_no_trial_fails(
     idle.kill()
     (result,) = executor.train([tiny_trial(tinted, tmp_path, seed=1, epochs=1)], Events())
     assert result.status == "finished"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("number", "told"), [(signal.SIGSEGV, "SIGSEGV"), (signal.SIGTERM, "exit code 15")])
-def test_however_a_worker_dies_the_reason_says_it(
-    executor: Executor, tinted: CachedDataset, tmp_path: Path, number: int, told: str
-):
-    doomed = tiny_trial(tinted, tmp_path, epochs=ENDLESS)
-    (dead,) = executor.train([doomed], Events(deadly=doomed, with_signal=number))
-    assert dead.failure == "worker_died"
-    assert told in dead.reason
 
 
 def test_an_error_replaces_the_worker_and_closing_the_results_stops_the_trials(
@@ -195,10 +146,12 @@ def test_an_error_replaces_the_worker_and_closing_the_results_stops_the_trials(
 
 def test_a_trial_out_of_time_is_killed(tinted: CachedDataset, tmp_path: Path):
     slow = tiny_trial(tinted, tmp_path, epochs=ENDLESS)
+    events = Events()
     with LocalExecutor(ONE, timeout=1.0) as executor:
-        (result,) = executor.train([slow], Events())
+        (result,) = executor.train([slow], events)
         assert workers() == []
     assert (result.status, result.failure) == ("failed", "timeout")
+    assert [event for event in events if event.kind == "note"] == [], "a time-out is not tried again"
     assert "1 s" in result.reason
     assert "execution.trial_timeout" in result.reason
 
@@ -208,6 +161,7 @@ def test_two_workers_train_two_trials_at_a_time_but_never_the_same_one(tinted: C
     with LocalExecutor(ONE * 2, timeout=None) as executor:
         results: list[TrialResult] = list(executor.train([spec, spec], events))
     assert [event.kind for event in events[:2]] == ["started", "started"]
+    assert ["waiting for its result" in event.text for event in events if event.kind == "note"] == [True]
     assert [result.status for result in results] == ["finished"] * 2
     assert results[0] == results[1]
     assert (spec.directory / "epochs.jsonl").read_text().count("\n") == 3

@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -5,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.tools.training.trials import silent, tiny_trial
+from tools import files
 from tools.datasets.cache.read import CachedDataset
+from tools.disk import DiskError
 from tools.training.loop import train_trial
 from tools.training.trial_store import read_result
 
@@ -49,6 +53,40 @@ def test_an_error_of_the_users_keeps_its_own_words(tinted: CachedDataset, root: 
     result = train_trial(spec, "cpu", silent)
     assert (result.status, result.failure) == ("failed", "error")
     assert "training.amp" in result.reason
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.ENOSPC, "agent cache"),
+        (errno.EDQUOT, "agent cache"),
+        (errno.EIO, "check the disk"),
+        (errno.EROFS, "mounted read-only"),
+        (errno.EACCES, "permissions"),
+        (errno.EMFILE, "ulimit -n"),
+    ],
+)
+def test_what_the_disk_refuses_is_no_failure_of_the_trial(
+    tinted: CachedDataset, root: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str
+):
+    def sync(file: Path) -> None:
+        raise OSError(number, os.strerror(number), str(file))
+
+    spec = tiny_trial(tinted, root, epochs=1)
+    monkeypatch.setattr(files, "sync", sync)
+    with pytest.raises(DiskError, match=told) as caught:
+        train_trial(spec, "cpu", silent)
+    assert str(spec.directory) in str(caught.value)
+    assert ("free)" in str(caught.value)) == (number in (errno.ENOSPC, errno.EDQUOT, errno.EIO))
+    assert caught.value.resumable
+    monkeypatch.undo()
+    assert train_trial(spec, "cpu", silent).status == "finished"
+
+
+def test_a_file_where_the_trials_should_be_is_named(tinted: CachedDataset, root: Path):
+    root.write_text("not a folder")
+    with pytest.raises(DiskError, match=rf"{root}.*move that away"):
+        train_trial(tiny_trial(tinted, root), "cpu", silent)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of address space bind on Linux")

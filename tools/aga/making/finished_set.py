@@ -17,7 +17,8 @@ from tools.aga.making.provenance import GateResults, write_backgrounds, write_im
 from tools.aga.making.set_keys import FORMAT
 from tools.aga.making.subjects import Subject
 from tools.aga.store.pieces import PIECES
-from tools.files import write_json, written_whole
+from tools.aga.store.sets import DIGESTS, digests_of
+from tools.files import write_checked_json, write_json, written_whole
 from tools.training.synthetic import DESCRIPTION, LABELS, PIXELS, SOURCES
 
 
@@ -80,8 +81,9 @@ def finish_set(
         "gates": _counts(results),
         **request.content,
         "identities": tools.identities,
+        DIGESTS: digests_of(folder),
     }
-    write_json(folder / DESCRIPTION, about, scratch)
+    write_checked_json(folder / DESCRIPTION, about, scratch)
 
 
 def _write_pixels(file: Path, job: PastingJob, rows: Sequence[int]) -> None:

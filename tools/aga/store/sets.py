@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,13 @@ from filelock import FileLock, Timeout
 
 from tools.aga.store.disk_space import disk_usage
 from tools.aga.store.pieces import KNOWN, PIECES, PLAN, SETS, STORE_LOCK, SUFFIX, WORK, set_folder
-from tools.files import read_json
-from tools.training.synthetic import DESCRIPTION
+from tools.files import DamagedFile, read_checked_json, read_json, sha256_of
+from tools.training.synthetic import DESCRIPTION, LABELS, PIXELS, SOURCES
+
+DIGESTS = "digests"
+"""Key in set.json: file → SHA-256. Sets of versions that wrote none are believed where they can be read."""
+PROVENANCE = "provenance.parquet"
+_DIGESTED = (PIXELS, LABELS, SOURCES, PROVENANCE, "sources.parquet", "backgrounds.parquet", PIECES)
 
 
 @dataclass(frozen=True)
@@ -33,19 +39,58 @@ class GeneratedSet:
 
 
 def open_finished(root: Path, key: str) -> GeneratedSet | None:
-    """A set of the store, which now counts as just used; None where it is not finished."""
+    """A set of the store, which now counts as just used; None where it is not finished.
+
+    Its files are compared with the digests that its description has of them, once in a session.
+
+    Raises:
+        DamagedFile: a file of it is torn, missing or was changed: `discard` it, and make it again.
+    """
     folder = set_folder(root, key)
-    about = read_json(folder / DESCRIPTION)
-    if about is None:
+    try:
+        about = read_checked_json(folder / DESCRIPTION)
+    except FileNotFoundError:
         return None
+    _check(folder, key, about)
     with suppress(OSError):
         os.utime(folder / DESCRIPTION)
     if (folder / WORK).exists():
         # A process was killed after the set was finished and before it had cleared up.
         shutil.rmtree(folder / WORK, ignore_errors=True)
-    return GeneratedSet(
-        key, folder, about["images"], about["gates"], about["skipped"], folder / "provenance.parquet"
-    )
+    try:
+        return GeneratedSet(
+            key, folder, about["images"], about["gates"], about["skipped"], folder / PROVENANCE
+        )
+    except KeyError as error:
+        raise DamagedFile(folder / DESCRIPTION, f"it lacks {error}") from error
+
+
+def discard(root: Path, key: str) -> None:
+    """Make a damaged set count as unfinished, under the lock of whoever makes it again."""
+    (set_folder(root, key) / DESCRIPTION).unlink(missing_ok=True)
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    """SHA-256 of the files of a set that are read after it is finished."""
+    return {name: sha256_of(folder / name) for name in _DIGESTED}
+
+
+def _check(folder: Path, key: str, about: dict[str, Any]) -> None:
+    if about.get("key", key) != key:
+        raise DamagedFile(folder / DESCRIPTION, f"it is of the set {about['key'][:12]}")
+    for name, expected in about.get(DIGESTS, {}).items():
+        file = folder / name
+        try:
+            status = file.stat()
+        except FileNotFoundError as error:
+            raise DamagedFile(file, "it is gone") from error
+        if _digest(file, status.st_size, status.st_mtime_ns) != expected:
+            raise DamagedFile(file, f"its content does not fit the digest in {DESCRIPTION}")
+
+
+@lru_cache(maxsize=4096)
+def _digest(file: Path, size: int, modified: int) -> str:
+    return sha256_of(file)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,143 @@
+"""A worker process as its parent sees it: started when it is needed, spoken to through a pipe, killed at any time.
+
+Built on multiprocessing alone: a time-out has to follow the monotonic clock, and every way of ending has to be noticed,
+an exit with code 0 as well as a kill.
+"""
+
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context, resource_tracker
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+from tools.execution.devices import WorkerPlan
+from tools.execution.ending import OUTPUT, Ending, death
+from tools.execution.worker import BEGUN, Task, serve
+from tools.training.config import TrialSpec
+
+_UNREADABLE = (EOFError, OSError, UnpicklingError)
+
+
+class WorkerProcess:
+    """One worker; a new process takes the place of one that was killed."""
+
+    def __init__(self, plan: WorkerPlan) -> None:
+        self.plan = plan
+        self._process: Any = None
+        self._connection: Any = None
+        self._output = Path(os.devnull)
+        self._spec: TrialSpec | None = None
+        self._begun = False
+
+    def start(self) -> None:
+        """Start the process, unless it runs; importing torch takes it seconds."""
+        if self._process is not None and self._process.is_alive():
+            return
+        self.kill()
+        self._output = _scratch_file()
+        context = get_context("spawn")
+        with _interrupts_held_back():
+            self._connection, theirs = context.Pipe()
+            self._process = context.Process(target=serve, args=(theirs, self.plan.threads, self._output))
+            self._process.start()
+            theirs.close()
+
+    def submit(self, task: Task, spec: TrialSpec) -> None:
+        """Give the process a trial; it has none."""
+        self.start()
+        self._spec, self._begun = spec, False
+        with suppress(OSError):  # it has died: `news` says so
+            self._connection.send((task, spec, self.plan.device))
+
+    @property
+    def waitables(self) -> list[Any]:
+        """For `multiprocessing.connection.wait`: ready when there is news."""
+        return [self._connection, self._process.sentinel]
+
+    def news(self) -> Iterator[str | Ending]:
+        """The messages since the last call; the last of a trial is an `Ending`."""
+        assert self._spec is not None
+        alive = self._process.is_alive()  # before the pipe is read: what it sent before it died counts
+        try:
+            while self._connection.poll():
+                message = self._connection.recv()
+                self._begun = self._begun or message == BEGUN
+                yield message
+                if isinstance(message, Ending):
+                    return
+        except _UNREADABLE:
+            self._process.kill()
+            alive = False
+        if not alive:
+            self._process.join()
+            output = self._spec.directory / OUTPUT if self._begun else self._output
+            yield death(self._process.exitcode, output, self._spec.loader_workers)
+
+    def kill(self) -> None:
+        """Kill the process, whatever it is doing."""
+        kill_all([self])
+
+    def _forget(self) -> None:
+        self._connection.close()
+        self._process.close()
+        self._process = None
+        if self._output != Path(os.devnull):
+            self._output.unlink(missing_ok=True)
+
+
+def kill_all(workers: Iterable[WorkerProcess]) -> None:
+    """Kill these processes, together. Ctrl-C and SIGTERM do not keep it from its end; they are raised after it."""
+    running = [worker for worker in workers if worker._process is not None]
+    if not running:
+        return
+    killer = threading.Thread(
+        target=_kill_all, args=(running,)
+    )  # interrupts are raised in the main thread only
+    killer.start()
+    interrupt: BaseException | None = None
+    while killer.is_alive():
+        try:
+            killer.join()
+        except BaseException as error:
+            interrupt = error
+    if interrupt is not None:
+        raise interrupt
+
+
+def _kill_all(workers: list[WorkerProcess]) -> None:
+    started = [worker for worker in workers if worker._process.pid is not None]
+    for worker in started:
+        worker._process.kill()
+    for worker in started:
+        worker._process.join()
+    for worker in workers:
+        worker._forget()
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Delay Ctrl-C. Processes that are started meanwhile inherit the block, and never receive it.
+
+    They ignore it anyway, but only once they run, and importing torch takes seconds.
+    """
+    resource_tracker.ensure_running()  # which unblocks SIGINT when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _scratch_file() -> Path:
+    """For what a worker writes outside of trials; nowhere if no file can be made."""
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="augur-worker-", suffix=".log")
+    except OSError:
+        return Path(os.devnull)
+    os.close(descriptor)
+    return Path(name)
