@@ -55,6 +55,11 @@ class DataConfig(BaseModel):
         description="what counts as the same image: near-duplicates too (saved again, resized, mirrored), or only the "
         "same bytes",
     )
+    companions: Literal["auto", "skip", "keep"] = Field(
+        default="auto",
+        description="what happens to masks, annotated copies and thumbnails beside their images (x_mask.png beside "
+        "x.png): leave out those whose content agrees with their name, skip all that are named like that, or keep all",
+    )
     max_pixels: int = Field(
         default=178_956_970,
         ge=1,

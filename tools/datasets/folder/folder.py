@@ -7,12 +7,16 @@ from pathlib import Path
 from tools.datasets.assemble import Item, assemble
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.card_file import make_card, read_card_file
+from tools.datasets.folder.companions import CompanionRule
+from tools.datasets.folder.left_out import passed_over_line, tell_left_out
 from tools.datasets.folder.manifest import NAME as MANIFEST
 from tools.datasets.folder.manifest import read_manifest
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.folder.walk import (
     IMAGE_SUFFIXES,
+    ImageFiles,
     find_images,
+    passed_over_at,
     split_folders,
     subfolders,
     tree,
@@ -53,22 +57,31 @@ def open_folder(config: DataConfig) -> Dataset:
             f"{_LAYOUTS}"
         )
     source = FolderSource(root)
-    items, notes = _listed_items(root) if (root / MANIFEST).is_file() else _items_by_folder(root)
+    listed = (root / MANIFEST).is_file()
+    items, notes, warnings = _listed_items(root, config) if listed else _items_by_folder(root, config)
     if not items:
         raise DataError(f"there are no images in {root}; expected one of these layouts:\n{_LAYOUTS}")
     declared = read_card_file(root)
     assembled = assemble(items, root, declared.classes)
     card = make_card(declared, assembled, source)
-    return Dataset(card, assembled.records, source, notes=tuple(notes), missing=assembled.missing)
+    return Dataset(
+        card,
+        assembled.records,
+        source,
+        notes=tuple(notes),
+        warnings=tuple(warnings),
+        missing=assembled.missing,
+    )
 
 
-def _listed_items(root: Path) -> tuple[list[Item], list[str]]:
+def _listed_items(root: Path, config: DataConfig) -> tuple[list[Item], list[str], list[str]]:
     items = read_manifest(root / MANIFEST, root)
-    unlisted = len(set(find_images(root, root).images) - {item.file for item in items})
-    return items, [f"{unlisted} images are not listed in {MANIFEST} and are not used"] if unlisted else []
+    unlisted = len(set(find_images(root, root, config.companions).images) - {item.file for item in items})
+    notes = [f"{unlisted} images are not listed in {MANIFEST} and are not used"] if unlisted else []
+    return items, notes, []
 
 
-def _items_by_folder(root: Path) -> tuple[list[Item], list[str]]:
+def _items_by_folder(root: Path, config: DataConfig) -> tuple[list[Item], list[str], list[str]]:
     by_split: FoldersBySplit = split_folders(root)
     notes: list[str] = []
     if "train" in by_split:
@@ -83,35 +96,40 @@ def _items_by_folder(root: Path) -> tuple[list[Item], list[str]]:
         )
     else:
         by_split = {"train": [root]}
-    items, outside, ignored = class_items(by_split, root)
+    items, outside, found = class_items(by_split, root, config.companions)
     if outside:
         notes.append(f"{outside} images outside the class folders are not used")
-    if ignored:
-        notes.append(f"{ignored} files are not images and are not used")
-    return items, notes
+    if passed_over := passed_over_at(root):
+        notes.append(passed_over_line(passed_over))
+    said, warnings = tell_left_out(found, root, config.companions)
+    return items, notes + said, warnings
 
 
-def class_items(by_split: FoldersBySplit, root: Path) -> tuple[list[Item], int, int]:
+def class_items(
+    by_split: FoldersBySplit, root: Path, companions: CompanionRule = "auto"
+) -> tuple[list[Item], int, dict[str, ImageFiles]]:
     """Images below class folders.
 
     Args:
         by_split: folders that hold class folders.
         root: what file names are relative to.
+        companions: what is done with masks, annotated copies and thumbnails beside their images.
 
     Returns:
-        The items; the number of images outside the class folders; the number of files that are not images. Files
-        directly in `root` are not counted as such (a readme, a dataset.yaml).
+        The items; the number of images outside the class folders; and what is in each class folder, by its path below
+        `root`. Files directly in `root` are not counted (a readme, a dataset.yaml).
     """
     items: list[Item] = []
-    outside = ignored = 0
+    outside = 0
+    found: dict[str, ImageFiles] = {}
     for split, places in by_split.items():
         for place in places:
             for folder in subfolders(place):
-                found = find_images(folder, root)
-                ignored += found.ignored
-                items += [Item(file, folder.name, split) for file in found.images]
+                files = find_images(folder, root, companions)
+                found[folder.relative_to(root).as_posix()] = files
+                items += [Item(file, folder.name, split) for file in files.images]
             outside += sum(file.suffix.lower() in IMAGE_SUFFIXES for file in visible_files(place))
-    return items, outside, ignored
+    return items, outside, found
 
 
 def open_split_folders(
@@ -128,7 +146,7 @@ def open_split_folders(
     Raises:
         DataError: a class folder has another name, or a class is missing in a split.
     """
-    items, outside, ignored = class_items(by_split, root)
+    items, outside, found = class_items(by_split, root)
     unknown = sorted({item.label for item in items if item.label.strip().casefold() not in class_of})
     if unknown:
         raise DataError(
@@ -136,7 +154,7 @@ def open_split_folders(
             "images of your own, use --dataset folder."
         )
     items = [replace(item, label=class_of[item.label.strip().casefold()]) for item in items]
-    unused = outside + ignored
+    unused = outside + sum(files.ignored for files in found.values())
     assembled = assemble(items, root, card.classes)
     return Dataset(
         card,
