@@ -32,7 +32,7 @@ def train_extra_seeds(context: Context, contenders: Sequence[Candidate]) -> None
     limited = any(value is not None for value in context.config.budget.model_dump().values())
     for chunk in [[seed] for seed in seeds] if limited else [seeds]:
         if cut := train_candidates(context, contenders, chunk, "final", "extra seeds for the best"):
-            context.terminal.note(f"The finish is cut short: {cut}.")
+            context.terminal.warn(f"The finish is cut short: {cut}.")
             # What was trained before counts: it is reused.
             return
 

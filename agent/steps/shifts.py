@@ -102,9 +102,12 @@ def decode_shifts(
             root,
             lambda done, total, name=name: terminal.progress(f"decoding {name}", done, total),
         )
-        for line in (*data.card.warnings, *data.notes):
+        for line in data.notes:
             terminal.note(f"{name}: {line}")
-        shifts.append(Shift(name, data, (*data.card.warnings, *_overlap(study, data, terminal))))
+        cautions = (*data.card.warnings, *data.warnings)
+        for line in cautions:
+            terminal.warn(f"{name}: {line}")
+        shifts.append(Shift(name, data, (*cautions, *_overlap(study, data, terminal))))
     return shifts
 
 

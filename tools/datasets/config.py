@@ -50,6 +50,11 @@ class DataConfig(BaseModel):
         description="what happens to an image or group in two splits: stop the run, drop it from all but one of "
         "them (test before validation before train), or move all copies to that one",
     )
+    on_two_labels: Literal["auto", "keep", "drop"] = Field(
+        default="auto",
+        description="what happens to a picture that is there under two labels: warn, and stop where that is half of a "
+        "class; keep it and warn in any case; or drop all its copies",
+    )
     leak_guard: Literal["near", "exact"] = Field(
         default="near",
         description="what counts as the same image: near-duplicates too (saved again, resized, mirrored), or only the "

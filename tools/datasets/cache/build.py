@@ -27,6 +27,7 @@ from tools.datasets.cache.read import CachedDataset, Skipped, open_cache
 from tools.datasets.cache.views import View, write_view
 from tools.datasets.config import DataConfig
 from tools.datasets.splits.assign import assign_splits
+from tools.datasets.splits.contradictions import resolve_contradictions
 from tools.datasets.splits.leaks import EXACT, Pair, resolve_image_leaks
 from tools.datasets.splits.likeness import find_alike
 from tools.datasets.types import SPLITS, Dataset, Split
@@ -176,8 +177,12 @@ def make_view(
         config: everything that decides the splits.
 
     Raises:
-        DataError: the splits cannot be made, or leak and `on_leak` is 'stop'.
+        DataError: the splits cannot be made, or leak and `on_leak` is 'stop', or half of a class is in another one too.
     """
+    # The user cannot fix what was published with contradictions and leaks.
+    rule = "keep" if usable.known_leaks and config.on_two_labels == "auto" else config.on_two_labels
+    kept, warnings = resolve_contradictions(usable.records, pairs, rule, usable.card)
+    usable, pairs = _only(usable, pairs, kept)
     divided = usable
     if asked.published:
         divided = assign_splits(usable, config, [(pair.one, pair.other) for pair in pairs])
@@ -188,7 +193,6 @@ def make_view(
         if (one := usable.records[pair.one].file) in at_of
         and (other := usable.records[pair.other].file) in at_of
     ]
-    # The user cannot fix what was published with leaks.
     on_leak = "drop" if usable.known_leaks and config.on_leak == "stop" else config.on_leak
     records, notes = resolve_image_leaks(divided.records, used_pairs, on_leak, usable.card)
     records = sorted(records, key=lambda record: (SPLITS.index(record.split), record.file))
@@ -197,7 +201,20 @@ def make_view(
         for file, row, content in zip(plan.files, plan.row_of, plan.contents, strict=True)
     }
     rows, contents = zip(*(row_of[record.file] for record in records), strict=True)
-    return View(usable.card, records, rows, contents, (), (*divided.notes, *notes))
+    return View(
+        usable.card, records, rows, contents, (), (*divided.notes, *notes), (*divided.warnings, *warnings)
+    )
+
+
+def _only(dataset: Dataset, pairs: Sequence[Pair], kept: Sequence[int]) -> tuple[Dataset, list[Pair]]:
+    """The records at these positions, and the pairs among them."""
+    now_at = {before: now for now, before in enumerate(kept)}
+    among = [
+        Pair(now_at[pair.one], now_at[pair.other], pair.how)
+        for pair in pairs
+        if pair.one in now_at and pair.other in now_at
+    ]
+    return replace(dataset, records=tuple(dataset.records[at] for at in kept)), among
 
 
 def published_gaps(published: Dataset, config: DataConfig) -> set[tuple[Split, int]]:

@@ -129,6 +129,8 @@ class CachedDataset:
         self.card = card_from(about["card"])
         self.notes: tuple[str, ...] = tuple(about["notes"])
         """What was found and done while opening and building, for the user."""
+        self.warnings: tuple[str, ...] = tuple(about.get("warnings", ()))
+        """What was found that may spoil results. (Views of earlier versions have none.)"""
         self._class_counts: dict[str, dict[str, int]] = meta["class_counts"]
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -27,6 +27,7 @@ class View:
     contents: Sequence[bytes]
     skipped: Sequence[Skipped]
     notes: Sequence[str]
+    warnings: Sequence[str] = ()
 
 
 def write_view(parent: Path, view: View, decoding: Decoding, gaps: set[tuple[Split, int]]) -> Path:
@@ -124,7 +125,8 @@ def count_classes(view: View, gaps: set[tuple[Split, int]]) -> dict[Split, dict[
 
 
 def _write_about(folder: Path, view: View) -> None:
-    about = json.loads(json.dumps({"card": asdict(view.card), "notes": list(view.notes)}))
+    told = {"notes": list(view.notes), "warnings": list(view.warnings)}
+    about = json.loads(json.dumps({"card": asdict(view.card), **told}))
     file = folder / "about.json"
     if not file.exists() or read_part(file) != about:
         write_json(file, about)

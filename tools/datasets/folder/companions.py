@@ -27,11 +27,13 @@ _WORDS: dict[Kind, str] = {
     "copy": "annotated|overlays?|contours?|bbox(?:es)?|boxes|drawn|marked|visuali[sz]ations?|vis",
     "thumbnail": "thumbs?|thumbnails?|preview",
 }
-_SUFFIX = {
+_SUFFIX: dict[Kind, re.Pattern[str]] = {
     kind: re.compile(rf"^(?P<stem>.+?)[ ._-]*[ ._(-](?:{words})(?:[ ._-]*\d+)?\)?$", re.IGNORECASE)
     for kind, words in _WORDS.items()
 }
-_FOLDER = {kind: re.compile(rf"^(?:.+[ ._-])?(?:{words})$", re.IGNORECASE) for kind, words in _WORDS.items()}
+_FOLDER: dict[Kind, re.Pattern[str]] = {
+    kind: re.compile(rf"^(?:.+[ ._-])?(?:{words})$", re.IGNORECASE) for kind, words in _WORDS.items()
+}
 _LOOKED_AT = 32
 """Pairs whose pixels are compared; if all of them agree, so do the others."""
 _GREY_BINS, _LARGEST_BINS, _MASK_SHARE = 32, 4, 0.97
