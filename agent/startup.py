@@ -20,7 +20,7 @@ from agent.steps.synthesis import Synthesis, backgrounds_of
 from prompts import template_hash
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
-from tools.datasets.check.class_balance import class_counts, in_one_line, scarce, unbalanced
+from tools.datasets.check.class_balance import ClassCounts, class_counts, in_one_line, scarce, unbalanced
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import SPLITS, Dataset
@@ -164,7 +164,9 @@ def _read_data(
     )
     for line in data.notes:
         terminal.note(line)
-    counts = {split: data.class_counts(split) for split in SPLITS if any(data.class_counts(split).values())}
+    counts: ClassCounts = {
+        split: data.class_counts(split) for split in SPLITS if any(data.class_counts(split).values())
+    }
     used = in_one_line(counts)
     if used != _sizes(dataset):
         terminal.note(f"images that are used: {used}")

@@ -77,16 +77,21 @@ def separate(root: Path, files: Sequence[str], rule: CompanionRule = "auto") -> 
     if rule == "keep":
         return Separated(tuple(files))
     pairs, alone = _pairs(files)
-    certain = list(pairs) if rule == "skip" else _certain(root, pairs)
-    left_out = {pair.file for pair in certain}
-    doubtful = tuple(pair for pair in pairs if pair.file not in left_out)
+    by_name = [pair for pair in pairs if not _same_name(pair)] if rule == "skip" else []
+    certain = {pair.file: pair for pair in [*_certain(root, pairs), *by_name]}
     return Separated(
-        tuple(file for file in files if file not in left_out),
-        tuple(certain),
+        tuple(file for file in files if file not in certain),
+        tuple(certain[file] for file in sorted(certain)),
         # Two pictures of one name and different formats are not doubtful: copies are found by their pixels.
-        tuple(pair for pair in doubtful if PurePosixPath(pair.file).stem != PurePosixPath(pair.of).stem),
+        tuple(pair for pair in pairs if pair.file not in certain and not _same_name(pair)),
         tuple(_agreeing(alone, lambda file: looks_like_mask(root / file))),
     )
+
+
+def _same_name(pair: Pair) -> bool:
+    """Whether they differ by their suffix only."""
+    file, of = PurePosixPath(pair.file), PurePosixPath(pair.of)
+    return file.with_suffix("") == of.with_suffix("")
 
 
 def names_companions(folder: str) -> bool:
@@ -159,14 +164,13 @@ def _certain(root: Path, pairs: Sequence[Pair]) -> list[Pair]:
     groups: dict[tuple[str, Kind, str], list[Pair]] = defaultdict(list)
     for pair in pairs:
         path, of = PurePosixPath(pair.file), PurePosixPath(pair.of)
-        same_stem = path.parent == of.parent and path.stem == of.stem
-        groups[str(path.parent), pair.kind, f"{of.suffix}{path.suffix}" if same_stem else ""].append(pair)
-    found = {
-        pair.file: pair
+        suffixes = f"{of.suffix}{path.suffix}" if _same_name(pair) else ""
+        groups[str(path.parent), pair.kind, suffixes].append(pair)
+    return [
+        pair
         for group in groups.values()
         for pair in _agreeing(group, lambda pair: _agrees(root / pair.file, root / pair.of, pair.kind))
-    }
-    return sorted(found.values(), key=lambda pair: pair.file)
+    ]
 
 
 _T = TypeVar("_T")

@@ -127,6 +127,12 @@ def test_a_photograph_with_the_name_of_a_mask_is_used_and_told(root):
     assert "such as a/0000_mask.png beside a/0000.png" in warning
 
 
+def test_of_two_photographs_with_one_name_none_is_skipped(root):
+    for number, image in enumerate(images_of(root)):
+        photo(100 + number).save(image.with_suffix(".bmp"))
+    assert len(files(root, companions="skip")) == 24
+
+
 def test_the_setting_decides(root):
     for number, image in enumerate(images_of(root)):
         photo(500 + number).save(image.with_name(f"{image.stem}_mask.png"))
