@@ -95,9 +95,11 @@ def decode_shifts(
     shifts = []
     for dataset, config in found:
         name = dataset.card.name
+        # Black and white mean the same as in training, not what this set's own images would make of it.
+        span = "type" if study.span is None else "{}:{}".format(*study.span)
         data = build_cache(
             dataset,
-            config,
+            config.model_copy(update={"range": span}),
             study.image_size,
             root,
             lambda done, total, name=name: terminal.progress(f"decoding {name}", done, total),

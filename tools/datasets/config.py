@@ -4,6 +4,7 @@ Defaults are given by name (`default=`), so that a type checker sees that a fiel
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -26,6 +27,18 @@ Names = Annotated[list[str], BeforeValidator(_split_names)]
 """A list of names, in any of these forms."""
 
 
+def _check_range(text: str) -> None:
+    if text in ("type", "dataset"):
+        return
+    low, colon, high = text.partition(":")
+    try:
+        right = bool(colon) and float(low) < float(high) and math.isfinite(float(high) - float(low))
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError(f"data.range {text}: expected type, dataset or LOW:HIGH, such as 0:4095")
+
+
 class DataConfig(BaseModel):
     """Which images are used, and how they are read."""
 
@@ -41,6 +54,11 @@ class DataConfig(BaseModel):
     fit: Literal["stretch", "crop", "pad"] = Field(
         default="stretch",
         description="how a non-square image becomes square: stretch it, crop its centre, or pad it",
+    )
+    range: str = Field(
+        default="type",
+        description="what becomes black and white in images of more than 8 bits: the range of their 'type' (0 to "
+        "65535), the range that the training images of the 'dataset' use, or LOW:HIGH",
     )
     on_corrupt: Literal["stop", "skip"] = Field(
         default="stop", description="what happens to an unreadable image: stop the run, or skip and count it"
@@ -105,6 +123,7 @@ class DataConfig(BaseModel):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
+        _check_range(self.range)
         if self.fraction is not None and self.per_class is not None:
             raise ValueError(
                 "data.fraction and data.per_class both set the number of training images: give one"

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
+from tools.datasets.cache.appearance import Oddity, oddities
 from tools.datasets.cache.decode_all import OnProgress
 from tools.datasets.cache.fill import (
     DecodePlan,
@@ -24,13 +25,14 @@ from tools.datasets.cache.fill import (
 )
 from tools.datasets.cache.pixels import USED, Decoding, PixelFolder, read_part
 from tools.datasets.cache.read import CachedDataset, Skipped, open_cache
+from tools.datasets.cache.value_range import describe_span, span_of
 from tools.datasets.cache.views import View, write_view
 from tools.datasets.config import DataConfig
 from tools.datasets.splits.assign import assign_splits
 from tools.datasets.splits.contradictions import resolve_contradictions
 from tools.datasets.splits.leaks import EXACT, Pair, resolve_image_leaks
 from tools.datasets.splits.likeness import find_alike
-from tools.datasets.types import SPLITS, Dataset, Split
+from tools.datasets.types import SPLITS, Dataset, Record, Split
 from tools.errors import AugurError
 from tools.files import write_json
 
@@ -73,7 +75,13 @@ def build_cache(
         if found.skipped and config.on_corrupt == "stop":
             raise unreadable_images(found.skipped, len(found.plan.contents), published.source)
         view = make_view(found.usable, dataset, found.pairs, found.plan, config)
-        view = replace(view, skipped=found.skipped, notes=(*view.notes, *found.repairs))
+        odd = [each.line for each in found.odd(view.records, view.rows)]
+        view = replace(
+            view,
+            skipped=found.skipped,
+            notes=(*view.notes, *found.repairs, *describe_span(config, found.plan.decoding.span)),
+            warnings=(*view.warnings, *odd),
+        )
         written = write_view(found.folder, view, found.plan.decoding, published_gaps(published, config))
     return open_cache(written)
 
@@ -91,6 +99,11 @@ class DecodedImages:
     """Records of `usable` (by position) that show the same picture."""
     repairs: tuple[str, ...]
     """Notes on what was damaged on disk and decoded again."""
+
+    def odd(self, records: Sequence[Record], rows: Sequence[int]) -> list[Oddity]:
+        """What is odd about the images of these records, which are in these rows."""
+        looks = PixelFolder(self.folder).looks()[list(rows)]
+        return oddities(records, looks, self.usable.card.classes, self.plan.decoding.span)
 
 
 @contextmanager
@@ -115,7 +128,8 @@ def decoded_images(
         raise AugurError(
             f"the folder {root} for decoded images cannot be made ({error.strerror}): choose another --runs-dir"
         ) from error
-    plan = plan_decoding(published, Decoding(image_size, config.fit, config.max_pixels), root)
+    span = span_of(published, config, progress)
+    plan = plan_decoding(published, Decoding(image_size, config.fit, config.max_pixels, span=span), root)
     folder = root / f"{folder_prefix(published.card.name)}-{image_size}px-{plan.key[:16]}"
     with FileLock(f"{folder}.lock"):
         unreadable, repairs = fill_folder(folder, plan, published.source, config, progress)

@@ -21,12 +21,14 @@ Decided here, for every data set and every trial:
 import io
 import logging
 import warnings
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
-from tools.datasets.cache.dicom import is_dicom, read_dicom
+from tools.datasets.cache.dicom import dicom_size, is_dicom, read_dicom
 from tools.datasets.cache.levels import (
     BACKGROUND,
     Span,
@@ -41,7 +43,7 @@ from tools.datasets.cache.look import NOTHING, Flag, Stored, look_at
 from tools.datasets.cache.metadata import without_metadata
 from tools.datasets.formats import kind_of, register_heif, remedy
 
-__all__ = ["Fit", "UnreadableImage", "as_rgb", "decode", "decode_and_look", "open_rgb"]
+__all__ = ["Fit", "UnreadableImage", "as_rgb", "decode", "decode_and_look", "open_rgb", "read_header"]
 
 Fit = Literal["stretch", "crop", "pad"]
 
@@ -135,6 +137,44 @@ def open_rgb(
         raise UnreadableImage(str(error) or type(error).__name__) from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an image says of itself before its pixels: size in pixels as stored, Pillow's mode and format."""
+
+    width: int
+    height: int
+    mode: str
+    format: str
+
+
+def read_header(data: bytes) -> Header:
+    """The header of an encoded image; no pixel is decoded, and nothing reaches the terminal.
+
+    Raises:
+        UnreadableImage: it is no image, or its header is broken.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if is_dicom(data):
+                return Header(*dicom_size(data), "DICOM", "DICOM")
+            if data[4:8] == b"ftyp":
+                register_heif()
+            return _header(data)
+        except UnreadableImage:
+            raise
+        except Exception as error:
+            if (shorter := without_metadata(data)) is not None:
+                with suppress(Exception):
+                    return _header(shorter)
+            raise UnreadableImage(str(error) or type(error).__name__) from error
+
+
+def _header(data: bytes) -> Header:
+    with Image.open(io.BytesIO(data)) as image:
+        return Header(*image.size, image.mode, image.format or "unknown")
 
 
 def _open_anyhow(

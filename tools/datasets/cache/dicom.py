@@ -36,6 +36,26 @@ def read_dicom(data: bytes, max_pixels: int | None, span: Span | None) -> tuple[
     Raises:
         UnreadableImage: it holds no picture, several, too large a one, or one that pydicom cannot decompress.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file = _parsed(data)
+        _check(file, max_pixels)
+        return _colour(file) if int(file.get("SamplesPerPixel", 1)) > 1 else _grey(file, span)
+
+
+def dicom_size(data: bytes) -> tuple[int, int]:
+    """Width and height of the picture in a DICOM file, from its header.
+
+    Raises:
+        UnreadableImage: it has no picture, or pydicom is not installed.
+    """
+    file = _parsed(data, stop_before_pixels=True)
+    if "Rows" not in file or "Columns" not in file:
+        raise UnreadableImage("a DICOM file without a picture")
+    return int(file.Columns), int(file.Rows)
+
+
+def _parsed(data: bytes, stop_before_pixels: bool = False) -> Any:
     try:
         import pydicom
     except ImportError as error:
@@ -44,11 +64,7 @@ def read_dicom(data: bytes, max_pixels: int | None, span: Span | None) -> tuple[
         ) from error
     # What pydicom finds odd is not for the terminal; what it cannot read is raised.
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        file = pydicom.dcmread(io.BytesIO(data))
-        _check(file, max_pixels)
-        return _colour(file) if int(file.get("SamplesPerPixel", 1)) > 1 else _grey(file, span)
+    return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=stop_before_pixels)
 
 
 def _check(file: Any, max_pixels: int | None) -> None:
@@ -72,7 +88,7 @@ def _colour(file: Any) -> tuple[Image.Image, Stored]:
 
 
 def _grey(file: Any, span: Span | None) -> tuple[Image.Image, Stored]:
-    from pydicom.pixels import apply_color_lut, apply_rescale
+    from pydicom.pixels.processing import apply_color_lut, apply_rescale
 
     stored = file.pixel_array
     if file.PhotometricInterpretation == "PALETTE COLOR":
@@ -89,7 +105,7 @@ def _grey(file: Any, span: Span | None) -> tuple[Image.Image, Stored]:
 
 def _by_its_own_window(file: Any, stored: np.ndarray, values: np.ndarray) -> np.ndarray:
     if file.get("VOILUTSequence"):
-        from pydicom.pixels import apply_voi
+        from pydicom.pixels.processing import apply_voi
 
         bits = int(file.VOILUTSequence[0].LUTDescriptor[2])
         return scaled(apply_voi(stored, file), (0, 2**bits - 1))

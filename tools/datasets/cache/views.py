@@ -70,6 +70,7 @@ def write_view(parent: Path, view: View, decoding: Decoding, gaps: set[tuple[Spl
                 "format": FORMAT,
                 "fingerprint": fingerprint,
                 "image_size": decoding.size,
+                "span": decoding.span,
                 "class_counts": counts,
                 "skipped": [asdict(each) for each in view.skipped],
             },
@@ -83,7 +84,9 @@ def write_view(parent: Path, view: View, decoding: Decoding, gaps: set[tuple[Spl
 def _fingerprint(view: View, decoding: Decoding) -> str:
     """Identifies the data as trials see them: it does not depend on the names of files and groups."""
     digest = hashlib.sha256()
-    _feed(digest, FORMAT, decoding.size, decoding.fit, view.card.classes)
+    # What is rarely used is fed only where it is used, so that other data keep their fingerprint.
+    more = [] if decoding.span is None else [list(decoding.span)]
+    _feed(digest, FORMAT, decoding.size, decoding.fit, view.card.classes, *more)
     numbers: dict[str, int] = {}
     for record, content in zip(view.records, view.contents, strict=True):
         group = numbers.setdefault(record.group, len(numbers))

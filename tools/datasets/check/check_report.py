@@ -13,6 +13,7 @@ from tools.datasets.cache.decode_all import OnProgress
 from tools.datasets.check.class_balance import class_counts
 from tools.datasets.check.finding import Finding
 from tools.datasets.check.image_findings import (
+    appearance,
     caveats,
     class_sizes,
     files,
@@ -81,6 +82,7 @@ def check(
         files(published),
         class_sizes(by_class),
         image_sizes(published, image_size),
+        appearance(found, config),
         *leaks,
         contradictions(found),
         split_sizes(found, leaking=any(each.severity == "problem" for each in leaks)),

@@ -1,10 +1,11 @@
 """Findings about the number of images, their classes, sizes and splits, and whether they can be decoded."""
 
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+from tools.datasets.cache.decode import UnreadableImage, read_header
+from tools.datasets.cache.value_range import describe_span
 from tools.datasets.check.class_balance import ClassCounts, class_counts, imbalance, scarce, unbalanced
 from tools.datasets.check.finding import Finding, counted, shortened
 from tools.datasets.check.inspection import Inspection
@@ -121,20 +122,18 @@ def split_sizes(found: Inspection, leaking: bool) -> Finding:
 
 def image_sizes(published: Dataset, image_size: int) -> Finding:
     """Sizes, modes and formats of a sample, from the headers."""
-    from PIL import Image
-
     records = published.records
     sizes: list[tuple[int, int]] = []
     modes: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     for at in sorted({number * len(records) // _HEADERS for number in range(_HEADERS)}):
         try:
-            with Image.open(io.BytesIO(published.source.read(records[at].file))) as image:
-                sizes.append(image.size)
-                modes[image.mode] += 1
-                kinds[image.format or "unknown"] += 1
-        except Exception:  # any fault of a broken header: reported where images are decoded
+            header = read_header(published.source.read(records[at].file))
+        except (OSError, UnreadableImage):  # reported where images are decoded
             continue
+        sizes.append((header.width, header.height))
+        modes[header.mode] += 1
+        kinds[header.format] += 1
     if not sizes:
         return Finding("sizes", "problem", "no image has a readable header")
     widths, heights = zip(*sizes, strict=True)
@@ -160,6 +159,19 @@ def image_sizes(published: Dataset, image_size: int) -> Finding:
     )
     text = f"{shape}, in {'all' if len(sizes) == len(records) else 'a sample of'} {len(sizes):,} images"
     return Finding("sizes", "right", text, lines, numbers)
+
+
+def appearance(found: Inspection, config: DataConfig) -> Finding:
+    """What became of the pixels: black, blank or hidden pictures, and pictures stored otherwise than the rest."""
+    numbers = {each.what: list(each.files) for each in found.odd}
+    said = describe_span(config, found.span)
+    if not found.odd:
+        text = "no image is black, blank, hidden, or stored otherwise than the rest"
+        return Finding("appearance", "right", text, said, numbers)
+    lines = shortened([*said, *(each.line for each in found.odd)])
+    odd = len({file for each in found.odd for file in each.files})
+    text = f"{odd:,} of {len(found.usable):,} images should be looked at as they are trained on"
+    return Finding("appearance", "warning", text, lines, numbers)
 
 
 def caveats(published: Dataset) -> Finding:
