@@ -21,9 +21,10 @@ from agent.steps.synthesis import Synthesis, backgrounds_of
 from prompts import template_hash
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
+from tools.datasets.check.class_balance import ClassCounts, class_counts, in_one_line, scarce, unbalanced
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
-from tools.datasets.types import Dataset
+from tools.datasets.types import SPLITS, Dataset
 from tools.errors import AugurError, ConfigurationError, did_you_mean
 from tools.execution.devices import WorkerPlan, plan_workers
 from tools.execution.local import LocalExecutor
@@ -141,7 +142,7 @@ def _facts(
     search = config.search
     return [
         ("arm", why),
-        ("data", f"{dataset.card.title}, {size} px"),
+        ("data", f"{dataset.card.title}: {_sizes(dataset)} · {size} px"),
         ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
         ("recipe", describe_recipe(recipe)),
         (
@@ -154,11 +155,14 @@ def _facts(
     ]
 
 
+def _sizes(dataset: Dataset) -> str:
+    return in_one_line(class_counts(dataset.records, dataset.card.classes))
+
+
 def _read_data(
     dataset: Dataset, config: DataConfig, size: int, runs_dir: Path, terminal: Terminal
 ) -> CachedDataset:
-    for line in dataset.card.warnings:
-        terminal.warn(line)
+    """Decode the images, and say what may spoil the result before anything is trained."""
     data = build_cache(
         dataset,
         config,
@@ -169,9 +173,18 @@ def _read_data(
     )
     for line in data.notes:
         terminal.note(line)
+    counts: ClassCounts = {
+        split: data.class_counts(split) for split in SPLITS if any(data.class_counts(split).values())
+    }
+    used = in_one_line(counts)
+    if used != _sizes(dataset):
+        terminal.note(f"images that are used: {used}")
     if data.skipped:
         shown = "; ".join(f"{item.file}: {item.reason}" for item in data.skipped[:5])
         terminal.warn(f"{len(data.skipped)} unreadable images are skipped: {shown}")
+    for line in (*data.card.warnings, *data.warnings, unbalanced(counts), scarce(counts)):
+        if line:
+            terminal.warn(line)
     return data
 
 
@@ -186,7 +199,7 @@ def _enter(config: StudyConfig, study: str, why: str, data: CachedDataset, recip
             "arm_reason": why,
             "data_fingerprint": data.fingerprint,
             "prompts": template_hash(),
-            "cautions": "\n".join(data.card.warnings),
+            "cautions": "\n".join((*data.card.warnings, *data.warnings)),
         },
         _flatten({**dump_config(config), "recipe": recipe.model_dump()}),
     )

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from agent.screen.tables import class_table, facts_grid, open_table
 from agent.screen.terminal import Terminal
-from tools.datasets.check.check_report import class_counts
+from tools.datasets.check.class_balance import class_counts
 from tools.datasets.folder.walk import tree
 from tools.datasets.presence import Presence, find_dataset, is_occupied
 from tools.datasets.registry import ENTRIES, dataset_names
@@ -93,6 +93,8 @@ def show(name: str, path: Path | None, terminal: Terminal) -> int:
     if presence.dataset is not None:
         for note in presence.dataset.notes:
             terminal.note(note)
+        for warning in presence.dataset.warnings:
+            terminal.warn(warning)
         terminal.show(Text(""))
         terminal.show(_counts_table(presence.dataset))
         return 0

@@ -141,7 +141,7 @@ class Terminal:
         """A trial has begun, finished an epoch, or ended."""
         if self._trials is not None:
             self._trials.update(event, label)
-        if event.kind != "ended" or event.result is None or self._quiet:
+        if event.kind != "ended" or event.result is None:
             return
         result = event.result
         seconds = f"{result.seconds:.1f} s"
@@ -150,7 +150,10 @@ class Terminal:
             mark, text = "✓", f"{label}: {accuracy}, {seconds}"
         else:
             mark, text = "✗", f"{label}: FAILED ({result.failure}) after {seconds}: {result.reason}"
-        if self._stamped:
+        if self._quiet:
+            if result.scores is None:
+                self.warn(text)
+        elif self._stamped:
             self._line(text)
         else:
             self._out.print(_hanging(mark, Text(text), "green" if mark == "✓" else "bold red"))

@@ -165,7 +165,7 @@ def _facts(context: Context) -> list[tuple[str, str]]:
         ("study", context.study),
         ("data", f"{data.card.name}, {len(data.card.classes)} classes, {sizes}, {data.image_size} px"),
         ("data fingerprint", data.fingerprint),
-        *(("about the data", note) for note in data.notes),
+        *(("about the data", note) for note in (*data.warnings, *data.notes)),
         ("splits", "splits.csv beside this report: --data.splits FILE uses the same again"),
         ("unreadable images skipped", str(len(data.skipped))),
         ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),

@@ -97,16 +97,21 @@ def decode_shifts(
     shifts = []
     for dataset, config in found:
         name = dataset.card.name
+        # Black and white mean the same as in training, not what this set's own images would make of it.
+        span = "type" if study.span is None else "{}:{}".format(*study.span)
         data = build_cache(
             dataset,
-            config,
+            config.model_copy(update={"range": span}),
             study.image_size,
             root,
             lambda done, total, name=name: terminal.progress(f"decoding {name}", done, total),
         )
-        for line in (*data.card.warnings, *data.notes):
+        for line in data.notes:
             terminal.note(f"{name}: {line}")
-        shifts.append(Shift(name, data, (*data.card.warnings, *_overlap(study, data, terminal))))
+        cautions = (*data.card.warnings, *data.warnings)
+        for line in cautions:
+            terminal.warn(f"{name}: {line}")
+        shifts.append(Shift(name, data, (*cautions, *_overlap(study, data, terminal))))
     return shifts
 
 

@@ -4,6 +4,7 @@ Defaults are given by name (`default=`), so that a type checker sees that a fiel
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -29,6 +30,18 @@ def _split_names(value: Any) -> Any:
 
 Names = Annotated[list[str], BeforeValidator(_split_names)]
 """A list of names, in any of these forms."""
+
+
+def _check_range(text: str) -> None:
+    if text in ("type", "dataset"):
+        return
+    low, colon, high = text.partition(":")
+    try:
+        right = bool(colon) and float(low) < float(high) and math.isfinite(float(high) - float(low))
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError(f"data.range {text}: expected type, dataset or LOW:HIGH, such as 0:4095")
 
 
 class DataConfig(BaseModel):
@@ -76,6 +89,11 @@ class DataConfig(BaseModel):
         default="stretch",
         description="how a non-square image becomes square: stretch it, crop its centre, or pad it",
     )
+    range: str = Field(
+        default="type",
+        description="what becomes black and white in images of more than 8 bits: the range of their 'type' (0 to "
+        "65535), the range that the training images of the 'dataset' use, or LOW:HIGH",
+    )
     on_corrupt: Literal["stop", "skip"] = Field(
         default="stop", description="what happens to an unreadable image: stop the run, or skip and count it"
     )
@@ -84,10 +102,20 @@ class DataConfig(BaseModel):
         description="what happens to an image or group in two splits: stop the run, drop it from all but one of "
         "them (test before validation before train), or move all copies to that one",
     )
+    on_two_labels: Literal["auto", "keep", "drop"] = Field(
+        default="auto",
+        description="what happens to a picture that is there under two labels: warn, and stop where that is half of a "
+        "class; keep it and warn in any case; or drop all its copies",
+    )
     leak_guard: Literal["near", "exact"] = Field(
         default="near",
         description="what counts as the same image: near-duplicates too (saved again, resized, mirrored), or only the "
         "same bytes",
+    )
+    companions: Literal["auto", "skip", "keep"] = Field(
+        default="auto",
+        description="what happens to masks, annotated copies and thumbnails beside their images (x_mask.png beside "
+        "x.png): leave out those whose content agrees with their name, skip all that are named like that, or keep all",
     )
     max_pixels: int = Field(
         default=178_956_970,
@@ -158,6 +186,7 @@ class DataConfig(BaseModel):
                 f"data.labels gives the classes, but so does data.layout {self.layout}: leave out data.layout, or give "
                 "one without a class (split, group, any)"
             )
+        _check_range(self.range)
         if self.fraction is not None and self.per_class is not None:
             raise ValueError(
                 "data.fraction and data.per_class both set the number of training images: give one"

@@ -84,6 +84,8 @@ class Dataset:
     source: Source
     notes: tuple[str, ...] = field(default=())
     """What was found and done while opening it (empty rows skipped, splits carved), for the user."""
+    warnings: tuple[str, ...] = ()
+    """What was found while opening it that may spoil results: told even by a quiet run."""
     missing: tuple[Split, ...] = ()
     """Splits that are not published: `assign_splits` carves them from train."""
     folds: tuple[frozenset[str], ...] = ()

@@ -13,6 +13,7 @@ from tools.policy.policy import Policy
 from tools.policy.steps import Step, steps_of
 
 _IMPORTS = {
+    "io.": "import io",
     "math": "import math",
     "Any": "from typing import Any",
     "cv2": "import cv2",

@@ -130,7 +130,7 @@ STEPS: dict[str, tuple[type, _Arguments]] = {
     "channel_shuffle": (v2.RandomChannelPermutation, _same),
     "gaussian_blur": (transforms.GaussianBlur, _same),
     "gaussian_noise": (transforms.GaussianNoise, _same),
-    "jpeg": (v2.JPEG, _jpeg),
+    "jpeg": (transforms.Jpeg, _jpeg),
     "erasing": (transforms.Erasing, _erasing),
     "grid_mask": (transforms.GridMask, _same),
     "mixup": (v2.MixUp, _mixing),

@@ -4,6 +4,7 @@ Each draws from torch's global generator only, and uses nothing of this project 
 `export.py` copies the source of those that a policy uses. Tensors are uint8 (3, H, W) with any strides, RGB.
 """
 
+import io
 import math
 from typing import Any
 
@@ -191,6 +192,25 @@ class GaussianNoise(v2.Transform):
         """Adds noise."""
         noise = torch.randn(inpt.shape) * (255 * uniform(0, self.sigma))
         return noise.add_(inpt).round_().clamp_(0, 255).to(torch.uint8)
+
+
+class Jpeg(v2.Transform):
+    """Compresses as JPEG by Pillow, with a quality drawn from the whole numbers of `quality`, both ends included.
+
+    The same draw and the same pixels as torchvision's JPEG, whose encoder is deprecated.
+    """
+
+    def __init__(self, quality: tuple[int, int]) -> None:
+        super().__init__()
+        self.quality = quality
+
+    def transform(self, inpt: torch.Tensor, params: dict[str, Any]) -> torch.Tensor:
+        """Encodes and decodes."""
+        quality = int(torch.randint(self.quality[0], self.quality[1] + 1, ()))
+        encoded = io.BytesIO()
+        PIL.Image.fromarray(as_array(inpt)).save(encoded, "JPEG", quality=quality)
+        with PIL.Image.open(encoded) as decoded:
+            return as_tensor(np.array(decoded))
 
 
 class Erasing(v2.RandomErasing):

@@ -308,6 +308,12 @@ class TestQuiet:
         assert SENTENCE in screen.text
         assert "report: runs/studies/digits/report.md" in screen.text
 
+    def test_a_trial_that_failed_is_a_warning(self, live: bool) -> None:
+        screen = Screen(live=live, quiet=True)
+        train(screen.terminal)
+        assert "iteration 1 · seed 1: FAILED (non_finite_loss)" in " ".join(screen.errors.split())
+        assert "seed 0" not in screen.errors + screen.raw
+
     def test_the_study_is_known_for_the_line_that_says_how_to_resume(self, live: bool) -> None:
         screen = Screen(live=live, quiet=True)
         screen.terminal.opening("digits", [("arm", "tpe")])

@@ -3,6 +3,7 @@
 import itertools
 import pickle
 import random
+import warnings
 
 import cv2
 import numpy as np
@@ -108,6 +109,35 @@ def test_both_ends_of_every_range_work_at_small_and_at_large_sizes(side, end):
         views = _views(_alone(name, side, **numbers), picture(side), count=2)
 
         assert views.shape == (2, 3, side, side), name
+
+
+@pytest.mark.parametrize("side", [8, 33])
+def test_no_operation_warns(side):
+    for name in ON_IMAGE:
+        built = _alone(name, side)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for image in (picture(side), np.zeros((side, side, 3), np.uint8)):
+                _views(built, image)
+    for name in ON_BATCH:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            _alone(name).mix(*_batch())
+
+
+@pytest.mark.skipif(not hasattr(v2, "JPEG"), reason="this torchvision has no JPEG encoder to compare with")
+@pytest.mark.parametrize("side", [8, 15, 32, 33, 64])
+def test_jpeg_gives_the_pixels_that_torchvision_gives(side):
+    """Trials that an earlier version trained with `jpeg` keep their keys, so they must keep their meaning."""
+    quality = (30, 100)
+    noise = np.random.default_rng(side).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    for image in (picture(side), noise):
+        ours, theirs = transforms.Jpeg(quality), v2.JPEG(quality)
+        for seed in range(20):
+            torch.manual_seed(seed)
+            expected = theirs(_original(image))
+            torch.manual_seed(seed)
+            assert torch.equal(ours(_original(image)), expected), (side, seed)
 
 
 def test_grey_images_stay_grey():

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from typing import Any
 
 import torch
@@ -43,6 +44,17 @@ def test_the_same_seed_gives_the_same_pixels():
 
             assert outside.dtype == torch.uint8, one_line(policy)
             assert torch.equal(inside, outside), one_line(policy)
+
+
+def test_what_is_exported_uses_nothing_that_is_deprecated():
+    image = Image.fromarray(picture(48))
+    for policy in ALL:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            exported = _run(as_python(policy, 48, classes=3))
+            for seed in range(3):
+                torch.manual_seed(seed)
+                exported["augment"](image)
 
 
 def test_the_same_seed_mixes_the_same_way():

@@ -5,13 +5,13 @@ dropped for a leak) is not a source, and no validation or test image can become 
 """
 
 import hashlib
-import io
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageOps
 
 from tools.aga.types import SourceImage
-from tools.datasets.cache.decode import Fit, UnreadableImage, as_rgb
+from tools.datasets.cache.decode import Fit, UnreadableImage, open_rgb, read_header
+from tools.datasets.cache.levels import Span
 from tools.datasets.cache.read import CachedDataset, SplitView
 from tools.datasets.types import Dataset, Source
 from tools.errors import DataError
@@ -23,9 +23,10 @@ _RESAMPLING = Image.Resampling.BILINEAR
 class TrainingSources:
     """The training images by their row, decoded on access. Pickles as names, never as pixels."""
 
-    def __init__(self, source: Source, view: SplitView, max_side: int) -> None:
+    def __init__(self, source: Source, view: SplitView, max_side: int, span: Span | None = None) -> None:
         self.source = source
         self.max_side = max_side
+        self._span = span
         self._view = view
 
     def __len__(self) -> int:
@@ -39,7 +40,7 @@ class TrainingSources:
         """
         data = self._bytes(row)
         try:
-            pixels = decode_whole(data, self.max_side)
+            pixels = decode_whole(data, self.max_side, self._span)
         except UnreadableImage as error:
             raise DataError(self._changed(row, str(error))) from error
         pixels = _enlarged(pixels, self.image_size)
@@ -93,8 +94,8 @@ class TrainingSources:
 
 def _longer_side(data: bytes) -> int:
     """Of the encoded image, in pixels; it was decoded before."""
-    with Image.open(io.BytesIO(data)) as image:
-        return max(image.size)
+    header = read_header(data)
+    return max(header.width, header.height)
 
 
 def _enlarged(pixels: np.ndarray, side: int) -> np.ndarray:
@@ -115,13 +116,18 @@ def training_sources(dataset: Dataset, cached: CachedDataset, max_side: int) -> 
         cached: says which images are for training; made from the same data set.
         max_side: larger images are shrunk to this longer side, in pixels.
     """
-    return TrainingSources(dataset.source, cached.split("train"), max_side)
+    return TrainingSources(dataset.source, cached.split("train"), max_side, cached.span)
 
 
-def decode_whole(data: bytes, max_side: int) -> np.ndarray:
+def decode_whole(data: bytes, max_side: int, span: Span | None = None) -> np.ndarray:
     """Decode an image in its own proportions, by the rules of `datasets/cache/decode.py` (EXIF, transparency, 16 bits).
 
     The number of pixels was checked when the cache was made.
+
+    Args:
+        data: the encoded image.
+        max_side: larger images are shrunk to this longer side, in pixels.
+        span: the numbers that become black and white, as in the cache.
 
     Returns:
         uint8 (H, W, 3), RGB; the longer of H and W is at most `max_side`.
@@ -129,21 +135,7 @@ def decode_whole(data: bytes, max_side: int) -> np.ndarray:
     Raises:
         UnreadableImage: it is broken.
     """
-    ImageFile.LOAD_TRUNCATED_IMAGES = False
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.draft(image.mode, (2 * max_side, 2 * max_side))
-            image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            rgb = as_rgb(image)
-    except (UnreadableImage, MemoryError):
-        raise
-    except Exception as error:
-        # Pillow's plugins raise many types of error on broken files.
-        raise UnreadableImage(str(error) or type(error).__name__) from error
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+    rgb, _ = open_rgb(data, 2 * max_side, None, span)
     longer = max(rgb.size)
     if longer > max_side:
         width, height = (max(1, round(side * max_side / longer)) for side in rgb.size)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
+from tools.datasets.cache.appearance import Oddity, oddities
 from tools.datasets.cache.decode_all import OnProgress
 from tools.datasets.cache.fill import (
     DecodePlan,
@@ -24,12 +25,14 @@ from tools.datasets.cache.fill import (
 )
 from tools.datasets.cache.pixels import USED, Decoding, PixelFolder, read_part
 from tools.datasets.cache.read import CachedDataset, Skipped, open_cache
+from tools.datasets.cache.value_range import describe_span, span_of
 from tools.datasets.cache.views import View, write_view
 from tools.datasets.config import DataConfig
 from tools.datasets.splits.assign import assign_splits
+from tools.datasets.splits.contradictions import resolve_contradictions
 from tools.datasets.splits.leaks import EXACT, Pair, resolve_image_leaks
 from tools.datasets.splits.likeness import find_alike
-from tools.datasets.types import SPLITS, Dataset, Split
+from tools.datasets.types import SPLITS, Dataset, Record, Split
 from tools.errors import AugurError
 from tools.files import write_json
 
@@ -72,7 +75,13 @@ def build_cache(
         if found.skipped and config.on_corrupt == "stop":
             raise unreadable_images(found.skipped, len(found.plan.contents), published.source)
         view = make_view(found.usable, dataset, found.pairs, found.plan, config)
-        view = replace(view, skipped=found.skipped, notes=(*view.notes, *found.repairs))
+        odd = [each.line for each in found.odd(view.records, view.rows)]
+        view = replace(
+            view,
+            skipped=found.skipped,
+            notes=(*view.notes, *found.repairs, *describe_span(config, found.plan.decoding.span)),
+            warnings=(*view.warnings, *odd),
+        )
         written = write_view(found.folder, view, found.plan.decoding, published_gaps(published, config))
     return open_cache(written)
 
@@ -90,6 +99,11 @@ class DecodedImages:
     """Records of `usable` (by position) that show the same picture."""
     repairs: tuple[str, ...]
     """Notes on what was damaged on disk and decoded again."""
+
+    def odd(self, records: Sequence[Record], rows: Sequence[int]) -> list[Oddity]:
+        """What is odd about the images of these records, which are in these rows."""
+        looks = PixelFolder(self.folder).looks()[list(rows)]
+        return oddities(records, looks, self.usable.card.classes, self.plan.decoding.span)
 
 
 @contextmanager
@@ -114,7 +128,8 @@ def decoded_images(
         raise AugurError(
             f"the folder {root} for decoded images cannot be made ({error.strerror}): choose another --runs-dir"
         ) from error
-    plan = plan_decoding(published, Decoding(image_size, config.fit, config.max_pixels), root)
+    span = span_of(published, config, progress)
+    plan = plan_decoding(published, Decoding(image_size, config.fit, config.max_pixels, span=span), root)
     folder = root / f"{folder_prefix(published.card.name)}-{image_size}px-{plan.key[:16]}"
     with FileLock(f"{folder}.lock"):
         unreadable, repairs = fill_folder(folder, plan, published.source, config, progress)
@@ -176,8 +191,12 @@ def make_view(
         config: everything that decides the splits.
 
     Raises:
-        DataError: the splits cannot be made, or leak and `on_leak` is 'stop'.
+        DataError: the splits cannot be made, or leak and `on_leak` is 'stop', or half of a class is in another one too.
     """
+    # The user cannot fix what was published with contradictions and leaks.
+    rule = "keep" if usable.known_leaks and config.on_two_labels == "auto" else config.on_two_labels
+    kept, warnings = resolve_contradictions(usable.records, pairs, rule, usable.card)
+    usable, pairs = _only(usable, pairs, kept)
     divided = usable
     if asked.published:
         divided = assign_splits(usable, config, [(pair.one, pair.other) for pair in pairs])
@@ -188,7 +207,6 @@ def make_view(
         if (one := usable.records[pair.one].file) in at_of
         and (other := usable.records[pair.other].file) in at_of
     ]
-    # The user cannot fix what was published with leaks.
     on_leak = "drop" if usable.known_leaks and config.on_leak == "stop" else config.on_leak
     records, notes = resolve_image_leaks(divided.records, used_pairs, on_leak, usable.card)
     records = sorted(records, key=lambda record: (SPLITS.index(record.split), record.file))
@@ -197,7 +215,20 @@ def make_view(
         for file, row, content in zip(plan.files, plan.row_of, plan.contents, strict=True)
     }
     rows, contents = zip(*(row_of[record.file] for record in records), strict=True)
-    return View(usable.card, records, rows, contents, (), (*divided.notes, *notes))
+    return View(
+        usable.card, records, rows, contents, (), (*divided.notes, *notes), (*divided.warnings, *warnings)
+    )
+
+
+def _only(dataset: Dataset, pairs: Sequence[Pair], kept: Sequence[int]) -> tuple[Dataset, list[Pair]]:
+    """The records at these positions, and the pairs among them."""
+    now_at = {before: now for now, before in enumerate(kept)}
+    among = [
+        Pair(now_at[pair.one], now_at[pair.other], pair.how)
+        for pair in pairs
+        if pair.one in now_at and pair.other in now_at
+    ]
+    return replace(dataset, records=tuple(dataset.records[at] for at in kept)), among
 
 
 def published_gaps(published: Dataset, config: DataConfig) -> set[tuple[Split, int]]:

@@ -11,7 +11,7 @@ from itertools import islice
 
 import numpy as np
 
-from tools.datasets.cache.decode import UnreadableImage, decode
+from tools.datasets.cache.decode import UnreadableImage, decode_and_look
 from tools.datasets.cache.pixels import Decoding, PixelFolder, RowWriter
 from tools.datasets.splits.thumbnails import thumbnail
 from tools.datasets.types import Source
@@ -69,6 +69,7 @@ def decode_rows(
     Raises:
         AugurError: the disk cannot be written, or a decoding process died.
     """
+    folder.allow_looks()
     book = folder.book("r+")
     # Plain arrays over the same mapping: indexing a memmap costs twenty times as much.
     there, checksums = np.asarray(book["there"]), np.asarray(book["checksum"])
@@ -130,10 +131,10 @@ def _decode_row(task: _Task, writer: RowWriter, row: ImageRow) -> DecodeOutcome:
         return DecodeOutcome(row.row, 0, "changed while the data set was being read")
     how = task.decoding
     try:
-        pixels = decode(data, how.size, how.fit, how.max_pixels)
+        pixels, look = decode_and_look(data, how.size, how.fit, how.max_pixels, how.span)
     except UnreadableImage as error:
         return DecodeOutcome(row.row, 0, str(error))
-    return DecodeOutcome(row.row, writer.write(row.row, pixels, thumbnail(pixels)))
+    return DecodeOutcome(row.row, writer.write(row.row, pixels, thumbnail(pixels), look))
 
 
 _worker: tuple[_Task, RowWriter] | None = None

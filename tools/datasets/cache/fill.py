@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +66,7 @@ def plan_decoding(dataset: Dataset, decoding: Decoding, root: Path) -> DecodePla
             numbers[content] = len(rows)
             rows.append(ImageRow(files[at], len(rows), content, contents[at].size))
         row_of[at] = numbers[content]
-    digest = hashlib.sha256(json.dumps(astuple(decoding)).encode())
+    digest = hashlib.sha256(json.dumps(decoding.identity()).encode())
     for row in rows:
         digest.update(row.content)
     return DecodePlan(decoding, files, contents, row_of, rows, digest.hexdigest())

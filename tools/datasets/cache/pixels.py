@@ -5,6 +5,7 @@
       pixels.npy           uint8 (N, S, S, 3), RGB
       thumbnails.npy       uint8 (N, T, T), grey: what near-duplicates are found by
       book.npy             for each row: SHA-256 of the encoded image, CRC-32 of the pixels, whether it is there
+      looks.npy            for each row: what its file held and what became of it (`look.py`); not there before 0.2
       unreadable.json      row → why its image cannot be used; written last: it makes the folder complete
       used                 empty: its time says when the folder was last opened by a build or a check
       alike.json           rows that show the same picture, once they were searched for
@@ -26,6 +27,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tools.datasets.cache.decode import Fit
+from tools.datasets.cache.levels import Span
+from tools.datasets.cache.look import LOOK
 from tools.datasets.splits.thumbnails import THUMB
 from tools.errors import AugurError, DataError
 from tools.files import allocate_array, read_json, sync, write_json
@@ -48,6 +51,13 @@ class Decoding:
     fit: Fit
     max_pixels: int
     format: int = FORMAT
+    span: Span | None = None
+    """The numbers that became black and white where pixels had more than 8 bits; None: the range of their type."""
+
+    def identity(self) -> list[Any]:
+        """What a folder's key depends on; without a span, as it was before there were any."""
+        parts = [self.size, self.fit, self.max_pixels, self.format]
+        return [*parts, list(self.span)] if self.span is not None else parts
 
 
 class PixelFolder:
@@ -69,6 +79,22 @@ class PixelFolder:
         """File of the thumbnails."""
         return self.folder / "thumbnails.npy"
 
+    def looks(self) -> np.ndarray:
+        """The table of what images looked like, by row; `seen` is 0 for those that an earlier version decoded."""
+        try:
+            return np.array(_opened(self.looks_file, "r"))
+        except DataError:
+            return np.zeros(len(self.book()), dtype=LOOK)
+
+    def allow_looks(self) -> None:
+        """Make the table of looks, unless it is there (an earlier version made none)."""
+        allocate_array(self.looks_file, (len(self.book()),), LOOK)
+
+    @property
+    def looks_file(self) -> Path:
+        """File of the looks."""
+        return self.folder / "looks.npy"
+
     def book(self, mode: str = "r") -> np.memmap:
         """The table of rows: content, checksum, and whether the row is there; 'r+' to write it."""
         return _opened(self.folder / "book.npy", mode)
@@ -84,7 +110,7 @@ class PixelFolder:
 
     def complete(self, unreadable: Mapping[int, str]) -> None:
         """Record that every image is there except these."""
-        for file in (self.pixels, self.thumbnails, self.folder / "book.npy"):
+        for file in (self.pixels, self.thumbnails, self.looks_file, self.folder / "book.npy"):
             sync(file)
         write_json(self.folder / "unreadable.json", {str(row): reason for row, reason in unreadable.items()})
 
@@ -108,6 +134,7 @@ class PixelFolder:
             write_json(self.folder / "decoding.json", asdict(decoding))
             allocate_array(self.folder / "book.npy", (count,), _BOOK)
             allocate_array(self.thumbnails, (count, THUMB, THUMB), np.dtype("u1"))
+            allocate_array(self.looks_file, (count,), LOOK)
             allocate_array(self.pixels, (count, size, size, 3), np.dtype("u1"))
         except OSError as error:
             raise AugurError(
@@ -162,8 +189,9 @@ class PixelFolder:
             pixels, thumbnails = _opened(other.pixels, "r"), _opened(other.thumbnails, "r")
         except DataError:
             return 0
-        if pixels.shape[1:] != _opened(self.pixels, "r").shape[1:]:
+        if not self._is_decoded_like(other) or len(pixels) < len(theirs):
             return 0
+        looks = other.looks()
         copied = 0
         with RowWriter(self) as writer:
             for row in np.flatnonzero(theirs["there"][: len(pixels)]).tolist():
@@ -173,11 +201,16 @@ class PixelFolder:
                 values = np.array(pixels[row])
                 if zlib.crc32(values.tobytes()) != theirs["checksum"][row]:
                     continue
-                book["checksum"][mine] = writer.write(mine, values, np.array(thumbnails[row]))
+                book["checksum"][mine] = writer.write(mine, values, np.array(thumbnails[row]), looks[row])
                 book["there"][mine] = 1
                 del missing[bytes(theirs["content"][row])]
                 copied += 1
         return copied
+
+    def _is_decoded_like(self, other: "PixelFolder") -> bool:
+        """Whether the same image has the same pixels there. (Its number of pixels was allowed there.)"""
+        mine, theirs = (read_part(each.folder / "decoding.json") for each in (self, other))
+        return all(mine.get(name) == theirs.get(name) for name in ("size", "fit", "format", "span"))
 
 
 class RowWriter:
@@ -188,7 +221,7 @@ class RowWriter:
         self._opened: list[tuple[BinaryIO, int]] = []
 
     def __enter__(self) -> "RowWriter":
-        for file in (self._folder.pixels, self._folder.thumbnails):
+        for file in (self._folder.pixels, self._folder.thumbnails, self._folder.looks_file):
             self._opened.append((file.open("r+b", buffering=0), _opened(file, "r").offset))
         return self
 
@@ -196,14 +229,14 @@ class RowWriter:
         for opened, _start in self._opened:
             opened.close()
 
-    def write(self, row: int, pixels: np.ndarray, thumbnail: np.ndarray) -> int:
-        """Write one image into its row; returns the checksum of its pixels.
+    def write(self, row: int, pixels: np.ndarray, thumbnail: np.ndarray, look: np.ndarray) -> int:
+        """Write one image and its look into its row; returns the checksum of its pixels.
 
         Raises:
             AugurError: the disk is full, or cannot be written.
         """
         try:
-            for (opened, start), values in zip(self._opened, (pixels, thumbnail), strict=True):
+            for (opened, start), values in zip(self._opened, (pixels, thumbnail, look), strict=True):
                 data = values.tobytes()
                 if os.pwrite(opened.fileno(), data, start + row * len(data)) != len(data):
                     raise OSError(28, "No space left on device")

@@ -18,6 +18,7 @@ from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 
+from tools.datasets.cache.levels import Span
 from tools.datasets.cache.pixels import FORMAT, PixelFolder, read_part
 from tools.datasets.cards import card_from
 from tools.datasets.types import Split
@@ -125,10 +126,15 @@ class CachedDataset:
         self.fingerprint: str = meta["fingerprint"]
         """Hex SHA-256 over what trials can depend on: contents, labels, splits, groups, classes, size, fit."""
         self.image_size: int = meta["image_size"]
+        span = meta.get("span")
+        self.span: Span | None = None if span is None else (span[0], span[1])
+        """The numbers that became black and white in images of more than 8 bits; None: the range of their type."""
         self.skipped = tuple(Skipped(**each) for each in meta["skipped"])
         self.card = card_from(about["card"])
         self.notes: tuple[str, ...] = tuple(about["notes"])
         """What was found and done while opening and building, for the user."""
+        self.warnings: tuple[str, ...] = tuple(about.get("warnings", ()))
+        """What was found that may spoil results. (Views of earlier versions have none.)"""
         self._class_counts: dict[str, dict[str, int]] = meta["class_counts"]
 
     def __reduce__(self) -> tuple[Any, ...]:

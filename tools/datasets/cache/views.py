@@ -27,6 +27,7 @@ class View:
     contents: Sequence[bytes]
     skipped: Sequence[Skipped]
     notes: Sequence[str]
+    warnings: Sequence[str] = ()
 
 
 def write_view(parent: Path, view: View, decoding: Decoding, gaps: set[tuple[Split, int]]) -> Path:
@@ -69,6 +70,7 @@ def write_view(parent: Path, view: View, decoding: Decoding, gaps: set[tuple[Spl
                 "format": FORMAT,
                 "fingerprint": fingerprint,
                 "image_size": decoding.size,
+                "span": decoding.span,
                 "class_counts": counts,
                 "skipped": [asdict(each) for each in view.skipped],
             },
@@ -82,7 +84,9 @@ def write_view(parent: Path, view: View, decoding: Decoding, gaps: set[tuple[Spl
 def _fingerprint(view: View, decoding: Decoding) -> str:
     """Identifies the data as trials see them: it does not depend on the names of files and groups."""
     digest = hashlib.sha256()
-    _feed(digest, FORMAT, decoding.size, decoding.fit, view.card.classes)
+    # What is rarely used is fed only where it is used, so that other data keep their fingerprint.
+    more = [] if decoding.span is None else [list(decoding.span)]
+    _feed(digest, FORMAT, decoding.size, decoding.fit, view.card.classes, *more)
     numbers: dict[str, int] = {}
     for record, content in zip(view.records, view.contents, strict=True):
         group = numbers.setdefault(record.group, len(numbers))
@@ -124,7 +128,8 @@ def count_classes(view: View, gaps: set[tuple[Split, int]]) -> dict[Split, dict[
 
 
 def _write_about(folder: Path, view: View) -> None:
-    about = json.loads(json.dumps({"card": asdict(view.card), "notes": list(view.notes)}))
+    told = {"notes": list(view.notes), "warnings": list(view.warnings)}
+    about = json.loads(json.dumps({"card": asdict(view.card), **told}))
     file = folder / "about.json"
     if not file.exists() or read_part(file) != about:
         write_json(file, about)

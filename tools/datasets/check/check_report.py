@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.datasets.cache.decode_all import OnProgress
+from tools.datasets.check.class_balance import class_counts
 from tools.datasets.check.finding import Finding
 from tools.datasets.check.image_findings import (
+    appearance,
     caveats,
     class_sizes,
+    files,
     image_sizes,
     published_counts,
     split_sizes,
@@ -22,7 +25,7 @@ from tools.datasets.check.image_findings import (
 from tools.datasets.check.inspection import Inspection, inspect
 from tools.datasets.check.leak_findings import contradictions, exact_copies, groups, near_copies
 from tools.datasets.config import DataConfig
-from tools.datasets.types import SPLITS, Dataset, Record, Split
+from tools.datasets.types import Dataset, Split
 
 
 @dataclass(frozen=True)
@@ -76,20 +79,13 @@ def check(
     findings = (
         published_counts(published, counts),
         unreadable_images(found, config),
+        files(published),
         class_sizes(by_class),
         image_sizes(published, image_size),
+        appearance(found, config),
         *leaks,
         contradictions(found),
         split_sizes(found, leaking=any(each.severity == "problem" for each in leaks)),
         caveats(published),
     )
     return CheckReport(found, by_class, findings)
-
-
-def class_counts(records: Sequence[Record], classes: Sequence[str]) -> dict[Split, dict[str, int]]:
-    """The number of images of each class in each split that is there."""
-    there: list[Split] = [split for split in SPLITS if any(record.split == split for record in records)]
-    counts: dict[Split, dict[str, int]] = {split: dict.fromkeys(classes, 0) for split in there}
-    for record in records:
-        counts[record.split][classes[record.label]] += 1
-    return counts

@@ -1,18 +1,17 @@
 """Findings about the number of images, their classes, sizes and splits, and whether they can be decoded."""
 
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Any
 
+from tools.datasets.cache.decode import UnreadableImage, read_header
+from tools.datasets.cache.value_range import describe_span
+from tools.datasets.check.class_balance import ClassCounts, class_counts, imbalance, scarce, unbalanced
 from tools.datasets.check.finding import Finding, counted, shortened
 from tools.datasets.check.inspection import Inspection
 from tools.datasets.config import DataConfig
-from tools.datasets.types import SPLITS, Dataset, Split
+from tools.datasets.types import SPLITS, Dataset
 
-UNBALANCED = 5
-"""From this ratio of the largest class of a split to its smallest on, accuracy alone misleads."""
 _HEADERS = 300
 """At most this many images have their size and mode read."""
 
@@ -57,18 +56,34 @@ def unreadable_images(found: Inspection, config: DataConfig) -> Finding:
     return Finding("readable", "problem", text, lines, numbers)
 
 
-def class_sizes(counts: Mapping[Split, Mapping[str, int]]) -> Finding:
+def files(published: Dataset) -> Finding:
+    """What is in the folder and not used, and what is used and may be no image of the class."""
+    if published.warnings:
+        text = (
+            "what is used should be looked at"
+            if len(published.warnings) == 1
+            else "files should be looked at"
+        )
+        lines = shortened([*published.warnings, *published.notes])
+        return Finding("files", "warning", text, lines, {"warnings": list(published.warnings)})
+    text = (
+        "what is not used is no image of a class" if published.notes else "every file is an image of a class"
+    )
+    return Finding("files", "right", text, published.notes, {"warnings": []})
+
+
+def class_sizes(counts: ClassCounts) -> Finding:
     """How many images the classes have."""
-    ratios: dict[str, float] = {}
-    lines: list[str] = []
-    numbers: dict[str, Any] = {"counts": counts, "imbalance": ratios}
-    for split, of_class in counts.items():
-        if absent := [name for name, count in of_class.items() if count == 0]:
-            lines.append(f"no image in {split}: {', '.join(absent)}")
-        present = [count for count in of_class.values() if count]
-        ratios[split] = round(max(present) / min(present), 2)
     if not counts:
-        return Finding("classes", "problem", "no image can be used", numbers=numbers)
+        return Finding(
+            "classes", "problem", "no image can be used", numbers={"counts": counts, "imbalance": {}}
+        )
+    ratios = {split: round(imbalance(of_class), 2) for split, of_class in counts.items()}
+    lines = [
+        f"no image in {split}: {', '.join(absent)}"
+        for split, of_class in counts.items()
+        if (absent := [name for name, count in of_class.items() if count == 0])
+    ]
     first, of_class = next(iter(counts.items()))
     present = {name: count for name, count in of_class.items() if count}
     large, small = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
@@ -80,10 +95,9 @@ def class_sizes(counts: Mapping[Split, Mapping[str, int]]) -> Finding:
             f"{ratios[first]:.1f}"
         )
     text = f"{len(of_class)} classes; in {first}, {sizes}"
-    if ratios[first] >= UNBALANCED:
-        lines.append(
-            "unbalanced: read macro F1 or balanced accuracy beside accuracy, which the large classes decide"
-        )
+    if said := unbalanced(counts):
+        lines.append(said)
+    numbers = {"counts": counts, "imbalance": ratios}
     return Finding("classes", "warning" if lines else "right", text, shortened(lines), numbers)
 
 
@@ -99,25 +113,27 @@ def split_sizes(found: Inspection, leaking: bool) -> Finding:
     sizes = Counter(str(record.split) for record in found.division.records)
     when = "once leaked images are dropped, a study" if leaking else "a study with these settings"
     text = f"{when} uses {_by_split(sizes)}"
-    return Finding("splits", "right", text, tuple(found.division.notes), {"sizes": dict(sizes)})
+    lines = [note for note in found.division.notes if note not in published.notes]
+    lines += [line for line in found.division.warnings if line not in published.warnings]
+    few = scarce(class_counts(found.division.records, published.card.classes))
+    lines += [few] if few else []
+    return Finding("splits", "warning" if few else "right", text, tuple(lines), {"sizes": dict(sizes)})
 
 
 def image_sizes(published: Dataset, image_size: int) -> Finding:
     """Sizes, modes and formats of a sample, from the headers."""
-    from PIL import Image
-
     records = published.records
     sizes: list[tuple[int, int]] = []
     modes: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     for at in sorted({number * len(records) // _HEADERS for number in range(_HEADERS)}):
         try:
-            with Image.open(io.BytesIO(published.source.read(records[at].file))) as image:
-                sizes.append(image.size)
-                modes[image.mode] += 1
-                kinds[image.format or "unknown"] += 1
-        except Exception:  # any fault of a broken header: reported where images are decoded
+            header = read_header(published.source.read(records[at].file))
+        except (OSError, UnreadableImage):  # reported where images are decoded
             continue
+        sizes.append((header.width, header.height))
+        modes[header.mode] += 1
+        kinds[header.format] += 1
     if not sizes:
         return Finding("sizes", "problem", "no image has a readable header")
     widths, heights = zip(*sizes, strict=True)
@@ -143,6 +159,19 @@ def image_sizes(published: Dataset, image_size: int) -> Finding:
     )
     text = f"{shape}, in {'all' if len(sizes) == len(records) else 'a sample of'} {len(sizes):,} images"
     return Finding("sizes", "right", text, lines, numbers)
+
+
+def appearance(found: Inspection, config: DataConfig) -> Finding:
+    """What became of the pixels: black, blank or hidden pictures, and pictures stored otherwise than the rest."""
+    numbers = {each.what: list(each.files) for each in found.odd}
+    said = describe_span(config, found.span)
+    if not found.odd:
+        text = "no image is black, blank, hidden, or stored otherwise than the rest"
+        return Finding("appearance", "right", text, said, numbers)
+    lines = shortened([*said, *(each.line for each in found.odd)])
+    odd = len({file for each in found.odd for file in each.files})
+    text = f"{odd:,} of {len(found.usable):,} images should be looked at as they are trained on"
+    return Finding("appearance", "warning", text, lines, numbers)
 
 
 def caveats(published: Dataset) -> Finding:

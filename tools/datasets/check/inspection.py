@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tools.datasets.cache.build import decoded_images, make_view, published_gaps
+from tools.datasets.cache.appearance import Oddity
+from tools.datasets.cache.build import DecodedImages, decoded_images, make_view, published_gaps
 from tools.datasets.cache.decode_all import OnProgress
+from tools.datasets.cache.levels import Span
 from tools.datasets.cache.read import Skipped
 from tools.datasets.cache.views import View, count_classes
 from tools.datasets.config import DataConfig
@@ -31,6 +33,10 @@ class Inspection:
     """Why no study is possible; '' if one is, or if the data set is published for tests only."""
     pixels: Path
     """The folder of decoded images, whose rows `division` names."""
+    odd: Sequence[Oddity]
+    """What is odd about the appearance of those of `usable`."""
+    span: Span | None
+    """The numbers that became black and white in images of more than 8 bits; None: the range of their type."""
 
 
 def inspect(
@@ -73,4 +79,11 @@ def inspect(
             division,
             refusal,
             found.folder,
+            found.odd(found.usable.records, _rows(found)),
+            found.plan.decoding.span,
         )
+
+
+def _rows(found: DecodedImages) -> list[int]:
+    row_of = dict(zip(found.plan.files, found.plan.row_of, strict=True))
+    return [row for record in found.usable.records if (row := row_of[record.file]) is not None]

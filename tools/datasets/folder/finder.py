@@ -4,20 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.datasets.folder.walk import IMAGE_SUFFIXES, ImageFiles, find_images, subfolders, visible_files
+from tools.datasets.folder.companions import CompanionRule
+from tools.datasets.folder.walk import ImageFiles, find_images, images_directly_in, subfolders
 from tools.errors import ConfigurationError, did_you_mean
 
 
 class ImageFinder:
     """The images below `root`; each folder is walked once."""
 
-    def __init__(self, root: Path, excluded: Sequence[str] = ()) -> None:
-        """`excluded`: names of folders, at any depth, or their paths relative to `root`."""
+    def __init__(self, root: Path, excluded: Sequence[str] = (), companions: CompanionRule = "auto") -> None:
+        """See `DataConfig.exclude` (names of folders at any depth, or their paths) and `DataConfig.companions`."""
         self.root = root
+        self._companions: CompanionRule = companions
         cleaned = [each.replace("\\", "/").strip().strip("/").removeprefix("./") for each in excluded]
         self._names = {each.casefold() for each in cleaned if each and "/" not in each}
         self._paths = {each.casefold() for each in cleaned if "/" in each}
         self._found: dict[Path, ImageFiles] = {}
+        self._direct: dict[Path, ImageFiles] = {}
         self._met: set[str] = set()
         self._seen: set[str] = set()
         self._asked = {each.casefold(): each for each in cleaned}
@@ -25,11 +28,7 @@ class ImageFinder:
     def images(self, folder: Path) -> ImageFiles:
         """All images in `folder` and below; paths relative to `root`."""
         if folder not in self._found:
-            found = find_images(folder, self.root)
-            if self._asked:
-                kept = tuple(file for file in found.images if not self._is_in_excluded(file))
-                found = ImageFiles(kept, found.ignored)
-            self._found[folder] = found
+            self._found[folder] = find_images(folder, self.root, self._companions, self._is_excluded)
         return self._found[folder]
 
     def folders(self, place: Path) -> list[Path]:
@@ -37,13 +36,11 @@ class ImageFinder:
         found = subfolders(place)
         return [each for each in found if not self._is_excluded(each.relative_to(self.root).as_posix())]
 
-    def images_in(self, place: Path) -> list[str]:
-        """Images directly in `place`, relative to `root`."""
-        return [
-            each.relative_to(self.root).as_posix()
-            for each in visible_files(place)
-            if each.suffix.lower() in IMAGE_SUFFIXES
-        ]
+    def images_in(self, place: Path) -> ImageFiles:
+        """Images directly in `place`; paths relative to `root`."""
+        if place not in self._direct:
+            self._direct[place] = images_directly_in(place, self.root, self._companions)
+        return self._direct[place]
 
     def check_excluded(self) -> None:
         """Check, after everything was looked at, that each excluded folder is there.
@@ -59,10 +56,6 @@ class ImageFinder:
                     f"data.exclude: there is no folder {written!r} in {self.root}{hint} "
                     "the name of a folder, or its path relative to the data's folder."
                 )
-
-    def _is_in_excluded(self, file: str) -> bool:
-        parts = file.split("/")[:-1]
-        return any(self._is_excluded("/".join(parts[: depth + 1])) for depth in range(len(parts)))
 
     def _is_excluded(self, folder: str) -> bool:
         if not self._asked:
@@ -98,7 +91,7 @@ def folder_tree(finder: ImageFinder, base: Path) -> Folder:
     tree = Folder(base)
     files = [file for folder in finder.folders(base) for file in finder.images(folder).images]
     depth = len(base.relative_to(finder.root).parts)
-    for file in (*files, *finder.images_in(base)):
+    for file in (*files, *finder.images_in(base).images):
         node = tree
         node.total += 1
         for part in file.split("/")[depth:-1]:

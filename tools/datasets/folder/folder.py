@@ -7,12 +7,14 @@ from pathlib import Path
 from tools.datasets.assemble import Item, assemble
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.card_file import make_card, read_card_file
+from tools.datasets.folder.companions import CompanionRule
 from tools.datasets.folder.read_folder import read_folder
 from tools.datasets.folder.same_file import check_files
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.folder.tables.label_names import settle_labels
 from tools.datasets.folder.walk import (
     IMAGE_SUFFIXES,
+    ImageFiles,
     find_images,
     subfolders,
     tree,
@@ -83,32 +85,37 @@ def open_folder(config: DataConfig, search_records: SearchRecords = given_search
         assembled.records,
         source,
         notes=(*read.notes, *links, *notes),
+        warnings=tuple(read.warnings),
         missing=assembled.missing,
     )
     return replace(made, card=make_card(declared, assembled, source, search_records(made)))
 
 
-def class_items(by_split: FoldersBySplit, root: Path) -> tuple[list[Item], int, int]:
+def class_items(
+    by_split: FoldersBySplit, root: Path, companions: CompanionRule = "auto"
+) -> tuple[list[Item], int, dict[str, ImageFiles]]:
     """Images below class folders.
 
     Args:
         by_split: folders that hold class folders.
         root: what file names are relative to.
+        companions: what is done with masks, annotated copies and thumbnails beside their images.
 
     Returns:
-        The items; the number of images outside the class folders; the number of files that are not images. Files
-        directly in `root` are not counted as such (a readme, a dataset.yaml).
+        The items; the number of images outside the class folders; and what is in each class folder, by its path below
+        `root`. Files directly in `root` are not counted (a readme, a dataset.yaml).
     """
     items: list[Item] = []
-    outside = ignored = 0
+    outside = 0
+    found: dict[str, ImageFiles] = {}
     for split, places in by_split.items():
         for place in places:
             for folder in subfolders(place):
-                found = find_images(folder, root)
-                ignored += found.ignored
-                items += [Item(file, folder.name, split) for file in found.images]
+                files = find_images(folder, root, companions)
+                found[folder.relative_to(root).as_posix()] = files
+                items += [Item(file, folder.name, split) for file in files.images]
             outside += sum(file.suffix.lower() in IMAGE_SUFFIXES for file in visible_files(place))
-    return items, outside, ignored
+    return items, outside, found
 
 
 def open_split_folders(
@@ -125,7 +132,7 @@ def open_split_folders(
     Raises:
         DataError: a class folder has another name, or a class is missing in a split.
     """
-    items, outside, ignored = class_items(by_split, root)
+    items, outside, found = class_items(by_split, root)
     unknown = sorted({item.label for item in items if item.label.strip().casefold() not in class_of})
     if unknown:
         raise DataError(
@@ -133,7 +140,7 @@ def open_split_folders(
             "images of your own, use --dataset folder."
         )
     items = [replace(item, label=class_of[item.label.strip().casefold()]) for item in items]
-    unused = outside + ignored
+    unused = outside + sum(files.ignored for files in found.values())
     assembled = assemble(items, root, card.classes)
     return Dataset(
         card,

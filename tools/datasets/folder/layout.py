@@ -8,6 +8,7 @@ from typing import Any
 
 from tools.datasets.folder.finder import Folder, ImageFinder, folder_tree, unwrapped
 from tools.datasets.folder.split_names import split_names
+from tools.datasets.folder.walk import ImageFiles
 from tools.datasets.types import SPLITS, Split
 
 Levels = tuple[str, ...]
@@ -35,8 +36,10 @@ class Arrangement:
     images: list[Placed] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
     """Images that lie above the last level."""
-    ignored: int = 0
-    """Files that are not images, within the folders that are used."""
+    by_class: bool = False
+    """Whether the folders of the last level are the classes."""
+    found: dict[str, ImageFiles] = field(default_factory=dict)
+    """What lies in each folder of the last level (a class, say), by its path, with what is not used of it."""
     unused: dict[str, int] = field(default_factory=dict)
     """Folders that hold images, but are no split or have no class folders → their images."""
     unused_names: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -67,7 +70,7 @@ def arrange(finder: ImageFinder, tree: Folder, levels: Levels) -> Arrangement:
     A folder that only wraps another of the same or a meaningless name is passed through. Everything below the last
     level belongs to it.
     """
-    found = Arrangement()
+    found = Arrangement(by_class=levels[-1] == "class")
     _descend(finder, tree, levels, Placed(""), found)
     return found
 
@@ -82,11 +85,16 @@ def label_in_name(file: str) -> str | None:
 def _descend(finder: ImageFinder, place: Folder, levels: Levels, known: Placed, found: Arrangement) -> None:
     level, *rest = levels
     if level == "filename":
-        files, ignored = _everything(finder, place)
-        found.ignored += ignored
-        found.images += [replace(known, file=file, label=label_in_name(file)) for file in files]
+        parts = {place.path: finder.images_in(place.path)}
+        parts |= {folder: finder.images(folder) for folder in finder.folders(place.path)}
+        for folder, images in parts.items():
+            found.found[folder.relative_to(finder.root).as_posix()] = images
+            found.images += [replace(known, file=file, label=label_in_name(file)) for file in images.images]
         return
-    direct = finder.images_in(place.path) if place.direct else []
+    here = finder.images_in(place.path)
+    direct = here.images
+    if here.companions or here.doubtful or here.alone or here.special:
+        found.found[place.path.relative_to(finder.root).as_posix()] = here
     if rest or level not in ("group", "any"):
         found.outside += direct
     else:
@@ -104,8 +112,11 @@ def _descend(finder: ImageFinder, place: Folder, levels: Levels, known: Placed, 
             _descend(finder, unwrapped(folder), tuple(rest), below, found)
         else:
             images = finder.images(folder.path)
-            found.ignored += images.ignored
+            found.found[folder.path.relative_to(finder.root).as_posix()] = images
             found.images += [replace(below, file=file) for file in images.images]
+    if not rest and level == "class":
+        for path in finder.folders(place.path):  # those without an image, which the tree does not have
+            found.found.setdefault(path.relative_to(finder.root).as_posix(), finder.images(path))
 
 
 def _folders(finder: ImageFinder, place: Folder) -> Iterator[tuple[str, Folder]]:
@@ -120,13 +131,6 @@ def _meaning(level: str, name: str, splits: dict[str, Split]) -> dict[str, Any]:
     if level == "any":
         return {}
     return {"label" if level == "class" else level: splits[name] if level == "split" else name}
-
-
-def _everything(finder: ImageFinder, place: Folder) -> tuple[list[str], int]:
-    """The images in and below `place`, and how many other files are in its folders."""
-    parts = [finder.images(folder) for folder in finder.folders(place.path)]
-    files = [file for part in parts for file in part.images]
-    return finder.images_in(place.path) + files, sum(part.ignored for part in parts)
 
 
 def _has_no_classes(folder: Folder, rest: Sequence[str], beside: Folder) -> bool:

@@ -9,13 +9,14 @@ from tools.datasets.assemble import Item
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.finder import Folder, ImageFinder, folder_tree
 from tools.datasets.folder.layout import Arrangement, Placed, arrange
+from tools.datasets.folder.left_out import passed_over_line, tell_left_out
 from tools.datasets.folder.manifest import NAME as MANIFEST
 from tools.datasets.folder.manifest import read_manifest
 from tools.datasets.folder.readings import choose_layout, unclear
 from tools.datasets.folder.split_names import split_names
 from tools.datasets.folder.tables.label_spec import parse_labels
 from tools.datasets.folder.tables.label_table import read_labels
-from tools.datasets.folder.walk import split_named
+from tools.datasets.folder.walk import passed_over_at, split_named
 from tools.datasets.folder.wording import counted, counts_in_words, shortened
 from tools.errors import DataError
 
@@ -29,6 +30,8 @@ class ReadFolder:
     where: Callable[[int], str]
     """The place of an item (by position) for messages."""
     notes: list[str]
+    warnings: list[str]
+    """What may be images and is not used, or may be none and is."""
     base: Path
     """The folder that holds the layout: the data's folder, or the one that it only wraps."""
 
@@ -41,25 +44,27 @@ def read_folder(root: Path, config: DataConfig) -> ReadFolder:
         DataError: it is not clear what the classes are (the text shows every reading with its flag), or a table is
             wrong.
     """
-    finder = ImageFinder(root, config.exclude)
+    finder = ImageFinder(root, config.exclude, config.companions)
     trees = _wrapped(folder_tree(finder, root))
     finder.check_excluded()
     base = trees[-1].path
     notes = [f"the images are in {base}, the only folder in {root}"] if len(trees) > 1 else []
     if not trees[-1].total and not (base / MANIFEST).is_file():
-        return ReadFolder([], str, notes, base)
+        # Says what is there instead.
+        tell_left_out({each.name: finder.images(each) for each in finder.folders(base)}, base, config.companions)
+        return ReadFolder([], str, notes, [], base)
     if config.labels is not None:
         read = _by_table(finder, trees, config)
     elif config.layout != "auto":
-        read = _by_layout(finder, trees, config.layout)
+        read = _by_layout(finder, trees, config)
     elif (base / MANIFEST).is_file():
         listed = read_manifest(base / MANIFEST, finder)
         places = [f"{base / MANIFEST}, line {line}" for line in listed.lines]
-        read = ReadFolder(listed.items, places.__getitem__, listed.notes, base)
+        read = ReadFolder(listed.items, places.__getitem__, listed.notes, [], base)
     else:
         choice = choose_layout(finder, trees[-1])
         arranged = arrange(finder, trees[-1], choice.levels)
-        read = _from_arrangement(arranged, base, finder, [*_spelled(arranged), *choice.notes])
+        read = _from_arrangement(arranged, base, finder, [*_spelled(arranged), *choice.notes], config)
     if (base / MANIFEST).is_file() and (config.labels is not None or config.layout != "auto"):
         notes.append(
             f"{MANIFEST} is not used, because {'data.labels' if config.labels else 'data.layout'} is set"
@@ -79,14 +84,14 @@ def _wrapped(tree: Folder) -> list[Folder]:
     return found
 
 
-def _by_layout(finder: ImageFinder, trees: Sequence[Folder], layout: str) -> ReadFolder:
-    levels = tuple(layout.split("/"))
+def _by_layout(finder: ImageFinder, trees: Sequence[Folder], config: DataConfig) -> ReadFolder:
+    levels = tuple(config.layout.split("/"))
     for tree in reversed(trees):
         arranged = arrange(finder, tree, levels)
         if any(image.label is not None for image in arranged.images):
-            return _from_arrangement(arranged, tree.path, finder, _spelled(arranged))
+            return _from_arrangement(arranged, tree.path, finder, _spelled(arranged), config)
     tree = trees[-1]
-    raise unclear(finder, tree, (), [f"read as {layout}, {tree.path} has no image with a class"])
+    raise unclear(finder, tree, (), [f"read as {config.layout}, {tree.path} has no image with a class"])
 
 
 def _by_table(finder: ImageFinder, trees: Sequence[Folder], config: DataConfig) -> ReadFolder:
@@ -105,7 +110,8 @@ def _by_table(finder: ImageFinder, trees: Sequence[Folder], config: DataConfig) 
         _check_no_splits(labelled.images, tree, finder)
     items = [_item(image) for image in labelled.images]
     places = [f"{spec.file}, line {line}" for line in labelled.lines]
-    return ReadFolder(items, places.__getitem__, [*labelled.notes, *_notes(arranged, finder)], tree.path)
+    notes, warnings = _notes(arranged, finder, config, classes=False)
+    return ReadFolder(items, places.__getitem__, [*labelled.notes, *notes], warnings, tree.path)
 
 
 def _check_no_splits(images: Sequence[Placed], tree: Folder, finder: ImageFinder) -> None:
@@ -123,16 +129,18 @@ def _check_no_splits(images: Sequence[Placed], tree: Folder, finder: ImageFinder
 
 
 def _from_arrangement(
-    arranged: Arrangement, base: Path, finder: ImageFinder, notes: Sequence[str]
+    arranged: Arrangement, base: Path, finder: ImageFinder, known: Sequence[str], config: DataConfig
 ) -> ReadFolder:
     labelled = [image for image in arranged.images if image.label is not None]
     without = [image.file for image in arranged.images if image.label is None]
     items = [_item(image) for image in labelled]
     more = [f"{counted(len(without), 'image')} whose names have no class are not used: {shortened(without)}"]
+    notes, warnings = _notes(arranged, finder, config, classes=arranged.by_class)
     return ReadFolder(
         items,
         lambda at: str(finder.root / items[at].file),
-        [*notes, *_notes(arranged, finder), *(more if without else [])],
+        [*known, *notes, *(more if without else [])],
+        warnings,
         base,
     )
 
@@ -141,15 +149,19 @@ def _item(image: Placed) -> Item:
     return Item(image.file, image.label or "", image.split or "train", image.group)
 
 
-def _notes(arranged: Arrangement, finder: ImageFinder) -> list[str]:
+def _notes(
+    arranged: Arrangement, finder: ImageFinder, config: DataConfig, classes: bool
+) -> tuple[list[str], list[str]]:
+    """Notes and warnings on what is not used; `classes`: whether the folders of the last level are the classes."""
     notes = []
     if arranged.unused:
         notes.append(f"folders beside the splits are not used: {_with_counts(arranged)}")
     if arranged.outside:
         notes.append(f"{len(arranged.outside)} images outside the class folders are not used")
-    if arranged.ignored:
-        notes.append(f"{arranged.ignored} files are not images and are not used")
-    return notes
+    if passed_over := passed_over_at(finder.root):
+        notes.append(passed_over_line(passed_over))
+    told, warnings = tell_left_out(arranged.found, finder.root, config.companions, classes)
+    return [*notes, *told], warnings
 
 
 def _with_counts(arranged: Arrangement) -> str:

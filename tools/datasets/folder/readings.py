@@ -210,6 +210,6 @@ def _count_in(tree: Folder, name: str) -> int:
 
 def _all_files(finder: ImageFinder, tree: Folder) -> list[str]:
     return [
-        *finder.images_in(tree.path),
+        *finder.images_in(tree.path).images,
         *(file for each in finder.folders(tree.path) for file in finder.images(each).images),
     ]

@@ -82,6 +82,7 @@ def open_limuc(config: DataConfig) -> Dataset:
         assembled.records,
         FolderSource(root),
         notes=found.all_notes(),
+        warnings=found.all_warnings(),
         missing=assembled.missing,
         folds=read,
     )
@@ -185,12 +186,16 @@ class _LimucImages:
             notes.append(f"{self.others} files in the class folders are not images of LIMUC and are not used")
         if self.nested:
             notes.append(f"{self.nested} images in folders within the class folders are not used")
-        if self.misplaced:
-            notes.append(
-                f"warning: {len(self.misplaced)} images are in the folder of another patient than their name gives; "
-                f"the folder's patient is used: {shortened(self.misplaced)}"
-            )
         return tuple(notes)
+
+    def all_warnings(self) -> tuple[str, ...]:
+        """What may spoil results."""
+        if not self.misplaced:
+            return ()
+        return (
+            f"{len(self.misplaced)} images are in the folder of another patient than their name gives; the folder's "
+            f"patient is used: {shortened(self.misplaced)}",
+        )
 
 
 def _read_folds(place: Path, found: _LimucImages) -> tuple[frozenset[str], ...]:

@@ -1,4 +1,4 @@
-"""Leaks (a group or a picture in two splits) and contradictions (one picture under two labels)."""
+"""Leaks: a group or a picture in two splits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -112,10 +112,6 @@ def resolve_image_leaks(
     more = []
     if within:
         more.append(f"{within} images show the same picture as another in the same split")
-    contradictions = [pair for pair in pairs if records[pair.one].label != records[pair.other].label]
-    if contradictions:
-        shown = "; ".join(describe(records, pair, card) for pair in contradictions[:3])
-        more.append(f"warning: {len(contradictions)} images have two different labels, such as {shown}")
     return cleared, (*notes, *more)
 
 

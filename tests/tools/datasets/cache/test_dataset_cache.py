@@ -307,9 +307,10 @@ def test_copies_within_a_split_are_counted(tmp_path):
 def test_an_image_with_two_labels_is_warned_of(tmp_path):
     dataset = in_memory()
     cached = built(with_bytes(dataset, {"001": dataset.source.read("000")}), tmp_path)
-    assert (
-        "warning: 1 images have two different labels, such as 000 (train, a) = 001 (train, b)" in cached.notes
+    assert cached.warnings == (
+        "2 images show a picture that has two different labels, such as 000 (train, a) = 001 (train, b)",
     )
+    assert cached.notes == ("1 images show the same picture as another in the same split",)
 
 
 def test_empty_files_are_unreadable_and_not_copies_of_each_other(tmp_path):

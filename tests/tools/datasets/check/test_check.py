@@ -46,7 +46,8 @@ def with_image(dataset: Dataset, file: str, label: int, split: str, data: bytes,
 
 
 def test_a_clean_data_set_has_no_problem_and_no_warning(tmp_path):
-    report = checked(in_memory(), tmp_path, counts=({"train": 4, "validation": 4, "test": 4},))
+    counts = ({"train": 10, "validation": 10, "test": 10},)
+    report = checked(in_memory(per_split=10), tmp_path, counts)
     assert checks_with(report, "right") == {each.check for each in report.findings}
     assert (report.problems, report.warnings) == (0, 0)
 
@@ -243,11 +244,11 @@ def test_caveats_of_the_card_are_warnings(tmp_path):
 
 
 def test_splits_that_are_carved_are_said(tmp_path):
-    root = fill(tmp_path / "data", {"cat": 20, "dog": 20})
+    root = fill(tmp_path / "data", {"cat": 40, "dog": 40})
     found = finding(checked(folder(root), tmp_path / "cache"), "splits")
     assert found.severity == "right"
-    assert found.numbers["sizes"] == {"train": 28, "validation": 6, "test": 6}
-    assert "validation (15%) and test (15%) carved from 40 images" in found.details[0]
+    assert found.numbers["sizes"] == {"train": 56, "validation": 12, "test": 12}
+    assert "validation (15%) and test (15%) carved from 80 images" in found.details[0]
 
 
 def test_a_class_too_small_to_be_carved_is_a_problem(tmp_path):

@@ -80,7 +80,10 @@ def test_hidden_files_are_passed_over_and_others_counted(tmp_path):
     photo(99).save(tmp_path / "overview.png")
     dataset = open_folder(tmp_path)
     assert len(dataset.records) == 10
-    assert "2 files are not images and are not used" in dataset.notes
+    told = " ".join(dataset.notes)
+    assert "2 files are not images and are not used: 1 .txt (a 1); 1 .json (b 1)" in told
+    assert "keeps for itself are not used: 3 in .git, 2 in __MACOSX" in told
+    assert "keeps for itself are not used: 2 in .thumbnails" in told
     assert "1 images outside the class folders are not used" in dataset.notes
 
 

@@ -227,7 +227,7 @@ def test_a_name_that_disagrees_with_its_patients_folder_is_told(patients):
     dataset = limuc(patients)
     file = stranger.relative_to(patients).as_posix()
     assert next(r.group for r in dataset.records if r.file == file) == "patient 7"
-    assert any(note.startswith("warning: 1 images") and file in note for note in dataset.notes)
+    assert any(line.startswith("1 images") and file in line for line in dataset.warnings)
 
 
 def test_a_folder_beside_the_patients_is_told(patients):

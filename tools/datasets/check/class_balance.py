@@ -1,0 +1,84 @@
+"""How many images the classes have, in one line, and what that means for the numbers of a study."""
+
+from collections.abc import Mapping, Sequence
+
+from tools.datasets.types import SPLITS, Record, Split
+
+UNBALANCED = 5
+"""From this ratio of the largest class of a split to its smallest on, accuracy alone misleads."""
+FEW = 5
+"""Below this number of images of a class in validation or test, a single one decides what is said about it."""
+_NAMED = 10
+"""At most this many classes are counted one by one."""
+
+ClassCounts = Mapping[Split, Mapping[str, int]]
+"""Images by split and class."""
+
+
+def class_counts(records: Sequence[Record], classes: Sequence[str]) -> dict[Split, dict[str, int]]:
+    """The number of images of each class in each split that is there."""
+    there: list[Split] = [split for split in SPLITS if any(record.split == split for record in records)]
+    counts: dict[Split, dict[str, int]] = {split: dict.fromkeys(classes, 0) for split in there}
+    for record in records:
+        counts[record.split][classes[record.label]] += 1
+    return counts
+
+
+def in_one_line(counts: ClassCounts) -> str:
+    """`203 images · 2 classes: maj 200, min 3 · train 141 / validation 31 / test 31`."""
+    sums = {split: sum(of_class.values()) for split, of_class in counts.items()}
+    by_class: dict[str, int] = {}
+    for of_class in counts.values():
+        for name, count in of_class.items():
+            by_class[name] = by_class.get(name, 0) + count
+    splits = " / ".join(f"{split} {count:,}" for split, count in sums.items())
+    return f"{sum(sums.values()):,} images · {_classes(by_class)} · {splits}"
+
+
+def _classes(by_class: Mapping[str, int]) -> str:
+    if len(by_class) <= _NAMED:
+        return f"{len(by_class)} classes: " + ", ".join(
+            f"{name} {count:,}" for name, count in by_class.items()
+        )
+    small, large = min(by_class, key=by_class.__getitem__), max(by_class, key=by_class.__getitem__)
+    return f"{len(by_class)} classes of {by_class[small]:,} ({small}) to {by_class[large]:,} ({large}) images"
+
+
+def imbalance(of_class: Mapping[str, int]) -> float:
+    """The largest class of a split relative to its smallest that is there; 1 if it is empty."""
+    present = [count for count in of_class.values() if count]
+    return max(present) / min(present) if present else 1.0
+
+
+def unbalanced(counts: ClassCounts) -> str:
+    """What classes of very different size mean for accuracy; '' where they are not."""
+    first = next(iter(counts), None)
+    if first is None or (ratio := imbalance(counts[first])) < UNBALANCED:
+        return ""
+    judged: Split = "validation" if any(counts.get("validation", {}).values()) else first
+    of_class = counts[judged]
+    largest = max(of_class, key=of_class.__getitem__)
+    share = of_class[largest] / sum(of_class.values())
+    return (
+        "unbalanced: read macro F1 or balanced accuracy beside accuracy, which the large classes decide (the largest "
+        f"class has {ratio:.1f} times the images of the smallest in {first}; always answering {largest} scores "
+        f"{share:.1%} in {judged})"
+    )
+
+
+def scarce(counts: ClassCounts) -> str:
+    """Which classes have too few validation or test images to be judged; '' where all have enough."""
+    few = [
+        f"{split} has {count} of {name}"
+        for split, of_class in counts.items()
+        if split != "train"
+        for name, count in of_class.items()
+        if 0 < count < FEW
+    ]
+    if not few:
+        return ""
+    more = f" and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
+    return (
+        f"too few images to judge a class by: {', '.join(few[:_NAMED])}{more}. A single image changes what is said of "
+        "it: collect more, or raise data.validation_fraction and data.test_fraction"
+    )
