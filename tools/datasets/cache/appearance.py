@@ -74,6 +74,14 @@ class _Images:
             what, text.format(n=count), tuple(self.records[at].file for at in np.flatnonzero(which).tolist())
         )
 
+    @property
+    def labels(self) -> np.ndarray:
+        return np.array([record.label for record in self.records])
+
+    @property
+    def train(self) -> np.ndarray:
+        return np.array([record.split == "train" for record in self.records])
+
     def has(self, flag: Flag) -> np.ndarray:
         return (self.looks["flags"] & int(flag)) != 0
 
@@ -155,25 +163,22 @@ def _mixtures(images: _Images) -> Iterator[tuple[str, np.ndarray]]:
             "brightness tells them apart",
             deep,
         )
-    train = np.array([record.split == "train" for record in images.records])
-    labels = np.array([record.label for record in images.records])
-    for kind in KINDS:
+    telling = [kind for kind in KINDS if _tells_class(images, images.of(kind))]
+    # Of two ways of storing that tell the class, the rarer one says it all.
+    for kind in sorted(telling, key=lambda kind: images.of(kind).sum())[: max(1, len(telling) - 1)]:
         which = images.of(kind)
-        shares = [
-            float(which[train & (labels == label)].mean())
-            for label in range(len(images.classes))
-            if (train & (labels == label)).sum() >= _FEW_IMAGES
-        ]
-        if len(shares) > 1 and max(shares) >= _ALL and min(shares) <= _NONE:
-            yield (
-                f"{{n}} stored as {kind}, which tells their class: {_by_class(images, which & train)}",
-                which,
-            )
+        counts = _by_class(images, which & images.train)
+        yield f"{{n}} stored as {kind}, which tells their class (in training images, {counts})", which
+
+
+def _tells_class(images: _Images, which: np.ndarray) -> bool:
+    """Whether nearly all training images of one class are among these, and nearly none of another class."""
+    of_class = [images.train & (images.labels == label) for label in range(len(images.classes))]
+    shares = [float(which[each].mean()) for each in of_class if each.sum() >= _FEW_IMAGES]
+    return len(shares) > 1 and max(shares) >= _ALL and min(shares) <= _NONE
 
 
 def _by_class(images: _Images, which: np.ndarray) -> str:
-    counts = np.bincount(
-        [images.records[at].label for at in np.flatnonzero(which).tolist()], minlength=len(images.classes)
-    )
+    counts = np.bincount(images.labels[which], minlength=len(images.classes))
     parts = [f"{name} {count:,}" for name, count in zip(images.classes, counts, strict=True)]
     return ", ".join(parts[:10]) + (f" and {len(parts) - 10} more" if len(parts) > 10 else "")

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -110,6 +111,8 @@ def _state(path: Path) -> tuple[int, int, int] | None:
 
 def _hash_file(path: Path) -> Content:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for whoever writes into it
+            return Content(None, 0, "no regular file (a pipe, a socket, a device or a folder)")
         digest, size = bytes.fromhex(sha256_of(path)), path.stat().st_size
     except OSError as error:
         return Content(None, 0, f"cannot be read: {error.strerror}")

@@ -193,11 +193,12 @@ def _open_anyhow(
             raise
         try:
             rgb, stored = _open(shorter, draft, max_pixels, span)
-        except Exception:
-            shorter = None
-        else:
-            return rgb, stored.flagged(Flag.BAD_METADATA)
-        raise
+        except (UnreadableImage, MemoryError, Image.DecompressionBombError, Image.UnidentifiedImageError):
+            raise
+        except Exception as still:
+            # Without its metadata it fails as well, for the reason that counts.
+            raise UnreadableImage(str(still) or type(still).__name__) from still
+        return rgb, stored.flagged(Flag.BAD_METADATA)
 
 
 def _open(data: bytes, draft: int, max_pixels: int | None, span: Span | None) -> tuple[Image.Image, Stored]:

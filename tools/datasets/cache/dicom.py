@@ -31,7 +31,7 @@ def read_dicom(data: bytes, max_pixels: int | None, span: Span | None) -> tuple[
         span: the rescaled values that become black and white.
 
     Returns:
-        The image, mode L or RGB; and the smallest and largest rescaled value.
+        The image, RGB; and the smallest and largest rescaled value.
 
     Raises:
         UnreadableImage: it holds no picture, several, too large a one, or one that pydicom cannot decompress.
@@ -100,7 +100,7 @@ def _grey(file: Any, span: Span | None) -> tuple[Image.Image, Stored]:
     grey = scaled(values, span) if span is not None else _by_its_own_window(file, stored, values)
     if file.PhotometricInterpretation == "MONOCHROME1":
         grey = 255 - grey
-    return Image.fromarray(grey), Stored("DICOM", low, high)
+    return Image.fromarray(grey).convert("RGB"), Stored("DICOM", low, high)
 
 
 def _by_its_own_window(file: Any, stored: np.ndarray, values: np.ndarray) -> np.ndarray:

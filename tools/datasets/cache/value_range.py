@@ -50,8 +50,9 @@ def span_of(published: Dataset, config: DataConfig, progress: OnProgress | None 
 def describe_span(config: DataConfig, span: Span | None) -> tuple[str, ...]:
     """A note on what became black and white, where that is not the range of the type."""
     if span is not None:
+        black, white = (f"{each:,.6g}" for each in span)
         return (
-            f"in images of more than 8 bits, {span[0]:,g} is black and {span[1]:,g} white (data.range {config.range})",
+            f"in images of more than 8 bits, {black} is black and {white} is white (data.range {config.range})",
         )
     if config.range == "dataset":
         return ("data.range dataset changes nothing: no image has more than 8 bits",)

@@ -1,5 +1,7 @@
 """A folder on disk as the source of images. (Data sets that hold arrays have sources of their own.)"""
 
+import errno
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +20,12 @@ class FolderSource:
         """The encoded image.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: it cannot be read, or is no regular file (opening a pipe would wait for whoever writes into it).
         """
-        return self.path(file).read_bytes()
+        path = self.path(file)
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError(errno.EINVAL, "is no regular file", str(path))
+        return path.read_bytes()
 
     def where(self, file: str) -> str:
         """The full path, for messages."""
