@@ -85,9 +85,12 @@ def _missing_package(chain: list[BaseException], address: Address) -> Found:
     names = {type(item).__name__ for item in chain}
     for item in chain:
         if isinstance(item, ImportError) and (name := item.name or ""):
-            package = {"psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient", "botocore": "boto3"}.get(
-                name, name
-            )
+            package = {
+                "psycopg": "'psycopg[binary]'",
+                "psycopg2": "psycopg2-binary",
+                "MySQLdb": "mysqlclient",
+                "botocore": "boto3",
+            }.get(name, name)
             return (
                 f"{_store(address)} needs the Python package {name}, which is not installed: "
                 f"uv pip install {package}",
@@ -240,6 +243,8 @@ def _http_status(chain: list[BaseException], text: str) -> int | None:
     found = re.search(r"too many (\d{3}) error responses|failed with error code (\d{3}) ", text)
     if found:
         return int(found[1] or found[2])
+    if "not in a valid JSON format" in text:
+        return 200
     for item in chain:
         if hasattr(item, "error_code") and hasattr(item, "get_http_status_code"):
             if item.error_code == "TEMPORARILY_UNAVAILABLE":  # type: ignore[attr-defined]

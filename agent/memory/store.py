@@ -161,15 +161,17 @@ def _remote(uri: str, server: bool, runs_dir: Path, environ: Mapping[str, str]) 
 
 def _fault(uri: str, server: bool) -> str:
     """What is wrong with the address of a server or a database, in words that repeat nothing of it."""
+    if re.search(r"\s", uri):
+        return "the address holds a space"
     try:
         parts = urlsplit(uri)
+        if "@" in parts.path + parts.query + parts.fragment:
+            return (
+                "there is an '@' behind the host: write /, ?, # and @ in a password as %2F, %3F, %23 and %40"
+            )
         host, _ = parts.hostname, parts.port
     except ValueError:
         return "the address cannot be read (is its port a number?)"
-    if re.search(r"\s", uri):
-        return "the address holds a space"
-    if "@" in parts.path + parts.query + parts.fragment:
-        return "there is an '@' behind the host: write /, ?, # and @ in a password as %2F, %3F, %23 and %40"
     if not host and (server or parts.netloc):
         return "the address names no host"
     if server and (parts.query or parts.fragment):
