@@ -94,7 +94,8 @@ def run_to_exit_code(
     except AugurError as error:
         if debug:
             traceback.print_exc()
-        terminal.error(f"{error} Nothing is lost.{how_to_resume()}" if error.resumable else str(error))
+        resumable = error.resumable and resume is not None
+        terminal.error(f"{error} Nothing is lost.{how_to_resume()}" if resumable else str(error))
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         terminated = isinstance(interrupt, Terminated)

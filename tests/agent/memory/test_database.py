@@ -1,4 +1,4 @@
-"""The sqlite file of a store: made by several at once, by processes that are killed, and by other versions of MLflow."""
+"""The sqlite file of a store: made by several at once, by killed processes, and by other versions of MLflow."""
 
 import os
 import shutil

@@ -31,7 +31,7 @@ def served(*answers: Answer) -> Iterator[str]:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             (left.pop(0) if len(left) > 1 else left[0])(self)
 
-        do_GET = do_POST  # noqa: N815
+        do_GET = do_POST
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -202,4 +202,4 @@ def test_a_fault_that_stays_stops_the_study_so_that_it_can_be_resumed() -> None:
 
 def test_a_wrong_call_of_ours_stays_a_bug(tmp_path: Path) -> None:
     with served(page(200, EMPTY, "application/json")) as uri, pytest.raises(TypeError):
-        retrying(uri, []).client.search_experiments(no_such_argument=1)
+        retrying(uri, []).client.search_experiments(no_such_argument=1)  # pyright: ignore[reportCallIssue]
