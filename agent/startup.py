@@ -10,7 +10,7 @@ from agent.context import Context
 from agent.llm import CallRecord, StartedCall, is_price_known, make_ask
 from agent.memory import Tracking
 from agent.memory.ledger import BudgetSpent, Ledger, exceeded
-from agent.memory.store import open_tracking
+from agent.memory.study_file import remember
 from agent.proposers.factory import LLM_ARMS, make_proposer
 from agent.screen.terminal import Terminal
 from agent.settings.config import LLMConfig, StudyConfig
@@ -37,7 +37,9 @@ from tools.training.trial_store import TrialStore
 
 
 @contextmanager
-def open_context(config: StudyConfig, why: str, folder: Path, terminal: Terminal) -> Iterator[Context]:
+def open_context(
+    config: StudyConfig, why: str, folder: Path, terminal: Terminal, tracking: Tracking
+) -> Iterator[Context]:
     """Open everything that one session of the study in `folder` works with; close it at the end.
 
     Args:
@@ -45,6 +47,7 @@ def open_context(config: StudyConfig, why: str, folder: Path, terminal: Terminal
         why: which arm was chosen and for what reason.
         folder: the study's own.
         terminal: what shows progress.
+        tracking: the open store, attached to the study if it holds it already.
 
     Raises:
         AugurError: the data, the model, a device, the store or a setting is wrong; says which.
@@ -73,7 +76,8 @@ def open_context(config: StudyConfig, why: str, folder: Path, terminal: Terminal
         )
         if backgrounds != "off":
             synthesis.tools()  # report what is missing now, not after the reference was trained
-        tracking = _enter(config, study, why, data, recipe)
+        _enter(config, study, why, data, recipe, tracking)
+        remember(folder, tracking.experiment_id, tracking.study_run)
         shutil.copyfile(data.splits_file, folder / data.splits_file.name)
         tracking.log_file(tracking.study_run, folder / data.splits_file.name)
         ledger = Ledger(folder / "ledger.jsonl")
@@ -188,11 +192,12 @@ def _read_data(
     return data
 
 
-def _enter(config: StudyConfig, study: str, why: str, data: CachedDataset, recipe: Recipe) -> Tracking:
+def _enter(
+    config: StudyConfig, study: str, why: str, data: CachedDataset, recipe: Recipe, tracking: Tracking
+) -> None:
     """Open the study in MLflow, new or existing; the data must be those that it began with."""
-    tracking = open_tracking(config.runs_dir)
     tracking.open_study(
-        f"{data.card.name}/{config.model.name}",
+        config.tracking.experiment or f"{data.card.name}/{config.model.name}",
         study,
         {
             "arm": config.search.proposer,
@@ -203,14 +208,13 @@ def _enter(config: StudyConfig, study: str, why: str, data: CachedDataset, recip
         },
         _flatten({**dump_config(config), "recipe": recipe.model_dump()}),
     )
-    recorded = tracking.study_tags()["data_fingerprint"]
+    recorded = tracking.study_tags().get("data_fingerprint", "")
     if recorded != data.fingerprint:
         raise AugurError(
             f"The data of study {study} have changed since it began (fingerprint {recorded[:12]} then, "
             f"{data.fingerprint[:12]} now): its results cannot be compared with new ones. Restore the data, or start "
             "a new study."
         )
-    return tracking
 
 
 def _begin_call(ledger: Ledger, call: StartedCall) -> None:

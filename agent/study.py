@@ -1,20 +1,36 @@
-"""A study from start to end: run, interrupted, resumed, listed, shown."""
+"""A study from start to end: run, interrupted, resumed."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
-from agent.memory.store import is_local, open_tracking
+from agent.memory.store import Address, find_recorded_store, find_store
+from agent.memory.study_file import recorded
+from agent.screen.exits import runs_dir_flag
 from agent.screen.terminal import Terminal
-from agent.settings.config import StudyConfig
+from agent.settings.config import StudyConfig, TrackingConfig
 from agent.settings.sources import dump_config, load_file
-from evaluators.wording import percent
-from tools.errors import AugurError, ConfigurationError, closest
+from agent.study_folder import (
+    CONFIG,
+    LEDGER,
+    StudyFileGone,
+    as_augur_error,
+    began,
+    check_complete,
+    checkpointer,
+    folder_of,
+    locked,
+    names,
+    names_a_store,
+    recorded_uri,
+    release,
+    reserve,
+    write_config,
+)
+from tools.errors import AugurError, ConfigurationError
+from tools.files import read_yaml
 
 if TYPE_CHECKING:
     from agent.context import Context
@@ -27,22 +43,32 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
     Raises:
         AugurError: it cannot start, or stopped; the text says what to do, and how to resume where that makes sense.
     """
-    folder_of = config.runs_dir / "studies"
-    study = config.study or _fresh_name(config, folder_of)
-    folder = folder_of / study
-    if (folder / "config.yaml").exists():
-        raise ConfigurationError(
-            f"--study {study}: there is already a study of that name in {folder}. Resume it with `agent resume "
-            f"{study}`, or choose another name."
-        )
-    config, why = _resolve(config.model_copy(update={"study": study}))
-    with _locked(folder, study):
-        _write_config(folder, config)
+    address = find_store(config.tracking, config.runs_dir)
+    tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
+    config = config.model_copy(update={"tracking": tracking_settings})
+    with _nothing_begun():
+        from agent.memory.writing import open_store
+
+        _warn_of_lost_store(address, terminal)
+        tracking = open_store(address, config.tracking, terminal.warn)
+        tracking.check()
+        study, folder = reserve(config)
+        if tracking.find_study(study):
+            release(folder)
+            raise ConfigurationError(
+                f"--study {study}: the MLflow store {address.shown} already holds a study of that name, "
+                f"from another runs "
+                "folder or one whose folder was deleted. Choose another name."
+            )
+    with locked(folder, study):
         try:
-            return _run_session(config, why, folder, terminal)
-        except AugurError:
-            if not (folder / "ledger.jsonl").exists():  # nothing was started: the name stays free
-                (folder / "config.yaml").unlink()
+            config, why = _resolve(config.model_copy(update={"study": study}))
+            write_config(folder, config)
+            return _run_session(config, why, folder, terminal, tracking)
+        except AugurError as error:
+            if not began(folder):  # the name stays free
+                release(folder)
+                error.resumable, terminal.study = False, None
             raise
 
 
@@ -58,63 +84,141 @@ def resume_study(
         load: reads the study's config.yaml, with the settings that change from now on.
 
     Raises:
-        AugurError: there is no such study, it is running, or its data have changed.
+        AugurError: there is no such study, it is running, its data have changed, or something of it is gone.
     """
     folder = _folder(study, runs_dir)
-    with _locked(folder, study):
-        config, why = _resolve(load(folder / "config.yaml"))
-        config = config.model_copy(update={"study": study, "runs_dir": runs_dir})
-        _write_config(folder, config)
-        return _run_session(config, why, folder, terminal)
+    with locked(folder, study):
+        config = load(folder / CONFIG)
+        address = address_of(folder, runs_dir, terminal, config.tracking.uri)
+        tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
+        changed = {"study": study, "runs_dir": runs_dir, "tracking": tracking_settings}
+        config, why = _resolve(config.model_copy(update=changed))
+        with _nothing_begun():
+            tracking = _open_existing(study, folder, address, config, terminal)
+        _check_data(config, study, runs_dir)
+        changes = _changes(folder, config)
+        write_config(folder, config)
+        if changes and tracking.study_run:
+            tracking.log_changes(f"{datetime.now():%Y-%m-%d %H:%M}", changes)
+        for key, (before, after) in changes.items():
+            terminal.note(f"from now on: {key} = {after} (was {before})")
+        return _run_session(config, why, folder, terminal, tracking)
 
 
-def list_studies(runs_dir: Path, terminal: Terminal) -> int:
-    """Print every study of the store; the exit code."""
-    tracking = _existing_store(runs_dir)
-    rows = [
-        (
-            s.name,
-            s.experiment,
-            s.arm,
-            _state(s.status, runs_dir / "studies" / s.name),
-            str(s.iterations),
-            percent(s.best),
-            datetime.fromtimestamp(s.started).strftime("%Y-%m-%d %H:%M"),
+def address_of(folder: Path, runs_dir: Path, terminal: Terminal, changed: str | None = None) -> Address:
+    """Where a study is stored: as written down in its folder, unless `changed` says another place.
+
+    Raises:
+        AugurError: its config.yaml cannot be read.
+    """
+    if not names_a_store(folder):  # of version 0.1.0: the variable decided
+        return find_store(TrackingConfig(uri=changed), runs_dir)
+    bare = recorded_uri(folder)
+    address = find_recorded_store(changed or bare, runs_dir)
+    variable = find_store(TrackingConfig(), runs_dir)
+    if not changed and variable.kind != "own" and variable.bare != address.bare:
+        terminal.note(
+            f"The study {folder.name} is in {address.shown}: MLFLOW_TRACKING_URI, which names "
+            f"{variable.shown}, is not used."
         )
-        for s in tracking.studies()
+    return address
+
+
+def _open_existing(
+    study: str, folder: Path, address: Address, config: StudyConfig, terminal: Terminal
+) -> "Tracking":
+    """The store that holds the study already, attached to it; a study that never reached it is found to be new."""
+    from agent.memory.writing import open_store
+
+    known = recorded(folder)
+    if began(folder) and not address.exists:
+        raise StudyFileGone(
+            f"{address.shown}, the MLflow database that holds what study {study} found, is gone. "
+            f"Restore it from a backup, or "
+            "start a new study with the same settings, which reuses every trial in the runs folder: "
+            f"agent run --config {folder / CONFIG} --study NEW_NAME"
+        )
+    tracking = open_store(address, config.tracking, terminal.warn, own=study)
+    tracking.check()
+    if known is not None or began(folder):
+        tracking.attach(study, known)
+    return tracking
+
+
+def _folder(study: str, runs_dir: Path) -> Path:
+    """As `folder_of`, which cannot tell a study whose folder was deleted from one that never was."""
+    try:
+        return folder_of(study, runs_dir)
+    except ConfigurationError:
+        address = find_store(TrackingConfig(), runs_dir)
+        if address.kind == "own" and address.exists:
+            from agent.memory.writing import open_store
+
+            tracking = open_store(address, TrackingConfig(), lambda text: None)
+            if tracking.find_study(study):
+                raise StudyFileGone(
+                    f"Study {study} is in {address.shown}, but its folder "
+                    f"{runs_dir / 'studies' / study} is gone, and with it its "
+                    "settings, its checkpoint and its ledger: it cannot be resumed. Restore the folder "
+                    "from a backup, or "
+                    "start a new study, which reuses every trial in the runs folder."
+                ) from None
+        raise
+
+
+@contextmanager
+def _nothing_begun() -> Iterator[None]:
+    """In this block, an error stops nothing that could be resumed."""
+    try:
+        yield
+    except AugurError as error:
+        error.resumable = False
+        raise
+
+
+def _warn_of_lost_store(address: Address, terminal: Terminal) -> None:
+    if address.kind != "own" or address.exists:
+        return
+    studies = address.runs_dir / "studies"
+    known = [
+        name for name in names(address.runs_dir) if began(studies / name) and not recorded_uri(studies / name)
     ]
-    terminal.table(("study", "experiment", "arm", "state", "iterations", "best validation", "started"), rows)
-    return 0
-
-
-def show_study(study: str, runs_dir: Path, terminal: Terminal) -> int:
-    """Print one study: its settings, its iterations, what it spent and what it found; the exit code."""
-    folder = _folder(study, runs_dir)
-    tracking = _existing_store(runs_dir)
-    if not tracking.find_study(study):
-        raise AugurError(
-            f"{study} is not in the MLflow store {tracking.uri}: it stopped before it was opened there."
+    if known:
+        terminal.warn(
+            f"{address.file}, which held {', '.join(known)}, is gone. A new one is made for this study; "
+            f"the earlier ones can "
+            "neither be shown nor resumed until it is restored."
         )
-    tags = tracking.study_tags()
-    status = tracking.client.get_run(tracking.study_run).info.status
-    terminal.opening(
-        study,
-        [
-            ("state", _state(status, folder)),
-            ("arm", tags.get("arm_reason", tags.get("arm", ""))),
-            ("settings", str(folder / "config.yaml")),
-        ],
-    )
-    terminal.iteration_table(tracking.records())
-    for caution in tags.get("cautions", "").splitlines():
-        terminal.warn(caution)
-    terminal.ledger(tracking.study_tags().get("ledger", ""))
-    if "sentence" in tags:
-        terminal.result(tags["sentence"])
-    terminal.note(
-        f"Report: {folder / 'report.md'}" if (folder / "report.md").exists() else f"agent resume {study}"
-    )
-    return 0
+
+
+def _check_data(config: StudyConfig, study: str, runs_dir: Path) -> None:
+    path = config.data.path
+    if path is not None and not path.exists():
+        raise ConfigurationError(
+            f"The data of study {study} were in {path.absolute()}, which is not there any more. Put "
+            f"them back, or say where they "
+            f"are now: agent resume {study}{runs_dir_flag(runs_dir)} --data PATH"
+        )
+
+
+def _changes(folder: Path, config: StudyConfig) -> dict[str, tuple[Any, Any]]:
+    """Setting → (before, after), of those that this session changes."""
+    before, after = _flat(read_yaml(folder / CONFIG)), _flat(dump_config(config))
+    return {
+        key: (before[key], value)
+        for key, value in after.items()
+        if key in before
+        and before[key] != value
+        and key not in ("runs_dir", "study", "search.proposer", "llm.model")
+    }
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
 
 
 def _resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
@@ -127,16 +231,34 @@ def _resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
     return config.model_copy(update={"search": search, "llm": llm}), why
 
 
-def _run_session(config: StudyConfig, why: str, folder: Path, terminal: Terminal) -> int:
+def _run_session(
+    config: StudyConfig, why: str, folder: Path, terminal: Terminal, tracking: "Tracking"
+) -> int:
     """Open everything, run the loop from its last checkpoint, close everything."""
     from agent.graph import build_graph
     from agent.startup import open_context
 
-    with open_context(config, why, folder, terminal) as context, _checkpointer(config.runs_dir) as saver:
-        graph = build_graph(saver)
-        thread: Any = {"configurable": {"thread_id": context.study}, "recursion_limit": _steps(config)}
-        _run_graph(graph, thread, context)
+    study = folder.name
+    try:
+        with checkpointer(folder, config.runs_dir, study) as saver:
+            thread: Any = {"configurable": {"thread_id": study}, "recursion_limit": _steps(config)}
+            graph = build_graph(saver)
+            if tracking.study_run:
+                state = graph.get_state(thread).values
+                check_complete(folder, study, tracking, state, _has_spent(folder))
+            with open_context(config, why, folder, terminal, tracking) as context:
+                _run_graph(graph, thread, context)
+    except OSError as error:
+        if (fault := as_augur_error(error, config.runs_dir)) is None:
+            raise
+        raise fault from error
     return 0
+
+
+def _has_spent(folder: Path) -> bool:
+    """Whether the ledger counts anything: it names each session as well, also one that did nothing."""
+    file = folder / LEDGER
+    return file.exists() and '"id"' in file.read_text(encoding="utf-8", errors="replace")
 
 
 def _run_graph(graph: Any, thread: Any, context: "Context") -> None:
@@ -146,6 +268,10 @@ def _run_graph(graph: Any, thread: Any, context: "Context") -> None:
         context.terminal.note(
             "This study is finished; there is nothing to resume. (A new study reuses every trial that it shares.)"
         )
+        if not (context.folder / "report.md").exists():
+            context.terminal.warn(
+                f"{context.folder / 'report.md'} is gone; a copy is among the artifacts of the study's run (agent ui)."
+            )
         context.tracking.end_study("FINISHED")
         return
     if len(snapshot.values.get("rejections", [])) > context.config.search.repairs:
@@ -154,90 +280,12 @@ def _run_graph(graph: Any, thread: Any, context: "Context") -> None:
     try:
         graph.invoke(None if snapshot.values else {"stop": ""}, thread, context=context, durability="sync")
     except KeyboardInterrupt:
-        context.tracking.end_study("KILLED")
+        context.tracking.abandon_study("KILLED")
         raise
     except BaseException:
-        context.tracking.end_study("FAILED")
+        context.tracking.abandon_study("FAILED")
         raise
     context.tracking.end_study("FINISHED")
-
-
-@contextmanager
-def _checkpointer(runs_dir: Path) -> Iterator[Any]:
-    from langgraph.checkpoint.sqlite import SqliteSaver
-
-    with SqliteSaver.from_conn_string(str(runs_dir / "checkpoints.db")) as saver:
-        yield saver
-
-
-@contextmanager
-def _locked(folder: Path, study: str) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise AugurError(
-            f"Study {study} is being run by another process, which holds {folder / 'lock'}."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _existing_store(runs_dir: Path) -> "Tracking":
-    if is_local() and not (runs_dir / "mlflow.db").exists():
-        raise AugurError(
-            f"There are no studies in {runs_dir.resolve()}: start one with agent run, or name another --runs-dir."
-        )
-    return open_tracking(runs_dir)
-
-
-def _folder(study: str, runs_dir: Path) -> Path:
-    folder = runs_dir / "studies" / study
-    if not (folder / "config.yaml").exists():
-        known = sorted(path.parent.name for path in (runs_dir / "studies").glob("*/config.yaml"))
-        near = closest(study, known, most=3) or known[-3:]
-        hint = f" Did you mean {', '.join(near)}?" if near else ""
-        raise ConfigurationError(
-            f"There is no study {study!r} in {(runs_dir / 'studies').resolve()}.{hint} See: agent list"
-        )
-    return folder
-
-
-def _fresh_name(config: StudyConfig, parent: Path) -> str:
-    parts = [config.data.dataset or "folder", config.model.name, f"{datetime.now():%Y%m%d-%H%M%S}"]
-    if config.data.fold is not None:
-        parts.insert(2, "fold" + config.data.fold.replace("/", "of"))
-    # Names of collections (hf:OWNER/NAME) are not valid folder names.
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(parts))
-    name, number = stem, 2
-    while (parent / name).exists():
-        name, number = f"{stem}-{number}", number + 1
-    return name
-
-
-def _write_config(folder: Path, config: StudyConfig) -> None:
-    import yaml
-
-    from tools.files import write_whole
-
-    text = yaml.safe_dump(dump_config(config), sort_keys=False, allow_unicode=True)
-    write_whole(folder / "config.yaml", text.encode())
-
-
-def _state(status: str, folder: Path) -> str:
-    """MLflow's status in words; a study that MLflow calls running, but that no process runs, was killed."""
-    if status != "RUNNING":
-        return {"FINISHED": "finished", "KILLED": "interrupted", "FAILED": "stopped"}.get(
-            status, status.lower()
-        )
-    try:
-        with FileLock(folder / "lock").acquire(timeout=0):
-            return "interrupted"
-    except (Timeout, OSError):
-        return "running"
 
 
 def _steps(config: StudyConfig) -> int:

@@ -11,8 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.text import Text
 
@@ -22,9 +21,11 @@ from agent.screen.tables import marked_grid
 from agent.screen.terminal import Terminal
 from agent.settings.arguments import FlagParser
 from agent.settings.config import StudyConfig
-from agent.settings.secrets import mask
 from agent.settings.sources import load_config
-from tools.errors import AugurError, first_line
+from tools.errors import AugurError
+
+if TYPE_CHECKING:
+    from agent.memory.store import Address
 
 DISTRIBUTION = "augur-vision"
 MINIMUM_PYTHON = (3, 11)
@@ -164,7 +165,7 @@ def _devices(config: StudyConfig) -> Iterator[Check]:
 
 
 def _store(config: StudyConfig, offline: bool) -> Iterator[Check]:
-    from agent.memory.store import store_uri
+    from agent.memory.store import find_store
 
     folder = config.runs_dir.resolve()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
@@ -182,26 +183,32 @@ def _store(config: StudyConfig, offline: bool) -> Iterator[Check]:
             yield Check("disk", "fails", f"{free / _GIB:.1f} GiB free at {existing}", remedy)
         else:
             yield Check("disk", "works", f"{free / _GIB:.0f} GiB free at {existing}")
-    uri = store_uri(config.runs_dir)
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
-        yield Check("MLflow", "absent", f"no store yet at {uri}", "the first study creates it")
-        return
-    if offline and uri.startswith(("http://", "https://")):
-        yield Check("MLflow", "absent", f"{mask(uri)} was not contacted (--offline)")
-        return
-    yield _open_store(uri)
-
-
-def _open_store(uri: str) -> Check:
-    from agent.memory.store import count_studies
-
     try:
-        studies = count_studies(uri)
-    except Exception as error:
-        reason = mask(f"{uri}: {type(error).__name__}: {first_line(error)}")
-        remedy = "check MLFLOW_TRACKING_URI" if "MLFLOW_TRACKING_URI" in os.environ else "move the file away"
-        return Check("MLflow", "fails", reason, remedy, essential=True)
-    return Check("MLflow", "works", f"{mask(uri)} holds {studies} {'study' if studies == 1 else 'studies'}")
+        address = find_store(config.tracking, config.runs_dir)
+    except AugurError as error:
+        yield Check("MLflow", "fails", str(error), essential=True)
+        return
+    if not address.exists:
+        yield Check("MLflow", "absent", f"no store yet at {address.shown}", "the first study creates it")
+    elif offline and address.file is None:
+        yield Check("MLflow", "absent", f"{address.shown} was not contacted (--offline)")
+    else:
+        yield _open_store(address)
+
+
+def _open_store(address: "Address") -> Check:
+    from agent.memory.writing import open_store
+    from agent.settings.config import TrackingConfig
+
+    notes: list[str] = []
+    try:
+        tracking = open_store(address, TrackingConfig(retries=0, timeout=10), notes.append)
+        tracking.check()
+        studies = len(tracking.studies())
+    except AugurError as error:
+        return Check("MLflow", "fails", str(error), essential=True)
+    held = f"{address.shown} holds {studies} {'study' if studies == 1 else 'studies'}"
+    return Check("MLflow", "works", "\n".join([held, *notes]))
 
 
 def _data(config: StudyConfig) -> Iterator[Check]:

@@ -4,8 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.commands.run import runs_dir_flag
-from agent.screen.exits import perform
+from agent.screen.exits import perform, runs_dir_flag
 from agent.screen.terminal import Terminal
 from agent.settings.arguments import FlagParser
 from agent.settings.sources import load_file, read_changes

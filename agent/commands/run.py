@@ -1,11 +1,9 @@
 """`agent run`: a new study."""
 
 import os
-import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
-from agent.screen.exits import perform
+from agent.screen.exits import perform, runs_dir_flag
 from agent.screen.terminal import Terminal
 from agent.settings.sources import load_config
 
@@ -20,8 +18,3 @@ def main(words: Sequence[str]) -> int:
         return run_study(config, terminal)
 
     return perform(run, options, resume=runs_dir_flag(config.runs_dir))
-
-
-def runs_dir_flag(runs_dir: Path) -> str:
-    """What follows `agent resume STUDY`, so that it finds the study."""
-    return "" if runs_dir == Path("runs") else f" --runs-dir {shlex.quote(str(runs_dir))}"

@@ -10,11 +10,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
+from agent.commands.stores import add_tracking_uri
 from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
 from agent.settings.arguments import FlagParser
 from tools.errors import AugurError
+
+if TYPE_CHECKING:
+    from agent.memory.store import Address
 
 _POLL_SECONDS = 0.5
 _CLOSING_SECONDS = 10.0
@@ -28,34 +34,39 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=5000, help="port to listen on (default: %(default)s)")
     parser.add_runs_dir()
+    add_tracking_uri(parser)
     parser.add_common_flags()
     options = parser.parse_all(words)
     return perform(
-        lambda terminal: serve(options.runs_dir, options.host, options.port, terminal), options, pages=True
+        lambda terminal: serve(options.runs_dir, options.host, options.port, terminal, options.tracking_uri),
+        options,
+        pages=True,
     )
 
 
-def serve(runs_dir: Path, host: str, port: int, terminal: Terminal) -> int:
+def serve(runs_dir: Path, host: str, port: int, terminal: Terminal, uri: str | None = None) -> int:
     """Serve the store of `runs_dir` at `host`:`port` until interrupted; 0 if another server has it already.
 
     Raises:
         AugurError: there is no store yet, the port is taken, or the server ended.
     """
-    from agent.memory.store import store_uri
-
-    uri = store_uri(runs_dir)
-    if uri.startswith(("http://", "https://")):
-        from agent.settings.secrets import mask
-
-        terminal.note(f"The studies are on an MLflow server already: {mask(uri)}")
+    address = _served(runs_dir, uri)
+    if address.kind == "server":
+        terminal.note(f"The studies are on an MLflow server already: {address.shown}")
         return 0
-    if "MLFLOW_TRACKING_URI" not in os.environ and not (runs_dir / "mlflow.db").exists():
+    if not address.exists:
         raise AugurError(
             f"There are no studies in {runs_dir.resolve()}: start one with `agent run`, or name another --runs-dir"
         )
     _check_port(host, port)
-    artifacts = (runs_dir / "artifacts").resolve().as_uri()
-    command = [sys.executable, "-m", "mlflow", "server", "--default-artifact-root", artifacts]
+    from agent.memory.writing import open_store
+    from agent.settings.config import TrackingConfig
+
+    # Opened here first: what is wrong with it is said in our words, and the addresses of a moved folder are put right.
+    open_store(address, TrackingConfig(retries=0, timeout=10), terminal.warn).check()
+    command = [sys.executable, "-m", "mlflow", "server"]
+    if address.artifacts is not None:
+        command += ["--default-artifact-root", address.artifacts.as_uri()]
     command += [
         "--host",
         host,
@@ -67,9 +78,13 @@ def serve(runs_dir: Path, host: str, port: int, terminal: Terminal) -> int:
         "--log-level warning",
     ]
     # A variable, not an argument: the address may hold a password, and everyone can see a process's arguments.
-    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
+    # A file is named relative to the server's folder: MLflow would make the folder of an escaped path.
+    file = address.file
+    folder = file.parent if file else runs_dir
+    stored = f"sqlite:///{quote(file.name)}" if file else address.uri
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": stored}
     # In its own session, so that Ctrl-C reaches only this process, which then ends the server with all its workers.
-    server = subprocess.Popen(command, env=environment, start_new_session=True)
+    server = subprocess.Popen(command, env=environment, cwd=folder, start_new_session=True)
     try:
         address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
         terminal.note(f"MLflow is starting on {address} …")
@@ -81,6 +96,20 @@ def serve(runs_dir: Path, host: str, port: int, terminal: Terminal) -> int:
         raise AugurError(f"MLflow's server ended with code {code}; its output above says why")
     finally:
         _stop(server)
+
+
+def _served(runs_dir: Path, uri: str | None) -> "Address":
+    """The store to serve: the one that is set, else the runs folder's own, else the one that all its studies name."""
+    from agent.memory.store import find_recorded_store, find_store
+    from agent.settings.config import TrackingConfig
+    from agent.study_folder import names, recorded_uri
+
+    address = find_store(TrackingConfig(uri=uri), runs_dir)
+    if address.kind == "own" and not address.exists:
+        elsewhere = {recorded_uri(runs_dir / "studies" / name) for name in names(runs_dir)}
+        if len(elsewhere) == 1 and (only := elsewhere.pop()):
+            return find_recorded_store(only, runs_dir)
+    return address
 
 
 def _check_port(host: str, port: int) -> None:

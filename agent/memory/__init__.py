@@ -2,11 +2,28 @@
 
 Three levels: a study run, a run for each candidate (the reference, a baseline, an iteration), a run for each of its
 trials. Runs are found or created by their tags, so that a resumed study writes into the runs it had, once. This is
-the only package that speaks MLflow; what may be spent is the ledger's business, where weights lie the trial store's.
+the only package that speaks MLflow, which it imports when the store is opened; what may be spent is the ledger's
+business, where weights lie the trial store's.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from agent.memory.candidate import Candidate, Phase
-from agent.memory.reading import StudySummary
-from agent.memory.writing import Tracking
+
+if TYPE_CHECKING:
+    from agent.memory.reading import StudySummary
+    from agent.memory.writing import Tracking
 
 __all__ = ["Candidate", "Phase", "StudySummary", "Tracking"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Tracking":
+        from agent.memory.writing import Tracking
+
+        return Tracking
+    if name == "StudySummary":
+        from agent.memory.reading import StudySummary
+
+        return StudySummary
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,20 +1,28 @@
 """What the store holds about a study, read back as records and results."""
 
 import json
-import os
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from filelock import FileLock
-from mlflow import MlflowClient, set_tracking_uri
-from mlflow.entities import Run
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, Run, ViewType
 
 from agent.memory.candidate import Phase
+from agent.memory.faults import StoreError, how_to_restore
 from agent.memory.history import IterationRecord, TrialRecord, with_pooled_gains
+from agent.memory.opening import Opened
 from agent.memory.proposal import Proposal, parse_proposal
+from agent.memory.study_file import StudyFile
 from tools.training.types import TrialResult
 
 _PAGE = 500
+_EXPERIMENTS = 200
+"""Experiments that one query asks about."""
+DOUBLE = "double"
+"""Kind of a run that was created twice, because the answer to the first request was lost, and then deleted."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,7 @@ class StudySummary:
     experiment: str
     arm: str
     status: str
+    """MLflow's, or DELETED."""
     started: float
     """Seconds since the epoch."""
     iterations: int
@@ -32,30 +41,18 @@ class StudySummary:
     """Best mean validation accuracy of an iteration, 0..1."""
 
 
-class Reader:
-    """One study in one MLflow store.
+class Reader(Opened):
+    """One study in one MLflow store."""
 
-    Args:
-        uri: where the store is; a `sqlite:///` URI is created and migrated here, once, behind a lock.
-        artifacts: folder for artifacts of new experiments; the server's own where None.
-    """
-
-    def __init__(self, uri: str, artifacts: Path | None) -> None:
-        self.uri, self._artifacts = uri, artifacts
-        os.environ.setdefault("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        set_tracking_uri(uri)  # the trace exporter reads nothing else
-        self.client = MlflowClient(tracking_uri=uri)
-        if artifacts is not None:
-            artifacts.mkdir(parents=True, exist_ok=True)
-            with FileLock(artifacts.parent / "mlflow.lock"):
-                self.client.search_experiments(max_results=1)
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
         self.experiment_id = ""
         self.study = ""
         self.study_run = ""
         self._results: dict[str, TrialResult] = {}
         self._proposals: dict[str, Proposal] = {}
         self._sheets: dict[str, Path | None] = {}
+        self._downloads: tempfile.TemporaryDirectory[str] | None = None
 
     def records(self, phase: Phase | None = None) -> list[IterationRecord]:
         """Every candidate of the study with its trials, oldest first; of `phase`, or of reference and search."""
@@ -88,50 +85,92 @@ class Reader:
 
     def find_study(self, study: str) -> bool:
         """Attach to the existing study of that name, in whichever experiment it is; whether there is one."""
-        for experiment in self.client.search_experiments():
-            self.experiment_id, self.study = experiment.experiment_id, study
-            runs = self._runs(f"tags.kind = 'study' and tags.study = '{study}'")
-            if runs:
-                self.study_run = runs[0].info.run_id
-                return True
+        for run in self._of_experiments(f"tags.kind = 'study' and tags.study = '{study}'"):
+            self.experiment_id, self.study, self.study_run = run.info.experiment_id, study, run.info.run_id
+            return True
         return False
 
+    def attach(self, study: str, recorded: StudyFile | None) -> None:
+        """Attach to a study that was opened here before.
+
+        Args:
+            study: its name.
+            recorded: where it is, as its folder says; None in a folder of an earlier version.
+
+        Raises:
+            StoreError: the study, a run of it or its experiment was deleted; says how to restore it.
+        """
+        if recorded is None:
+            if self.find_study(study):
+                recorded = StudyFile(self.experiment_id, self.study_run)
+            else:
+                self._deleted_or_unknown(study)
+                return
+        experiment = self.client.get_experiment(recorded.experiment)
+        run = self.client.get_run(recorded.run)
+        if experiment.lifecycle_stage == "deleted":
+            restore = how_to_restore(self.address, "experiment", [experiment.experiment_id])
+            raise StoreError(
+                f"The experiment {experiment.name!r} of study {study} was deleted in MLflow. {restore}"
+            )
+        if run.info.lifecycle_stage == "deleted":
+            restore = how_to_restore(self.address, "run", [run.info.run_id])
+            raise StoreError(f"The run of study {study} was deleted in MLflow. {restore}")
+        self.experiment_id, self.study, self.study_run = recorded.experiment, study, recorded.run
+        where = f"tags.study = '{study}' and tags.kind != 'study' and tags.kind != '{DOUBLE}'"
+        if gone := self._runs(where, ViewType.DELETED_ONLY):
+            names = sorted({run.data.tags.get("candidate", run.info.run_id) for run in gone})
+            restore = how_to_restore(self.address, "run", [run.info.run_id for run in gone])
+            raise StoreError(
+                f"{len(gone)} {'run' if len(gone) == 1 else 'runs'} of study {study} ({', '.join(names)}) "
+                f"{'was' if len(gone) == 1 else 'were'} deleted in MLflow. {restore}"
+            )
+
+    def _deleted_or_unknown(self, study: str) -> None:
+        where = f"tags.kind = 'study' and tags.study = '{study}'"
+        run = next(iter(self._of_experiments(where, ViewType.ALL)), None)
+        if run is not None:
+            self.attach(
+                study, StudyFile(run.info.experiment_id, run.info.run_id)
+            )  # which says what was deleted
+        raise StoreError(f"Study {study} is not in the MLflow store {self.address.shown}.")
+
+    def searched(self) -> set[int]:
+        """Numbers of the candidates that the search has opened: 0 for the reference and the baselines."""
+        where = f"tags.study = '{self.study}' and tags.kind = 'iteration' and tags.phase != 'final'"
+        return {int(run.data.tags["iteration"]) for run in self._runs(where)}
+
     def studies(self) -> list[StudySummary]:
-        """Every study of the store, newest first."""
-        names = {e.experiment_id: e.name for e in self.client.search_experiments()}
-        summaries = []
-        for experiment in names:
-            self.experiment_id = experiment
-            for run in self._runs("tags.kind = 'study'"):
-                metrics, tags = run.data.metrics, run.data.tags
-                summaries.append(
-                    StudySummary(
-                        name=tags["study"],
-                        experiment=names[experiment],
-                        arm=tags.get("arm", ""),
-                        status=run.info.status,
-                        started=run.info.start_time / 1000,
-                        iterations=int(metrics.get("iterations_done", 0)),
-                        best=metrics.get("incumbent_validation_accuracy"),
-                    )
-                )
+        """Every study of the store, also those that were deleted in it, newest first."""
+        experiments = {e.experiment_id: e for e in self._experiments(ViewType.ALL)}
+        runs = self._of_experiments("tags.kind = 'study'", ViewType.ALL)
+        summaries = [_summary(run, experiments[run.info.experiment_id]) for run in runs]
         return sorted(summaries, key=lambda s: s.started, reverse=True)
 
-    def _runs(self, where: str) -> list[Run]:
-        runs: list[Run] = []
-        token = None
-        while True:
-            page = self.client.search_runs(
-                [self.experiment_id],
-                where,
-                max_results=_PAGE,
-                order_by=["attributes.start_time ASC"],
-                page_token=token,
+    def _experiments(self, view: int = ViewType.ACTIVE_ONLY) -> list[Experiment]:
+        return _all_pages(
+            lambda token: self.client.search_experiments(view, max_results=_PAGE, page_token=token)
+        )
+
+    def _of_experiments(self, where: str, view: int = ViewType.ACTIVE_ONLY) -> Iterator[Run]:
+        """Runs of every experiment, oldest first in each part of them."""
+        ids = [experiment.experiment_id for experiment in self._experiments(view)]
+        for start in range(0, len(ids), _EXPERIMENTS):
+            yield from self._runs(where, view, ids[start : start + _EXPERIMENTS])
+
+    def _runs(
+        self,
+        where: str,
+        view: int = ViewType.ACTIVE_ONLY,
+        experiments: list[str] | None = None,
+        client: MlflowClient | None = None,
+    ) -> list[Run]:
+        order = ["attributes.start_time ASC"]
+        return _all_pages(
+            lambda token: (client or self.client).search_runs(
+                experiments or [self.experiment_id], where, view, _PAGE, order_by=order, page_token=token
             )
-            runs += page
-            token = page.token
-            if not token:
-                return runs
+        )
 
     def _record(self, run: Run, trials: list[Run]) -> IterationRecord:
         metrics, tags = run.data.metrics, run.data.tags
@@ -174,10 +213,9 @@ class Reader:
         if run.info.status not in ("FINISHED", "FAILED"):
             return None
         if run.info.run_id not in self._results:
-            text = Path(self.client.download_artifacts(run.info.run_id, "result.json")).read_text(
-                encoding="utf-8"
+            self._results[run.info.run_id] = self._artifact(
+                run, "result.json", lambda text: TrialResult.from_json(json.loads(text))
             )
-            self._results[run.info.run_id] = TrialResult.from_json(json.loads(text))
         return self._results[run.info.run_id]
 
     def _sheet(self, run: Run) -> Path | None:
@@ -186,12 +224,66 @@ class Reader:
         if run.info.run_id not in self._sheets:
             listed = self.client.list_artifacts(run.info.run_id, "backgrounds")
             self._sheets[run.info.run_id] = (
-                Path(self.client.download_artifacts(run.info.run_id, listed[0].path)) if listed else None
+                self._download(run.info.run_id, listed[0].path) if listed else None
             )
         return self._sheets[run.info.run_id]
 
     def _proposal(self, run: Run) -> Proposal:
         if run.info.run_id not in self._proposals:
-            path = self.client.download_artifacts(run.info.run_id, "proposal.json")
-            self._proposals[run.info.run_id] = parse_proposal(Path(path).read_text(encoding="utf-8"))
+            self._proposals[run.info.run_id] = self._artifact(run, "proposal.json", parse_proposal)
         return self._proposals[run.info.run_id]
+
+    def _artifact(self, run: Run, name: str, parse: Callable[[str], Any]) -> Any:
+        """The content of an artifact that this study wrote.
+
+        Raises:
+            StoreError: it is missing or damaged.
+        """
+        known = self.client.list_artifacts(run.info.run_id)
+        if name not in {item.path for item in known}:
+            raise StoreError(self._lost(run, name, "is missing"))
+        file = self._download(run.info.run_id, name)
+        try:
+            return parse(file.read_text(encoding="utf-8"))
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(self._lost(run, name, "is damaged")) from error
+
+    def _lost(self, run: Run, name: str, what: str) -> str:
+        return (
+            f"{name} of {run.data.tags.get('candidate', 'a run')} (run {run.info.run_id}) {what} among "
+            f"the artifacts of "
+            f"the MLflow store {self.address.shown}. Restore it from a backup, or start a new study: the trials in "
+            "the runs folder are reused."
+        )
+
+    def _download(self, run_id: str, path: str) -> Path:
+        """A local copy; those of a server are deleted with this object."""
+        if self._downloads is None:
+            self._downloads = tempfile.TemporaryDirectory(prefix="augur-")
+        folder = Path(self._downloads.name) / run_id
+        folder.mkdir(exist_ok=True)
+        return Path(self.client.download_artifacts(run_id, path, str(folder)))
+
+
+def _all_pages(page_of: Callable[[str | None], Any]) -> list[Any]:
+    items, token = [], None
+    while True:
+        page = page_of(token)
+        items += page
+        token = page.token
+        if not token:
+            return items
+
+
+def _summary(run: Run, experiment: Experiment) -> StudySummary:
+    metrics, tags = run.data.metrics, run.data.tags
+    deleted = "deleted" in (run.info.lifecycle_stage, experiment.lifecycle_stage)
+    return StudySummary(
+        name=tags["study"],
+        experiment=experiment.name,
+        arm=tags.get("arm", ""),
+        status="DELETED" if deleted else run.info.status,
+        started=run.info.start_time / 1000,
+        iterations=int(metrics.get("iterations_done", 0)),
+        best=metrics.get("incumbent_validation_accuracy"),
+    )

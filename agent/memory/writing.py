@@ -2,15 +2,18 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
 
 from mlflow.entities import Metric, Param, Run, RunTag
 
 from agent.memory.candidate import Candidate, Phase
-from agent.memory.reading import Reader
+from agent.memory.faults import StoreError
+from agent.memory.reading import DOUBLE, Reader
+from agent.memory.relocation import artifact_location
+from agent.memory.store import Address
+from agent.settings.config import TrackingConfig
 from evaluators.statistics import Interval
 from tools.training.types import EpochReport, TrialResult
 
@@ -28,18 +31,12 @@ class Tracking(Reader):
     def open_study(
         self, experiment: str, study: str, tags: Mapping[str, str], params: Mapping[str, Any]
     ) -> None:
-        """Find or create the study's run, and log those of `params` that it lacks (cut at 6,000 characters each)."""
-        found = self.client.get_experiment_by_name(experiment)
-        if found is None:
-            location = (self._artifacts / quote(experiment, safe="")).as_uri() if self._artifacts else None
-            # The tag has MLflow's page open at the runs, and not at its view for chat applications.
-            self.experiment_id = self.client.create_experiment(
-                experiment,
-                artifact_location=location,
-                tags={"mlflow.experimentKind": "custom_model_development"},
-            )
-        else:
-            self.experiment_id = found.experiment_id
+        """Find or create the study's run, and log those of `params` that it lacks (cut at 6,000 characters each).
+
+        In a study that was attached to, `experiment` is not looked at.
+        """
+        if self.study != study or not self.study_run:
+            self.experiment_id = self.calls.retried(lambda: self._experiment(experiment))
         self.study = study
         run = self._find_or_create("study", study, {"phase": "search", **tags}, parent=None)
         self.study_run = run.info.run_id
@@ -67,7 +64,9 @@ class Tracking(Reader):
         # Written again where the run is found: a process may have been killed right after creating it.
         self.client.log_dict(run.info.run_id, candidate.proposal.model_dump(), "proposal.json")
         if "expected_gain" not in run.data.metrics:
-            self.client.log_metric(run.info.run_id, "expected_gain", candidate.proposal.expected_gain / 100)
+            # With its time, so that a request that is repeated writes it once.
+            gain = Metric("expected_gain", candidate.proposal.expected_gain / 100, int(time.time() * 1000), 0)
+            self.client.log_batch(run.info.run_id, metrics=[gain])
         return run.info.run_id
 
     def open_trial(self, candidate_run: str, candidate: Candidate, phase: Phase, key: str, seed: int) -> str:
@@ -173,6 +172,13 @@ class Tracking(Reader):
             tags=[RunTag(key, value[:_TAG_LIMIT]) for key, value in tags.items()],
         )
 
+    def log_changes(self, when: str, changes: Mapping[str, tuple[Any, Any]]) -> None:
+        """Settings that a resumed study changed: setting → (before, after); added to what was changed earlier."""
+        lines = [f"{when} {key}: {before} → {after}" for key, (before, after) in changes.items()]
+        earlier = self.study_tags().get("changed_settings", "")
+        text = "\n".join(filter(None, (earlier, *lines)))
+        self.client.set_tag(self.study_run, "changed_settings", text[-_TAG_LIMIT:])
+
     def log_test(self, run_id: str, accuracy: float, macro_f1: float, on: str = "") -> None:
         """Scores on the test set, or on a shifted one, whose metrics end with `on`; only on runs of phase final."""
         now = int(time.time() * 1000)
@@ -224,6 +230,14 @@ class Tracking(Reader):
             span.trace_id, outputs=outputs, status="OK" if call.error is None else "ERROR", end_time_ns=end
         )
 
+    def abandon_study(self, status: Literal["FAILED", "KILLED"]) -> None:
+        """`end_study` for a session that is ending already: a store that does not answer is not waited for."""
+        self.calls.retries = 0
+        try:
+            self.end_study(status)
+        except StoreError as error:
+            self.tell(f"MLflow still shows the study as running: {error}")
+
     def end_study(self, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
         """End the study's run, and as KILLED every run of it that was still running."""
         for run in self._runs(f"tags.study = '{self.study}' and attributes.status = 'RUNNING'"):
@@ -246,20 +260,75 @@ class Tracking(Reader):
         shown = json.dumps([{"path": "leaderboard.json", "type": "table"}])
         self.client.set_tag(self.study_run, "mlflow.loggedArtifacts", shown)
 
+    def _experiment(self, name: str) -> str:
+        """The id of the experiment of that name; of NAME-2 where NAME was deleted in MLflow, and so on."""
+        wanted, number = name, 1
+        while True:
+            found = self._single.get_experiment_by_name(wanted)
+            if found is None:
+                return self._create_experiment(wanted)
+            if found.lifecycle_stage == "active":
+                if wanted != name:
+                    self.tell(f"The experiment {name!r} was deleted in MLflow: this study is in {wanted!r}.")
+                return found.experiment_id
+            number += 1
+            wanted = f"{name}-{number}"
+
+    def _create_experiment(self, name: str) -> str:
+        artifacts = self.address.artifacts
+        location = artifact_location(artifacts, name) if artifacts else None
+        try:
+            # The tag has MLflow's page open at the runs, and not at its view for chat applications.
+            return self._single.create_experiment(
+                name,
+                artifact_location=location,
+                tags={"mlflow.experimentKind": "custom_model_development"},
+            )
+        except StoreError:
+            # Another study, or a request of ours whose answer was lost, has made it.
+            found = self._single.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return found.experiment_id
+
     def _find_or_create(
         self, kind: str, name: str, tags: Mapping[str, str], parent: str | None, by: tuple[str, ...] = ()
     ) -> Run:
         where = [f"tags.study = '{self.study}'", f"tags.kind = '{kind}'"]
         where += [f"tags.{key} = '{tags[key]}'" for key in by]
-        found = self._runs(" and ".join(where))
-        if found:
-            if found[0].info.status != "RUNNING":
-                self.client.update_run(found[0].info.run_id, status="RUNNING")
-            return found[0]
         every = {"kind": kind, "study": self.study, **tags}
         if parent is not None:
             every["mlflow.parentRunId"] = parent
-        return self.client.create_run(self.experiment_id, tags=every, run_name=name)
+
+        def find_or_create() -> Run:
+            found = self._runs(" and ".join(where), client=self._single)
+            if not found:
+                return self._single.create_run(self.experiment_id, tags=every, run_name=name)
+            for double in found[1:]:  # of a request whose answer was lost, and which was repeated
+                self._single.set_tag(double.info.run_id, "kind", DOUBLE)
+                self._single.delete_run(double.info.run_id)
+            if found[0].info.status != "RUNNING":
+                self._single.update_run(found[0].info.run_id, status="RUNNING")
+            return found[0]
+
+        return self.calls.retried(find_or_create)
+
+
+def open_store(
+    address: Address, settings: TrackingConfig, tell: Callable[[str], None], own: str = ""
+) -> Tracking:
+    """The opened store, created where there is none.
+
+    Args:
+        address: where it is.
+        settings: how long a call may take, and how often it is repeated.
+        tell: is told of each fault that is retried, and of what is changed in a store of an earlier version.
+        own: the study that this process runs.
+
+    Raises:
+        StoreError: it cannot be used; says why and what to do.
+    """
+    return Tracking(address.uri, address.artifacts, address=address, settings=settings, tell=tell, own=own)
 
 
 def _epoch_metrics(report: EpochReport, now: int) -> list[Metric]:

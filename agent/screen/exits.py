@@ -5,22 +5,30 @@
 
 import argparse
 import os
+import shlex
 import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from agent.screen.terminal import Terminal
 from tools.errors import AugurError
+from tools.system_errors import explain, is_explainable
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM arrived. A KeyboardInterrupt, so that everything closes in order, as it does on Ctrl-C."""
+
+
+def runs_dir_flag(runs_dir: Path) -> str:
+    """What follows `agent resume STUDY`, so that it finds the study."""
+    return "" if runs_dir == Path("runs") else f" --runs-dir {shlex.quote(str(runs_dir))}"
 
 
 @contextmanager
@@ -86,13 +94,19 @@ def run_to_exit_code(
     except AugurError as error:
         if debug:
             traceback.print_exc()
-        terminal.error(f"{error} Nothing is lost.{how_to_resume()}" if error.resumable else str(error))
+        resumable = error.resumable and resume is not None
+        terminal.error(f"{error} Nothing is lost.{how_to_resume()}" if resumable else str(error))
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         terminated = isinstance(interrupt, Terminated)
         terminal.error(f"{'terminated' if terminated else 'interrupted'}.{how_to_resume()}")
         return TERMINATED if terminated else INTERRUPTED
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and is_explainable(error):
+            if debug:
+                traceback.print_exc()
+            terminal.error(f"{explain(error)}{how_to_resume()}")
+            return 1
         terminal.close()
         traceback.print_exc()
         terminal.error(f"this is a bug in Augur: please report it with the lines above.{how_to_resume()}")

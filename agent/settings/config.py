@@ -172,6 +172,28 @@ class BudgetConfig(BaseModel):
         return any(value is not None for value in self.model_dump().values())
 
 
+class TrackingConfig(BaseModel):
+    """The MLflow store that keeps what was tried. Passwords come from MLflow's own variables."""
+
+    model_config = _FROZEN
+
+    uri: str | None = Field(
+        default=None,
+        min_length=1,
+        description="http(s) address of an MLflow server, or of a database; MLFLOW_TRACKING_URI if unset, else a "
+        "file in the runs folder",
+    )
+    experiment: str | None = Field(
+        default=None,
+        pattern=r"^[^\s/](.{0,198}\S)?$",
+        description="name of the MLflow experiment; made from data and model if unset",
+    )
+    timeout: float = Field(default=60.0, gt=0, description="seconds that one request to a server may take")
+    retries: int = Field(
+        default=6, ge=0, le=100, description="retries while the store does not answer, with backoff"
+    )
+
+
 class StudyConfig(BaseModel):
     """All settings of a study."""
 
@@ -191,3 +213,4 @@ class StudyConfig(BaseModel):
     aga: AgaConfig = AgaConfig()
     llm: LLMConfig = LLMConfig()
     budget: BudgetConfig = BudgetConfig()
+    tracking: TrackingConfig = TrackingConfig()

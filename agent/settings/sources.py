@@ -125,6 +125,14 @@ def is_changeable(key: str) -> bool:
     return key.partition(".")[0] in ("llm", "budget", "execution", "runs_dir") or key in (
         "search.iterations",
         "search.repairs",
+        # Where the same images are now, and how they are read: a fingerprint of their content is compared.
+        "data.path",
+        "data.splits",
+        "data.decode_workers",
+        "training.loader_workers",
+        "tracking.uri",
+        "tracking.timeout",
+        "tracking.retries",
     )
 
 

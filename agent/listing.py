@@ -1,0 +1,208 @@
+"""`agent list` and `agent show`: what the studies of a runs folder did, also where something of them is gone."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.memory.store import Address, find_store
+from agent.memory.study_file import recorded
+from agent.screen.exits import runs_dir_flag
+from agent.screen.terminal import Terminal
+from agent.settings.config import TrackingConfig
+from agent.study import address_of
+from agent.study_folder import began, folder_of, is_running, names
+from evaluators.wording import percent
+from tools.errors import AugurError
+
+if TYPE_CHECKING:
+    from agent.memory import StudySummary, Tracking
+
+_QUICK = TrackingConfig(retries=0, timeout=10)
+"""For a command that answers a question: it rather says at once that a store does not answer."""
+_HEADERS = ("study", "experiment", "arm", "state", "iterations", "best validation", "started")
+
+
+def list_studies(runs_dir: Path, terminal: Terminal, uri: str | None = None) -> int:
+    """Print every study of the runs folder, and of the store that new ones would go to; the exit code.
+
+    Args:
+        runs_dir: the folder.
+        terminal: what shows it.
+        uri: the store, instead of those that the studies name.
+
+    Raises:
+        AugurError: there are none.
+    """
+    known = names(runs_dir)
+    addresses = dict(_addresses(runs_dir, known, terminal, uri))
+    stores = {address.uri: address for address in addresses.values()}
+    default = find_store(TrackingConfig(uri=uri), runs_dir)
+    if default.exists:
+        stores.setdefault(default.uri, default)
+    if not stores:
+        raise _no_studies(runs_dir)
+    rows: list[tuple[float, tuple[str, ...]]] = []
+    failed = False
+    for address in stores.values():
+        here = [name for name in known if addresses[name].uri == address.uri]
+        try:
+            rows += _rows(address, here, runs_dir, terminal)
+        except AugurError as error:
+            failed = True
+            terminal.warn(str(error))
+            rows += [(0.0, _row(name, "its store cannot be read")) for name in here]
+    ordered = sorted(rows, key=lambda row: row[0], reverse=True)
+    terminal.table(_HEADERS, [row for _, row in ordered])
+    return 1 if failed else 0
+
+
+def _no_studies(runs_dir: Path) -> AugurError:
+    return AugurError(
+        f"There are no studies in {runs_dir.resolve()}: start one with agent run, or name another --runs-dir."
+    )
+
+
+def _addresses(
+    runs_dir: Path, known: list[str], terminal: Terminal, uri: str | None
+) -> Iterator[tuple[str, Address]]:
+    silent = Terminal(quiet=True)
+    for name in known:
+        try:
+            yield name, address_of(runs_dir / "studies" / name, runs_dir, silent, uri)
+        except AugurError as error:
+            terminal.warn(str(error))
+            yield name, find_store(TrackingConfig(uri=uri), runs_dir)
+
+
+def _rows(
+    address: Address, here: list[str], runs_dir: Path, terminal: Terminal
+) -> Iterator[tuple[float, tuple[str, ...]]]:
+    """(start, row) of the studies that one store holds, and of those that it should hold."""
+    if not address.exists:
+        terminal.warn(
+            f"{address.shown}, the MLflow database of {', '.join(here)}, is gone: restore it from a backup."
+        )
+        yield from ((0.0, _row(name, "its database is gone")) for name in here)
+        return
+    from agent.memory.writing import open_store
+
+    tracking = open_store(address, _QUICK, terminal.warn)
+    tracking.check()
+    latest: dict[str, StudySummary] = {}
+    for summary in tracking.studies():  # newest first
+        if summary.name not in latest or latest[summary.name].status == "DELETED":
+            latest[summary.name] = summary
+    for summary in latest.values():
+        folder = runs_dir / "studies" / summary.name
+        yield (
+            summary.started,
+            (
+                summary.name,
+                summary.experiment,
+                summary.arm,
+                state_in_words(summary.status, folder, local=address.kind == "own"),
+                str(summary.iterations),
+                percent(summary.best),
+                datetime.fromtimestamp(summary.started).strftime("%Y-%m-%d %H:%M"),
+            ),
+        )
+    for name in here:
+        if name not in latest:
+            folder = runs_dir / "studies" / name
+            running = "running" if is_running(folder) else "not begun"
+            yield 0.0, _row(name, "gone from MLflow" if began(folder) else running)
+
+
+def _row(name: str, state: str) -> tuple[str, ...]:
+    return (name, "", "", state, "", "", "")
+
+
+def state_in_words(status: str, folder: Path, *, local: bool = True) -> str:
+    """MLflow's status in words; a study that MLflow calls running, but that no process runs, was killed.
+
+    Args:
+        status: MLflow's, or DELETED.
+        folder: the study's own.
+        local: whether every study of the store has its folder here.
+    """
+    if status == "DELETED":
+        return "deleted in MLflow"
+    if not folder.is_dir():
+        return "its folder is gone" if local else "in another runs folder"
+    if status != "RUNNING":
+        words = {"FINISHED": "finished", "KILLED": "interrupted", "FAILED": "stopped"}
+        return words.get(status, status.lower())
+    return "running" if is_running(folder) else "interrupted"
+
+
+def show_study(study: str, runs_dir: Path, terminal: Terminal, uri: str | None = None) -> int:
+    """Print one study: its settings, its iterations, what it spent and what it found; the exit code.
+
+    Args:
+        study: its name.
+        runs_dir: where its folder is.
+        terminal: what shows it.
+        uri: the store, instead of the one that the study names.
+
+    Raises:
+        AugurError: there is no such study, or something of it is gone; says what.
+    """
+    folder = folder_of(study, runs_dir)
+    address = address_of(folder, runs_dir, terminal, uri)
+    if not address.exists:
+        if not began(folder):
+            raise _not_begun(study, runs_dir)
+        raise AugurError(
+            f"{address.shown}, the MLflow database that holds what study {study} found, is gone: "
+            f"restore it from a backup."
+        )
+    from agent.memory.writing import open_store
+
+    tracking = open_store(address, _QUICK, terminal.warn, own=study)
+    tracking.check()
+    known = recorded(folder)
+    if known is None and not began(folder) and not tracking.find_study(study):
+        raise _not_begun(study, runs_dir)
+    tracking.attach(study, known)
+    _show(study, folder, runs_dir, tracking, terminal)
+    return 0
+
+
+def _not_begun(study: str, runs_dir: Path) -> AugurError:
+    return AugurError(
+        f"Study {study} stopped before anything was trained, so that there is nothing to show. Start it again with: "
+        f"agent resume {study}{runs_dir_flag(runs_dir)}"
+    )
+
+
+def _show(study: str, folder: Path, runs_dir: Path, tracking: "Tracking", terminal: Terminal) -> None:
+    tags = tracking.study_tags()
+    status = tracking.client.get_run(tracking.study_run).info.status
+    terminal.opening(
+        study,
+        [
+            ("state", state_in_words(status, folder)),
+            ("arm", tags.get("arm_reason", tags.get("arm", ""))),
+            ("settings", str(folder / "config.yaml")),
+            *(
+                (("changed", "; ".join(tags["changed_settings"].splitlines())),)
+                if "changed_settings" in tags
+                else ()
+            ),
+        ],
+    )
+    terminal.iteration_table(tracking.records())
+    for caution in tags.get("cautions", "").splitlines():
+        terminal.warn(caution)
+    terminal.ledger(tags.get("ledger", ""))
+    if "sentence" in tags:
+        terminal.result(tags["sentence"])
+    if (folder / "report.md").exists():
+        terminal.note(f"Report: {folder / 'report.md'}")
+    elif status == "FINISHED":
+        terminal.warn(
+            f"{folder / 'report.md'} is gone; a copy is among the artifacts of the study's run (agent ui)."
+        )
+    else:
+        terminal.note(f"agent resume {study}{runs_dir_flag(runs_dir)}")

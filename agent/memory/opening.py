@@ -1,0 +1,142 @@
+"""Opening a store: a file of ours is made or brought up to date; what is unusable is found before a study begins."""
+
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from filelock import FileLock, Timeout
+from mlflow import set_tracking_uri
+
+from agent.memory.calls import Calls, Tell, kept_variable, set_up
+from agent.memory.database import prepare, register_engine
+from agent.memory.faults import StoreError
+from agent.memory.relocation import relocate
+from agent.memory.store import VARIABLE, Address, parse_address
+from agent.settings.config import TrackingConfig
+from tools.system_errors import explain
+
+_PROBE_SECONDS = 5.0
+_CHECK_SECONDS = 15.0
+_PORTS = {"postgresql": 5432, "postgres": 5432, "mysql": 3306, "mssql": 1433}
+
+
+class Opened:
+    """One MLflow store.
+
+    Args:
+        uri: where it is; a `sqlite:///` file is created here.
+        artifacts: folder for artifacts of new experiments; the server's own where None.
+        address: the same, if it was read from settings.
+        settings: how long calls may take, and how often they are repeated.
+        tell: is told of what is retried or changed.
+        own: the study that this process runs; others that run keep the addresses of a moved folder from changing.
+
+    Raises:
+        StoreError: it cannot be opened; says why.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        artifacts: Path | None = None,
+        *,
+        address: Address | None = None,
+        settings: TrackingConfig | None = None,
+        tell: Tell = lambda text: None,
+        own: str = "",
+    ) -> None:
+        self.address = address or parse_address(uri, artifacts.parent if artifacts else Path("runs"))
+        settings = settings or TrackingConfig()
+        set_up(self.address, settings, tell)
+        self.calls = Calls(self.address, settings, tell)
+        self.tell = tell
+        with self.calls.told("open"):
+            self._prepare(own)
+            with kept_variable(VARIABLE):
+                set_tracking_uri(self.address.uri)  # the trace exporter reads nothing else
+        self.client = self.calls.client()
+        self._single = self.calls.client(retried=False)
+
+    def _prepare(self, own: str) -> None:
+        address = self.address
+        if (file := address.file) is not None:
+            assert address.artifacts is not None
+            file.parent.mkdir(parents=True, exist_ok=True)
+            prepare(file, address.artifacts, self.tell, ours=address.kind == "own")
+            if address.kind == "own":
+                relocate(file, address.artifacts, self.tell, lambda: running_studies(address.runs_dir, own))
+            register_engine(address.uri)
+        elif address.kind == "database":
+            _probe(address)
+            register_engine(address.uri)
+
+    def check(self) -> None:
+        """Ask the store something, and see whether artifacts can be written, without waiting long.
+
+        Raises:
+            StoreError: it does not answer, or refuses; says why.
+        """
+        retries, self.calls.retries = self.calls.retries, 0
+        timeout, name = os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"], "MLFLOW_HTTP_REQUEST_TIMEOUT"
+        os.environ[name] = str(min(int(timeout), 10))
+        try:
+            _within(_CHECK_SECONDS, lambda: self.client.search_experiments(max_results=1), self.address)
+        finally:
+            self.calls.retries = retries
+            os.environ[name] = timeout
+        if (folder := self.address.artifacts) is not None:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
+            except OSError as error:
+                raise StoreError(explain(error, folder)) from error
+
+
+def running_studies(runs_dir: Path, own: str = "") -> Sequence[str]:
+    """Names of the studies in `runs_dir` that other processes are running now; `own` is not counted."""
+    names = []
+    for lock in sorted((runs_dir / "studies").glob("*/lock")):
+        try:
+            if lock.parent.name != own:
+                FileLock(lock).acquire(timeout=0).lock.release()
+        except Timeout:
+            names.append(lock.parent.name)
+        except OSError:  # a folder that cannot be written to: nobody runs a study there
+            continue
+    return names
+
+
+def _probe(address: Address) -> None:
+    """Whether something listens at the host of a database, whose drivers may wait for minutes."""
+    parts = urlsplit(address.bare or "")
+    if parts.hostname:
+        port = parts.port or _PORTS[parts.scheme.partition("+")[0]]
+        socket.create_connection((parts.hostname, port), timeout=_PROBE_SECONDS).close()
+
+
+def _within(seconds: float, call: Callable[[], Any], address: Address) -> None:
+    """Call in a thread, because a server that sends a byte now and then never exceeds a timeout of its own."""
+    faults: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:
+            faults.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise StoreError(
+            f"The MLflow store {address.shown} does not answer within {seconds:.0f} s. Check that it "
+            f"runs and can be reached."
+        )
+    if faults:
+        raise faults[0]

@@ -1,0 +1,46 @@
+"""`mlflow.json` in a study's folder: which run of which experiment the study is. Light: no MLflow."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.errors import AugurError
+from tools.files import read_json, write_json
+
+NAME = "mlflow.json"
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """Ids in MLflow."""
+
+    experiment: str
+    run: str
+
+
+def remember(folder: Path, experiment: str, run: str) -> None:
+    """Write down that the study in `folder` was opened in MLflow.
+
+    Raises:
+        OSError: as the system raises it.
+    """
+    known = {"experiment_id": experiment, "run_id": run}
+    if read_json(folder / NAME) != known:
+        write_json(folder / NAME, known)
+
+
+def recorded(folder: Path) -> StudyFile | None:
+    """What was written down; None if the study was not opened yet, or by an earlier version.
+
+    Raises:
+        AugurError: the file is damaged.
+    """
+    file = folder / NAME
+    if not file.exists():
+        return None
+    known = read_json(file)
+    try:
+        return StudyFile(str(known["experiment_id"]), str(known["run_id"]))  # type: ignore[index]
+    except (TypeError, KeyError) as error:
+        raise AugurError(
+            f"{file} is damaged. Restore it from a backup, or delete it: the study is then looked up by its name."
+        ) from error

@@ -1,0 +1,286 @@
+"""A study's own folder, `runs/studies/STUDY/`: what is in it, who holds it, and what of it is gone."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from agent.memory.study_file import NAME as MLFLOW_FILE
+from agent.settings.config import StudyConfig
+from agent.settings.sources import dump_config
+from agent.settings.table import settings
+from tools.errors import AugurError, ConfigurationError, closest
+from tools.files import read_yaml, write_whole, written_whole
+from tools.system_errors import explain, is_explainable
+
+if TYPE_CHECKING:
+    from agent.memory import Tracking
+
+CONFIG, LEDGER, CHECKPOINT = "config.yaml", "ledger.jsonl", "checkpoint.db"
+EARLIER_CHECKPOINTS = "checkpoints.db"
+"""In the runs folder: where the checkpoints of all its studies were kept by version 0.1.0."""
+_ONE_WAY = "start a new study with the same settings, which reuses every trial in the runs folder"
+
+
+class StudyFileGone(AugurError):
+    """Something that a study needs was deleted or damaged; it can neither be resumed nor begun again in silence."""
+
+
+def folder_of(study: str, runs_dir: Path) -> Path:
+    """The folder of an existing study.
+
+    Raises:
+        ConfigurationError: there is none of that name.
+        StudyFileGone: there is, but its settings are gone.
+    """
+    folder = runs_dir / "studies" / study
+    if (folder / CONFIG).is_file():
+        return folder
+    if left := began(folder):
+        raise StudyFileGone(
+            f"{folder / CONFIG} is gone, without which study {study} cannot be resumed ({', '.join(left)} "
+            "is still there). Restore it from a backup; its values are also among the parameters of the "
+            "study's run in MLflow "
+            "(agent ui)."
+        )
+    known = names(runs_dir)
+    near = closest(study, known, most=3) or known[-3:]
+    hint = f" Did you mean {', '.join(near)}?" if near else ""
+    raise ConfigurationError(
+        f"There is no study {study!r} in {(runs_dir / 'studies').resolve()}.{hint} See: agent list"
+    )
+
+
+def names(runs_dir: Path) -> list[str]:
+    """The studies that have a folder in `runs_dir`."""
+    return sorted(path.parent.name for path in (runs_dir / "studies").glob(f"*/{CONFIG}"))
+
+
+def began(folder: Path) -> list[str]:
+    """Which files of a study that has begun are in `folder`."""
+    return [name for name in (MLFLOW_FILE, LEDGER, CHECKPOINT) if (folder / name).exists()]
+
+
+def recorded_uri(folder: Path) -> str | None:
+    """The `tracking.uri` that a study was begun with; None for the file in the runs folder.
+
+    Raises:
+        AugurError: config.yaml cannot be read.
+    """
+    import yaml
+
+    try:
+        tree = read_yaml(folder / CONFIG)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise AugurError(f"{folder / CONFIG}: invalid YAML ({error}): restore it from a backup.") from error
+    section = tree.get("tracking") if isinstance(tree, dict) else None
+    return section.get("uri") if isinstance(section, dict) else None
+
+
+def names_a_store(folder: Path) -> bool:
+    """Whether config.yaml says where the study is stored; version 0.1.0 did not write it down."""
+    tree = read_yaml(folder / CONFIG)
+    return isinstance(tree, dict) and "tracking" in tree
+
+
+def reserve(config: StudyConfig) -> tuple[str, Path]:
+    """Name and folder of a new study, made now, so that two that start at once never get the same.
+
+    Raises:
+        ConfigurationError: the name is taken.
+        OSError: as the system raises it.
+    """
+    parent = config.runs_dir / "studies"
+    parent.mkdir(parents=True, exist_ok=True)
+    if config.study is not None:
+        folder = parent / config.study
+        if left := [name for name in (CONFIG, *began(folder)) if (folder / name).exists()]:
+            raise ConfigurationError(
+                f"--study {config.study}: there is already a study of that name in {folder} "
+                f"({', '.join(left)}). Resume it "
+                f"with `agent resume {config.study}`, or choose another name."
+            )
+        folder.mkdir(exist_ok=True)
+        return config.study, folder
+    stem, number = _stem(config), 1
+    while True:
+        name = stem if number == 1 else f"{stem}-{number}"
+        try:
+            (parent / name).mkdir()
+        except FileExistsError:
+            number += 1
+            continue
+        return name, parent / name
+
+
+def _stem(config: StudyConfig) -> str:
+    parts = [config.data.dataset or "folder", config.model.name, f"{datetime.now():%Y%m%d-%H%M%S}"]
+    if config.data.fold is not None:
+        parts.insert(2, "fold" + config.data.fold.replace("/", "of"))
+    # Names of collections (hf:OWNER/NAME) are not valid folder names.
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(parts))
+
+
+def release(folder: Path) -> None:
+    """Free the name of a study that could not be started."""
+    for name in (CONFIG, "lock"):
+        (folder / name).unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+@contextmanager
+def locked(folder: Path, study: str) -> Iterator[None]:
+    """Hold the study, so that no other process runs it.
+
+    Raises:
+        AugurError: another process does.
+    """
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise AugurError(
+            f"Study {study} is being run by another process, which holds {folder / 'lock'}."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a process holds the study now."""
+    try:
+        with FileLock(folder / "lock").acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # in a folder that nobody can write to
+        return False
+
+
+def write_config(folder: Path, config: StudyConfig) -> None:
+    """Keep the settings. Paths are made absolute: the study may be resumed from another folder."""
+    import yaml
+
+    tree = dump_config(config)
+    for key, setting in settings().items():
+        if setting.metavar == "PATH" and key != "runs_dir":
+            *sections, name = key.split(".")
+            branch: Any = tree
+            for section in sections:
+                branch = branch[section]
+            if branch[name] is not None:
+                branch[name] = str(Path(branch[name]).absolute())
+    text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+    write_whole(folder / CONFIG, text.encode())
+
+
+@contextmanager
+def checkpointer(folder: Path, runs_dir: Path, study: str) -> Iterator[Any]:
+    """LangGraph's checkpoints of the study.
+
+    Raises:
+        AugurError: the file cannot be read or written; resumable, once it can.
+    """
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+    file = folder / CHECKPOINT
+    try:
+        if not file.exists():
+            _import_earlier(runs_dir / EARLIER_CHECKPOINTS, file, study)
+        with closing(sqlite3.connect(file, check_same_thread=False, timeout=20)) as connection:
+            saver = SqliteSaver(connection)
+            saver.setup()
+            yield saver
+    except sqlite3.Error as error:
+        raise _checkpoint_fault(error, file) from error
+
+
+def _checkpoint_fault(error: sqlite3.Error, file: Path) -> AugurError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StudyFileGone(
+            f"{file}, which says where the study stands, is damaged ({error}). Restore it from a backup, or {_ONE_WAY}."
+        )
+    fault = AugurError(
+        f"{file} cannot be read or written ({error}): check the permissions of its folder, and free space on the disk."
+    )
+    fault.resumable = True
+    return fault
+
+
+def _import_earlier(source: Path, file: Path, study: str) -> None:
+    """Take the study's checkpoints over from the file that all studies once shared."""
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+    if not source.exists():
+        return
+    with written_whole(file) as temporary, closing(sqlite3.connect(temporary)) as connection:
+        SqliteSaver(connection).setup()
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("ATTACH ? AS earlier", (str(source),))
+        for table in ("checkpoints", "writes"):
+            old, new = (
+                {row[1] for row in connection.execute(f"PRAGMA {schema}.table_info({table})")}
+                for schema in ("earlier", "main")
+            )
+            columns = ", ".join(sorted(old & new))
+            connection.execute(
+                f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM earlier.{table} WHERE thread_id = ?",
+                (study,),
+            )
+        connection.commit()
+
+
+def check_complete(
+    folder: Path, study: str, tracking: "Tracking", state: dict[str, Any], spent: bool
+) -> None:
+    """See that a study that is resumed has all that its earlier sessions left.
+
+    Args:
+        folder: the study's own.
+        study: its name.
+        tracking: attached to it.
+        state: of the loop, as checkpointed; empty where there is no checkpoint.
+        spent: whether the ledger has entries.
+
+    Raises:
+        StudyFileGone: something is missing; names it.
+    """
+    searched = tracking.searched()
+    if not state and (spent or searched):
+        raise StudyFileGone(
+            f"{folder / CHECKPOINT}, which says where study {study} stands, is gone. Restore it from a "
+            f"backup, or {_ONE_WAY}: "
+            f"agent run --config {folder / CONFIG} --study NEW_NAME"
+        )
+    if (state or searched) and not (folder / LEDGER).exists():
+        raise StudyFileGone(
+            f"{folder / LEDGER}, which says what study {study} has spent, is gone. Restore it from a "
+            f"backup; or, to count "
+            f"from nothing, make an empty file of that name: touch {folder / LEDGER}"
+        )
+    expected = {0, *range(1, state.get("iteration", 0))} if state.get("iteration") else set()
+    if missing := sorted(expected - searched):
+        what = ", ".join(f"iteration {number}" if number else "the reference" for number in missing)
+        raise StudyFileGone(
+            f"MLflow ({tracking.address.shown}) no longer holds {what} of study {study}: its runs were "
+            f"deleted for good. Restore "
+            f"a backup of the store, or {_ONE_WAY}: agent run --config {folder / CONFIG} --study NEW_NAME"
+        )
+
+
+def as_augur_error(error: OSError, folder: Path) -> AugurError | None:
+    """What the system refused while a study ran, as a stop from which it can be resumed; None if it is a bug."""
+    if not is_explainable(error):
+        return None
+    fault = AugurError(explain(error, folder))
+    fault.resumable = True
+    return fault
