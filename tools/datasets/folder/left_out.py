@@ -116,8 +116,8 @@ def _refuse_masks(found: Mapping[str, ImageFiles], root: Path) -> None:
         if len(twins) >= _MOST * len(sample) and all(looks_like_mask(root / file) for file in twins):
             raise DataError(
                 f"the folder {root / folder} has the name of no class: its {len(files.images)} pictures are masks with "
-                f"the names of images in the other folders (such as {twins[0]}). Move it out of the data set, or use "
-                "--data.companions keep if it is a class all the same."
+                f"the names of images in the other folders (such as {twins[0]}). Leave it out with --data.exclude "
+                f"{name}, or, if it is a class all the same, use --data.companions keep --data.layout class."
             )
 
 

@@ -50,8 +50,7 @@ def read_folder(root: Path, config: DataConfig) -> ReadFolder:
     base = trees[-1].path
     notes = [f"the images are in {base}, the only folder in {root}"] if len(trees) > 1 else []
     if not trees[-1].total and not (base / MANIFEST).is_file():
-        # Says what is there instead.
-        tell_left_out({each.name: finder.images(each) for each in finder.folders(base)}, base, config.companions)
+        _refuse_left_out(finder, base, config)
         return ReadFolder([], str, notes, [], base)
     if config.labels is not None:
         read = _by_table(finder, trees, config)
@@ -62,7 +61,11 @@ def read_folder(root: Path, config: DataConfig) -> ReadFolder:
         places = [f"{base / MANIFEST}, line {line}" for line in listed.lines]
         read = ReadFolder(listed.items, places.__getitem__, listed.notes, [], base)
     else:
-        choice = choose_layout(finder, trees[-1])
+        try:
+            choice = choose_layout(finder, trees[-1])
+        except DataError:
+            _refuse_left_out(finder, base, config)  # which may be what makes the layout unclear
+            raise
         arranged = arrange(finder, trees[-1], choice.levels)
         read = _from_arrangement(arranged, base, finder, [*_spelled(arranged), *choice.notes], config)
     if (base / MANIFEST).is_file() and (config.labels is not None or config.layout != "auto"):
@@ -70,6 +73,12 @@ def read_folder(root: Path, config: DataConfig) -> ReadFolder:
             f"{MANIFEST} is not used, because {'data.labels' if config.labels else 'data.layout'} is set"
         )
     return replace(read, notes=[*notes, *read.notes])
+
+
+def _refuse_left_out(finder: ImageFinder, base: Path, config: DataConfig) -> None:
+    """Raise a DataError if a folder in `base` has images, none of which is used, or holds masks of the others."""
+    folders = {each.relative_to(finder.root).as_posix(): finder.images(each) for each in finder.folders(base)}
+    tell_left_out(folders, finder.root, config.companions)
 
 
 def _wrapped(tree: Folder) -> list[Folder]:
