@@ -163,10 +163,10 @@ def _mixtures(images: _Images) -> Iterator[tuple[str, np.ndarray]]:
             "brightness tells them apart",
             deep,
         )
-    telling = [kind for kind in KINDS if _tells_class(images, images.of(kind))]
+    ways = [(kind, images.looks["kind"] == number) for number, kind in enumerate(KINDS)]
+    telling = [(kind, which) for kind, which in ways if _tells_class(images, which)]
     # Of two ways of storing that tell the class, the rarer one says it all.
-    for kind in sorted(telling, key=lambda kind: images.of(kind).sum())[: max(1, len(telling) - 1)]:
-        which = images.of(kind)
+    for kind, which in sorted(telling, key=lambda way: way[1].sum())[: max(1, len(telling) - 1)]:
         counts = _by_class(images, which & images.train)
         yield f"{{n}} stored as {kind}, which tells their class (in training images, {counts})", which
 
