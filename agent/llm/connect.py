@@ -4,8 +4,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
+from pydantic import ValidationError
+
 from agent.llm.providers import (
-    EXAMPLES,
     GOOGLE_API_VERSION,
     KEY_VARIABLES,
     OFFICIAL_URLS,
@@ -41,10 +42,27 @@ def connect(config: LLMConfig) -> "BaseChatModel":
     config = with_server(config)
     assert config.model is not None
     provider = provider_of(config.model)
-    settings = _settings(provider, config)
+    try:
+        settings = _settings(provider, config)
+    except (ValueError, ImportError, OSError) as error:
+        raise _cannot_make(config.model, error) from error
     if provider in KEY_VARIABLES:
         settings["api_key"] = key_of(provider) or _PLACEHOLDER_KEY
     return _build(config.model, settings)
+
+
+def _cannot_make(model: str, error: Exception) -> ConfigurationError:
+    # A validation error shows all values that were given, the key among them.
+    text = (
+        "; ".join(each["msg"] for each in error.errors())
+        if isinstance(error, ValidationError)
+        else str(error)
+    )
+    return ConfigurationError(
+        f"Cannot make the client for {model}: {type(error).__name__}: {one_line(mask(text), 400)} (check the llm.* "
+        f"settings, the key of {provider_of(model)}, and the variables HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, "
+        "SSL_CERT_FILE and SSL_CERT_DIR)"
+    )
 
 
 def _settings(provider: str, config: LLMConfig) -> dict[str, Any]:
@@ -69,10 +87,10 @@ def _settings(provider: str, config: LLMConfig) -> dict[str, Any]:
 
 
 def _openai_settings(config: LLMConfig, settings: dict[str, Any]) -> dict[str, Any]:
-    import httpx2
+    from openai import DefaultHttpxClient
 
-    own = httpx2.Client(timeout=config.timeout, **Wire(config).client_settings())
-    changed: dict[str, Any] = {"use_responses_api": False, "http_client": own}
+    own = DefaultHttpxClient(timeout=config.timeout, **Wire(config).client_settings())
+    changed: dict[str, Any] = {"use_responses_api": False, "http_client": own, "http_socket_options": ()}
     if config.base_url:
         # The client appends its paths to the end of the address, so a query (?api-version=…) is given on its own.
         address = urlsplit(config.base_url)
@@ -89,19 +107,8 @@ def _build(model: str, settings: dict[str, Any]) -> "BaseChatModel":
     provider = provider_of(model)
     try:
         chat = init_chat_model(model, **settings)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"The package for the provider {provider!r} is not installed: {mask(str(error))}"
-        ) from error
     except Exception as error:  # each provider's client raises its own errors, for a missing key too
-        if isinstance(error, ValueError) and "provider" in str(error).lower():
-            raise ConfigurationError(
-                f"llm.model is {model!r}: the provider {provider!r} is unknown. Use one such as {EXAMPLES}"
-            ) from error
-        raise ConfigurationError(
-            f"Cannot make the client for {model}: {type(error).__name__}: {one_line(mask(str(error)), 400)} "
-            f"(check the llm.* settings and the key of {provider})"
-        ) from error
+        raise _cannot_make(model, error) from error
     known = {
         name for field, info in type(chat).model_fields.items() for name in (field, info.alias, "api_key")
     }

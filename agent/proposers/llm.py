@@ -7,6 +7,7 @@ answer (no JSON, a refusal, nothing) becomes a `Malformed`, which vet counts; a 
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ _MODES: dict[str, tuple[Mode, ...]] = {
 }
 """`llm.mode` → the ways of asking, best first; the next one is used where the server does not support one."""
 _PATIENCE = 2
-"""Answers with the same fault in their form, after which the next mode is tried."""
+"""Answers with the same fault in their form, after which the next mode is used."""
 _FORMS = {
     "call": "no usable tool call",
     "JSON": "no valid JSON",
@@ -83,7 +84,7 @@ class LLMProposer:
         self._modes = _MODES[config.mode]
         if config.mode == "auto" and profile.get("tool_calling") is False:
             self._modes = self._modes[1:]
-        self._form, self._times = "", 0
+        self._faults: Counter[str] = Counter()
 
     def ask(self, history: History) -> Proposal | Malformed:
         """The next proposal, or an unusable answer.
@@ -106,18 +107,18 @@ class LLMProposer:
                 return answer
 
     def _learn(self, answer: Proposal | Malformed, mode: Mode) -> None:
-        """Ask in a simpler way after `_PATIENCE` answers in a row with the same fault in their form."""
-        form = answer.form if isinstance(answer, Malformed) else ""
-        self._times = self._times + 1 if form and form == self._form else 1
-        self._form = form
-        if form and self._times >= _PATIENCE and len(self._modes) > 1:
-            self._step_down(
-                f"{self._times} answers in mode {mode!r} could not be read ({_FORMS.get(form, form)})"
-            )
+        """Ask in a simpler way after `_PATIENCE` answers with the same fault in their form, and no good one between."""
+        if isinstance(answer, Proposal):
+            self._faults.clear()
+        elif answer.form:
+            self._faults[answer.form] += 1
+            if self._faults[answer.form] >= _PATIENCE and len(self._modes) > 1:
+                what = f"{_PATIENCE} answers in mode {mode!r} could not be read"
+                self._step_down(f"{what} ({_FORMS.get(answer.form, answer.form)})")
 
     def _step_down(self, why: str) -> None:
         self._modes = self._modes[1:]
-        self._form, self._times = "", 0
+        self._faults.clear()
         _LOG.warning("%s: using mode %r from now on", why, self._modes[0])
 
     def _in_one_answer(self, history: History, mode: Mode) -> Proposal | Malformed:

@@ -162,3 +162,45 @@ def test_credentials_and_a_query_in_an_address_are_used_and_never_shown(
     told.append(str(records))
     for text in told:
         assert "sesame" not in text
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("HTTPS_PROXY", "ftp://me:sesame@proxy"),
+        ("ALL_PROXY", "socks5://proxy:1"),
+        ("SSL_CERT_FILE", "/nowhere.pem"),
+    ],
+)
+def test_a_proxy_or_certificate_that_cannot_be_used_is_told_with_its_variable(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from agent.llm import connect
+
+    monkeypatch.setenv(variable, value)
+    for provider in PROVIDERS:
+        with pytest.raises(ConfigurationError, match=variable) as caught:
+            connect(llm(model=f"{provider}:m", base_url="https://localhost:9/v1"))
+        assert "sesame" not in str(caught.value)
+        assert "not installed: Using" not in str(caught.value)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_proxy_of_the_environment_is_used(
+    provider: str, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from langchain_core.messages import HumanMessage
+
+    from agent.llm import Meter, connect
+
+    monkeypatch.setenv("HTTP_PROXY", server.address)
+    monkeypatch.setenv("http_proxy", server.address)
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    config = llm_config(provider, server, base_url="http://model.example/v1")
+    server.play(Answer("through the proxy"))
+    assert (
+        Meter(config, print).call(connect(config), [HumanMessage("hello")], "test").text
+        == "through the proxy"
+    )
+    assert caplog.text == ""

@@ -242,7 +242,7 @@ class TestAnswersOfTheWrongForm:
         self, server: LoopbackServer
     ) -> None:
         chat, empty, good = Answer("I would rotate."), Answer(""), SUBMIT
-        assert self.asked(server, "openai", chat, empty, chat, good, chat, empty) == ["tools"] * 6
+        assert self.asked(server, "openai", chat, empty, good, chat, empty, good) == ["tools"] * 6
 
     def test_what_another_form_would_not_mend_changes_nothing(self, server: LoopbackServer) -> None:
         cut, endless = (

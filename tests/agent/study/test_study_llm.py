@@ -1,6 +1,7 @@
 """Whole studies with a language model: the real clients over real HTTP, a server that is well, ill, or silly."""
 
 import json
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agent.memory.ledger import Ledger
 from tests.agent import studies
 from tests.agent.studies import (
     NODES,
@@ -22,9 +24,10 @@ from tests.agent.studies import (
     tracking,
 )
 from tests.loopback.autopilot import autopilot
+from tests.loopback.bodies import calling, completion, openai_error
 from tests.loopback.clients import FAKE_KEY, KEY_VARIABLES, PROVIDERS
 from tests.loopback.protocols import Ask
-from tests.loopback.replies import Answer, Failure
+from tests.loopback.replies import Answer, Failure, Raw, Reply
 from tests.loopback.server import Brain, LoopbackServer
 
 SETTINGS = "--llm.retries 0 --llm.timeout 20 --search.backgrounds off"
@@ -180,3 +183,102 @@ def test_a_limit_in_dollars_needs_a_price_and_leaves_the_name_free(runs):
         done = run(runs, server, "--budget.dollars", "1", *priced)
     assert done.returncode == 0, done.stderr
     assert "budget of 1 dollars is spent" in (runs / "studies/s/report.md").read_text()
+
+
+OPERATIONS = [
+    {"name": "rotate", "probability": 0.5, "parameters": [{"name": "degrees", "value": 10}]},
+    {"name": "gaussian_blur", "probability": 0.5, "parameters": [{"name": "sigma", "value": 0.5}]},
+]
+PROPOSAL = {"hypothesis": "Digits vary in slant.", "expected_gain": 0.5, "policy": OPERATIONS}
+DRAFT = {**PROPOSAL, "hypothesis": "A draft.", "policy": OPERATIONS[::-1]}
+THOUGHT = f"<think>{json.dumps(DRAFT)} is dull.</think>{json.dumps(PROPOSAL)}"
+
+
+def test_killed_during_a_call_the_call_is_counted_as_the_most_that_it_can_have_cost(runs):
+    killed: list[int] = []
+
+    def brain(ask: Ask) -> Answer:
+        if not killed:
+            killed.append(int(ledger(runs)[-1]["sitting"].partition("-")[0]))
+            os.kill(killed[0], signal.SIGKILL)
+        return autopilot(ask)
+
+    with LoopbackServer(brain=brain) as server:
+        assert run(runs, server, "--iterations", "1").returncode == -signal.SIGKILL
+        assert len(calls(runs)) == 0
+        resumed = resume(runs)
+        asked = len(server.requests)
+    assert resumed.returncode == 0, resumed.stderr
+    spent = Ledger(runs / "studies/s/ledger.jsonl").spent()
+    assert (spent.llm_calls, spent.unfinished_calls) == (asked, 1)
+    assert spent.tokens > 8192
+    assert f"at most {asked} LLM calls (1 cut off)" in (runs / "studies/s/report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("reply", "mode"),
+    [
+        (calling(json.dumps(PROPOSAL).replace("slant", "\\ud83d \\u0000 \\u001b[31m [/nope] slant")), "auto"),
+        (completion({"role": "assistant", "content": THOUGHT}), "structured"),
+    ],
+    ids=["characters that cannot be stored", "a draft in the thoughts"],
+)
+def test_an_answer_with_habits_is_read_trained_and_stored(runs, reply: Raw, mode: str):
+    with LoopbackServer([reply] * 3) as server:
+        done = run(runs, server, "--iterations", "1", "--llm.mode", mode)
+        asked = len(server.requests)
+    assert done.returncode == 0, done.stderr
+    assert asked == len(calls(runs)) == 1
+    shown = " ".join(done.stdout.split())
+    assert "rotate(p=0.5, degrees=10) > gaussian_blur(p=0.5, sigma=0.5)" in shown
+    assert "draft" not in shown
+    assert "\x1b[31m" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("fault", "tries", "told"),
+    [
+        (openai_error(429, "You exceeded your current quota", code="insufficient_quota"), 1, "top it up"),
+        (completion(choices=[]), 2, "choices is empty"),
+    ],
+    ids=["no quota", "no choices"],
+)
+def test_a_fault_of_the_server_stops_the_study_with_its_remedy(runs, fault: Reply, tries: int, told: str):
+    with LoopbackServer([fault] * tries) as server:
+        stopped = run(runs, server, "--llm.retries", "1")
+        assert len(server.requests) == len(calls(runs)) == tries
+    assert stopped.returncode == 1
+    assert told in " ".join(stopped.stderr.split())
+    assert "agent resume s" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+
+
+def test_a_gateway_that_wants_another_name_for_the_limit_is_understood_and_the_user_is_told(runs):
+    def gateway(ask: Ask) -> Reply:
+        if "max_tokens" in server.requests[-1].body:
+            return openai_error(400, "no", param="max_tokens", code="unsupported_parameter")
+        return autopilot(ask)
+
+    with LoopbackServer(brain=gateway) as server:
+        done = run(runs, server, "--iterations", "1")
+        assert len(server.requests) == len(calls(runs)) == 3
+    assert done.returncode == 0, done.stderr
+    assert "max_tokens: it is now sent as max_completion_tokens" in " ".join(done.stderr.split())
+
+
+def test_the_server_that_a_variable_names_is_recorded_and_asked_again_and_its_password_kept_nowhere(runs):
+    with LoopbackServer(brain=autopilot) as server, LoopbackServer(brain=autopilot) as other:
+        address = server.openai_url.replace("://", "://me:sesame-street@")
+        begun_in = environment(**keys(), OPENAI_BASE_URL=address)
+        flags = (*SETTINGS.split(), "--llm", "openai:m", "--iterations", "1")
+        begun = studies.run(runs, *flags, size=SHORT, env=begun_in, moment="after:propose")
+        assert begun.returncode == -signal.SIGKILL
+        assert "(OPENAI_BASE_URL)" in " ".join(begun.stdout.split())
+        resumed_in = environment(**keys(), OPENAI_BASE_URL=other.openai_url, AGENT_LLM__BASE_URL=address)
+        resumed = agent("resume", "s", "--runs-dir", str(runs), env=resumed_in)
+        assert resumed.returncode == 0, resumed.stderr
+        assert server.requests
+        assert not other.requests
+    assert "sesame" not in "".join([begun.stdout, begun.stderr, resumed.stdout, resumed.stderr])
+    for path in [path for path in runs.rglob("*") if path.is_file()]:
+        assert b"sesame" not in path.read_bytes(), path

@@ -12,6 +12,8 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
+from tools.text import one_line
+
 _MOST_STARTS = 200
 """Places in an answer at which JSON is searched for."""
 
@@ -31,7 +33,7 @@ def read_answer(answer: str, count: int) -> tuple[dict[int, str], str]:
     values = list(_json_values(answer))
     found: dict[int, str] = {}
     for number, caption in _numbered(values, count):
-        text = " ".join(caption.split()).strip("\"“”' ")
+        text = one_line(caption).strip("\"“”' ")
         if 1 <= number <= count and any(character.isalpha() for character in text):
             found.setdefault(number, text)
     if found:
