@@ -41,7 +41,7 @@ def test_a_budget_that_cuts_the_finish_leaves_fewer_fresh_seeds_and_says_so(runs
     assert tested.keys() == {"no augmentation", "iteration 1"}
     assert all(len(seeds) == 2 and min(seeds) >= 3_000_000_000 for seeds in tested.values())
     for name in tested:
-        line = f"{name} was trained under 2 of 3 fresh seeds: the budget of 6 trials leaves room for 0 of 2"
+        line = f"{name} was trained under 2 of 3 fresh seeds: the budget of 6 trials is spent (6)"
         assert f"> Caution: {line}" in report(runs)
         assert line in done.stderr
     assert "an interval takes 3 seeds" in report(runs)
