@@ -42,9 +42,12 @@ def test_trials_of_an_earlier_version_are_found_and_none_is_trained_again(tmp_pa
         *("--search.proposer", "fixed", "--search.baselines", "rand_augment"),
         *("--execution.device", "cpu", "--execution.workers", "1", "--execution.threads", "1"),
     )
-    keys = {folder.name for folder in (tmp_path / "trials").iterdir()}
-    assert keys == {folder.name for folder in RECORDED.iterdir()}
-    assert not list((tmp_path / "trials").glob("*/weights.safetensors")), "a recorded trial was trained again"
+    recorded = {folder.name for folder in RECORDED.iterdir()}
+    ledger = (tmp_path / "studies" / "recorded" / "ledger.jsonl").read_text().splitlines()
+    trials = {event["id"]: event for event in map(json.loads, ledger) if event["kind"] == "trial"}
+    reused = {name.removeprefix("trial:") for name, event in trials.items() if event["reused"]}
+    assert reused == recorded, "a recorded trial was trained again"
+    assert len(trials) == len(recorded) + 4, "two fresh seeds of the reference and of the choice"
     assert (tmp_path / "studies" / "recorded" / "report.md").is_file()
 
 

@@ -1,0 +1,163 @@
+"""The report, from predictions to Markdown: also of tiny, one-sided and unfinished tests, and never with a warning."""
+
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evaluators.report.report import (
+    Comparison,
+    IterationLine,
+    Report,
+    TestScores,
+    Versus,
+    compare,
+    plot_search,
+    verdict_between,
+    write_markdown,
+)
+from tools.training.evaluation import score
+from tools.training.types import Predictions
+
+
+@pytest.fixture(autouse=True)
+def no_warning():
+    """A warning would reach the terminal of whoever runs a study."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def predictions(labels: list[int], predicted: list[int], ordinal: bool = False) -> Predictions:
+    probabilities = np.eye(3, dtype=np.float32)[predicted]
+    truth = np.array(labels)
+    return Predictions(probabilities, truth, score(probabilities, truth, ordinal, 0.5))
+
+
+def scores(by_seed: list[list[int]], labels: list[int], ordinal: bool = False) -> TestScores:
+    return TestScores.of(
+        {seed: predictions(labels, predicted, ordinal) for seed, predicted in enumerate(by_seed)}
+    )
+
+
+def comparison(test: TestScores | None, reference: TestScores | None, role: str = "chosen") -> Comparison:
+    validation = {0: 0.98, 1: 1.0, 2: 0.9}
+    return compare("iteration 1", "hue(p=1)", role, validation, {7: 0.9}, test, reference, None)
+
+
+def report(*comparisons: Comparison, **more) -> Report:
+    values = {
+        "study": "s",
+        "title": "标题 🙂 Ünïcode",
+        "facts": [("data", "digits | few")],
+        "warnings": ["small"],
+        "iterations": [
+            IterationLine("iteration 1", "hue(p=1)", 0.99, 0.05, 0.01, None, "within noise", "why"),
+            IterationLine("iteration 2", "hue(p=1)", None, None, None, None, "failed", "why", ("seed 0: x",)),
+        ],
+        "comparisons": comparisons,
+        "sentence": "It is not shown.",
+        "why_stopped": "all is done",
+        "ledger": "nothing",
+        "python": None,
+        "recall": [("a", 0.5, None)],
+        "test_images": 6,
+        "test_groups": 6,
+    }
+    return Report(**{**values, **more})
+
+
+def written(made: Report, folder: Path) -> str:
+    write_markdown(made, folder / "report.md")
+    return (folder / "report.md").read_text(encoding="utf-8")
+
+
+SIX = [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("labels", "reference", "treatment"),
+    [
+        (SIX, [[0] * 6] * 5, [SIX] * 5),  # every seed alike, on both sides
+        (SIX, [SIX] * 5, [SIX] * 5),  # nothing to tell apart
+        (SIX, [[0] * 6], [SIX]),  # one seed
+        ([0] * 6, [[0] * 6, [1] * 6, [0] * 6], [[0, 0, 0, 1, 1, 1]] * 3),  # one class in the test set
+        ([0], [[0], [1], [0]], [[1], [1], [0]]),  # one image
+        (SIX, [[0, 0, 1, 1, 2, 0], SIX, SIX], [[0, 1, 1, 1, 2, 2], SIX, [0, 0, 1, 2, 2, 2]]),
+    ],
+)
+@pytest.mark.parametrize("ordinal", [False, True])
+def test_whatever_the_test_set_no_number_is_impossible(tmp_path, labels, reference, treatment, ordinal):
+    control, treated = scores(reference, labels, ordinal), scores(treatment, labels, ordinal)
+    made = comparison(treated, control)
+    verdict = made.verdict
+    assert verdict is not None
+    assert verdict.kind == "not shown"
+    text = written(
+        report(comparison(control, None, "reference"), made, versus=[Versus("a", verdict)] * 2), tmp_path
+    )
+    assert "nan" not in text.lower().replace("nan\n", "")
+    table = text[text.index("## The final") : text.index("## The search")]
+    for number in re.findall(r"[-+−]?\d+\.\d", table):
+        assert -100 <= float(number.replace("−", "-")) <= 100
+    assert "100.0]" in text  # of the validation accuracy: a t interval would reach 105.8
+
+
+def test_seeds_that_one_side_lacks_do_not_count():
+    control, treated = scores([SIX, [0] * 6, SIX], SIX), scores([SIX, SIX], SIX)
+    verdict = verdict_between(treated, control, None)
+    assert verdict is not None
+    assert verdict.over_seeds.count == verdict.over_both.count == 2
+    assert verdict.over_both.mean == pytest.approx(verdict.over_images.mean) == pytest.approx((0 + 4 / 6) / 2)
+    other = TestScores.of({9: predictions(SIX, SIX)})
+    assert verdict_between(treated, other, None) is None
+
+
+def test_accuracy_of_search_and_of_fresh_seeds_stand_side_by_side(tmp_path):
+    made = comparison(scores([SIX] * 3, SIX), scores([[0] * 6] * 3, SIX))
+    text = written(report(made), tmp_path)
+    header, _, row = text[text.index("| | policy | validation") :].splitlines()[:3]
+    cells = dict(zip(header.split("|"), row.split("|"), strict=True))
+    assert cells[" validation accuracy (search) "] == " 96.0 [82.9, 100.0] "
+    assert cells[" validation accuracy (fresh) "] == " 90.0 "
+    assert cells[" test accuracy (fresh) "] == " 100.0 (100.0, 100.0, 100.0) "
+    assert cells[" gain "] == " +66.7 (+66.7, +66.7, +66.7) "
+
+
+def test_openings_and_missing_trials_are_cautions(tmp_path):
+    text = written(
+        report(earlier="this test set has been opened by 1 earlier study: a.", notes=["x failed."]), tmp_path
+    )
+    assert [line for line in text.splitlines() if line.startswith("> Caution: ")] == [
+        "> Caution: small",
+        "> Caution: this test set has been opened by 1 earlier study: a.",
+        "> Caution: x failed.",
+    ]
+
+
+def test_a_sealed_test_set_and_a_search_of_nothing(tmp_path):
+    text = written(report(comparison(None, None), opened=False, iterations=[]), tmp_path)
+    assert "Test set: 6 images, not opened" in text
+    assert "opened once" not in text
+    assert "No proposal was tried." in text
+    assert "by fresh seed" not in text
+
+
+def test_tables_are_not_broken_by_blank_lines(tmp_path):
+    made = comparison(scores([SIX] * 3, SIX), scores([[0] * 6] * 3, SIX))
+    assert made.verdict is not None
+    text = written(report(made, made, versus=[Versus("a", made.verdict)] * 2), tmp_path)
+    for block in text.split("\n\n"):
+        lines = [line for line in block.splitlines() if line.startswith("|")]
+        if lines:
+            assert re.fullmatch(r"[|\- ]+", lines[1]), block
+            assert len({line.count("|") - line.count("\\|") for line in lines}) == 1, block
+
+
+def test_the_plot_stays_within_0_and_100_and_warns_of_nothing(tmp_path):
+    lines = [IterationLine(str(n), "p", y, 0.3, None, None, "", "h") for n, y in enumerate((0.1, 0.95, None))]
+    plot_search(report(iterations=lines), tmp_path / "a.png", (0.9, 0.2))
+    plot_search(report(iterations=[]), tmp_path / "b.png", None)
+    assert (tmp_path / "a.png").stat().st_size > (tmp_path / "b.png").stat().st_size > 0
