@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from agent.commands.dataset_reading import add_reading_flags, reading_config
 from agent.screen.terminal import Terminal
 from agent.settings.arguments import FlagParser
 from tools.datasets.types import Modality
@@ -68,9 +69,7 @@ def add_flags(parser: FlagParser) -> None:
         dest="warnings",
         help="caveat of every number; may be repeated",
     )
-    parser.add_argument("--layout", default="auto", help="as --data.layout, to find the classes")
-    parser.add_argument("--labels", help="as --data.labels, to find the classes")
-    parser.add_argument("--exclude", metavar="NAME,…", type=_names, default=[], help="as --data.exclude")
+    add_reading_flags(parser)
     parser.add_argument("--force", action="store_true", help="replace a dataset.yaml that is there")
 
 
@@ -137,22 +136,15 @@ def _names(text: str) -> list[str]:
 
 def _classes(options: argparse.Namespace) -> tuple[Counter[str], str]:
     """Images by class, in the order of the classes; or why they cannot be found."""
-    from pydantic import ValidationError
-
-    from tools.datasets.config import DataConfig
     from tools.datasets.folder.read_folder import read_folder
+    from tools.datasets.folder.tables.label_names import settle_labels
 
+    config = reading_config(options, None, options.path)
     try:
-        config = DataConfig(
-            path=options.path, layout=options.layout, labels=options.labels, exclude=options.exclude
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigurationError(str(first.get("ctx", {}).get("error", first["msg"]))) from error
-    try:
-        items = read_folder(options.path, config).items
+        read = read_folder(options.path, config)
+        items, _ = settle_labels(read.items, read.where, None, config)
     except DataError as error:
-        return Counter(), f"{error}\n(these flags are called --layout, --labels and --exclude here)"
+        return Counter(), str(error)
     return Counter(sorted(item.label for item in items)), ""
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from agent.screen.tables import class_table, facts_grid, open_table
 from agent.screen.terminal import Terminal
 from tools.datasets.check.class_balance import class_counts
+from tools.datasets.config import DataConfig
 from tools.datasets.folder.walk import tree
 from tools.datasets.presence import Presence, find_dataset, is_occupied
 from tools.datasets.registry import ENTRIES, dataset_names
@@ -18,7 +19,7 @@ from tools.datasets.types import SPLITS, Card, Dataset, Entry, Split
 from tools.errors import AugurError, ConfigurationError
 
 _COLLECTIONS = {
-    "folder": "your own images: class folders, with or without splits, or a manifest.csv (--data PATH)",
+    "folder": "your own images: folders of classes, splits or patients, or a table of labels (--data PATH)",
     "torchvision": "classification data sets of torchvision, such as torchvision:CIFAR10",
     "hf": "image data sets of the Hugging Face datasets library, such as hf:cifar10",
     "medmnist": "2-D data sets of MedMNIST v2, such as medmnist:bloodmnist or medmnist:bloodmnist_64",
@@ -61,14 +62,14 @@ def list_all(terminal: Terminal, *, as_json: bool) -> int:
     return 0
 
 
-def show(name: str, path: Path | None, terminal: Terminal) -> int:
+def show(name: str, config: DataConfig, terminal: Terminal) -> int:
     """Print all that is known of a data set; the exit code.
 
     Raises:
         ConfigurationError: there is no data set of that name.
         DataError: it is a folder or part of a collection, of which nothing is known in advance, and it is missing.
     """
-    presence = find_dataset(name, path)
+    presence = find_dataset(name, config.path, config)
     entry = ENTRIES.get(name)
     if entry is None and presence.error is not None:
         raise presence.error

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from agent.commands.dataset_reading import add_reading_flags, reading_config
 from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
 from agent.settings.arguments import FlagParser, unknown_word
@@ -63,7 +64,7 @@ def _show(words: Sequence[str]) -> int:
     def show(terminal: Terminal) -> int:
         from agent.commands.dataset_listing import show
 
-        return show(options.name, options.data, terminal)
+        return show(options.name, reading_config(options, options.name, options.data), terminal)
 
     return perform(show, options, pages=True)
 
@@ -88,6 +89,8 @@ def _parse_name(part: str, purpose: str, words: Sequence[str]) -> argparse.Names
     parser.add_argument(
         "--data", type=Path, metavar="PATH", help="folder of the data set (default: data/NAME)"
     )
+    if part == "show":
+        add_reading_flags(parser)
     parser.add_common_flags()
     options = parser.parse_all(words)
     if options.name is None:

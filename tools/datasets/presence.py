@@ -42,13 +42,18 @@ class Presence:
         return "damaged" if is_occupied(self.place) else "absent"
 
 
-def find_dataset(name: str, path: Path | None = None) -> Presence:
+def find_dataset(name: str, path: Path | None = None, how: DataConfig | None = None) -> Presence:
     """Open the data set `name` at `path`, or at its usual place where no path is given.
+
+    Args:
+        name: of a data set.
+        path: where it is.
+        how: further settings, which say how a folder is read.
 
     Raises:
         ConfigurationError: there is no data set of that name, or it does not accept a path.
     """
-    config = DataConfig(dataset=name, path=path)
+    config = (how or DataConfig()).model_copy(update={"dataset": name, "path": path})
     # The sets of a collection share a folder, so its content says nothing about any one of them.
     place = data_folder(name.partition(":")[0], config)
     try:

@@ -96,7 +96,7 @@ def _merged(
     alike: dict[str, list[str]] = {}
     for label in sorted(counts, key=lambda each: (-counts[each], len(each), each)):
         alike.setdefault(comparable_label(label), []).append(label)
-    groups = [labels for labels in alike.values() if len(labels) > 1]
+    groups = sorted(labels for labels in alike.values() if len(labels) > 1)
     if not groups or config.similar_labels == "keep":
         return items, []
     lines = [counts_in_words((repr(label), counts[label]) for label in labels) for labels in groups]

@@ -58,9 +58,7 @@ def read_labels(spec: LabelSpec, placed: Sequence[Placed]) -> Labelled:
     if not found:
         raise _no_match(table, columns, placed)
     rest = sorted(of_file.keys() - found.keys())
-    notes = [
-        f"labels from {spec.file.name}: {len(found):,} images, by the column {columns.names[columns.id]}"
-    ]
+    notes = [f"{len(found):,} images have labels from {spec.file.name}: {_used(columns)}"]
     if lost:
         notes.append(
             f"{len(lost):,} rows of {spec.file.name} name no image and are not used: {shortened(lost)}"
@@ -73,6 +71,13 @@ def read_labels(spec: LabelSpec, placed: Sequence[Placed]) -> Labelled:
         notes.append(f"{again:,} rows of {spec.file.name} repeat an image with the same label")
     images, lines = zip(*found.values(), strict=True)
     return Labelled(images, lines, tuple(notes))
+
+
+def _used(columns: Columns) -> str:
+    """Which column serves for what."""
+    labels = ", ".join(columns.names[at] for at in columns.labels)
+    group = f", groups by {columns.names[columns.group]}" if columns.group is not None else ""
+    return f"images by the column {columns.names[columns.id]}, labels by {labels}{group}"
 
 
 def _image_of(name: str, index: ImageIndex, at: str) -> str | None:
