@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from agent.screen.log_lines import log_shown
 from agent.screen.terminal import Terminal
 from tools.errors import AugurError
 
@@ -81,7 +82,7 @@ def run_to_exit_code(
         return f" Resume with: agent resume {terminal.study}{resume}"
 
     try:
-        with termination_raises():
+        with termination_raises(), log_shown(terminal):
             return action()
     except AugurError as error:
         if debug:

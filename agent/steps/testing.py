@@ -7,7 +7,7 @@ from dataclasses import asdict
 from agent.context import Context
 from agent.memory.candidate import Candidate
 from agent.steps.shifts import Shift
-from agent.steps.trials import is_testable, trial_spec
+from agent.steps.trials import evaluate, is_testable, trial_spec
 from evaluators.report.report import TestScores
 from tools.training.config import TrialSpec
 
@@ -23,7 +23,7 @@ def open_test(
     context.tracking.log_study({}, tags={"test_opened": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
     specs = {c.name: _testable_specs(context, c, validation) for c in candidates}
     wanted = [spec for group in specs.values() for spec in group]
-    evaluated = context.executor.evaluate(wanted, "test")
+    evaluated = evaluate(context, wanted, "test")
     by_key = {spec.key: predictions for spec, predictions in zip(wanted, evaluated, strict=True)}
     scores = {}
     for candidate in candidates:
@@ -43,7 +43,7 @@ def test_on(
     for candidate in candidates:
         specs = _testable_specs(context, candidate, validation)
         shifted = [spec.model_copy(update={"cache": shift.data.folder}) for spec in specs]
-        predictions = context.executor.evaluate(shifted, shift.predictions)
+        predictions = evaluate(context, shifted, shift.predictions)
         scores[candidate.name] = TestScores.of(
             {spec.seed: each for spec, each in zip(specs, predictions, strict=True)}
         )

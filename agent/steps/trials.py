@@ -15,7 +15,7 @@ from tools.disk import disk_errors_explained
 from tools.files import DamagedFile
 from tools.training.config import TrialSpec
 from tools.training.trial_store import trial_key
-from tools.training.types import TrialEvent, TrialResult
+from tools.training.types import Predictions, TrialEvent, TrialResult
 
 
 def trial_spec(context: Context, candidate: Candidate, seed: int) -> TrialSpec:
@@ -51,8 +51,9 @@ def is_testable(context: Context, key: str) -> bool:
             return True
         return all(context.store.predictions(key, split) is not None for split in splits)
     except DamagedFile as damage:
-        context.terminal.warn(f"{damage}: it is not used")
-        return False
+        context.terminal.warn(f"{damage}: it is made again")
+        damage.file.unlink(missing_ok=True)
+        return is_testable(context, key)
 
 
 def prune_weights(context: Context, keep: Sequence[Candidate]) -> None:
@@ -64,7 +65,24 @@ def prune_weights(context: Context, keep: Sequence[Candidate]) -> None:
         for seed in searched if record.trials else ():
             key = trial_spec(context, Candidate.of(record), seed).key
             if key not in kept:
-                context.store.drop_weights(key)
+                with disk_errors_explained(context.store.root):
+                    context.store.drop_weights(key)
+
+
+def evaluate(context: Context, specs: Sequence[TrialSpec], split: str) -> list[Predictions]:
+    """Predictions of finished trials on `split`, in the order of `specs`; what goes wrong on the way is told.
+
+    Raises:
+        AugurError: one of them could not be evaluated.
+    """
+
+    def on_event(event: TrialEvent) -> None:
+        if event.kind == "note":
+            seed = next(spec.seed for spec in specs if spec.key == event.key)
+            context.terminal.warn(f"trial {event.key[:12]} (seed {seed}): {event.text}")
+
+    with disk_errors_explained(context.store.root):
+        return context.executor.evaluate(specs, split, on_event)
 
 
 def train_candidates(
