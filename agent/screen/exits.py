@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from agent.screen.log_lines import log_shown
 from agent.screen.terminal import Terminal
 from tools.errors import AugurError
 from tools.system_errors import explain, is_explainable
@@ -89,7 +90,7 @@ def run_to_exit_code(
         return f" Resume with: agent resume {terminal.study}{resume}"
 
     try:
-        with termination_raises():
+        with termination_raises(), log_shown(terminal):
             return action()
     except AugurError as error:
         if debug:

@@ -14,7 +14,7 @@ from agent.memory.openings import Openings, describe_openings
 from agent.steps.choosing import Choice, Validation, ablations
 from agent.steps.judging import accuracies, judge, pool_of
 from agent.steps.shifts import Shift
-from agent.steps.trials import is_testable, train_candidates, trial_spec
+from agent.steps.trials import evaluate, is_testable, train_candidates, trial_spec
 from evaluators.report.report import TestScores
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.cache.test_digest import digest_by_fingerprint, test_digest
@@ -105,7 +105,7 @@ def open_test(context: Context, fresh: Fresh) -> dict[str, TestScores]:
     context.tracking.log_study({}, tags={"test_opened": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
     specs = {each.name: _testable_specs(context, each, fresh.validation) for each in fresh.tested}
     wanted = [spec for group in specs.values() for spec in group]
-    evaluated = context.executor.evaluate(wanted, "test")
+    evaluated = evaluate(context, wanted, "test")
     by_key = {spec.key: predictions for spec, predictions in zip(wanted, evaluated, strict=True)}
     scores = {}
     for candidate in fresh.tested:
@@ -123,7 +123,7 @@ def test_on(context: Context, shift: Shift, fresh: Fresh) -> dict[str, TestScore
     for candidate in fresh.tested:
         specs = _testable_specs(context, candidate, fresh.validation)
         shifted = [spec.model_copy(update={"cache": shift.data.folder}) for spec in specs]
-        predictions = context.executor.evaluate(shifted, shift.predictions)
+        predictions = evaluate(context, shifted, shift.predictions)
         scores[candidate.name] = TestScores.of(
             {spec.seed: each for spec, each in zip(specs, predictions, strict=True)}
         )

@@ -15,7 +15,7 @@ from tools.disk import disk_errors_explained
 from tools.files import DamagedFile
 from tools.training.config import TrialSpec
 from tools.training.trial_store import trial_key
-from tools.training.types import TrialEvent, TrialResult
+from tools.training.types import Predictions, TrialEvent, TrialResult
 
 
 def trial_spec(context: Context, candidate: Candidate, seed: int) -> TrialSpec:
@@ -51,15 +51,33 @@ def is_testable(context: Context, key: str) -> bool:
             return True
         return all(context.store.predictions(key, split) is not None for split in splits)
     except DamagedFile as damage:
-        context.terminal.warn(f"{damage}: it is not used")
-        return False
+        context.terminal.warn(f"{damage}: it is made again")
+        damage.file.unlink(missing_ok=True)
+        return is_testable(context, key)
 
 
 def prune_weights(context: Context) -> None:
     """Delete the weights of the study's trials in the search and the choice: only fresh seeds are tested."""
     for record in context.tracking.records():
         for seed in context.config.search.choice_seeds if record.trials else ():
-            context.store.drop_weights(trial_spec(context, Candidate.of(record), seed).key)
+            with disk_errors_explained(context.store.root):
+                context.store.drop_weights(trial_spec(context, Candidate.of(record), seed).key)
+
+
+def evaluate(context: Context, specs: Sequence[TrialSpec], split: str) -> list[Predictions]:
+    """Predictions of finished trials on `split`, in the order of `specs`; what goes wrong on the way is told.
+
+    Raises:
+        AugurError: one of them could not be evaluated.
+    """
+
+    def on_event(event: TrialEvent) -> None:
+        if event.kind == "note":
+            seed = next(spec.seed for spec in specs if spec.key == event.key)
+            context.terminal.warn(f"trial {event.key[:12]} (seed {seed}): {event.text}")
+
+    with disk_errors_explained(context.store.root):
+        return context.executor.evaluate(specs, split, on_event)
 
 
 def train_candidates(

@@ -21,10 +21,19 @@ class Executor(Protocol):
 
         `on_event` is called in the caller's thread, while it waits for the next result. Closing the iterator
         stops the running trials and starts no more; training a stopped trial again resumes from its checkpoint.
+
+        Raises:
+            DiskError: a file could not be read or written. No trial has failed; those that ran resume when they are
+                trained again.
         """
         ...
 
-    def evaluate(self, specs: Sequence[TrialSpec], split: str) -> list[Predictions]:
+    def evaluate(
+        self,
+        specs: Sequence[TrialSpec],
+        split: str,
+        on_event: Callable[[TrialEvent], None] = lambda event: None,
+    ) -> list[Predictions]:
         """Predictions of finished trials on `split` (as `evaluate_trial` has it), in the order of `specs`.
 
         Raises:

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tools.errors import AugurError
+from tools.disk import DiskError, disk_error
 
 
-class DiskFullError(AugurError):
+class DiskFullError(DiskError):
     """There is no room, or no more than `aga.max_disk_gib` allows. What is finished stays finished."""
-
-    resumable = True
 
 
 @contextmanager
@@ -22,7 +20,7 @@ def disk_errors_explained(folder: Path, needed: int) -> Iterator[None]:
 
     Raises:
         DiskFullError: the disk or the quota is full.
-        AugurError: the folder cannot be written for another reason.
+        DiskError: the folder cannot be written for another reason.
     """
     try:
         yield
@@ -30,17 +28,15 @@ def disk_errors_explained(folder: Path, needed: int) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFullError(
                 f"the disk is full: the synthetic images need {_size(needed)} in {folder}, and "
-                f"{_size(shutil.disk_usage(folder).free)} are free. Nothing finished is lost: free some space (`agent "
-                "generate --prune` removes what no study uses), or choose another --runs-dir, and run again."
+                f"{_size(shutil.disk_usage(folder).free)} are free. Free some space (`agent generate --prune` removes "
+                "what no study uses, `agent cache` decoded images), or choose another --runs-dir, and run again."
             ) from error
         # Not where a tool failed on a file of its own, such as a model that may not be read.
-        ours = error.filename is not None and Path(error.filename).is_relative_to(folder)
-        if ours and error.errno in (errno.EACCES, errno.EROFS, errno.EIO, errno.EPERM, errno.EFBIG):
-            raise AugurError(
-                f"{error.filename or folder} cannot be written ({error.strerror}): check the disk and its "
-                "permissions, or choose another --runs-dir. Nothing finished is lost."
-            ) from error
-        raise
+        ours = error.filename is None or Path(error.filename).is_relative_to(folder)
+        explained = disk_error(error, folder) if ours else None
+        if explained is None:
+            raise
+        raise explained from error
 
 
 def check_room(root: Path, needed: int, max_gib: float) -> None:
