@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null || echo .bootstrap/bin/uv)
 
-.PHONY: help setup install demo test test-slow test-gpu lint format bench clean
+.PHONY: help setup install demo test test-slow test-gpu fuzz lint format bench clean
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -43,6 +43,11 @@ test-slow: setup ## the tests that take minutes
 
 test-gpu: setup ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
+
+# Examples of the heaviest-weighted fuzz test; all of them together try about four times as many.
+FUZZ ?= 40000
+fuzz: setup ## random proposals, answers, settings and folders, 10⁵ in all (FUZZ=N: fewer or more)
+	AUGUR_FUZZ_EXAMPLES=$(FUZZ) $(BIN)/python -m pytest -n auto --maxprocesses 4 -m fuzz tests/fuzz
 
 lint: setup ## format check, lint, types, layers of imports
 	$(BIN)/ruff format --check .
