@@ -251,12 +251,14 @@ def _keys() -> Iterator[Check]:
 
 def reach_model(config: StudyConfig, *, offline: bool) -> Iterator[Check]:
     """Whether the model that would propose can be reached; one request that costs no tokens."""
-    from agent.llm import configured_model
+    from agent.llm import check_llm, configured_model
     from agent.proposers.factory import LLM_ARMS
 
     needed = config.search.proposer in LLM_ARMS
     try:
         model = configured_model(config.llm)
+        if model is not None:
+            check_llm(config.llm.model_copy(update={"model": model}))
     except AugurError as error:
         yield Check("LLM", "fails", str(error), "see --llm", essential=True)
         return

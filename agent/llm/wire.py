@@ -99,6 +99,8 @@ def in_protocol(body: bytes) -> bytes:
     for choice in data["choices"]:
         if not isinstance(message := choice.get("message"), dict):
             raise NotInProtocol(f"a choice has no message: {shown(json.dumps(choice))}")
+        if choice.get("error") and not message.get("content"):  # OpenRouter, where the model behind it failed
+            raise NotInProtocol({"error": choice["error"]})
         message.setdefault("role", "assistant")
         if "tool_calls" in message:
             message["tool_calls"] = [

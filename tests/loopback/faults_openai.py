@@ -24,6 +24,8 @@ OPENAI: list[tuple[str, Reply, str]] = [
      "unsupported_parameter"),
     ("an error of the server in a 200", Raw('{"error": {"message": "no", "code": 503}}'), "server"),
     ("an error without a status in a 200", Raw('{"error": "no"}'), "protocol"),
+    ("an error in a choice", completion(choices=[{"index": 0, "message": {"role": "assistant", "content": ""},
+     "finish_reason": "error", "error": {"code": 502, "message": "no"}}]), "server"),
     ("no choices", completion(choices=[]), "protocol"),
     ("choices are null", completion(choices=None), "protocol"),
     ("choices are missing", without(completion(), "choices"), "protocol"),

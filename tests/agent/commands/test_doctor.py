@@ -203,6 +203,13 @@ class TestDoctor:
         assert checks(settings_of(words))["LLM"].state == "works"
         assert Models.asked == ["/v1/models"]
 
+    def test_a_choice_of_model_that_cannot_work_is_told_without_asking_anyone(self, tmp_path: Path) -> None:
+        for model, told in (("opnai:gpt-5", "did you mean 'openai'"), ("groq:llama", "langchain-groq")):
+            for offline in (True, False):
+                found = checks(settings_of(["--llm", model, "--runs-dir", str(tmp_path)]), offline)["LLM"]
+                assert (found.state, found.essential) == ("fails", True)
+                assert told in found.detail
+
     def test_offline_sends_nothing(self, server: str, tmp_path: Path) -> None:
         words = ["--llm", "openai:llama3", "--llm-base-url", f"{server}/v1", "--runs-dir", str(tmp_path)]
         assert checks(settings_of(words), offline=True)["LLM"].state == "absent"

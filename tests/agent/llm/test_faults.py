@@ -121,6 +121,19 @@ def test_a_server_that_is_not_there_is_named(caller: Caller) -> None:
         Meter(config, caller.records.append).call(connect(config), HELLO, "test")
 
 
+def test_a_server_that_cannot_be_reached_says_why(caller: Caller) -> None:
+    """'Connection error' alone says nothing."""
+    plain = caller.server.address
+    for address, why in (
+        ("http://127.0.0.1:9/v1", "refused"),
+        ("http://no-such-server.invalid/v1", "(name|resolution|known)"),
+        (f"{plain.replace('http', 'https')}/v1", "(SSL|TLS)"),
+    ):
+        config = llm_config(caller.provider, caller.server, base_url=address)
+        with pytest.raises(TransportError, match=f"connection: .*{why}.*check the network"):
+            Meter(config, caller.records.append).call(connect(config), HELLO, "test")
+
+
 def test_a_refused_call_is_free_and_the_price_of_a_lost_one_is_unknown(caller: Caller) -> None:
     for fault, dollars in ((Failure(429), 0.0), (Drop(), None)):
         caller.fails(fault, retries=0, input_price=1, output_price=1)

@@ -194,6 +194,15 @@ DRAFT = {**PROPOSAL, "hypothesis": "A draft.", "policy": OPERATIONS[::-1]}
 THOUGHT = f"<think>{json.dumps(DRAFT)} is dull.</think>{json.dumps(PROPOSAL)}"
 
 
+def test_a_model_that_cannot_be_asked_is_refused_before_anything_is_trained(tmp_path):
+    for model, told in (("openai:gpt-5", "OPENAI_API_KEY"), ("opnai:gpt-5", "did you mean 'openai'")):
+        refused = studies.run(tmp_path, "--llm", model, size=SHORT)
+        assert refused.returncode == 2
+        assert told in refused.stderr
+        assert "decoding" not in refused.stdout
+        assert not (tmp_path / "studies/s").exists()
+
+
 def test_killed_during_a_call_the_call_is_counted_as_the_most_that_it_can_have_cost(runs):
     killed: list[int] = []
 
