@@ -102,7 +102,9 @@ def folder_tree(finder: ImageFinder, base: Path) -> Folder:
         node = tree
         node.total += 1
         for part in file.split("/")[depth:-1]:
-            node = node.below.setdefault(part, Folder(node.path / part))
+            if part not in node.below:
+                node.below[part] = Folder(node.path / part)
+            node = node.below[part]
             node.total += 1
         node.direct += 1
     return tree

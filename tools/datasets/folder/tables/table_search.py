@@ -84,7 +84,7 @@ def matching_tables(
         files: all images.
         without: names of files that are no such tables.
     """
-    index = ImageIndex(files)
+    index: ImageIndex | None = None  # most folders have no table, and it takes a while for many images
     found: list[MatchingTable] = []
     unread: list[str] = []
     for file in _tables(finder, base):
@@ -98,6 +98,7 @@ def matching_tables(
             table = load_table(file, _MOST_ROWS)
         except DataError:
             continue  # not a table: some text beside the images
+        index = index or ImageIndex(files)
         if (match := _match(table, index, len(files))) is not None:
             found.append(match)
     return found, unread
@@ -119,10 +120,11 @@ def _tables(finder: ImageFinder, base: Path) -> Iterator[Path]:
         ]
         for folder in outer:
             yield from tables_in(folder)
-    for _ in range(_LEVELS + 1):
+    for depth in range(_LEVELS + 1):
         for folder in level[:_MOST_FOLDERS]:
             yield from tables_in(folder)
-        level = [below for folder in level[:_MOST_FOLDERS] for below in finder.folders(folder)]
+        if depth < _LEVELS:
+            level = [below for folder in level[:_MOST_FOLDERS] for below in finder.folders(folder)]
 
 
 def _match(table: Table, index: ImageIndex, total: int) -> MatchingTable | None:
