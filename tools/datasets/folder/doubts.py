@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tools.datasets.folder.finder import Folder, ImageFinder, unwrapped
@@ -108,6 +108,21 @@ def recurring_names(tree: Folder) -> set[str]:
     return again if len(again) >= 2 and mostly else set()
 
 
+def only_train_is_a_split(tree: Folder, splits: Mapping[str, str]) -> list[str]:
+    """The doubt about folders beside `train`, no other split among them, that hold the same folders as it."""
+    if set(splits.values()) != {"train"}:
+        return []
+    inside = {below for name in splits for below in unwrapped(tree.below[name]).below}
+    alike = [
+        name for name, top in tree.below.items() if name not in splits and inside & set(unwrapped(top).below)
+    ]
+    if not alike:
+        return []
+    return [
+        f"{shortened(alike)} beside {shortened(list(splits))}: the same folders, but not the name of a split"
+    ]
+
+
 def only_one(tree: Folder) -> str:
     """The doubt about a single folder."""
     return f"there are images of one class only ({next(iter(tree.below))}), if the folders are the classes"
@@ -157,7 +172,7 @@ def table_notes(tables: Sequence[MatchingTable], root: Path) -> list[str]:
     ]
 
 
-def group_hint(tree: Folder) -> list[str]:
+def group_hint(tree: Folder, layout: str = "class/group") -> list[str]:
     """Folders within the class folders may be patients, which a carved split would divide."""
     tops = [unwrapped(folder) for folder in tree.below.values()]
     count = len({name for top in tops for name in top.below})
@@ -166,7 +181,7 @@ def group_hint(tree: Folder) -> list[str]:
     examples = shortened([name for top in tops for name in top.below])
     return [
         f"each class has its images in folders of its own ({examples}): if these are patients or sources, "
-        "--data.layout class/group keeps each in one split"
+        f"--data.layout {layout} keeps each in one split"
     ]
 
 

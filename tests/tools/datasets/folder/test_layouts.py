@@ -195,6 +195,11 @@ SHAPES = {
         "--data.exclude masks",
         2,
     ),
+    "folders beside train alone": (
+        {f"{s}/{c}": 2 for s in ("train", "bus") for c in ("2019", "2020")},
+        "--data.layout class",
+        2,
+    ),
     "an unlabeled test beside classes": ({"cat": 2, "dog": 2, "test": 2}, "--data.exclude test", 2),
 }
 
@@ -241,6 +246,14 @@ def test_folders_within_the_classes_may_be_patients_and_it_is_said_how_to_keep_t
     fill(tmp_path, {f"{c}/{c}{n}": 2 for c in ab for n in range(4)})
     assert any("--data.layout class/group keeps each in one split" in note for note in opened(tmp_path).notes)
     assert len({r.group for r in opened(tmp_path, layout="class/group").records}) == 8
+
+
+def test_it_is_said_within_split_folders_too(tmp_path):
+    fill(tmp_path, {f"{s}/{c}/{s}{c}{n}": 2 for s in ("train", "test") for c in ab for n in range(4)})
+    assert any(
+        "--data.layout split/class/group keeps each in one split" in note for note in opened(tmp_path).notes
+    )
+    assert len({r.group for r in opened(tmp_path, layout="split/class/group").records}) == 16
 
 
 def test_images_without_folders_and_without_labels_have_the_ways_to_give_labels(tmp_path):
