@@ -288,6 +288,15 @@ def test_a_large_table_of_pixels_is_not_read_whole(tmp_path):
     assert "hmnist" not in ask(tmp_path)
 
 
+@pytest.mark.parametrize(("name", "said"), [("t.csv", "is not UTF-8"), ("t.xlsx", "is not read")])
+def test_a_table_that_cannot_be_read_is_named(tmp_path, name, said):
+    fill(tmp_path, {"a": 3, "b": 3})
+    (tmp_path / name).write_bytes("id;Größe\n1;2\n".encode("latin-1"))
+    (note,) = open_published(DataConfig(path=tmp_path)).notes
+    assert note.startswith(f"{name} {said}")
+    assert "save it as" in note
+
+
 # the parts
 
 

@@ -222,7 +222,7 @@ def test_a_file_of_splits_may_write_paths_in_another_form(folder, tmp_path):
     dataset = open_dataset(DataConfig(path=folder, splits=tmp_path / "splits.csv"))
     assert Counter(record.split for record in dataset.records) == {"train": 2, "validation": 2, "test": 2}
     write_csv(tmp_path / "splits.csv", [("file", "split"), *rows, ("a/0000.png", "test")])
-    with pytest.raises(DataError, match="line 8: the file 'a/0000.png' is listed twice"):
+    with pytest.raises(DataError, match=r"line 8: the file 'a/0000\.png' is listed twice"):
         open_dataset(DataConfig(path=folder, splits=tmp_path / "splits.csv"))
 
 

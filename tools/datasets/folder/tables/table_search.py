@@ -99,22 +99,24 @@ def matching_tables(
                 unread.append(f"{file.name} is not read: if it holds labels, save it as CSV")
             continue
         index = index or ImageIndex(files)
-        table = _load(file, index)
+        try:
+            table = _load(file, index)
+        except DataError:
+            if file.suffix.lower() in (".csv", ".tsv"):  # else some text beside the images
+                unread.append(f"{file.name} is not UTF-8: if it holds labels, save it as 'CSV UTF-8'")
+            continue
         if table is not None and (match := _match(table, index, len(files))) is not None:
             found.append(match)
     return found, unread
 
 
 def _load(file: Path, index: ImageIndex) -> Table | None:
-    """The table, or None if it is none, or a large one whose first rows name no image (pixels as numbers, say)."""
-    try:
-        if file.stat().st_size > _LARGE:
-            head = load_table(file, _HEAD)
-            if not any(cell in index for row in head.cells for cell in row if cell):
-                return None
-        return load_table(file, _MOST_ROWS)
-    except (DataError, OSError):
-        return None  # some text beside the images
+    """The table, or None for a large one whose first rows name no image (pixels as numbers, say)."""
+    if file.stat().st_size > _LARGE:
+        head = load_table(file, _HEAD)
+        if not any(cell in index for row in head.cells for cell in row if cell):
+            return None
+    return load_table(file, _MOST_ROWS)
 
 
 def quoted(value: str) -> str:
