@@ -67,9 +67,9 @@ def folder_doubts(tree: Folder) -> list[str]:
     elif other := [name for name in names if is_never_a_class(name)]:
         found.append(f"{shortened(other)}: the name of a split, beside folders that are none")
     if other := [name for name in names if name.casefold() in NO_CLASSES]:
-        found.append(f"{shortened(other)}: the name says what lies in it, not a class")
+        found.append(f"{shortened(other)}: the name describes what it holds, not a class")
     if len(names) > 1 and all(_PART.search(name) for name in names):
-        found.append(f"the names number parts of the images, or persons: {shortened(names)}")
+        found.append(f"the names look like numbered parts or patients: {shortened(names)}")
     found += [
         f"{copy} holds folders with the names of those beside it ({shortened(same)}): it may be a copy"
         for copy, same in copies(tree)
@@ -131,10 +131,10 @@ def only_one(tree: Folder) -> str:
 def table_doubts(finder: ImageFinder, tree: Folder, tables: Sequence[MatchingTable]) -> list[str]:
     """Tables whose labels are not those of the folders."""
     if len(tree.below) < 2:
-        return [f"{table_name(table, finder)} names {table.images:,} of the images" for table in tables]
+        return [f"{table_name(table, finder)} lists {table.images:,} of the images" for table in tables]
     arranged = arrange(finder, tree, ("class",))
     return [
-        f"{table_name(table, finder)} names {table.images:,} of the images, and none of its columns agrees with the "
+        f"{table_name(table, finder)} lists {table.images:,} of the images, and none of its columns agrees with the "
         "folders"
         for table in tables
         if not _confirms(table, arranged)
@@ -165,7 +165,7 @@ def _confirms(table: MatchingTable, arranged: Arrangement) -> bool:
 def table_notes(tables: Sequence[MatchingTable], root: Path) -> list[str]:
     """What is said about tables beside folders that are believed."""
     return [
-        f"{table.file.name} is not used, though it names {table.images:,} of the images"
+        f"{table.file.name} is not used, though it lists {table.images:,} of the images"
         + (f"; its column {table.group} may say which belong together" if table.group else "")
         + f": {table.flag(table.labels[0], root)} would read the labels from it"
         for table in tables

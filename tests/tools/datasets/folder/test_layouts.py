@@ -223,7 +223,7 @@ def test_where_the_first_folders_may_not_be_classes_the_readings_are_shown(tmp_p
 def test_the_readings_tell_classes_and_counts(tmp_path):
     _ham(tmp_path)
     text = asked(tmp_path)
-    assert "HAM_metadata.csv names 12 of the images" in text
+    assert "HAM_metadata.csv lists 12 of the images" in text
     assert "3 classes by the column dx of HAM_metadata.csv (nv 4, mel 4, bkl 4); 12 of 12 images" in text
     assert "lesion_id keeps 6 groups together" in text
     assert "2 classes by the names of the folders (class): HAM_part_1 6, HAM_part_2 6" in text
@@ -338,6 +338,8 @@ def test_a_folder_that_is_excluded_but_not_there_is_answered_with_the_nearest(tm
     with pytest.raises(ConfigurationError, match=r"no folder 'mask' in .*did you mean 'masks'\? Give"):
         opened(tmp_path, exclude=["mask"])
     assert opened(tmp_path, exclude=["masks/"]).card.classes == ("cat", "dog")
+    (tmp_path / "cat" / "contours").mkdir()
+    assert opened(tmp_path, exclude=["masks", "Contours"]).card.classes == ("cat", "dog")
 
 
 @pytest.mark.parametrize(
