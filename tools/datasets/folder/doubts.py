@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tools.datasets.folder.finder import Folder, ImageFinder, unwrapped
@@ -67,9 +67,9 @@ def folder_doubts(tree: Folder) -> list[str]:
     elif other := [name for name in names if is_never_a_class(name)]:
         found.append(f"{shortened(other)}: the name of a split, beside folders that are none")
     if other := [name for name in names if name.casefold() in NO_CLASSES]:
-        found.append(f"{shortened(other)}: the name says what lies in it, not a class")
+        found.append(f"{shortened(other)}: the name describes what it holds, not a class")
     if len(names) > 1 and all(_PART.search(name) for name in names):
-        found.append(f"the names number parts of the images, or persons: {shortened(names)}")
+        found.append(f"the names look like numbered parts or patients: {shortened(names)}")
     found += [
         f"{copy} holds folders with the names of those beside it ({shortened(same)}): it may be a copy"
         for copy, same in copies(tree)
@@ -108,6 +108,21 @@ def recurring_names(tree: Folder) -> set[str]:
     return again if len(again) >= 2 and mostly else set()
 
 
+def only_train_is_a_split(tree: Folder, splits: Mapping[str, str]) -> list[str]:
+    """The doubt about folders beside `train`, no other split among them, that hold the same folders as it."""
+    if set(splits.values()) != {"train"}:
+        return []
+    inside = {below for name in splits for below in unwrapped(tree.below[name]).below}
+    alike = [
+        name for name, top in tree.below.items() if name not in splits and inside & set(unwrapped(top).below)
+    ]
+    if not alike:
+        return []
+    return [
+        f"{shortened(alike)} beside {shortened(list(splits))}: the same folders, but not the name of a split"
+    ]
+
+
 def only_one(tree: Folder) -> str:
     """The doubt about a single folder."""
     return f"there are images of one class only ({next(iter(tree.below))}), if the folders are the classes"
@@ -116,10 +131,10 @@ def only_one(tree: Folder) -> str:
 def table_doubts(finder: ImageFinder, tree: Folder, tables: Sequence[MatchingTable]) -> list[str]:
     """Tables whose labels are not those of the folders."""
     if len(tree.below) < 2:
-        return [f"{table_name(table, finder)} names {table.images:,} of the images" for table in tables]
+        return [f"{table_name(table, finder)} lists {table.images:,} of the images" for table in tables]
     arranged = arrange(finder, tree, ("class",))
     return [
-        f"{table_name(table, finder)} names {table.images:,} of the images, and none of its columns agrees with the "
+        f"{table_name(table, finder)} lists {table.images:,} of the images, and none of its columns agrees with the "
         "folders"
         for table in tables
         if not _confirms(table, arranged)
@@ -150,14 +165,14 @@ def _confirms(table: MatchingTable, arranged: Arrangement) -> bool:
 def table_notes(tables: Sequence[MatchingTable], root: Path) -> list[str]:
     """What is said about tables beside folders that are believed."""
     return [
-        f"{table.file.name} is not used, though it names {table.images:,} of the images"
+        f"{table.file.name} is not used, though it lists {table.images:,} of the images"
         + (f"; its column {table.group} may say which belong together" if table.group else "")
         + f": {table.flag(table.labels[0], root)} would read the labels from it"
         for table in tables
     ]
 
 
-def group_hint(tree: Folder) -> list[str]:
+def group_hint(tree: Folder, layout: str = "class/group") -> list[str]:
     """Folders within the class folders may be patients, which a carved split would divide."""
     tops = [unwrapped(folder) for folder in tree.below.values()]
     count = len({name for top in tops for name in top.below})
@@ -166,7 +181,7 @@ def group_hint(tree: Folder) -> list[str]:
     examples = shortened([name for top in tops for name in top.below])
     return [
         f"each class has its images in folders of its own ({examples}): if these are patients or sources, "
-        "--data.layout class/group keeps each in one split"
+        f"--data.layout {layout} keeps each in one split"
     ]
 
 

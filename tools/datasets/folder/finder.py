@@ -1,5 +1,6 @@
 """Find the images of a folder once, without the folders that the user excludes."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,13 +50,21 @@ class ImageFinder:
             ConfigurationError: one is not; names the nearest.
         """
         for key, written in self._asked.items():
-            if key and key not in self._met:
+            if key and key not in self._met and not self._is_there(key):
                 near = did_you_mean(written, self._seen)
                 hint = f": {near} Give" if near else ". Give"
                 raise ConfigurationError(
                     f"data.exclude: there is no folder {written!r} in {self.root}{hint} "
                     "the name of a folder, or its path relative to the data's folder."
                 )
+
+    def _is_there(self, key: str) -> bool:
+        """Whether there is such a folder at all: it may hold no image (masks in another format)."""
+        for place, folders, _ in os.walk(self.root):
+            here = Path(place).relative_to(self.root)
+            if any(key in (name.casefold(), (here / name).as_posix().casefold()) for name in folders):
+                return True
+        return False
 
     def _is_excluded(self, folder: str) -> bool:
         if not self._asked:
@@ -95,7 +104,9 @@ def folder_tree(finder: ImageFinder, base: Path) -> Folder:
         node = tree
         node.total += 1
         for part in file.split("/")[depth:-1]:
-            node = node.below.setdefault(part, Folder(node.path / part))
+            if part not in node.below:
+                node.below[part] = Folder(node.path / part)
+            node = node.below[part]
             node.total += 1
         node.direct += 1
     return tree

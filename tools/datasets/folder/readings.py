@@ -13,6 +13,7 @@ from tools.datasets.folder.doubts import (
     group_hint,
     is_never_a_class,
     only_one,
+    only_train_is_a_split,
     recurring_names,
     table_doubts,
     table_notes,
@@ -56,10 +57,13 @@ def choose_layout(finder: ImageFinder, tree: Folder) -> Choice:
     tables, unread = matching_tables(finder, tree.path, _all_files(finder, tree), (MANIFEST, SPLITS_FILE))
     splits = class_folders_by_split(tree)
     within = [doubt for name in splits for doubt in folder_doubts(unwrapped(tree.below[name]))]
+    within += only_train_is_a_split(tree, splits)
     if "train" in splits.values() and within:
         raise unclear(finder, tree, tables, list(dict.fromkeys(within)), unread)
     if "train" in splits.values():
-        return Choice(("split", "class"), table_notes(tables, finder.root))
+        train = next(unwrapped(tree.below[name]) for name, split in splits.items() if split == "train")
+        notes = [*table_notes(tables, finder.root), *group_hint(train, "split/class/group")]
+        return Choice(("split", "class"), [*notes, *unread])
     if splits and len(splits) == len(tree.below):
         name = next(iter(splits))
         raise DataError(
@@ -156,14 +160,12 @@ def _candidates(finder: ImageFinder, tree: Folder, tables: Sequence[MatchingTabl
     inner = [name for top in tops for name in top.below]
     classes_below = len(set(inner)) > 1 and any(name.casefold() not in NO_CLASSES for name in inner)
     recurring = bool(recurring_names(tree))
-    if "train" in class_folders_by_split(tree).values():
-        below = {name for top in tops for each in top.below.values() for name in unwrapped(each).below}
+    splits = class_folders_by_split(tree)
+    if "train" in splits.values():
+        if any(unwrapped(each).below for top in tops for each in top.below.values()):
+            found += [("split", "group", "class"), ("split", "any", "class"), ("split", "class", "group")]
         found.append(("split", "class"))
-        return (
-            [("split", "group", "class"), ("split", "any", "class"), ("split", "class", "group"), *found]
-            if below
-            else found
-        )
+        return [*found, ("any", "class"), ("class",)] if only_train_is_a_split(tree, splits) else found
     if recurring and split_names(inner) and set(split_names(inner)) == set(inner):
         deeper = any(unwrapped(each).below for top in tops for each in top.below.values())
         found += [("any", "split", "class"), ("class", "split")] if deeper else [("class", "split")]

@@ -31,9 +31,10 @@ def check_files(items: Sequence[Item], source: FolderSource, where: Callable[[in
     """
     first: dict[tuple[int, int], int] = {}
     again: list[tuple[int, int]] = []
+    root = str(source.root)
     for at, item in enumerate(items):
         try:
-            found = os.stat(source.path(item.file))
+            found = os.stat(os.path.join(root, item.file))
         except OSError:  # a broken link: reported where images are decoded, where such files may be skipped
             continue
         if not stat.S_ISREG(found.st_mode):

@@ -1,6 +1,7 @@
 """splits.csv: which image is in which split and group, written with every study, for others to use the same."""
 
 import csv
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,8 @@ def read_splits(file: Path, records: Sequence[Record]) -> tuple[list[Record], st
 
 def _record(row: TableRow, by_file: dict[str, Record], chosen: dict[str, Record]) -> Record:
     name = row.values["file"]
+    if name not in by_file:  # the same path in another form
+        name = os.path.normpath(name.replace("\\", "/")).replace(os.sep, "/") if name else name
     if name not in by_file:
         examples = sorted(by_file)[:_NAMED]
         raise DataError(f"{row.at}: the data set has no file {name!r} (it has {', '.join(examples)}, …)")

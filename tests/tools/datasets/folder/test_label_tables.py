@@ -274,6 +274,29 @@ def test_text_that_is_no_table_of_the_images_is_passed_over(tmp_path):
     assert open_published(DataConfig(path=tmp_path)).notes == ()
 
 
+def test_a_text_for_each_image_is_no_table_of_labels(tmp_path):
+    fill(tmp_path, {"a": 40, "b": 3})
+    for n in range(40):
+        (tmp_path / "a" / f"{n:04d}.txt").write_text(f"{n:04d} 1\n{n:04d} 2\n0001 1\n0002 2\n")
+    assert [n for n in open_published(DataConfig(path=tmp_path)).notes if "labels" in n] == []
+
+
+def test_a_large_table_of_pixels_is_not_read_whole(tmp_path):
+    fill(tmp_path, {"HAM_part_1": 2, "HAM_part_2": 2})
+    row = ",".join(str(n % 256) for n in range(784)) + "\n"
+    (tmp_path / "hmnist.csv").write_text(row * 2500)
+    assert "hmnist" not in ask(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "said"), [("t.csv", "is not UTF-8"), ("t.xlsx", "is not read")])
+def test_a_table_that_cannot_be_read_is_named(tmp_path, name, said):
+    fill(tmp_path, {"a": 3, "b": 3})
+    (tmp_path / name).write_bytes("id;Größe\n1;2\n".encode("latin-1"))
+    (note,) = open_published(DataConfig(path=tmp_path)).notes
+    assert note.startswith(f"{name} {said}")
+    assert "save it as" in note
+
+
 # the parts
 
 

@@ -195,6 +195,11 @@ SHAPES = {
         "--data.exclude masks",
         2,
     ),
+    "folders beside train alone": (
+        {f"{s}/{c}": 2 for s in ("train", "bus") for c in ("2019", "2020")},
+        "--data.layout class",
+        2,
+    ),
     "an unlabeled test beside classes": ({"cat": 2, "dog": 2, "test": 2}, "--data.exclude test", 2),
 }
 
@@ -218,7 +223,7 @@ def test_where_the_first_folders_may_not_be_classes_the_readings_are_shown(tmp_p
 def test_the_readings_tell_classes_and_counts(tmp_path):
     _ham(tmp_path)
     text = asked(tmp_path)
-    assert "HAM_metadata.csv names 12 of the images" in text
+    assert "HAM_metadata.csv lists 12 of the images" in text
     assert "3 classes by the column dx of HAM_metadata.csv (nv 4, mel 4, bkl 4); 12 of 12 images" in text
     assert "lesion_id keeps 6 groups together" in text
     assert "2 classes by the names of the folders (class): HAM_part_1 6, HAM_part_2 6" in text
@@ -241,6 +246,14 @@ def test_folders_within_the_classes_may_be_patients_and_it_is_said_how_to_keep_t
     fill(tmp_path, {f"{c}/{c}{n}": 2 for c in ab for n in range(4)})
     assert any("--data.layout class/group keeps each in one split" in note for note in opened(tmp_path).notes)
     assert len({r.group for r in opened(tmp_path, layout="class/group").records}) == 8
+
+
+def test_it_is_said_within_split_folders_too(tmp_path):
+    fill(tmp_path, {f"{s}/{c}/{s}{c}{n}": 2 for s in ("train", "test") for c in ab for n in range(4)})
+    assert any(
+        "--data.layout split/class/group keeps each in one split" in note for note in opened(tmp_path).notes
+    )
+    assert len({r.group for r in opened(tmp_path, layout="split/class/group").records}) == 16
 
 
 def test_images_without_folders_and_without_labels_have_the_ways_to_give_labels(tmp_path):
@@ -325,6 +338,8 @@ def test_a_folder_that_is_excluded_but_not_there_is_answered_with_the_nearest(tm
     with pytest.raises(ConfigurationError, match=r"no folder 'mask' in .*did you mean 'masks'\? Give"):
         opened(tmp_path, exclude=["mask"])
     assert opened(tmp_path, exclude=["masks/"]).card.classes == ("cat", "dog")
+    (tmp_path / "cat" / "contours").mkdir()
+    assert opened(tmp_path, exclude=["masks", "Contours"]).card.classes == ("cat", "dog")
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,21 @@ def test_images_that_the_file_does_not_list_are_left_out_and_counted(folder, tmp
     assert any("18 images that it does not list are not used" in note for note in dataset.notes)
 
 
+def test_a_file_of_splits_may_write_paths_in_another_form(folder, tmp_path):
+    forms = ("./{}/0000.png", "{}\\0001.png", "x/../{}/0002.png")
+    rows = [
+        (form.format(name), split)
+        for name in "ab"
+        for form, split in zip(forms, ("train", "val", "test"), strict=True)
+    ]
+    write_csv(tmp_path / "splits.csv", [("file", "split"), *rows])
+    dataset = open_dataset(DataConfig(path=folder, splits=tmp_path / "splits.csv"))
+    assert Counter(record.split for record in dataset.records) == {"train": 2, "validation": 2, "test": 2}
+    write_csv(tmp_path / "splits.csv", [("file", "split"), *rows, ("a/0000.png", "test")])
+    with pytest.raises(DataError, match=r"line 8: the file 'a/0000\.png' is listed twice"):
+        open_dataset(DataConfig(path=folder, splits=tmp_path / "splits.csv"))
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [

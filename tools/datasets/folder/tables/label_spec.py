@@ -1,5 +1,6 @@
 """What `data.labels` says: FILE:ID:LABEL[:GROUP], a table and its columns."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,8 +115,13 @@ def truth(cell: str) -> bool | None:
 def tables_in(folder: Path) -> list[Path]:
     """Files directly in `folder` that may be tables, also of kinds that must be saved as CSV first; sorted by name."""
     endings = (*TABLE_SUFFIXES, *SHEET_SUFFIXES)
-    found = (each for each in folder.iterdir() if each.suffix.lower() in endings and each.is_file())
-    return sorted(each for each in found if not each.name.startswith("."))
+    with os.scandir(folder) as entries:
+        found = [
+            each.name
+            for each in entries
+            if each.name.lower().endswith(endings) and not each.name.startswith(".") and each.is_file()
+        ]
+    return [folder / name for name in sorted(found)]
 
 
 def _position(name: str, names: Sequence[str], table: Table) -> int:

@@ -16,7 +16,11 @@ from tools.errors import DataError
 _LEVELS = 2
 """Tables are searched for in the data's folder and this many levels below it."""
 _MOST_FOLDERS = 200
+_MOST_TABLES = 30
+"""A folder with more text files than these holds one for each image."""
 _MOST_ROWS = 200_000
+_LARGE, _HEAD = 5_000_000, 500
+"""From this many bytes on, the first rows say whether a table is read."""
 _MOST_CLASSES = 1000
 _SHOWN = 4
 """At most this many columns are offered as labels."""
@@ -84,7 +88,7 @@ def matching_tables(
         files: all images.
         without: names of files that are no such tables.
     """
-    index = ImageIndex(files)
+    index: ImageIndex | None = None  # most folders have no table, and it takes a while for many images
     found: list[MatchingTable] = []
     unread: list[str] = []
     for file in _tables(finder, base):
@@ -94,13 +98,25 @@ def matching_tables(
             if file.suffix.lower() not in (".json", ".jsonl"):
                 unread.append(f"{file.name} is not read: if it holds labels, save it as CSV")
             continue
+        index = index or ImageIndex(files)
         try:
-            table = load_table(file, _MOST_ROWS)
+            table = _load(file, index)
         except DataError:
-            continue  # not a table: some text beside the images
-        if (match := _match(table, index, len(files))) is not None:
+            if file.suffix.lower() in (".csv", ".tsv"):  # else some text beside the images
+                unread.append(f"{file.name} is not UTF-8: if it holds labels, save it as 'CSV UTF-8'")
+            continue
+        if table is not None and (match := _match(table, index, len(files))) is not None:
             found.append(match)
     return found, unread
+
+
+def _load(file: Path, index: ImageIndex) -> Table | None:
+    """The table, or None for a large one whose first rows name no image (pixels as numbers, say)."""
+    if file.stat().st_size > _LARGE:
+        head = load_table(file, _HEAD)
+        if not any(cell in index for row in head.cells for cell in row if cell):
+            return None
+    return load_table(file, _MOST_ROWS)
 
 
 def quoted(value: str) -> str:
@@ -118,11 +134,14 @@ def _tables(finder: ImageFinder, base: Path) -> Iterator[Path]:
             *reversed([p for p in base.parents if p.is_relative_to(finder.root) and p != finder.root]),
         ]
         for folder in outer:
-            yield from tables_in(folder)
-    for _ in range(_LEVELS + 1):
+            found = tables_in(folder)
+            yield from found if len(found) <= _MOST_TABLES else ()
+    for depth in range(_LEVELS + 1):
         for folder in level[:_MOST_FOLDERS]:
-            yield from tables_in(folder)
-        level = [below for folder in level[:_MOST_FOLDERS] for below in finder.folders(folder)]
+            found = tables_in(folder)
+            yield from found if len(found) <= _MOST_TABLES else ()
+        if depth < _LEVELS:
+            level = [below for folder in level[:_MOST_FOLDERS] for below in finder.folders(folder)]
 
 
 def _match(table: Table, index: ImageIndex, total: int) -> MatchingTable | None:
