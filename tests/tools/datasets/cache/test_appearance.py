@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.tools.datasets.cache.test_odd_files import a_dicom
+from tests.tools.datasets.dicoms import a_dicom
 from tests.tools.datasets.images import fill, photo
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.pixels import PixelFolder
