@@ -91,6 +91,7 @@ class DataConfig(BaseModel):
     )
     range: str = Field(
         default="type",
+        pattern=r"^\S+$",
         description="what becomes black and white in images of more than 8 bits: the range of their 'type' (0 to "
         "65535), the range that the training images of the 'dataset' use, or LOW:HIGH",
     )

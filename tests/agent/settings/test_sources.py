@@ -22,6 +22,7 @@ TEXTS = {
     r"^https?://\S+$": "http://localhost:11434/v1",
     r"^\d+(-\d+)?$": "3",
     r"^[1-9][0-9]*/[1-9][0-9]*$": "2/5",
+    r"^\S+$": "0:4095",
     None: "some_name",
 }
 """A valid text for each pattern in the tree."""

@@ -91,22 +91,24 @@ class _Images:
 
 def _of_small_range(images: _Images) -> np.ndarray:
     """Images of more than 8 bits, where all of them together use little of the range of their type."""
-    grey, colour = images.of("16-bit grey"), images.of("16-bit colour")
+    grey, others = images.of("16-bit grey"), [images.of("16-bit colour"), images.of("DICOM")]
     small = np.zeros(len(images.looks), dtype=bool)
     if grey.any() and images.looks["high"][grey].max() <= _SMALL_RANGE * TYPE[1]:
         small |= grey
-    if colour.any() and images.looks["brightest"][colour].max() <= _SMALL_RANGE * 255:
-        small |= colour
+    for which in others:
+        if which.any() and 0 < images.looks["brightest"][which].max() <= _SMALL_RANGE * 255:
+            small |= which
     return small
 
 
 def _small_range(images: _Images, which: np.ndarray) -> Oddity:
     grey = which & images.of("16-bit grey")
     used = f"at most {images.looks['high'][grey].max():,.0f}" if grey.any() else "few"
+    what = "in DICOM" if (which & images.of("DICOM")).any() else "of 16 bits"
     brightest, levels = images.looks["brightest"][which].max(), images.looks["levels"][which].max()
     return images.odd(
         "small range",
-        f"{{n}} of 16 bits use {used} of 65,535, so that they are nearly black: their brightest pixel becomes "
+        f"{{n}} {what} use {used} of 65,535, so that they are nearly black: their brightest pixel becomes "
         f"{brightest} of 255, and {levels} grey levels are left. --data.range dataset scales them by the range that "
         "the training images use",
         which,

@@ -33,7 +33,7 @@ from tools.datasets.splits.contradictions import resolve_contradictions
 from tools.datasets.splits.leaks import EXACT, Pair, resolve_image_leaks
 from tools.datasets.splits.likeness import find_alike
 from tools.datasets.types import SPLITS, Dataset, Record, Split
-from tools.errors import AugurError
+from tools.errors import AugurError, DataError
 from tools.files import write_json
 
 _LIKENESS_IN_WORDS = {
@@ -193,6 +193,8 @@ def make_view(
     Raises:
         DataError: the splits cannot be made, or leak and `on_leak` is 'stop', or half of a class is in another one too.
     """
+    if not usable.records:
+        raise DataError(f"no image of {usable.card.name} can be read: there is nothing to divide into splits")
     # The user cannot fix what was published with contradictions and leaks.
     rule = "keep" if usable.known_leaks and config.on_two_labels == "auto" else config.on_two_labels
     kept, warnings = resolve_contradictions(usable.records, pairs, rule, usable.card)

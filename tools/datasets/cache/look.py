@@ -67,7 +67,7 @@ LOOK = np.dtype(
 )
 """A row: `kind` counts in KINDS; `levels` are the different grey levels after decoding, at most 255."""
 
-_SAMPLED = 1 << 14
+_SAMPLED = 1 << 13
 """Grey levels are counted in about this many pixels."""
 
 

@@ -5,7 +5,7 @@
       pixels.npy           uint8 (N, S, S, 3), RGB
       thumbnails.npy       uint8 (N, T, T), grey: what near-duplicates are found by
       book.npy             for each row: SHA-256 of the encoded image, CRC-32 of the pixels, whether it is there
-      looks.npy            for each row: what its file held and what became of it (`look.py`); not there before 0.2
+      looks.npy            for each row: what its file held and became (`look.py`); earlier versions wrote none
       unreadable.json      row → why its image cannot be used; written last: it makes the folder complete
       used                 empty: its time says when the folder was last opened by a build or a check
       alike.json           rows that show the same picture, once they were searched for

@@ -36,6 +36,8 @@ def in_one_line(counts: ClassCounts) -> str:
 
 
 def _classes(by_class: Mapping[str, int]) -> str:
+    if len(by_class) > 2 and len(set(by_class.values())) == 1:
+        return f"{len(by_class)} classes of {next(iter(by_class.values())):,} images each"
     if len(by_class) <= _NAMED:
         return f"{len(by_class)} classes: " + ", ".join(
             f"{name} {count:,}" for name, count in by_class.items()

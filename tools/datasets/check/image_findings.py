@@ -165,6 +165,8 @@ def appearance(found: Inspection, config: DataConfig) -> Finding:
     """What became of the pixels: black, blank or hidden pictures, and pictures stored otherwise than the rest."""
     numbers = {each.what: list(each.files) for each in found.odd}
     said = describe_span(config, found.span)
+    if not found.usable:
+        return Finding("appearance", "unknown", "no image can be decoded", said, numbers)
     if not found.odd:
         text = "no image is black, blank, hidden, or stored otherwise than the rest"
         return Finding("appearance", "right", text, said, numbers)

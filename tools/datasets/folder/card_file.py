@@ -1,5 +1,6 @@
 """The card of a user's own folder: from its dataset.yaml, completed by what is in the folder."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tools.datasets.assemble import Assembled
 from tools.datasets.cards import card_from
 from tools.datasets.folder.source import FolderSource
+from tools.datasets.formats import register_heif
 from tools.datasets.types import SPLITS, Card, Modality, Record
 from tools.errors import AugurError, ConfigurationError, DataError, did_you_mean
 from tools.files import write_whole
@@ -166,11 +168,14 @@ def _sizes(source: FolderSource, records: Sequence[Record]) -> list[tuple[int, i
     """(width, height) of a sample, from the headers; files that cannot be opened are reported when decoding."""
     from PIL import Image
 
+    register_heif()
     sizes = []
     for record in records[:: max(1, len(records) // _SAMPLE)]:
         try:
-            with Image.open(source.path(record.file)) as image:
-                sizes.append(image.size)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about metadata and size, which decoding judges
+                with Image.open(source.path(record.file)) as image:
+                    sizes.append(image.size)
         except Exception:  # any fault of a broken header: decoding names the file and the reason
             continue
     return sizes

@@ -10,6 +10,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeVar
 
@@ -34,6 +35,8 @@ _SUFFIX: dict[Kind, re.Pattern[str]] = {
 _FOLDER: dict[Kind, re.Pattern[str]] = {
     kind: re.compile(rf"^(?:.+[ ._-])?(?:{words})$", re.IGNORECASE) for kind, words in _WORDS.items()
 }
+_ANY_WORD = re.compile("|".join(_WORDS.values()), re.IGNORECASE)
+"""What a name of a companion must contain: most names contain none of it."""
 _LOOKED_AT = 32
 """Pairs whose pixels are compared; if all of them agree, so do the others."""
 _GREY_BINS, _LARGEST_BINS, _MASK_SHARE = 32, 4, 0.97
@@ -102,9 +105,9 @@ def names_companions(folder: str) -> bool:
 def _pairs(files: Sequence[str]) -> tuple[list[Pair], list[str]]:
     """Pairs by name; and files that have the name of a companion but no image."""
     by_stem: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for file in files:
-        path = PurePosixPath(file)
-        by_stem[str(path.parent).casefold(), path.stem.casefold()].append(file)
+    for file in files:  # by hand: paths as objects would take most of the time of listing a large folder
+        place, _, name = file.casefold().rpartition("/")
+        by_stem[place or ".", name.rpartition(".")[0]].append(file)
     pairs: list[Pair] = []
     alone: list[str] = []
     for (place, stem), here in by_stem.items():
@@ -124,11 +127,11 @@ def _pairs(files: Sequence[str]) -> tuple[list[Pair], list[str]]:
 
 def _readings(place: str, stem: str) -> tuple[Kind | None, list[str], list[str]]:
     """What a file would be by its name: its kind, the stems that its image may have, and where that may be."""
-    folder = PurePosixPath(place)
     kind, short = _kind_of_name(stem)
-    stems = [stem] if short is None else [short, stem]
-    if in_folder := _kind_of_folder(folder.name):
+    if in_folder := _kind_of_folder(place.rpartition("/")[2]):
+        folder = PurePosixPath(place)
         above = str(folder.parent)
+        stems = [stem] if short is None else [short, stem]
         places = [
             above,
             *(str(folder.parent / name) for name in ("images", "image", "imgs", "img", "originals")),
@@ -138,12 +141,15 @@ def _readings(place: str, stem: str) -> tuple[Kind | None, list[str], list[str]]
 
 
 def _kind_of_name(stem: str) -> tuple[Kind | None, str | None]:
+    if not _ANY_WORD.search(stem):
+        return None, None
     for kind, pattern in _SUFFIX.items():
         if found := pattern.match(stem):
             return kind, found["stem"].rstrip(" ._-(")
     return None, None
 
 
+@lru_cache(maxsize=1024)
 def _kind_of_folder(name: str) -> Kind | None:
     return next((kind for kind, pattern in _FOLDER.items() if pattern.match(name)), None)
 

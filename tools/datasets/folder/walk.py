@@ -137,14 +137,16 @@ class _Found:
         if real in seen:
             return
         seen.add(real)
+        inside = folder.relative_to(self._root).as_posix()
+        prefix = "" if inside == "." else f"{inside}/"
         below = []
         for entry in _entries(folder):
             if _is_folder(entry):
                 below.append(entry)
             elif _is_file(entry):
-                self._sort(entry)
+                self._sort(entry, prefix + entry.name)
             elif not _hidden(entry.name):
-                self.special.append(f"{self._name(entry)} ({_what_is(entry.path)})")
+                self.special.append(f"{prefix}{entry.name} ({_what_is(entry.path)})")
         for entry in below:
             if not _hidden(entry.name):
                 if not self._excluded(self._name(entry)):
@@ -152,7 +154,7 @@ class _Found:
             elif not entry.is_symlink() and (images := _count_images(entry.path)):
                 self.passed_over[entry.name] += images
 
-    def _sort(self, entry: "os.DirEntry[str]") -> None:
+    def _sort(self, entry: "os.DirEntry[str]", name: str) -> None:
         suffix = os.path.splitext(entry.name)[1].lower()
         if _hidden(entry.name):
             # macOS keeps a file's attributes in ._NAME, which has the name of an image and is none.
@@ -161,14 +163,11 @@ class _Found:
         elif _THUMBNAIL.match(entry.name):
             self.passed_over["thumbnails of a file manager"] += 1
         elif suffix in self._suffixes:
-            self.images.append(self._name(entry))
+            self.images.append(name)
         else:
             self.left_out[suffix] += 1
             if not suffix and _kind_of_file(entry.path):
-                self.unnamed.append(self._name(entry))
-
-    def _name(self, entry: "os.DirEntry[str]") -> str:
-        return Path(entry.path).relative_to(self._root).as_posix()
+                self.unnamed.append(name)
 
 
 def _entries(folder: Path) -> "list[os.DirEntry[str]]":

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.tools.datasets.dicoms import a_dicom
 from tests.tools.datasets.images import fill, photo
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.pixels import PixelFolder
@@ -104,6 +105,18 @@ def test_16_bit_colours_too(tmp_path):
     data = built(root, range="dataset")
     assert (data.span, data.warnings) == ((0, 4095), ())
     assert data.split("train").images[:].max() > 200
+
+
+def test_dark_dicom_is_told_with_the_remedy(tmp_path):
+    root = tmp_path / "data"
+    for number in range(16):
+        place = root / "ab"[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{number}.dcm").write_bytes(a_dicom(np.array(numbers(4095)(number))))
+    said = told(root)
+    assert "16 images in DICOM use few of 65,535" in said
+    assert "--data.range dataset" in said
+    assert built(root, range="dataset").span == (0, 4095)
 
 
 def test_16_bit_files_that_use_their_range_are_not_odd(tmp_path):

@@ -13,9 +13,8 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image, PngImagePlugin
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
+from tests.tools.datasets.dicoms import a_dicom
 from tests.tools.datasets.images import encode, photo
 from tools.datasets.cache import dicom
 from tools.datasets.cache.content import ContentIndex
@@ -223,29 +222,6 @@ def test_heic_is_read_and_turned_upright():
 
 
 # DICOM
-
-
-def a_dicom(values: np.ndarray, **tags: Any) -> bytes:
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    file = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    file.SOPClassUID, file.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    file.Rows, file.Columns = values.shape[:2]
-    file.SamplesPerPixel = 3 if values.ndim == 3 else 1
-    file.PhotometricInterpretation = "RGB" if values.ndim == 3 else "MONOCHROME2"
-    if values.ndim == 3:
-        file.PlanarConfiguration = 0
-    file.BitsAllocated = 8 * values.dtype.itemsize
-    file.BitsStored, file.HighBit = file.BitsAllocated, file.BitsAllocated - 1
-    file.PixelRepresentation = int(values.dtype.kind == "i")
-    file.PixelData = values.tobytes()
-    for name, value in tags.items():
-        setattr(file, name, value)
-    stream = io.BytesIO()
-    file.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
 
 
 RAMP = np.tile(np.array([0, 1000, 2000, 4095], dtype=np.uint16), (4, 1))

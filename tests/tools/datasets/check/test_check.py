@@ -85,6 +85,16 @@ def test_files_that_cannot_be_decoded_are_named_with_the_reason(split_folders, t
     assert report.counts["test"] == {"cat": 5, "dog": 6}
 
 
+def test_a_data_set_of_which_nothing_can_be_read_is_told_as_such(tmp_path):
+    root = fill(tmp_path / "data", {"cat": 3, "dog": 3})
+    for file in root.rglob("*.png"):
+        file.write_bytes(b"no image")
+    report = checked(folder(root), tmp_path / "cache")
+    assert finding(report, "readable").severity == "problem"
+    assert finding(report, "appearance").severity == "unknown"
+    assert "no image of data can be read" in finding(report, "splits").text
+
+
 def test_files_that_the_settings_leave_out_are_a_warning(split_folders, tmp_path):
     (split_folders / "test/cat/0002.png").write_bytes(b"no image")
     found = finding(checked(folder(split_folders), tmp_path / "cache", on_corrupt="skip"), "readable")
