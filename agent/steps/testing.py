@@ -15,7 +15,7 @@ from agent.steps.choosing import Choice, Validation, ablations
 from agent.steps.judging import accuracies, judge, pool_of
 from agent.steps.shifts import Shift
 from agent.steps.trials import is_testable, train_candidates, trial_spec
-from evaluators.report.report import TestScores
+from evaluators.report.comparison import TestScores
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.cache.test_digest import digest_by_fingerprint, test_digest
 from tools.training.config import TrialSpec
