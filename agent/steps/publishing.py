@@ -264,6 +264,7 @@ def publish(context: Context, report: Report, chosen: Candidate | None) -> None:
         else "no proposal",
         "sentence": report.sentence,
         "phase": "final",
+        "cautions": "\n".join(report.cautions),
         **({"test_opened_before": report.earlier} if report.earlier else {}),
     }
     metrics = {}
