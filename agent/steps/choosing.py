@@ -34,9 +34,12 @@ def choose_policy(context: Context) -> Choice:
     """Train the finalists under the seeds of the choice, where there are several, and choose one."""
     rivals, note = finalists_of(context), ""
     if len(rivals) > 1 and len(context.config.search.choice_seeds) > context.config.search.seeds:
-        note = train_for_choice(context, rivals)
+        reason = train_for_choice(context, rivals)
         for candidate in rivals:
             judge(context, candidate, "choice")
+        if reason:
+            wanted = len(context.config.search.choice_seeds)
+            note = f"Not all of {wanted} seeds were trained by which one finalist is chosen: {reason}."
     phases: list[tuple[Candidate, Sequence[Phase]]] = [
         *((each, ["reference"]) for each in (reference(), *baselines(context.config.search))),
         *((each, ["search", "choice"]) for each in rivals),

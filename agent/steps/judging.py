@@ -14,7 +14,7 @@ Pool = Mapping[str, Mapping[int, float]]
 
 
 def accuracies(context: Context, candidate: Candidate, phase: Phase) -> dict[int, float]:
-    """Seed → validation accuracy, over the finished trials of a candidate; in the phase final, of fresh seeds only.
+    """Seed → validation accuracy of the finished trials, by seed; in the phase final, of fresh seeds only.
 
     Earlier versions trained the seeds of the search in that phase too: a study that one of them began may have some.
     """
@@ -22,7 +22,7 @@ def accuracies(context: Context, candidate: Candidate, phase: Phase) -> dict[int
     fresh = set(context.config.search.fresh_seeds) if phase == "final" else None
     return {
         seed: result.scores.accuracy
-        for seed, result in results.items()
+        for seed, result in sorted(results.items())
         if result.scores is not None and (fresh is None or seed in fresh)
     }
 

@@ -13,18 +13,14 @@ from agent.steps.choosing import Choice
 from agent.steps.judging import log_spending
 from agent.steps.shifts import Shift
 from agent.steps.testing import Fresh
+from evaluators.report.comparison import Comparison, TestScores, Versus, compare, verdict_between
 from evaluators.report.report import (
-    Comparison,
     IterationLine,
     Report,
     ShiftTable,
-    TestScores,
-    Versus,
-    compare,
     interval_percent,
     interval_points,
     plot_search,
-    verdict_between,
     write_markdown,
 )
 from tools.policy.export import as_python
@@ -268,6 +264,7 @@ def publish(context: Context, report: Report, chosen: Candidate | None) -> None:
         else "no proposal",
         "sentence": report.sentence,
         "phase": "final",
+        "cautions": "\n".join(report.cautions),
         **({"test_opened_before": report.earlier} if report.earlier else {}),
     }
     metrics = {}

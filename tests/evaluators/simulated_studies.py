@@ -12,7 +12,7 @@ import numpy as np
 
 from agent.settings.config import SearchConfig
 from evaluators.choice import best, finalists
-from evaluators.report.report import TestScores, verdict_between
+from evaluators.report.comparison import TestScores, verdict_between
 from evaluators.statistics import Interval, paired_difference
 
 REFERENCE = "no augmentation"

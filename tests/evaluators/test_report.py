@@ -7,17 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluators.report.report import (
-    Comparison,
-    IterationLine,
-    Report,
-    TestScores,
-    Versus,
-    compare,
-    plot_search,
-    verdict_between,
-    write_markdown,
-)
+from evaluators.report.comparison import Comparison, TestScores, Versus, compare, verdict_between
+from evaluators.report.report import IterationLine, Report, plot_search, write_markdown
 from tools.training.evaluation import score
 from tools.training.types import Predictions
 
@@ -124,6 +115,12 @@ def test_accuracy_of_search_and_of_fresh_seeds_stand_side_by_side(tmp_path):
     assert cells[" validation accuracy (fresh) "] == " 90.0 "
     assert cells[" test accuracy (fresh) "] == " 100.0 (100.0, 100.0, 100.0) "
     assert cells[" gain "] == " +66.7 (+66.7, +66.7, +66.7) "
+
+
+def test_values_stand_in_the_order_of_their_seeds(tmp_path):
+    """Whatever the order in which the trials ended, so that a resumed study reports the same."""
+    made = compare("a", "p", "baseline", {1: 0.2, 0: 0.1}, {}, None, None, None)
+    assert "15.0 (10.0, 20.0)" in written(report(made), tmp_path)
 
 
 def test_openings_and_missing_trials_are_cautions(tmp_path):

@@ -112,6 +112,8 @@ def test_a_second_study_trains_nothing_that_the_first_trained(finished):
     warned, asked = again.stderr.find("opened by 1 earlier study"), again.stdout.find("is opened now")
     assert warned >= 0
     assert asked >= 0
+    shown = agent("show", "second", "--runs-dir", str(finished))
+    assert "opened by 1 earlier study: s (" in " ".join((shown.stdout + shown.stderr).split())
 
 
 def test_a_finished_study_has_nothing_to_resume(finished):
