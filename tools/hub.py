@@ -5,11 +5,15 @@ that users keep depend on each: `digest_of` for detectors and segmenters, `sourc
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from tools.disk import disk_error
 from tools.errors import ConfigurationError, first_line
+from tools.files import sha256_of
 
 _BLOCK = 1 << 18
 _BLOCKS = 32
@@ -105,12 +109,14 @@ def file_of(name: str | Path | None, setting: str, remedy: str) -> Path:
     if path.is_dir() or on_hub is None:
         what = "it is a folder, not a file" if path.is_dir() else "there is no such file"
         raise ConfigurationError(f"no weights at {path} ({setting}): {what}. {remedy}")
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
-    try:
-        return Path(hf_hub_download(*on_hub))
-    except (OSError, ValueError) as error:
-        raise _unreachable(str(name), setting, error, "file") from error
+    cached = isinstance(try_to_load_from_cache(*on_hub), str)
+    with _hub_errors_explained(str(name), setting, "file"):
+        found = Path(hf_hub_download(*on_hub))
+        if not cached:
+            _check_download(found)
+    return found
 
 
 def folder_of(name: str, setting: str) -> Path:
@@ -137,14 +143,94 @@ def folder_of(name: str, setting: str) -> Path:
             return cached
     except (OSError, ValueError):
         pass
+    with _hub_errors_explained(name, setting, "folder"):
+        found = Path(snapshot_download(name, allow_patterns=patterns))
+        for file in found.rglob("*"):
+            if file.is_file():
+                _check_download(file)
+    return found
+
+
+def _check_download(file: Path) -> None:
+    """The hub's cache names large files by their SHA-256, but does not look whether that is what has arrived.
+
+    Raises:
+        _WrongContent: it is not; the file is deleted.
+    """
+    blob = file.resolve()
+    if re.fullmatch(r"[0-9a-f]{64}", blob.name) and sha256_of(blob) != blob.name:
+        file.unlink()
+        blob.unlink(missing_ok=True)
+        raise _WrongContent(
+            f"what arrived of {file.name} is not the file that the hub has (its SHA-256 differs)"
+        )
+
+
+class _WrongContent(Exception):
+    """A download is not what was asked for."""
+
+
+@contextmanager
+def _hub_errors_explained(name: str, setting: str, kind: str) -> Iterator[None]:
+    """Turns whatever a download meets in this block into one sentence with its cause and what to do."""
+    log = logging.getLogger("huggingface_hub")
+    level = log.level
+    log.setLevel(logging.ERROR)  # of each of its retries
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns))
-    except (OSError, ValueError) as error:
-        raise _unreachable(name, setting, error, "folder") from error
+        yield
+    except Exception as error:  # the library raises its own, its HTTP client's and the system's
+        raise ConfigurationError(
+            f"{name!r} ({setting}) is not a {kind} on this machine, and it cannot be downloaded from the hub: "
+            f"{_cause_and_remedy(error)}. Or give a local {kind}"
+        ) from error
+    finally:
+        log.setLevel(level)
 
 
-def _unreachable(name: str, setting: str, error: Exception, kind: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"{name!r} ({setting}) is not a {kind} on this machine and cannot be downloaded from the hub "
-        f"({type(error).__name__}: {first_line(error)}): check the name and the network, or give a local {kind}"
-    )
+def _cause_and_remedy(error: Exception) -> str:
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    chain = list(_chain(error))
+    if refused := disk_error(error, Path(HF_HUB_CACHE)):
+        return f"{refused} Another folder for downloads can be set by HF_HUB_CACHE".replace(
+            ". Another", "; another"
+        )
+    if any(isinstance(each, OfflineModeIsEnabled) for each in chain):
+        return "HF_HUB_OFFLINE is set, and it is not in the cache: unset HF_HUB_OFFLINE, or download it elsewhere"
+    for each in chain:
+        status = getattr(getattr(each, "response", None), "status_code", None)
+        if isinstance(each, EntryNotFoundError) and not isinstance(each, LocalEntryNotFoundError):
+            return "the repository has no such file: check its name"
+        if status is not None:
+            return _of_status(int(status))
+    if any(isinstance(each, _WrongContent) or "onsistency check failed" in str(each) for each in chain):
+        return (
+            f"{first_line(error)}. It was deleted: run again, and if that does not help, look for a proxy that changes "
+            "what passes it"
+        )
+    names = {type(each).__name__ for each in chain}
+    if "ProxyError" in names:
+        return "the proxy refuses the connection: check HTTPS_PROXY and HTTP_PROXY"
+    last = chain[-1]
+    return f"no answer ({type(last).__name__}: {first_line(last)}): check the network, HF_ENDPOINT and HTTPS_PROXY"
+
+
+def _of_status(status: int) -> str:
+    remedy = {
+        401: "it does not exist, or needs a token: check the name, and set HF_TOKEN",
+        403: "access is refused: accept its terms on its page of the hub, and set HF_TOKEN to a token that may read it",
+        404: "there is no such repository: check the name",
+        407: "the proxy wants a name and a password: give them in HTTPS_PROXY",
+        429: "too many requests: wait a few minutes, and set HF_TOKEN for a higher limit",
+    }.get(status, "the hub, or a server on the way to it, is out of order: try again later")
+    return f"HTTP {status}, {remedy}"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and those that it was raised for; the first cause last."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        seen.append(error)
+        yield error
+        error = error.__cause__ or error.__context__

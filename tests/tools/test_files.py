@@ -1,5 +1,8 @@
 """Files that are on disk whole or not at all."""
 
+import errno
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,11 +12,16 @@ import numpy as np
 import pytest
 
 from tests.repository import ROOT
+from tools.disk import DiskError
 from tools.files import (
+    DamagedFile,
     allocate_array,
+    locked,
+    read_checked_json,
     read_json,
     remove_unfinished,
     sha256_of,
+    write_checked_json,
     write_json,
     write_whole,
     written_whole,
@@ -105,3 +113,74 @@ def test_an_allocated_array_has_its_full_size_and_is_allocated_once(tmp_path: Pa
 def test_the_digest_is_that_of_the_content(tmp_path: Path):
     (tmp_path / "empty").touch()
     assert sha256_of(tmp_path / "empty").startswith("e3b0c44298fc1c149afbf4c8996fb924")
+
+
+def test_content_then_name_then_folder_reach_the_disk_in_this_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    done: list[str] = []
+    sync, replace = os.fsync, os.replace
+
+    def synced(descriptor: int) -> None:
+        done.append(f"sync {Path(os.readlink(f'/proc/self/fd/{descriptor}')).name}")
+        sync(descriptor)
+
+    def replaced(source: Path, target: Path) -> None:
+        done.append("rename")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    write_whole(tmp_path / "new" / "folder" / "data", b"new")
+    temporary = done.pop(2)
+    assert temporary.endswith(".writing")
+    assert done == ["sync new", f"sync {tmp_path.name}", "rename", "sync folder"]
+
+
+def test_a_file_with_a_checksum_comes_back_and_is_not_believed_when_it_was_changed(tmp_path: Path):
+    file = tmp_path / "data.json"
+    with pytest.raises(FileNotFoundError):
+        read_checked_json(file)
+    data = {"name": "Müller", "numbers": [1, 2.5, 0.1 + 0.2], "none": None}
+    write_checked_json(file, data)
+    assert read_checked_json(file) == data
+    whole = file.read_bytes()
+    for damaged in (
+        b"",
+        whole[:-1],
+        whole.replace(b"2.5", b"2.6"),
+        b"[]",
+        b"\xff" + whole,
+        bytes(len(whole)),
+    ):
+        file.write_bytes(damaged)
+        with pytest.raises(DamagedFile, match=r"data\.json is damaged"):
+            read_checked_json(file)
+    file.write_text(json.dumps(data))  # as versions wrote it that knew no checksums
+    assert read_checked_json(file) == data
+
+
+def test_a_lock_of_a_killed_process_blocks_nobody(tmp_path: Path):
+    code = (
+        "import os, signal, sys; from pathlib import Path; from tools.files import locked\n"
+        "with locked(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    file = tmp_path / "lock"
+    killed = subprocess.run([sys.executable, "-c", code, str(file)], cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert file.exists()
+    waited: list[str] = []
+    with locked(file, on_wait=lambda: waited.append("waited")):
+        pass
+    assert waited == []
+
+
+def test_a_file_system_without_locks_is_named_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import fcntl
+
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(DiskError, match=r"no locks.*--runs-dir on a local disk"), locked(tmp_path / "lock"):
+        pass

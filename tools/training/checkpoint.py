@@ -51,11 +51,14 @@ class Checkpoint:
         except FileNotFoundError:
             return None
         try:
-            if data[-_TAIL:].startswith(_MARK):
+            digested = data[-_TAIL:].startswith(_MARK)
+            if digested:
                 content_end = len(data) - _TAIL
                 if hashlib.sha256(memoryview(data)[:content_end]).digest() != data[-_TAIL + len(_MARK) :]:
                     raise ValueError("its content does not fit its digest")
             content = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+            if content.get("digested", False) and not digested:
+                raise ValueError("its digest is gone")
         except Exception as error:  # torch raises many kinds for a damaged file
             _log.warning("%s is damaged (%s): this trial starts from its first epoch", self._file, error)
             return None
@@ -83,7 +86,8 @@ class Checkpoint:
         try:
             with written_whole(self._file) as temporary, temporary.open("wb") as opened:
                 hashing = _Hashing(opened)
-                torch.save({"key": self._key, "state": state}, hashing)  # pyright: ignore[reportArgumentType]
+                content = {"key": self._key, "digested": True, "state": state}
+                torch.save(content, hashing)  # pyright: ignore[reportArgumentType]
                 opened.write(_MARK + hashing.digest.digest())
         finally:
             torch.serialization.set_crc32_options(checksum)

@@ -34,7 +34,9 @@ class EpochLog:
         lines = self._file.read_bytes().split(b"\n")
         whole = [line for line in lines[:-1] if _parsed(line) is not None]
         if damaged := len(lines) - 1 - len(whole):
-            _log.warning("%s: %d damaged lines are removed; they were reports of epochs", self._file, damaged)
+            _log.warning(
+                "%s is damaged: %d of its lines, reports of epochs, are removed", self._file, damaged
+            )
         if damaged or lines[-1]:
             write_whole(self._file, b"".join(line + b"\n" for line in whole))
 
@@ -56,6 +58,7 @@ class EpochTail:
     def __init__(self, directory: Path) -> None:
         """Starts at the first epoch, whichever session trained it; the log need not exist yet."""
         self._file = directory / EPOCHS
+        self._number = -1
         self._offset = 0
         self._last = 0
 
@@ -71,8 +74,9 @@ class EpochTail:
     def _new_lines(self) -> list[EpochReport]:
         try:
             with self._file.open("rb") as stream:
-                if self._offset > os.fstat(stream.fileno()).st_size:  # damaged lines were removed
-                    self._offset = 0
+                number = os.fstat(stream.fileno()).st_ino
+                if number != self._number:  # written again without its damaged lines
+                    self._number, self._offset = number, 0
                 stream.seek(self._offset)
                 whole = stream.read().rpartition(b"\n")[0]
         except FileNotFoundError:

@@ -12,16 +12,19 @@ from tools.training.config import ModelConfig
 from tools.training.model_names import check_names, unknown_model
 from tools.training.seeds import Stream, derived_seed
 from tools.training.stems import apply_stem, stem_for
-from tools.training.weights import load_pretrained
+from tools.training.trial_store import TORCHVISION_WEIGHTS
+from tools.training.weights import check_weights_file, load_pretrained
 
 
 def check_model(config: ModelConfig, classes: int, image_size: int) -> None:
-    """Refuse a model that no trial could train, in well under a second and without a download.
+    """Refuse a model that no trial could train, without a download, in little more than the time to read its weights.
 
-    Builds it and passes one empty image through it on torch's `meta` device, which computes shapes only.
+    Builds it and passes one empty image through it on torch's `meta` device, which computes shapes only. A weights file
+    is read and compared with it.
 
     Raises:
-        ConfigurationError: unknown name, no such stem, no such weights file, or images too small for it.
+        ConfigurationError: unknown name, no such stem, images too small for it, or a weights file that is missing,
+            damaged, of another model, or not finite.
     """
     check_names(config)
     # RegNet computes its widths with tensors, which must be real ones
@@ -32,6 +35,8 @@ def check_model(config: ModelConfig, classes: int, image_size: int) -> None:
             model(torch.empty(2, 3, image_size, image_size, device="meta"))
     except (RuntimeError, ValueError, AssertionError) as error:
         raise _unsuitable(config, image_size, error) from error
+    if config.weights is not None and config.weights != TORCHVISION_WEIGHTS:
+        check_weights_file(model, config.name, config.weights)
 
 
 def build_model(config: ModelConfig, classes: int, image_size: int, seed: int) -> nn.Module:

@@ -30,8 +30,21 @@ def load_pretrained(model: nn.Module, name: str, weights: str) -> None:
         weights: 'torchvision', or a path to a .safetensors, .pth or .pt file with a state dict.
 
     Raises:
-        ConfigurationError: the weights cannot be fetched or read, or do not fit the model.
+        ConfigurationError: the weights cannot be fetched or read, do not fit the model, or are not finite.
     """
+    model.load_state_dict(_fitting_state(model, name, weights))
+
+
+def check_weights_file(model: nn.Module, name: str, file: str) -> None:
+    """Read a weights file and compare it with `model`, built as `name` on any device, which stays as it is.
+
+    Raises:
+        ConfigurationError: as `load_pretrained`.
+    """
+    _fitting_state(model, name, file)
+
+
+def _fitting_state(model: nn.Module, name: str, weights: str) -> dict[str, Any]:
     if weights == TORCHVISION_WEIGHTS:
         state, origin = _torchvision_state(name), f"torchvision's weights of {name}"
     else:
@@ -49,7 +62,14 @@ def load_pretrained(model: nn.Module, name: str, weights: str) -> None:
             height, width = own[key].shape[-2:]
             state[key] = shrunk_kernel(value, (height, width))
     _refuse_mismatch(own, state, name, origin)
-    model.load_state_dict(state)
+    broken = [key for key, value in state.items() if not value.is_meta and not torch.isfinite(value).all()]
+    if broken:
+        shown = ", ".join(broken[:3]) + (", …" if len(broken) > 3 else "")
+        raise ConfigurationError(
+            f"{origin} has weights that are NaN or infinite ({shown}): the file is damaged, or its training diverged; "
+            "give another one (model.weights)"
+        )
+    return state
 
 
 def head_of(model: nn.Module) -> str:

@@ -81,6 +81,21 @@ def test_ctrl_c_is_for_the_parent_to_decide(tinted: CachedDataset, tmp_path: Pat
     assert alive == []
 
 
+def test_ctrl_c_twice_leaves_no_process_behind(tinted: CachedDataset, tmp_path: Path):
+    with driven(tinted, tmp_path) as process:
+        below = descendants_at("epoch", process)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("interrupted"):
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=30)
+        _, alive = psutil.wait_procs(below, timeout=5)
+    assert below
+    assert alive == []
+
+
 @pytest.mark.slow
 def test_a_terminated_parent_leaves_no_workers(tinted: CachedDataset, tmp_path: Path):
     with driven(tinted, tmp_path) as process:

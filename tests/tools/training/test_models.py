@@ -208,6 +208,29 @@ def test_a_missing_weights_file_is_refused_before_any_trial(tmp_path: Path):
         check_model(ModelConfig(weights=str(tmp_path / "gone.pth")), 3, 224)
 
 
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("kept", [0.0, 0.5, 0.999])
+def test_a_torn_weights_file_is_refused_before_any_trial(tmp_path: Path, suffix: str, kept: float):
+    file = saved(tmp_path, "shufflenet_v2_x0_5", 3, suffix)
+    config = ModelConfig(name="shufflenet_v2_x0_5", weights=str(file))
+    check_model(config, 3, 32)
+    content = file.read_bytes()
+    file.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(ConfigurationError, match=rf"{file.name} cannot be read"):
+        check_model(config, 3, 32)
+
+
+def test_weights_of_another_model_or_not_finite_are_refused_before_any_trial(tmp_path: Path):
+    file = saved(tmp_path, "resnet18", 3, ".pth")
+    with pytest.raises(ConfigurationError, match="does not fit 'shufflenet_v2_x0_5'"):
+        check_model(ModelConfig(name="shufflenet_v2_x0_5", weights=str(file)), 3, 32)
+    state = torch.load(file, weights_only=True)
+    state["layer1.0.conv1.weight"][0, 0, 0, 0] = float("nan")
+    torch.save(state, file)
+    with pytest.raises(ConfigurationError, match=r"NaN or infinite \(layer1\.0\.conv1\.weight\)"):
+        check_model(ModelConfig(weights=str(file)), 3, 32)
+
+
 def test_torchvision_weights_that_cannot_be_fetched_say_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):

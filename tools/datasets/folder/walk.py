@@ -149,7 +149,7 @@ class _Found:
                 self.special.append(f"{prefix}{entry.name} ({_what_is(entry.path)})")
         for entry in below:
             if not _hidden(entry.name):
-                if not self._excluded(self._name(entry)):
+                if not self._excluded(prefix + entry.name):
                     self.look(Path(entry.path), seen)
             elif not entry.is_symlink() and (images := _count_images(entry.path)):
                 self.passed_over[entry.name] += images
