@@ -22,6 +22,7 @@ from agent.study_folder import (
     checkpointer,
     folder_of,
     locked,
+    may_hold_checkpoint,
     names,
     names_a_store,
     recorded_uri,
@@ -242,12 +243,14 @@ def _run_session(
 
     study = folder.name
     try:
+        if tracking.study_run and not may_hold_checkpoint(folder, config.runs_dir):
+            check_complete(folder, study, tracking, {}, (), _has_spent(folder))
         with checkpointer(folder, config.runs_dir, study) as saver:
             thread: Any = {"configurable": {"thread_id": study}, "recursion_limit": _steps(config)}
             graph = build_graph(saver)
             if tracking.study_run:
-                state = graph.get_state(thread).values
-                check_complete(folder, study, tracking, state, _has_spent(folder))
+                state = graph.get_state(thread)
+                check_complete(folder, study, tracking, state.values, state.next, _has_spent(folder))
             with open_context(config, why, folder, terminal, tracking) as context:
                 _run_graph(graph, thread, context)
     except OSError as error:

@@ -182,6 +182,11 @@ def write_config(folder: Path, config: StudyConfig) -> None:
     write_whole(folder / CONFIG, text.encode())
 
 
+def may_hold_checkpoint(folder: Path, runs_dir: Path) -> bool:
+    """Whether there is a file in which the study's checkpoints can be."""
+    return (folder / CHECKPOINT).exists() or (runs_dir / EARLIER_CHECKPOINTS).exists()
+
+
 @contextmanager
 def checkpointer(folder: Path, runs_dir: Path, study: str) -> Iterator[Any]:
     """LangGraph's checkpoints of the study.
@@ -240,7 +245,12 @@ def _import_earlier(source: Path, file: Path, study: str) -> None:
 
 
 def check_complete(
-    folder: Path, study: str, tracking: "Tracking", state: dict[str, Any], spent: bool
+    folder: Path,
+    study: str,
+    tracking: "Tracking",
+    state: dict[str, Any],
+    following: tuple[str, ...],
+    spent: bool,
 ) -> None:
     """See that a study that is resumed has all that its earlier sessions left.
 
@@ -249,6 +259,7 @@ def check_complete(
         study: its name.
         tracking: attached to it.
         state: of the loop, as checkpointed; empty where there is no checkpoint.
+        following: the nodes that come next.
         spent: whether the ledger has entries.
 
     Raises:
@@ -267,7 +278,9 @@ def check_complete(
             f"backup; or, to count "
             f"from nothing, make an empty file of that name: touch {folder / LEDGER}"
         )
-    expected = {0, *range(1, state.get("iteration", 0))} if state.get("iteration") else set()
+    number = state.get("iteration", 0)
+    opened = number + 1 if set(following) & {"train", "judge"} else number
+    expected = set(range(opened)) if number else set()
     if missing := sorted(expected - searched):
         what = ", ".join(f"iteration {number}" if number else "the reference" for number in missing)
         raise StudyFileGone(
