@@ -25,7 +25,7 @@ _Tell = Callable[[str], None]
 Tables = Literal["current", "none", "unfinished", "older", "newer"]
 
 
-def prepare(file: Path, artifacts: Path, tell: _Tell, *, ours: bool) -> None:
+def prepare(file: Path, artifacts: Path, tell: _Tell, *, ours: bool, writes: bool = True) -> None:
     """Make the database `file` if it is missing, and check that it can be used.
 
     Args:
@@ -33,6 +33,7 @@ def prepare(file: Path, artifacts: Path, tell: _Tell, *, ours: bool) -> None:
         artifacts: where artifacts of MLflow's first experiment would go.
         tell: is told what is changed.
         ours: whether it is the file of a runs folder, whose tables may be replaced by those of a newer MLflow.
+        writes: whether it will be written to, and not only read.
 
     Raises:
         StoreError: it cannot be made or used; says why.
@@ -43,7 +44,8 @@ def prepare(file: Path, artifacts: Path, tell: _Tell, *, ours: bool) -> None:
             f"{file} is a folder; the MLflow database would be a file there: move the folder away."
         )
     if file.exists() and _tables(file) == "current":
-        check_writable(file)
+        if writes:
+            check_writable(file)
         return
     with locked(file, tell):
         state = _tables(file) if file.exists() else "none"

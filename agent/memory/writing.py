@@ -315,7 +315,11 @@ class Tracking(Reader):
 
 
 def open_store(
-    address: Address, settings: TrackingConfig, tell: Callable[[str], None], own: str = ""
+    address: Address,
+    settings: TrackingConfig,
+    tell: Callable[[str], None],
+    own: str = "",
+    writes: bool = True,
 ) -> Tracking:
     """The opened store, created where there is none.
 
@@ -324,11 +328,14 @@ def open_store(
         settings: how long a call may take, and how often it is repeated.
         tell: is told of each fault that is retried, and of what is changed in a store of an earlier version.
         own: the study that this process runs.
+        writes: whether anything will be written, and not only read.
 
     Raises:
         StoreError: it cannot be used; says why and what to do.
     """
-    return Tracking(address.uri, address.artifacts, address=address, settings=settings, tell=tell, own=own)
+    return Tracking(
+        address.uri, address.artifacts, address=address, settings=settings, tell=tell, own=own, writes=writes
+    )
 
 
 def _epoch_metrics(report: EpochReport, now: int) -> list[Metric]:

@@ -82,13 +82,10 @@ def test_a_runs_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path) -> No
         assert "Traceback" not in done.stderr
 
 
-def test_data_that_moved_are_asked_for_and_a_resumed_study_takes_their_new_place(
-    runs, tmp_path, finished
-) -> None:
+def test_data_that_moved_are_asked_for_and_a_resumed_study_takes_their_new_place(runs, tmp_path) -> None:
     data = tmp_path / "data"
-    exported(data, finished)
-    size = BARE.replace("--dataset demo", f"--data {data} --data.modality natural")
-    size = size.replace(" --data.modality natural", "")
+    make_pictures(data)
+    size = BARE.replace("--dataset demo", f"--data {data}")
     assert run(runs, size=size, moment="before:propose").returncode == KILLED
     data.rename(tmp_path / "elsewhere")
     asked = resume(runs)
@@ -101,7 +98,7 @@ def test_data_that_moved_are_asked_for_and_a_resumed_study_takes_their_new_place
     assert "data.path" in tracking(runs).study_tags()["changed_settings"]
 
 
-def exported(folder: Path, finished: Path) -> None:
+def make_pictures(folder: Path) -> None:
     """A folder of classes with pictures of noise."""
     import numpy as np
     from PIL import Image
