@@ -141,7 +141,7 @@ def _open_existing(
         )
     tracking = open_store(address, config.tracking, terminal.warn, own=study)
     tracking.check()
-    if known is not None or began(folder):
+    if known is not None or began(folder) or tracking.find_study(study):
         tracking.attach(study, known)
     return tracking
 
@@ -248,8 +248,14 @@ def _run_session(
         with checkpointer(folder, config.runs_dir, study) as saver:
             thread: Any = {"configurable": {"thread_id": study}, "recursion_limit": _steps(config)}
             graph = build_graph(saver)
+            state = graph.get_state(thread)
+            if state.values and not tracking.study_run:
+                raise StudyFileGone(
+                    f"Study {study} has begun, but is not in the MLflow store {tracking.address.shown}, "
+                    f"and its ledger is gone: "
+                    "restore its folder and the store from a backup."
+                )
             if tracking.study_run:
-                state = graph.get_state(thread)
                 check_complete(folder, study, tracking, state.values, state.next, _has_spent(folder))
             with open_context(config, why, folder, terminal, tracking) as context:
                 _run_graph(graph, thread, context)

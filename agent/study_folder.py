@@ -41,7 +41,7 @@ def folder_of(study: str, runs_dir: Path) -> Path:
     folder = runs_dir / "studies" / study
     if (folder / CONFIG).is_file():
         return folder
-    if left := began(folder):
+    if left := _present(folder):
         raise StudyFileGone(
             f"{folder / CONFIG} is gone, without which study {study} cannot be resumed ({', '.join(left)} "
             "is still there). Restore it from a backup; its values are also among the parameters of the "
@@ -61,9 +61,14 @@ def names(runs_dir: Path) -> list[str]:
     return sorted(path.parent.name for path in (runs_dir / "studies").glob(f"*/{CONFIG}"))
 
 
-def began(folder: Path) -> list[str]:
-    """Which files of a study that has begun are in `folder`."""
-    return [name for name in (MLFLOW_FILE, LEDGER, CHECKPOINT) if (folder / name).exists()]
+def began(folder: Path) -> bool:
+    """Whether the study in `folder` was opened in MLflow; before that, it is neither lost nor resumed, but started."""
+    return (folder / MLFLOW_FILE).exists() or (folder / LEDGER).exists()
+
+
+def _present(folder: Path) -> list[str]:
+    """Which files of a study are in `folder`."""
+    return [name for name in (CONFIG, MLFLOW_FILE, LEDGER, CHECKPOINT) if (folder / name).exists()]
 
 
 def recorded_uri(folder: Path) -> str | None:
@@ -99,7 +104,7 @@ def reserve(config: StudyConfig) -> tuple[str, Path]:
     parent.mkdir(parents=True, exist_ok=True)
     if config.study is not None:
         folder = parent / config.study
-        if left := [name for name in (CONFIG, *began(folder)) if (folder / name).exists()]:
+        if left := _present(folder):
             raise ConfigurationError(
                 f"--study {config.study}: there is already a study of that name in {folder} "
                 f"({', '.join(left)}). Resume it "
@@ -128,8 +133,8 @@ def _stem(config: StudyConfig) -> str:
 
 def release(folder: Path) -> None:
     """Free the name of a study that could not be started."""
-    for name in (CONFIG, "lock"):
-        (folder / name).unlink(missing_ok=True)
+    for file in (folder / CONFIG, folder / "lock", *folder.glob(f"{CHECKPOINT}*")):
+        file.unlink(missing_ok=True)
     if not any(folder.iterdir()):
         folder.rmdir()
 

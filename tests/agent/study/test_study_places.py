@@ -115,3 +115,22 @@ def test_what_a_resumed_study_may_not_change_is_refused_with_the_reason(runs) ->
     refused = agent("resume", "s", "--epochs", "3", "--tracking.experiment", "x", "--runs-dir", str(runs))
     assert refused.returncode == 2
     assert "--epochs, --tracking.experiment: cannot change within a study" in refused.stderr
+
+
+def test_a_study_that_could_not_start_leaves_its_name_free(runs, tmp_path) -> None:
+    size = BARE.replace("--dataset demo", f"--data {tmp_path / 'gone'}")
+    failed = run(runs, size=size)
+    assert failed.returncode != 0
+    assert "agent resume" not in failed.stderr
+    assert not (runs / "studies/s").exists()
+
+
+def test_a_study_that_was_killed_before_it_began_is_started_by_resume(runs) -> None:
+    """Its folder holds settings and an empty checkpoint, MLflow nothing: nothing of it is lost."""
+    assert run(runs, size=BARE, moment="decoding").returncode == KILLED
+    assert "not begun" in agent("list", "--runs-dir", str(runs)).stdout
+    assert resume(runs, moment="before:prepare").returncode == KILLED
+    assert tracking(runs).study_run
+    refused = run(runs, size=BARE)
+    assert refused.returncode == 2
+    assert "already a study of that name" in refused.stderr
