@@ -90,7 +90,8 @@ def resume_study(
     folder = _folder(study, runs_dir)
     with locked(folder, study):
         config = load(folder / CONFIG)
-        address = address_of(folder, runs_dir, terminal, config.tracking.uri)
+        uri = config.tracking.uri
+        address = address_of(folder, runs_dir, terminal, None if uri == recorded_uri(folder) else uri)
         tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
         changed = {"study": study, "runs_dir": runs_dir, "tracking": tracking_settings}
         config, why = _resolve(config.model_copy(update=changed))
