@@ -4,6 +4,7 @@ All of it happens behind one lock, `mlflow.lock` beside the file. A new file, an
 under another name and renamed, so that a process may be killed at any moment.
 """
 
+import glob
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from agent.memory.faults import StoreError
 from agent.memory.store import sqlite_uri
-from tools.files import remove_unfinished, written_whole
+from tools.files import written_whole
 from tools.system_errors import explain
 
 _PATIENCE = 300.0
@@ -168,8 +169,14 @@ def _is_known(version: str) -> bool:
         return False
 
 
+def _remove_unfinished(file: Path) -> None:
+    """Delete what killed processes left of making `file`; sqlite's journals have names of their own."""
+    for left in file.parent.glob(f".{glob.escape(file.name)}.*.writing*"):
+        left.unlink(missing_ok=True)
+
+
 def _make(file: Path, artifacts: Path) -> None:
-    remove_unfinished(file)
+    _remove_unfinished(file)
     with written_whole(file) as temporary:
         _open_with_mlflow(temporary, artifacts)
 
@@ -197,7 +204,7 @@ def _upgrade(file: Path, tell: _Tell, ours: bool) -> None:
             f"{file} was written by an older MLflow. Take a backup, then run: mlflow db upgrade {sqlite_uri(file)}"
         )
     kept = _free_name(file, "before-upgrade")
-    remove_unfinished(file)
+    _remove_unfinished(file)
     with written_whole(file) as temporary, _opened(file) as old:
         old.execute("BEGIN IMMEDIATE")  # no other process writes until the new file has taken its place
         shutil.copyfile(file, temporary)
