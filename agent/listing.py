@@ -49,7 +49,7 @@ def list_studies(runs_dir: Path, terminal: Terminal, uri: str | None = None) -> 
         try:
             rows += _rows(address, here, runs_dir, terminal)
         except AugurError as error:
-            failed = True
+            failed = failed or bool(here) or not known
             terminal.warn(str(error))
             rows += [(0.0, _row(name, "its store cannot be read")) for name in here]
     ordered = sorted(rows, key=lambda row: row[0], reverse=True)
@@ -87,7 +87,7 @@ def _rows(
         return
     from agent.memory.writing import open_store
 
-    tracking = open_store(address, _QUICK, terminal.warn)
+    tracking = open_store(address, _QUICK, terminal.warn, writes=False)
     tracking.check()
     latest: dict[str, StudySummary] = {}
     for summary in tracking.studies():  # newest first
@@ -159,7 +159,7 @@ def show_study(study: str, runs_dir: Path, terminal: Terminal, uri: str | None =
         )
     from agent.memory.writing import open_store
 
-    tracking = open_store(address, _QUICK, terminal.warn, own=study)
+    tracking = open_store(address, _QUICK, terminal.warn, own=study, writes=False)
     tracking.check()
     known = recorded(folder)
     if known is None and not began(folder) and not tracking.find_study(study):

@@ -22,6 +22,7 @@ from agent.study_folder import (
     checkpointer,
     folder_of,
     locked,
+    may_hold_checkpoint,
     names,
     names_a_store,
     recorded_uri,
@@ -89,7 +90,8 @@ def resume_study(
     folder = _folder(study, runs_dir)
     with locked(folder, study):
         config = load(folder / CONFIG)
-        address = address_of(folder, runs_dir, terminal, config.tracking.uri)
+        uri = config.tracking.uri
+        address = address_of(folder, runs_dir, terminal, None if uri == recorded_uri(folder) else uri)
         tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
         changed = {"study": study, "runs_dir": runs_dir, "tracking": tracking_settings}
         config, why = _resolve(config.model_copy(update=changed))
@@ -140,7 +142,7 @@ def _open_existing(
         )
     tracking = open_store(address, config.tracking, terminal.warn, own=study)
     tracking.check()
-    if known is not None or began(folder):
+    if known is not None or began(folder) or tracking.find_study(study):
         tracking.attach(study, known)
     return tracking
 
@@ -243,12 +245,20 @@ def _run_session(
 
     study = folder.name
     try:
+        if tracking.study_run and not may_hold_checkpoint(folder, config.runs_dir):
+            check_complete(folder, study, tracking, {}, (), _has_spent(folder))
         with checkpointer(folder, config.runs_dir, study) as saver:
             thread: Any = {"configurable": {"thread_id": study}, "recursion_limit": _steps(config)}
             graph = build_graph(saver)
+            state = graph.get_state(thread)
+            if state.values and not tracking.study_run:
+                raise StudyFileGone(
+                    f"Study {study} has begun, but is not in the MLflow store {tracking.address.shown}, "
+                    f"and its ledger is gone: "
+                    "restore its folder and the store from a backup."
+                )
             if tracking.study_run:
-                state = graph.get_state(thread).values
-                check_complete(folder, study, tracking, state, _has_spent(folder))
+                check_complete(folder, study, tracking, state.values, state.next, _has_spent(folder))
             with open_context(config, why, folder, terminal, tracking) as context:
                 _run_graph(graph, thread, context)
     except OSError as error:

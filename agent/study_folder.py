@@ -16,7 +16,7 @@ from agent.settings.sources import dump_config
 from agent.settings.table import settings
 from tools.errors import AugurError, ConfigurationError, closest
 from tools.files import read_yaml, write_whole, written_whole
-from tools.system_errors import explain, is_explainable
+from tools.disk import explain, is_explainable
 
 if TYPE_CHECKING:
     from agent.memory import Tracking
@@ -41,7 +41,7 @@ def folder_of(study: str, runs_dir: Path) -> Path:
     folder = runs_dir / "studies" / study
     if (folder / CONFIG).is_file():
         return folder
-    if left := began(folder):
+    if left := _present(folder):
         raise StudyFileGone(
             f"{folder / CONFIG} is gone, without which study {study} cannot be resumed ({', '.join(left)} "
             "is still there). Restore it from a backup; its values are also among the parameters of the "
@@ -61,9 +61,14 @@ def names(runs_dir: Path) -> list[str]:
     return sorted(path.parent.name for path in (runs_dir / "studies").glob(f"*/{CONFIG}"))
 
 
-def began(folder: Path) -> list[str]:
-    """Which files of a study that has begun are in `folder`."""
-    return [name for name in (MLFLOW_FILE, LEDGER, CHECKPOINT) if (folder / name).exists()]
+def began(folder: Path) -> bool:
+    """Whether the study in `folder` was opened in MLflow; before that, it is neither lost nor resumed, but started."""
+    return (folder / MLFLOW_FILE).exists() or (folder / LEDGER).exists()
+
+
+def _present(folder: Path) -> list[str]:
+    """Which files of a study are in `folder`."""
+    return [name for name in (CONFIG, MLFLOW_FILE, LEDGER, CHECKPOINT) if (folder / name).exists()]
 
 
 def recorded_uri(folder: Path) -> str | None:
@@ -99,7 +104,7 @@ def reserve(config: StudyConfig) -> tuple[str, Path]:
     parent.mkdir(parents=True, exist_ok=True)
     if config.study is not None:
         folder = parent / config.study
-        if left := [name for name in (CONFIG, *began(folder)) if (folder / name).exists()]:
+        if left := _present(folder):
             raise ConfigurationError(
                 f"--study {config.study}: there is already a study of that name in {folder} "
                 f"({', '.join(left)}). Resume it "
@@ -128,8 +133,8 @@ def _stem(config: StudyConfig) -> str:
 
 def release(folder: Path) -> None:
     """Free the name of a study that could not be started."""
-    for name in (CONFIG, "lock"):
-        (folder / name).unlink(missing_ok=True)
+    for file in (folder / CONFIG, folder / "lock", *folder.glob(f"{CHECKPOINT}*")):
+        file.unlink(missing_ok=True)
     if not any(folder.iterdir()):
         folder.rmdir()
 
@@ -180,6 +185,11 @@ def write_config(folder: Path, config: StudyConfig) -> None:
                 branch[name] = str(Path(branch[name]).absolute())
     text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
     write_whole(folder / CONFIG, text.encode())
+
+
+def may_hold_checkpoint(folder: Path, runs_dir: Path) -> bool:
+    """Whether there is a file in which the study's checkpoints can be."""
+    return (folder / CHECKPOINT).exists() or (runs_dir / EARLIER_CHECKPOINTS).exists()
 
 
 @contextmanager
@@ -240,7 +250,12 @@ def _import_earlier(source: Path, file: Path, study: str) -> None:
 
 
 def check_complete(
-    folder: Path, study: str, tracking: "Tracking", state: dict[str, Any], spent: bool
+    folder: Path,
+    study: str,
+    tracking: "Tracking",
+    state: dict[str, Any],
+    following: tuple[str, ...],
+    spent: bool,
 ) -> None:
     """See that a study that is resumed has all that its earlier sessions left.
 
@@ -249,6 +264,7 @@ def check_complete(
         study: its name.
         tracking: attached to it.
         state: of the loop, as checkpointed; empty where there is no checkpoint.
+        following: the nodes that come next.
         spent: whether the ledger has entries.
 
     Raises:
@@ -267,7 +283,9 @@ def check_complete(
             f"backup; or, to count "
             f"from nothing, make an empty file of that name: touch {folder / LEDGER}"
         )
-    expected = {0, *range(1, state.get("iteration", 0))} if state.get("iteration") else set()
+    number = state.get("iteration", 0)
+    opened = number + 1 if set(following) & {"train", "judge"} else number
+    expected = set(range(opened)) if number else set()
     if missing := sorted(expected - searched):
         what = ", ".join(f"iteration {number}" if number else "the reference" for number in missing)
         raise StudyFileGone(

@@ -44,7 +44,10 @@ _REMEDIES = {
 }
 """What to do about each of the system's refusals that say nothing about a trial."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_GONE = {errno.ENOENT: "it may have been moved or deleted: restore it"}
+"""Nothing that a disk refuses, but as good an answer for the person at the terminal."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Error numbers of a disk that has no space left."""
 
 _RUST_CODE = re.compile(r"\(os error (\d+)\)")
 """How safetensors, which is written in Rust, quotes the system."""
@@ -72,8 +75,8 @@ def disk_error(error: BaseException, folder: Path) -> DiskError | None:
         return None
     number, name = found
     place = Path(name) if name else folder
-    what = "the disk is full: " if number in _FULL else ""
-    room = f"; {free_space(place)}" if number in (*_FULL, errno.EFBIG, errno.EIO) else ""
+    what = "the disk is full: " if number in FULL else ""
+    room = f"; {free_space(place)}" if number in (*FULL, errno.EFBIG, errno.EIO) else ""
     return DiskError(
         f"{what}{place} cannot be written or read ({os.strerror(number)}{room}). What to do: {_REMEDIES[number]}."
     )
@@ -89,6 +92,29 @@ def disk_errors_explained(folder: Path) -> Iterator[None]:
         if explained is None or explained is error:
             raise
         raise explained from error
+
+
+def is_explainable(error: OSError) -> bool:
+    """Whether `error` is about files and disks, and so about something that a person can change."""
+    known = error.errno in _REMEDIES or error.errno in _GONE
+    return known and not isinstance(error, (ConnectionError, TimeoutError))
+
+
+def explain(error: OSError, path: Path | str | None = None) -> str:
+    """One or two sentences: the file, the system's reason, and the remedy.
+
+    Args:
+        error: one for which `is_explainable` holds.
+        path: the file or folder, where the system does not name it (a failed write, for example).
+    """
+    name = error.filename2 or error.filename or path
+    if isinstance(name, bytes):
+        name = os.fsdecode(name)
+    reason = error.strerror or type(error).__name__
+    known = isinstance(name, (str, Path))
+    what = f"{name}: {reason}" if known else reason
+    free = f" ({free_space(Path(name))})" if error.errno in FULL and known else ""
+    return f"{what}{free}; {(_REMEDIES | _GONE).get(error.errno or 0, 'check the file')}."
 
 
 def free_space(place: Path) -> str:

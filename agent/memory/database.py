@@ -4,6 +4,7 @@ All of it happens behind one lock, `mlflow.lock` beside the file. A new file, an
 under another name and renamed, so that a process may be killed at any moment.
 """
 
+import glob
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -15,8 +16,8 @@ from filelock import FileLock, Timeout
 
 from agent.memory.faults import StoreError
 from agent.memory.store import sqlite_uri
-from tools.files import remove_unfinished, written_whole
-from tools.system_errors import explain
+from tools.files import written_whole
+from tools.disk import explain
 
 _PATIENCE = 300.0
 """Seconds to wait for another process that makes or changes the tables; it takes a few."""
@@ -25,7 +26,7 @@ _Tell = Callable[[str], None]
 Tables = Literal["current", "none", "unfinished", "older", "newer"]
 
 
-def prepare(file: Path, artifacts: Path, tell: _Tell, *, ours: bool) -> None:
+def prepare(file: Path, artifacts: Path, tell: _Tell, *, ours: bool, writes: bool = True) -> None:
     """Make the database `file` if it is missing, and check that it can be used.
 
     Args:
@@ -33,6 +34,7 @@ def prepare(file: Path, artifacts: Path, tell: _Tell, *, ours: bool) -> None:
         artifacts: where artifacts of MLflow's first experiment would go.
         tell: is told what is changed.
         ours: whether it is the file of a runs folder, whose tables may be replaced by those of a newer MLflow.
+        writes: whether it will be written to, and not only read.
 
     Raises:
         StoreError: it cannot be made or used; says why.
@@ -43,7 +45,8 @@ def prepare(file: Path, artifacts: Path, tell: _Tell, *, ours: bool) -> None:
             f"{file} is a folder; the MLflow database would be a file there: move the folder away."
         )
     if file.exists() and _tables(file) == "current":
-        check_writable(file)
+        if writes:
+            check_writable(file)
         return
     with locked(file, tell):
         state = _tables(file) if file.exists() else "none"
@@ -166,8 +169,14 @@ def _is_known(version: str) -> bool:
         return False
 
 
+def _remove_unfinished(file: Path) -> None:
+    """Delete what killed processes left of making `file`; sqlite's journals have names of their own."""
+    for left in file.parent.glob(f".{glob.escape(file.name)}.*.writing*"):
+        left.unlink(missing_ok=True)
+
+
 def _make(file: Path, artifacts: Path) -> None:
-    remove_unfinished(file)
+    _remove_unfinished(file)
     with written_whole(file) as temporary:
         _open_with_mlflow(temporary, artifacts)
 
@@ -195,7 +204,7 @@ def _upgrade(file: Path, tell: _Tell, ours: bool) -> None:
             f"{file} was written by an older MLflow. Take a backup, then run: mlflow db upgrade {sqlite_uri(file)}"
         )
     kept = _free_name(file, "before-upgrade")
-    remove_unfinished(file)
+    _remove_unfinished(file)
     with written_whole(file) as temporary, _opened(file) as old:
         old.execute("BEGIN IMMEDIATE")  # no other process writes until the new file has taken its place
         shutil.copyfile(file, temporary)

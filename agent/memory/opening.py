@@ -18,7 +18,7 @@ from agent.memory.faults import StoreError
 from agent.memory.relocation import relocate
 from agent.memory.store import VARIABLE, Address, parse_address
 from agent.settings.config import TrackingConfig
-from tools.system_errors import explain
+from tools.disk import explain
 
 _PROBE_SECONDS = 5.0
 _CHECK_SECONDS = 15.0
@@ -35,6 +35,7 @@ class Opened:
         settings: how long calls may take, and how often they are repeated.
         tell: is told of what is retried or changed.
         own: the study that this process runs; others that run keep the addresses of a moved folder from changing.
+        writes: whether anything will be written, and not only read.
 
     Raises:
         StoreError: it cannot be opened; says why.
@@ -49,12 +50,13 @@ class Opened:
         settings: TrackingConfig | None = None,
         tell: Tell = lambda text: None,
         own: str = "",
+        writes: bool = True,
     ) -> None:
         self.address = address or parse_address(uri, artifacts.parent if artifacts else Path("runs"))
         settings = settings or TrackingConfig()
         set_up(self.address, settings, tell)
         self.calls = Calls(self.address, settings, tell)
-        self.tell = tell
+        self.tell, self._writes = tell, writes
         with self.calls.told("open"):
             self._prepare(own)
             with kept_variable(VARIABLE):
@@ -67,7 +69,7 @@ class Opened:
         if (file := address.file) is not None:
             assert address.artifacts is not None
             file.parent.mkdir(parents=True, exist_ok=True)
-            prepare(file, address.artifacts, self.tell, ours=address.kind == "own")
+            prepare(file, address.artifacts, self.tell, ours=address.kind == "own", writes=self._writes)
             if address.kind == "own":
                 relocate(file, address.artifacts, self.tell, lambda: running_studies(address.runs_dir, own))
             register_engine(address.uri)
@@ -89,7 +91,7 @@ class Opened:
         finally:
             self.calls.retries = retries
             os.environ[name] = timeout
-        if (folder := self.address.artifacts) is not None:
+        if (folder := self.address.artifacts) is not None and self._writes:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryFile(dir=folder):

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, RunTag
 
 from agent.memory.candidate import Candidate, Phase
 from agent.memory.faults import StoreError
-from agent.memory.reading import DOUBLE, Reader
-from agent.memory.relocation import artifact_location
+from agent.memory.finding import Finder
 from agent.memory.store import Address
 from agent.settings.config import TrackingConfig
 from evaluators.statistics import Interval
@@ -25,7 +24,7 @@ _NOTE = "mlflow.note.content"
 """Tag of the Markdown that MLflow shows on the page of a run."""
 
 
-class Tracking(Reader):
+class Tracking(Finder):
     """A study's memory, written and read."""
 
     def open_study(
@@ -36,7 +35,7 @@ class Tracking(Reader):
         In a study that was attached to, `experiment` is not looked at.
         """
         if self.study != study or not self.study_run:
-            self.experiment_id = self.calls.retried(lambda: self._experiment(experiment))
+            self.experiment_id = self.calls.retried(lambda: self.find_experiment(experiment))
         self.study = study
         run = self._find_or_create("study", study, {"phase": "search", **tags}, parent=None)
         self.study_run = run.info.run_id
@@ -260,62 +259,13 @@ class Tracking(Reader):
         shown = json.dumps([{"path": "leaderboard.json", "type": "table"}])
         self.client.set_tag(self.study_run, "mlflow.loggedArtifacts", shown)
 
-    def _experiment(self, name: str) -> str:
-        """The id of the experiment of that name; of NAME-2 where NAME was deleted in MLflow, and so on."""
-        wanted, number = name, 1
-        while True:
-            found = self._single.get_experiment_by_name(wanted)
-            if found is None:
-                return self._create_experiment(wanted)
-            if found.lifecycle_stage == "active":
-                if wanted != name:
-                    self.tell(f"The experiment {name!r} was deleted in MLflow: this study is in {wanted!r}.")
-                return found.experiment_id
-            number += 1
-            wanted = f"{name}-{number}"
-
-    def _create_experiment(self, name: str) -> str:
-        artifacts = self.address.artifacts
-        location = artifact_location(artifacts, name) if artifacts else None
-        try:
-            # The tag has MLflow's page open at the runs, and not at its view for chat applications.
-            return self._single.create_experiment(
-                name,
-                artifact_location=location,
-                tags={"mlflow.experimentKind": "custom_model_development"},
-            )
-        except StoreError:
-            # Another study, or a request of ours whose answer was lost, has made it.
-            found = self._single.get_experiment_by_name(name)
-            if found is None:
-                raise
-            return found.experiment_id
-
-    def _find_or_create(
-        self, kind: str, name: str, tags: Mapping[str, str], parent: str | None, by: tuple[str, ...] = ()
-    ) -> Run:
-        where = [f"tags.study = '{self.study}'", f"tags.kind = '{kind}'"]
-        where += [f"tags.{key} = '{tags[key]}'" for key in by]
-        every = {"kind": kind, "study": self.study, **tags}
-        if parent is not None:
-            every["mlflow.parentRunId"] = parent
-
-        def find_or_create() -> Run:
-            found = self._runs(" and ".join(where), client=self._single)
-            if not found:
-                return self._single.create_run(self.experiment_id, tags=every, run_name=name)
-            for double in found[1:]:  # of a request whose answer was lost, and which was repeated
-                self._single.set_tag(double.info.run_id, "kind", DOUBLE)
-                self._single.delete_run(double.info.run_id)
-            if found[0].info.status != "RUNNING":
-                self._single.update_run(found[0].info.run_id, status="RUNNING")
-            return found[0]
-
-        return self.calls.retried(find_or_create)
-
 
 def open_store(
-    address: Address, settings: TrackingConfig, tell: Callable[[str], None], own: str = ""
+    address: Address,
+    settings: TrackingConfig,
+    tell: Callable[[str], None],
+    own: str = "",
+    writes: bool = True,
 ) -> Tracking:
     """The opened store, created where there is none.
 
@@ -324,11 +274,14 @@ def open_store(
         settings: how long a call may take, and how often it is repeated.
         tell: is told of each fault that is retried, and of what is changed in a store of an earlier version.
         own: the study that this process runs.
+        writes: whether anything will be written, and not only read.
 
     Raises:
         StoreError: it cannot be used; says why and what to do.
     """
-    return Tracking(address.uri, address.artifacts, address=address, settings=settings, tell=tell, own=own)
+    return Tracking(
+        address.uri, address.artifacts, address=address, settings=settings, tell=tell, own=own, writes=writes
+    )
 
 
 def _epoch_metrics(report: EpochReport, now: int) -> list[Metric]:

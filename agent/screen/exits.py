@@ -18,7 +18,7 @@ from typing import NoReturn
 from agent.screen.log_lines import log_shown
 from agent.screen.terminal import Terminal
 from tools.errors import AugurError
-from tools.system_errors import explain, is_explainable
+from tools.disk import explain, is_explainable
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 

@@ -5,7 +5,7 @@
 `before:NODE` and `after:NODE` end the process with SIGKILL when that node of the loop is about to begin, or has done
 its work and is not yet checkpointed; `epoch:N` when the N-th epoch of any trial has been reported. `workers:N` kills
 the worker processes, not this one, at that epoch. `interrupt:N` and `terminate:N` send SIGINT or SIGTERM instead.
-`generate:STAGE` kills it while synthetic images are made.
+`generate:STAGE` kills it while synthetic images are made, `decoding` when images are about to be decoded.
 """
 
 import os
@@ -89,6 +89,10 @@ def main() -> int:
     moment, _, where = sys.argv[1].partition(":")
     if moment in ("before", "after"):
         _arm_node(moment, where)
+    elif moment == "decoding":
+        from agent import startup
+
+        startup.build_cache = lambda *arguments: _die()  # pyright: ignore[reportAttributeAccessIssue]
     elif moment == "generate":
         _arm_stage(where)
     elif moment != "none":

@@ -23,6 +23,7 @@ from typing import Any
 
 import agent as product
 from agent.memory import Tracking
+from agent.memory.store import sqlite_uri
 from tests.repository import ROOT
 
 TINY = (
@@ -133,7 +134,7 @@ def resume(runs: Path, **how: Any) -> Ended:
 
 def tracking(runs: Path) -> Tracking:
     """The store, opened at the study s."""
-    found = Tracking(f"sqlite:///{runs / 'mlflow.db'}", runs / "artifacts")
+    found = Tracking(sqlite_uri(runs / "mlflow.db"), runs / "artifacts")
     assert found.find_study("s")
     return found
 

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from agent.commands.ui import serve
+from agent.memory.store import sqlite_uri
 from agent.screen.terminal import Terminal
 from tests.repository import ROOT
 from tools.errors import AugurError
@@ -53,12 +54,15 @@ def test_a_server_of_ones_own_is_pointed_to(tmp_path: Path, monkeypatch, capsys)
 def test_it_serves_the_store_and_leaves_no_process_behind(tmp_path: Path) -> None:
     from agent.memory import Tracking
 
-    store = Tracking(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
+    made, runs = tmp_path / "made", tmp_path / "My%20Data?"
+    store = Tracking(sqlite_uri(made / "mlflow.db"), made / "artifacts")
     store.open_study("digits/resnet18", "first", {"arm": "tpe"}, {})
+    store.log_json(store.study_run, {"answer": 42}, "a.json")
+    made.rename(runs)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "agent", "ui", "--runs-dir", str(tmp_path), "--port", str(port)],
+        [sys.executable, "-m", "agent", "ui", "--runs-dir", str(runs), "--port", str(port)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -74,6 +78,10 @@ def test_it_serves_the_store_and_leaves_no_process_behind(tmp_path: Path) -> Non
             assert b"digits/resnet18" in answer.read()
         page = f"{found[0]}/#/experiments/1/runs?workflowType=machine_learning"
         assert any(page in line for line in process.stdout)
+        file = f"{found[0]}/get-artifact?path=a.json&run_uuid={store.study_run}"
+        with urllib.request.urlopen(file, timeout=30) as answer:
+            assert b"42" in answer.read()
+        assert [path.name for path in tmp_path.iterdir()] == [runs.name]
         children = psutil.Process(process.pid).children(recursive=True)
         assert children
         process.send_signal(signal.SIGINT)

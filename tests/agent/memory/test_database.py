@@ -14,8 +14,8 @@ import pytest
 
 from agent.memory import Tracking
 from agent.memory.database import prepare
-from agent.memory.faults import StoreError
-from agent.memory.store import sqlite_uri
+from agent.memory.faults import StoreError, as_store_error
+from agent.memory.store import parse_address, sqlite_uri
 from tests.repository import ROOT
 
 MAKE = """
@@ -161,6 +161,19 @@ def test_a_file_that_is_no_store_is_named_and_left_alone(kind, reason, tmp_path,
     assert time.monotonic() - began < 15
     assert str(file) in str(error.value)
     assert (file.read_bytes() if file.is_file() else None) == before
+
+
+def test_a_full_disk_is_told_with_what_to_do(tmp_path) -> None:
+    file = tmp_path / "mlflow.db"
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA max_page_count = 2")
+        database.execute("CREATE TABLE a (x)")
+        with pytest.raises(sqlite3.OperationalError) as full:
+            database.execute("INSERT INTO a VALUES (zeroblob(100000))")
+    told = as_store_error(full.value, parse_address(sqlite_uri(file), tmp_path), "log_batch")
+    assert told is not None
+    assert "MiB free" in str(told)
+    assert not told.transient
 
 
 def test_a_locked_store_is_told_before_anything_begins(tmp_path, empty_store, monkeypatch) -> None:

@@ -158,3 +158,25 @@ def test_sigterm_does_afterwards_what_it_did_before(capsys) -> None:
     before = signal.getsignal(signal.SIGTERM)
     ends(lambda terminal: 0, capsys)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_what_the_system_refuses_is_told_with_the_file_and_how_to_resume(capsys, tmp_path) -> None:
+    terminal = Terminal()
+    terminal.study = "s"
+    missing = tmp_path / "gone"
+    assert run_to_exit_code(lambda: len(missing.read_text()), terminal, resume=" --runs-dir here") == 1
+    told = capsys.readouterr().err
+    assert f"{missing}: No such file or directory" in told
+    assert "Resume with: agent resume s --runs-dir here" in told
+    assert "Traceback" not in told
+
+
+def test_a_command_that_resumes_nothing_does_not_promise_it(capsys) -> None:
+    class Away(AugurError):
+        resumable = True
+
+    def fail() -> int:
+        raise Away("The server is away.")
+
+    assert run_to_exit_code(fail, Terminal()) == 1
+    assert "Nothing is lost" not in capsys.readouterr().err

@@ -23,6 +23,7 @@ TEXTS = {
     r"^\d+(-\d+)?$": "3",
     r"^[1-9][0-9]*/[1-9][0-9]*$": "2/5",
     r"^\S+$": "0:4095",
+    r"^[^\s/](.{0,198}\S)?$": "my experiment",
     None: "some_name",
 }
 """A valid text for each pattern in the tree."""
@@ -333,9 +334,17 @@ def test_a_study_resumes_with_a_stronger_model_and_a_larger_budget(tmp_path):
 
 
 def test_what_results_depend_on_cannot_change_within_a_study(tmp_path):
-    for flag in ("--epochs", "--data", "--seeds", "--search.top_k", "--model.name", "--study"):
+    for flag in ("--epochs", "--data.split_seed", "--seeds", "--search.top_k", "--model.name", "--study"):
         with pytest.raises(ConfigurationError, match=f"^{flag}: cannot change"):
             resumed(tmp_path, flag, "7")
+
+
+def test_a_study_resumes_where_its_data_and_its_store_are_now(tmp_path):
+    config = resumed(
+        tmp_path, "--data", "elsewhere", "--tracking.uri", "http://host:5000", "--tracking.retries", "2"
+    )
+    assert config.data.path == Path("elsewhere")
+    assert (config.tracking.uri, config.tracking.retries) == ("http://host:5000", 2)
 
 
 def test_a_bad_change_is_named_with_its_flag(tmp_path):

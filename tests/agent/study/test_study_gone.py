@@ -61,6 +61,8 @@ def test_a_study_is_not_resumed_without_a_file_that_it_needs(name: str, study: P
 
 
 def damage(file: Path) -> None:
+    for journal in file.parent.glob(f"{file.name}-*"):  # from which sqlite would restore it
+        journal.unlink()
     file.write_bytes(b"no database at all, and long enough to be read as one" * 200)
 
 

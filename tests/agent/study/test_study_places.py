@@ -82,13 +82,10 @@ def test_a_runs_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path) -> No
         assert "Traceback" not in done.stderr
 
 
-def test_data_that_moved_are_asked_for_and_a_resumed_study_takes_their_new_place(
-    runs, tmp_path, finished
-) -> None:
+def test_data_that_moved_are_asked_for_and_a_resumed_study_takes_their_new_place(runs, tmp_path) -> None:
     data = tmp_path / "data"
-    exported(data, finished)
-    size = BARE.replace("--dataset demo", f"--data {data} --data.modality natural")
-    size = size.replace(" --data.modality natural", "")
+    make_pictures(data)
+    size = BARE.replace("--dataset demo", f"--data {data}")
     assert run(runs, size=size, moment="before:propose").returncode == KILLED
     data.rename(tmp_path / "elsewhere")
     asked = resume(runs)
@@ -101,7 +98,7 @@ def test_data_that_moved_are_asked_for_and_a_resumed_study_takes_their_new_place
     assert "data.path" in tracking(runs).study_tags()["changed_settings"]
 
 
-def exported(folder: Path, finished: Path) -> None:
+def make_pictures(folder: Path) -> None:
     """A folder of classes with pictures of noise."""
     import numpy as np
     from PIL import Image
@@ -118,3 +115,22 @@ def test_what_a_resumed_study_may_not_change_is_refused_with_the_reason(runs) ->
     refused = agent("resume", "s", "--epochs", "3", "--tracking.experiment", "x", "--runs-dir", str(runs))
     assert refused.returncode == 2
     assert "--epochs, --tracking.experiment: cannot change within a study" in refused.stderr
+
+
+def test_a_study_that_could_not_start_leaves_its_name_free(runs, tmp_path) -> None:
+    size = BARE.replace("--dataset demo", f"--data {tmp_path / 'gone'}")
+    failed = run(runs, size=size)
+    assert failed.returncode != 0
+    assert "agent resume" not in failed.stderr
+    assert not (runs / "studies/s").exists()
+
+
+def test_a_study_that_was_killed_before_it_began_is_started_by_resume(runs) -> None:
+    """Its folder holds settings and an empty checkpoint, MLflow nothing: nothing of it is lost."""
+    assert run(runs, size=BARE, moment="decoding").returncode == KILLED
+    assert "not begun" in agent("list", "--runs-dir", str(runs)).stdout
+    assert resume(runs, moment="before:prepare").returncode == KILLED
+    assert tracking(runs).study_run
+    refused = run(runs, size=BARE)
+    assert refused.returncode == 2
+    assert "already a study of that name" in refused.stderr
