@@ -14,9 +14,9 @@ from agent.memory.study_file import NAME as MLFLOW_FILE
 from agent.settings.config import StudyConfig
 from agent.settings.sources import dump_config
 from agent.settings.table import settings
+from tools.disk import explain, is_explainable
 from tools.errors import AugurError, ConfigurationError, closest
 from tools.files import read_yaml, write_whole, written_whole
-from tools.disk import explain, is_explainable
 
 if TYPE_CHECKING:
     from agent.memory import Tracking

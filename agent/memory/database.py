@@ -16,8 +16,8 @@ from filelock import FileLock, Timeout
 
 from agent.memory.faults import StoreError
 from agent.memory.store import sqlite_uri
-from tools.files import written_whole
 from tools.disk import explain
+from tools.files import written_whole
 
 _PATIENCE = 300.0
 """Seconds to wait for another process that makes or changes the tables; it takes a few."""

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 from agent.memory.store import Address
 from agent.settings.secrets import mask
-from tools.errors import AugurError, first_line
 from tools.disk import FULL, explain, is_explainable
+from tools.errors import AugurError, first_line
 
 _BUGS = (TypeError, AttributeError, NameError, AssertionError, KeyboardInterrupt)
 """Raised by a wrong call of MLflow, and by nothing that a person could change."""

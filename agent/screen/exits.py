@@ -17,8 +17,8 @@ from typing import NoReturn
 
 from agent.screen.log_lines import log_shown
 from agent.screen.terminal import Terminal
-from tools.errors import AugurError
 from tools.disk import explain, is_explainable
+from tools.errors import AugurError
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 

@@ -172,7 +172,7 @@ def test_a_full_disk_is_told_with_what_to_do(tmp_path) -> None:
             database.execute("INSERT INTO a VALUES (zeroblob(100000))")
     told = as_store_error(full.value, parse_address(sqlite_uri(file), tmp_path), "log_batch")
     assert told is not None
-    assert "MiB free" in str(told)
+    assert "iB free" in str(told)
     assert not told.transient
 
 
