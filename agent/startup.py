@@ -1,4 +1,4 @@
-"""From a configuration to the Context of one session, checking first what is cheap to check."""
+"""From a configuration to the Context of one session. What needs no torch was checked before (`prechecks.py`)."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from agent.context import Context
-from agent.llm import CallRecord, StartedCall, is_price_known, make_ask
+from agent.llm import CallRecord, StartedCall, make_ask
 from agent.memory import Tracking
 from agent.memory.ledger import BudgetSpent, Ledger, exceeded
 from agent.memory.study_file import remember
-from agent.proposers.factory import LLM_ARMS, make_proposer
+from agent.proposers.factory import make_proposer
 from agent.screen.terminal import Terminal
-from agent.settings.config import LLMConfig, StudyConfig
+from agent.settings.config import StudyConfig
 from agent.settings.sources import dump_config
 from agent.steps.finish_plan import describe_finish, iteration_count
 from agent.steps.shifts import decode_shifts, find_shifts
@@ -23,12 +23,10 @@ from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.check.class_balance import ClassCounts, class_counts, in_one_line, scarce, unbalanced
 from tools.datasets.config import DataConfig
-from tools.datasets.registry import open_dataset
 from tools.datasets.types import SPLITS, Dataset
-from tools.errors import AugurError, ConfigurationError, did_you_mean
+from tools.errors import AugurError
 from tools.execution.devices import WorkerPlan, plan_workers
 from tools.execution.local import LocalExecutor
-from tools.policy.catalogue import CATALOGUE
 from tools.training.config import Recipe
 from tools.training.hardware import environment
 from tools.training.models import check_model
@@ -38,7 +36,7 @@ from tools.training.trial_store import TrialStore
 
 @contextmanager
 def open_context(
-    config: StudyConfig, why: str, folder: Path, terminal: Terminal, tracking: Tracking
+    config: StudyConfig, why: str, folder: Path, terminal: Terminal, tracking: Tracking, dataset: Dataset
 ) -> Iterator[Context]:
     """Open everything that one session of the study in `folder` works with; close it at the end.
 
@@ -48,14 +46,13 @@ def open_context(
         folder: the study's own.
         terminal: what shows progress.
         tracking: the open store, attached to the study if it holds it already.
+        dataset: as `agent.prechecks` opened it.
 
     Raises:
         AugurError: the data, the model, a device, the store or a setting is wrong; says which.
     """
     study = config.study or folder.name
-    check_settings(config)
     plans = plan_workers(config.execution)
-    dataset = open_dataset(config.data)
     shifts = find_shifts(config.data, dataset.card)
     recipe = resolve_recipe(config.training)
     size = config.data.image_size or dataset.card.image_size
@@ -101,37 +98,6 @@ def open_context(
             synthesis=synthesis,
             shifts=decode_shifts(shifts, data, config.runs_dir / "cache", terminal),
         )
-
-
-def check_settings(config: StudyConfig) -> None:
-    """Check settings that are valid one by one but cannot work together.
-
-    Raises:
-        ConfigurationError: an unknown baseline, or a limit in dollars for a model whose price is unknown.
-    """
-    whole = [name for name, spec in CATALOGUE.items() if spec.whole_policy]
-    for name in config.search.baselines:
-        if name not in CATALOGUE:
-            hint = did_you_mean(name, CATALOGUE)
-            raise ConfigurationError(
-                f"search.baselines: there is no operation {name!r}{': ' + hint if hint else '.'} Published whole "
-                f"policies are {', '.join(whole)}; any operation of the catalogue may be a baseline."
-            )
-    calls = config.search.proposer in LLM_ARMS
-    if calls and config.budget.dollars is not None and not is_price_known(config.llm):
-        raise ConfigurationError(
-            f"budget.dollars is {config.budget.dollars:g}, but {_unpriced(config.llm)}: the limit could never "
-            "stop anything. Set llm.input_price and llm.output_price (dollars per million tokens; 0 for your own "
-            "model), or limit budget.tokens or budget.llm_calls instead."
-        )
-
-
-def _unpriced(llm: LLMConfig) -> str:
-    return (
-        f"the price of {llm.model} behind llm.base_url is unknown"
-        if llm.base_url
-        else f"the price of {llm.model} is unknown"
-    )
 
 
 def _facts(

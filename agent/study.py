@@ -36,6 +36,7 @@ from tools.files import read_yaml
 if TYPE_CHECKING:
     from agent.context import Context
     from agent.memory import Tracking
+    from tools.datasets.types import Dataset
 
 
 def run_study(config: StudyConfig, terminal: Terminal) -> int:
@@ -44,9 +45,12 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
     Raises:
         AugurError: it cannot start, or stopped; the text says what to do, and how to resume where that makes sense.
     """
+    from agent.prechecks import check_before_start
+
     address = find_store(config.tracking, config.runs_dir)
     tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
-    config = config.model_copy(update={"tracking": tracking_settings})
+    config, why = _resolve(config.model_copy(update={"tracking": tracking_settings}))
+    dataset = check_before_start(config)
     with _nothing_begun():
         from agent.memory.writing import open_store
 
@@ -63,9 +67,9 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
             )
     with locked(folder, study):
         try:
-            config, why = _resolve(config.model_copy(update={"study": study}))
+            config = config.model_copy(update={"study": study})
             write_config(folder, config)
-            return _run_session(config, why, folder, terminal, tracking)
+            return _run_session(config, why, folder, terminal, tracking, dataset)
         except AugurError as error:
             if not began(folder):  # the name stays free
                 release(folder)
@@ -87,6 +91,8 @@ def resume_study(
     Raises:
         AugurError: there is no such study, it is running, its data have changed, or something of it is gone.
     """
+    from agent.prechecks import check_before_start
+
     folder = _folder(study, runs_dir)
     with locked(folder, study):
         config = load(folder / CONFIG)
@@ -96,15 +102,16 @@ def resume_study(
         changed = {"study": study, "runs_dir": runs_dir, "tracking": tracking_settings}
         config, why = _resolve(config.model_copy(update=changed))
         with _nothing_begun():
+            _check_data(config, study, runs_dir)
+            dataset = check_before_start(config)
             tracking = _open_existing(study, folder, address, config, terminal)
-        _check_data(config, study, runs_dir)
         changes = _changes(folder, config)
         write_config(folder, config)
         if changes and tracking.study_run:
             tracking.log_changes(f"{datetime.now():%Y-%m-%d %H:%M}", changes)
         for key, (before, after) in changes.items():
             terminal.note(f"from now on: {key} = {after} (was {before})")
-        return _run_session(config, why, folder, terminal, tracking)
+        return _run_session(config, why, folder, terminal, tracking, dataset)
 
 
 def address_of(folder: Path, runs_dir: Path, terminal: Terminal, changed: str | None = None) -> Address:
@@ -237,7 +244,12 @@ def _resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
 
 
 def _run_session(
-    config: StudyConfig, why: str, folder: Path, terminal: Terminal, tracking: "Tracking"
+    config: StudyConfig,
+    why: str,
+    folder: Path,
+    terminal: Terminal,
+    tracking: "Tracking",
+    dataset: "Dataset",
 ) -> int:
     """Open everything, run the loop from its last checkpoint, close everything."""
     from agent.graph import build_graph
@@ -259,7 +271,7 @@ def _run_session(
                 )
             if tracking.study_run:
                 check_complete(folder, study, tracking, state.values, state.next, _has_spent(folder))
-            with open_context(config, why, folder, terminal, tracking) as context:
+            with open_context(config, why, folder, terminal, tracking, dataset) as context:
                 _run_graph(graph, thread, context)
     except OSError as error:
         if (fault := as_augur_error(error, config.runs_dir)) is None:

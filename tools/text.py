@@ -50,6 +50,11 @@ def markdown(text: str) -> str:
     return _ITEM.sub(r"\1\\\2", line)
 
 
+def encoded(text: str) -> bytes:
+    """The text in bytes for a digest, whatever characters it has; in UTF-8 where that is possible."""
+    return text.encode("utf-8", "surrogatepass")
+
+
 def _joined(pair: re.Match[str]) -> str:
     return pair.group().encode("utf-16-le", "surrogatepass").decode("utf-16-le")
 

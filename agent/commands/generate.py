@@ -117,8 +117,9 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
         ConfigurationError: the prompts are refused, with the reasons.
         AugurError: no image can be made.
     """
-    from agent.steps.synthesis import Synthesis, describe
+    from agent.prechecks import check_captioner
 
+    check_captioner(config)
     if options.out is not None and options.out.exists() and any(options.out.iterdir()):
         raise ConfigurationError(
             f"--out {options.out} is not empty: name an empty folder, or one that does not exist yet"
@@ -126,6 +127,8 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
     dataset = open_dataset(config.data)
     size = config.data.image_size or dataset.card.image_size
     prompts = _prompts(options, dataset.card)
+    from agent.steps.synthesis import Synthesis, describe  # heavy, so only after the checks
+
     if reasons := vet_prompts(prompts, dataset.card.classes):
         raise ConfigurationError(
             "The background prompts are refused:\n" + "\n".join(f"- {each}" for each in reasons)

@@ -5,18 +5,20 @@ MLflow's own retries are silent and take minutes, so that they are switched off;
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar
 
 from mlflow import MlflowClient
+from mlflow.entities import Param, RunTag
 
 from agent.memory.faults import StoreError, as_store_error
 from agent.memory.store import Address
 from agent.settings.config import TrackingConfig
 from agent.settings.secrets import mask
 from tools.errors import first_line
+from tools.text import clean
 
 _LONGEST_WAIT = 30.0
 _Result = TypeVar("_Result")
@@ -94,13 +96,28 @@ class _Client:
 
         @wraps(found)
         def call(*arguments: Any, **named: Any) -> Any:
+            safe, safely_named = _cleaned(arguments), _cleaned(named)
+
             def once() -> Any:
                 with self._calls.told(name):
-                    return found(*arguments, **named)
+                    return found(*safe, **safely_named)
 
             return self._calls.retried(once) if self._retried else once()
 
         return call
+
+
+def _cleaned(value: Any) -> Any:
+    """`value` with all texts in it cleaned: no database takes half a character, and no page should show an escape."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {_cleaned(key): _cleaned(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_cleaned(item) for item in value)
+    if isinstance(value, Param | RunTag):
+        return type(value)(clean(value.key), clean(value.value))
+    return value
 
 
 class _ToScreen(logging.Handler):

@@ -14,6 +14,7 @@ from agent.memory.finding import Finder
 from agent.memory.store import Address
 from agent.settings.config import TrackingConfig
 from evaluators.statistics import Interval
+from tools.text import markdown
 from tools.training.types import EpochReport, TrialResult
 
 if TYPE_CHECKING:
@@ -296,6 +297,6 @@ def _epoch_metrics(report: EpochReport, now: int) -> list[Metric]:
 
 
 def _note(candidate: Candidate, policy: str, warnings: list[str]) -> str:
-    lines = [f"**{policy}**", "", candidate.proposal.hypothesis]
-    lines += [f"- Label safety: {warning}" for warning in warnings]
+    lines = [f"**{markdown(policy)}**", "", markdown(candidate.proposal.hypothesis)]
+    lines += [f"- Label safety: {markdown(warning)}" for warning in warnings]
     return "\n".join(lines)[:_TAG_LIMIT]

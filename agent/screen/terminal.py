@@ -6,18 +6,20 @@ event, without colours or control codes. For commands that answer a question (`a
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from agent.screen.live import LiveTrials
 from agent.screen.tables import FinalRow, comparison_table, facts_grid, iterations_table, open_table, verdict
 from evaluators.wording import gain, percent, signed
+from tools.text import clean
 from tools.training.types import TrialEvent
 
 if TYPE_CHECKING:
@@ -247,9 +249,18 @@ class Terminal:
         self._out.print(Text(f"{_clock()} {' '.join(text.split())}"), soft_wrap=True)
 
 
+class SafeConsole(Console):
+    """Cleans every text before it reaches the screen: names of files and answers of a model may steer a terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Called by the library for whatever it prints."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=clean(segment.text))
+
+
 def console(stderr: bool = False) -> Console:
     """Standard output or error, without markup or guessed colours; wide enough for a table if it is a file."""
-    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    made = SafeConsole(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not made.is_terminal and "COLUMNS" not in made._environ:
         made.width = _FILE_COLUMNS
     return made

@@ -214,3 +214,10 @@ class StudyConfig(BaseModel):
     llm: LLMConfig = LLMConfig()
     budget: BudgetConfig = BudgetConfig()
     tracking: TrackingConfig = TrackingConfig()
+
+    @property
+    def caption_llm(self) -> LLMConfig:
+        """The chat model that writes captions: `aga.llm` with its own server, else the study's."""
+        if self.aga.llm is None:
+            return self.llm
+        return self.llm.model_copy(update={"model": self.aga.llm, "base_url": self.aga.llm_base_url})

@@ -133,7 +133,7 @@ class Synthesis:
         from tools.aga.captions.captioners import open_captioner
         from tools.aga.captions.fitting import approximate_tokens, clip_token_counter
 
-        llm = caption_model(self._config)
+        llm = self._config.caption_llm
         ask = self._make_ask(llm) if aga.caption.kind == "llm" and llm.model else None
         diffusion = aga.background.kind == "diffusion"
         count = clip_token_counter(aga.background.model) if diffusion else approximate_tokens
@@ -146,13 +146,6 @@ def _held(tools: Tools, stack: ExitStack) -> Tools:
         if close := getattr(tool, "close", None):
             stack.callback(close)
     return tools
-
-
-def caption_model(config: StudyConfig) -> LLMConfig:
-    """The chat model that writes captions: `aga.llm` with its own server, else the study's."""
-    if config.aga.llm is None:
-        return config.llm
-    return config.llm.model_copy(update={"model": config.aga.llm, "base_url": config.aga.llm_base_url})
 
 
 def describe(made: GeneratedSet) -> str:

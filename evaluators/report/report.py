@@ -9,6 +9,7 @@ import numpy as np
 from evaluators.report.comparison import Comparison, Versus
 from evaluators.statistics import Interval
 from evaluators.wording import gain, signed
+from tools.text import clean, markdown
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,15 @@ def write_markdown(report: Report, path: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=lambda value: clean(value) if isinstance(value, str) else value,
     )
     environment.filters |= {
         "percent": interval_percent,
         "points": interval_points,
         "score": _score,
         "gain": gain,
-        "cell": _cell,
+        "cell": markdown,
+        "text": markdown,
     }
     path.write_text(environment.get_template("report.md.j2").render(report=report), encoding="utf-8")
 
@@ -163,8 +166,3 @@ def plot_search(report: Report, path: Path, reference: tuple[float, float] | Non
 def _score(value: float | None) -> str:
     """A score (0..1) in percent, or a dash."""
     return "–" if value is None else f"{100 * value:.1f}".replace("-", "−")
-
-
-def _cell(text: str) -> str:
-    """Text that cannot break a Markdown table."""
-    return text.replace("|", "\\|").replace("\n", " ")

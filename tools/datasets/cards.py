@@ -6,6 +6,7 @@ from typing import Any
 
 from tools.datasets.types import Card
 from tools.files import read_yaml
+from tools.text import clean, one_line
 
 
 def read_card(file: Path, **more: Any) -> Card:
@@ -25,6 +26,10 @@ def card_from(fields: Mapping[str, Any]) -> Card:
     }
     if "subject" in values:
         values["superclasses"] = (values.pop("subject"),) * len(values["classes"])
+    if len({one_line(name) for name in values["classes"]}) == len(values["classes"]):
+        values["classes"] = tuple(one_line(name) for name in values["classes"])
+    for name in ("title", "description"):
+        values[name] = clean(values[name])
     return Card(**values)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from agent.settings.config import LLMConfig, SearchConfig, StudyConfig
-from agent.steps.synthesis import Synthesis, _held, backgrounds_of, caption_model
+from agent.steps.synthesis import Synthesis, _held, backgrounds_of
 from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.detectors.simple import GivenBoxes
 from tools.aga.making.source_images import training_sources
@@ -48,14 +48,14 @@ def test_a_mode_that_is_set_is_used():
 def test_captions_are_written_by_their_own_model_on_its_own_server_where_one_is_named():
     llm = LLMConfig(model="openai:gpt-5", base_url="http://gateway/v1")
     plain = StudyConfig(llm=llm)
-    assert caption_model(plain) == llm
+    assert plain.caption_llm == llm
     local = StudyConfig(llm=llm, aga=AgaConfig(llm="openai:llama", llm_base_url="http://localhost:8000/v1"))
-    assert (caption_model(local).model, caption_model(local).base_url) == (
+    assert (local.caption_llm.model, local.caption_llm.base_url) == (
         "openai:llama",
         "http://localhost:8000/v1",
     )
     hosted = StudyConfig(llm=llm, aga=AgaConfig(llm="google_genai:gemini-flash-latest"))
-    assert caption_model(hosted).base_url is None
+    assert hosted.caption_llm.base_url is None
 
 
 def test_processes_of_a_maker_are_closed_after_use():

@@ -14,6 +14,7 @@ from tools.datasets.cache.decode import UnreadableImage, decode
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.walk import IMAGE_SUFFIXES, find_images
 from tools.errors import ConfigurationError, DataError
+from tools.text import encoded
 
 _LEAST_SHARE = 0.6
 """Smallest side of a crop as a share of the photo's short side: smaller ones show surfaces, not places."""
@@ -50,7 +51,7 @@ class FolderMaker:
         self._photos = found.images
         digest = hashlib.sha256()
         for photo in self._photos:
-            digest.update(f"{photo}\0{hashlib.sha256(self._bytes_of(photo)).hexdigest()}\0".encode())
+            digest.update(encoded(f"{photo}\0{hashlib.sha256(self._bytes_of(photo)).hexdigest()}\0"))
         self.identity = f"folder/1 sha256:{digest.hexdigest()[:32]}"
 
     def make(self, captions: Sequence[str], seeds: Sequence[int], size: int) -> list[np.ndarray]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from tools.aga.types import Box, SourceImage
 from tools.errors import ConfigurationError, DataError
+from tools.text import encoded
 
 
 class CentreDetector:
@@ -39,7 +40,7 @@ class GivenBoxes:
         self._boxes = boxes
         digest = hashlib.sha256()
         for file in sorted(boxes):
-            digest.update(f"{file}\0{boxes[file]}\n".encode())
+            digest.update(encoded(f"{file}\0{boxes[file]}\n"))
         self.identity = f"dataset:{digest.hexdigest()}"
 
     def detect(self, images: Sequence[SourceImage], subject: str) -> list[list[Box]]:

@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from tools.aga.segmenters.saliency import window_of
 from tools.aga.types import Box, SourceImage
 from tools.errors import ConfigurationError, DataError
+from tools.text import encoded
 
 
 class GivenMasks:
@@ -34,7 +35,7 @@ class GivenMasks:
                 content = mask.read_bytes()
             except OSError as error:
                 raise DataError(f"the mask {mask} of {file} cannot be read ({error.strerror})") from error
-            digest.update(f"{file}\0{len(content)}\n".encode() + content)
+            digest.update(encoded(f"{file}\0{len(content)}\n") + content)
         self.identity = f"dataset:{digest.hexdigest()}"
 
     def segment(self, image: SourceImage, boxes: Sequence[Box]) -> list[np.ndarray]:

@@ -9,6 +9,7 @@ from tools.datasets.cache.pixels import PixelFolder
 from tools.datasets.cache.read import Rows
 from tools.datasets.cache.views import View
 from tools.sheet import SheetRow, draw_sheet
+from tools.text import encoded
 
 ROWS, COLUMNS = 20, 8
 """The most classes, and images of each, that are shown."""
@@ -44,7 +45,7 @@ def _row(division: View, pixels: PixelFolder, label: int) -> SheetRow:
     images = [
         at for at, record in enumerate(division.records) if record.split == "train" and record.label == label
     ]
-    order = sorted(images, key=lambda at: hashlib.sha256(division.records[at].file.encode()).digest())
+    order = sorted(images, key=lambda at: hashlib.sha256(encoded(division.records[at].file)).digest())
     first_of_group = {division.records[at].group: at for at in reversed(order)}
     order.sort(key=lambda at: first_of_group[division.records[at].group] != at)
     chosen = np.asarray([division.rows[at] for at in order[:COLUMNS]], dtype=np.int64)

@@ -46,19 +46,20 @@ class Table:
         return len(self.cells[0]) if self.cells else 0
 
 
-def read_table(file: Path, columns: Sequence[str]) -> Iterator[TableRow]:
+def read_table(file: Path, columns: Sequence[str], errors: str = "strict") -> Iterator[TableRow]:
     """The rows of a CSV file in UTF-8; further columns are read too.
 
     Args:
         file: with the names of the columns in its first line.
         columns: those that it must have.
+        errors: what is done with bytes that are not UTF-8, as in `open`.
 
     Raises:
         DataError: it is not CSV, lacks a column or has one twice, or a row has more cells than there are columns.
         OSError: it cannot be read.
     """
     try:
-        with file.open(encoding="utf-8-sig", newline="") as opened:
+        with file.open(encoding="utf-8-sig", errors=errors, newline="") as opened:
             first = opened.readline()
             opened.seek(0)
             reader = csv.reader(opened, delimiter=_delimiter_with(first, columns))

@@ -18,6 +18,7 @@ from tools.datasets.splits.leaks import resolve_group_leaks
 from tools.datasets.splits.split_file import read_splits
 from tools.datasets.types import SPLITS, Dataset, Record, Split
 from tools.errors import ConfigurationError, DataError
+from tools.text import encoded
 
 
 def assign_splits(dataset: Dataset, config: DataConfig, alike: Sequence[tuple[int, int]] = ()) -> Dataset:
@@ -166,4 +167,4 @@ def _few_labels(
 
 
 def _hash(seed: int, name: str) -> bytes:
-    return hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+    return hashlib.sha256(encoded(f"{seed}\0{name}")).digest()

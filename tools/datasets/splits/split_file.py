@@ -18,8 +18,14 @@ _NAMED = 5
 
 
 def write_splits(file: Path, records: Sequence[Record], classes: Sequence[str]) -> None:
-    """Write the columns file, label, split, group: it can serve as the manifest.csv of a copy of the images."""
-    with written_whole(file) as partial, partial.open("w", newline="", encoding="utf-8") as opened:
+    """Write the columns file, label, split, group: it can serve as the manifest.csv of a copy of the images.
+
+    A file name that is not UTF-8 is written in the bytes that it has on disk.
+    """
+    with (
+        written_whole(file) as partial,
+        partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as opened,
+    ):
         writer = csv.writer(opened)
         writer.writerow(("file", "label", "split", "group"))
         writer.writerows((each.file, classes[each.label], each.split, each.group) for each in records)
@@ -37,7 +43,7 @@ def read_splits(file: Path, records: Sequence[Record]) -> tuple[list[Record], st
     by_file = {record.file: record for record in records}
     chosen: dict[str, Record] = {}
     try:
-        for row in read_table(file, ("file", "split")):
+        for row in read_table(file, ("file", "split"), "surrogateescape"):
             record = _record(row, by_file, chosen)
             chosen[record.file] = record
     except OSError as error:
