@@ -24,6 +24,7 @@ from evaluators.report.report import (
     write_markdown,
 )
 from tools.policy.export import as_python
+from tools.text import markdown
 from tools.training.recipes import describe_recipe
 
 
@@ -272,7 +273,11 @@ def publish(context: Context, report: Report, chosen: Candidate | None) -> None:
         metrics = {"test_accuracy": winner.test.mean, "test_gain": winner.verdict.over_seeds.mean}
     cautions = (f"Caution: {warning}" for warning in report.cautions)
     note = "\n\n".join(
-        (f"**{report.sentence}**", *cautions, "The full report is report.md among the artifacts.")
+        (
+            f"**{markdown(report.sentence)}**",
+            *map(markdown, cautions),
+            "The full report is report.md among the artifacts.",
+        )
     )
     tracking.log_study(metrics, tags=tags, note=note)
     context.terminal.final(
