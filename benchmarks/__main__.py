@@ -29,6 +29,7 @@ NAMES = [
     *(["cache_readers"] if sys.platform == "linux" else []),
     "loop_overhead",
     "leak_recall",
+    "choice_rule",
     "composites",
     "generation_overhead",
     "generation_pool",

@@ -33,7 +33,6 @@ class Range:
     low: float
     high: float
     log: bool = False
-    integer: bool = False
 
 
 Table = dict[str, Range | tuple[str, ...]]

@@ -7,16 +7,18 @@ import numpy as np
 from agent.memory.history import History
 from agent.memory.proposal import Proposal
 from agent.proposers.drawn_prompts import Range, prompts_from, table_of
-from agent.proposers.space import DRAWS, PROBABILITY, none_found, rounded_operation, space_of
-from tools.policy.catalogue import CATALOGUE, ParameterSpec
+from agent.proposers.space import DRAWS, none_found, rounded_operation, space_of
+from tools.policy.catalogue import CATALOGUE
 from tools.policy.policy import Operation
+from tools.policy.priors import PROBABILITY, value_at
 
 
 class RandomProposer:
-    """Arm `random`: draws the number of operations, the operations, their order and their numbers uniformly.
+    """Arm `random`: draws the number of operations, the operations and their order uniformly, their numbers around
+    the usual strengths (`tools/policy/priors.py`).
 
     The draw is seeded by the study's seed, the iteration and the number of rejections, so that a resumed study draws
-    the same. A parameter on a logarithmic scale is drawn uniformly on that scale.
+    the same.
     """
 
     name = "random"
@@ -49,13 +51,11 @@ class RandomProposer:
 
 
 def _draw_operation(name: str, draw: np.random.Generator) -> Operation:
-    values = {item.name: _draw_number(item, draw) for item in CATALOGUE[name].parameters}
-    return rounded_operation(name, float(draw.uniform(*PROBABILITY)), values)
+    values = {item.name: value_at(draw.uniform(), item) for item in CATALOGUE[name].parameters}
+    return rounded_operation(name, value_at(draw.uniform(), PROBABILITY), values)
 
 
-def _draw_number(of: Range | ParameterSpec, draw: np.random.Generator) -> float:
-    if of.integer:
-        return float(draw.integers(int(of.low), int(of.high), endpoint=True))
+def _draw_number(of: Range, draw: np.random.Generator) -> float:
     if of.log:
         return math.exp(draw.uniform(math.log(of.low), math.log(of.high)))
     return float(draw.uniform(of.low, of.high))

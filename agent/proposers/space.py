@@ -15,8 +15,6 @@ from tools.policy.catalogue import CATALOGUE, ParameterSpec
 from tools.policy.policy import Operation, Policy
 from tools.policy.validate import check_policy
 
-PROBABILITY = (0.1, 1.0)
-"""Below this range, an operation has next to no effect."""
 DRAWS = 500
 """Tries to find an allowed policy before giving up with an explanation."""
 

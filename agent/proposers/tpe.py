@@ -3,7 +3,8 @@
 The search space is conditional: how many operations, which one in each place, and only then the numbers of the chosen
 ones. An operation's numbers are named after the operation, not its place, so that what is learned about it holds in
 every place; and every past policy is told once in each rotation of its places, since the place means little. Operations
-come in the catalogue's order, which makes the space smaller.
+come in the catalogue's order, which makes the space smaller. A number is searched as its share of the prior of
+`tools/policy/priors.py`, so that the first draws have usual strengths.
 """
 
 import math
@@ -15,10 +16,11 @@ import numpy as np
 from agent.memory.history import History, IterationRecord
 from agent.memory.proposal import Proposal
 from agent.proposers.drawn_prompts import WITHOUT, Range, prompts_from, table_of, values_of
-from agent.proposers.space import DRAWS, PROBABILITY, Space, none_found, rounded_operation, space_of
+from agent.proposers.space import DRAWS, Space, none_found, rounded_operation, space_of
 from tools.aga.config import PromptSet
 from tools.policy.catalogue import CATALOGUE, ParameterSpec
 from tools.policy.policy import Operation
+from tools.policy.priors import PROBABILITY, share_of, value_at
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -85,11 +87,11 @@ def _suggest(trial: "Trial", space: Space) -> list[Operation] | None:
 
 
 def _suggest_operation(trial: "Trial", name: str) -> Operation:
-    probability = trial.suggest_float(f"{name}.probability", *PROBABILITY)
-    values = {
-        item.name: _draw_number(trial, f"{name}.{item.name}", item) for item in CATALOGUE[name].parameters
-    }
-    return rounded_operation(name, probability, values)
+    def draw(spec: ParameterSpec) -> float:
+        return value_at(trial.suggest_float(f"{name}.{spec.name}", 0, 1), spec)
+
+    values = {spec.name: draw(spec) for spec in CATALOGUE[name].parameters}
+    return rounded_operation(name, draw(PROBABILITY), values)
 
 
 def _suggest_backgrounds(trial: "Trial", history: History) -> list[PromptSet]:
@@ -106,9 +108,7 @@ def _suggest_backgrounds(trial: "Trial", history: History) -> list[PromptSet]:
     return prompts_from(history, values)
 
 
-def _draw_number(trial: "Trial", key: str, of: Range | ParameterSpec) -> float:
-    if of.integer:
-        return float(trial.suggest_int(key, int(of.low), int(of.high), log=of.log))
+def _draw_number(trial: "Trial", key: str, of: Range) -> float:
     return trial.suggest_float(key, of.low, of.high, log=of.log)
 
 
@@ -147,29 +147,29 @@ def _tell(study: "Study", record: IterationRecord, space: Space) -> None:
         )
 
 
-def _distribution(of: Range | ParameterSpec | tuple[str, ...]) -> "BaseDistribution":
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+def _distribution(of: Range | tuple[str, ...]) -> "BaseDistribution":
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     if isinstance(of, tuple):
         return CategoricalDistribution(of)
-    if of.integer:
-        return IntDistribution(int(of.low), int(of.high), log=of.log)
     return FloatDistribution(of.low, of.high, log=of.log)
 
 
 def _numbers(operations: list[Operation]) -> "dict[str, tuple[float, BaseDistribution]] | None":
-    """Value and distribution of every number; None where one is outside what this arm draws."""
+    """Share and distribution of every number; None where one is outside what this arm draws."""
+    unit = _distribution(Range(0, 1))
     numbers: dict[str, tuple[float, BaseDistribution]] = {}
     for item in operations:
-        values = {parameter.name: parameter.value for parameter in item.parameters}
-        numbers[f"{item.name}.probability"] = (item.probability, _distribution(Range(*PROBABILITY)))
-        for spec in CATALOGUE[item.name].parameters:
-            if spec.name not in values:
+        values = {
+            PROBABILITY.name: item.probability,
+            **{parameter.name: parameter.value for parameter in item.parameters},
+        }
+        for spec in (PROBABILITY, *CATALOGUE[item.name].parameters):
+            share = share_of(values[spec.name], spec) if spec.name in values else None
+            if share is None:
                 return None
-            value = values[spec.name]
-            numbers[f"{item.name}.{spec.name}"] = (int(value) if spec.integer else value, _distribution(spec))
-    inside = all(kind._contains(kind.to_internal_repr(value)) for value, kind in numbers.values())
-    return numbers if inside else None
+            numbers[f"{item.name}.{spec.name}"] = (share, unit)
+    return numbers
 
 
 def _reason(judged: list[IterationRecord]) -> tuple[str, float]:

@@ -60,8 +60,12 @@ def one_line(policy: Policy) -> str:
     return " > ".join(_one_operation(operation) for operation in operations) or NO_AUGMENTATION
 
 
-def parse_one_line(text: str) -> Policy:
+def parse_one_line(text: str, default_probability: float | None = None) -> Policy:
     """Inverse of `one_line`. The line is a Python expression of calls and `>`; it is parsed, never run.
+
+    Args:
+        text: the line.
+        default_probability: of an operation that gives none; where it is None, every operation must give one.
 
     Raises:
         ConfigurationError: `text` is not such a line. Names and ranges are checked by `check_policy`.
@@ -73,7 +77,7 @@ def parse_one_line(text: str) -> Policy:
         calls = [body.left, *body.comparators] if isinstance(body, ast.Compare) else [body]
         if isinstance(body, ast.Compare) and not all(isinstance(operator, ast.Gt) for operator in body.ops):
             raise ValueError("operations are joined by '>'")
-        return Policy(operations=[_parse_call(call) for call in calls])
+        return Policy(operations=[_parse_call(call, default_probability) for call in calls])
     except (SyntaxError, ValueError) as error:
         raise ConfigurationError(
             f"{text!r} is not a policy ({error}): write it as rotate(p=0.5, degrees=15) > horizontal_flip(p=0.5)"
@@ -111,11 +115,13 @@ def _one_operation(operation: Operation) -> str:
     return f"{operation.name}({arguments})"
 
 
-def _parse_call(node: ast.expr) -> Operation:
+def _parse_call(node: ast.expr, default_probability: float | None) -> Operation:
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args):
         raise ValueError(f"{ast.unparse(node)} is not name(p=…, parameter=…)")
     numbers = [(keyword.arg or "**", float(ast.literal_eval(keyword.value))) for keyword in node.keywords]
     probabilities = [value for name, value in numbers if name == "p"]
+    if not probabilities and default_probability is not None:
+        probabilities = [default_probability]
     if len(probabilities) != 1:
         raise ValueError(f"{node.func.id} needs its probability once, as p=0.5")
     return Operation(
