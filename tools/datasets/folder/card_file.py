@@ -30,6 +30,7 @@ class CardFile(BaseModel):
     title: str | None = None
     modality: Modality = "unknown"
     description: str | None = None
+    advice: str = Field("", description="which augmentations keep what decides the label, and which destroy it")
     classes: list[str] | None = Field(None, description="in order, which matters if they are ordinal")
     superclasses: list[str] = Field(
         default_factory=list,
