@@ -21,6 +21,7 @@ from prompts import template_hash
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
+from tools.datasets.original_size import median_size
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Dataset
 from tools.errors import AugurError, ConfigurationError, did_you_mean
@@ -86,6 +87,7 @@ def open_context(config: StudyConfig, why: str, folder: Path, terminal: Terminal
             backgrounds=backgrounds,
             synthesis=synthesis,
             shifts=decode_shifts(shifts, data, config.runs_dir / "cache", terminal),
+            original_size=median_size(dataset.source, data.split("train").files),
         )
 
 

@@ -166,6 +166,7 @@ class Reader:
             result.scores.per_class_recall,
             last.train_loss if last else None,
             last.validation_loss if last else None,
+            confusion=result.scores.confusion,
         )
 
     def _result(self, run: Run) -> TrialResult | None:

@@ -7,13 +7,14 @@ import numpy as np
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.history import History, Rejection, best_iteration
-from agent.memory.ledger import BudgetSpent, describe
+from agent.memory.ledger import BudgetSpent
+from agent.memory.remaining import describe_remaining
 from agent.state import Refusal
 from agent.steps.stopping import iteration_count
 from agent.steps.synthesis import describe as describe_images
 from tools.datasets.cache.read import CachedDataset
 from tools.errors import AugurError, ConfigurationError
-from tools.training.recipes import describe_recipe
+from tools.training.recipes import describe_recipe, training_steps
 
 EXAMPLES = 8
 """Training images on a contact sheet."""
@@ -43,9 +44,15 @@ def history_of(context: Context, iteration: int, refusals: Sequence[Refusal]) ->
         past=past,
         cache=data.folder,
         rejections=tuple(Rejection(refusal["answer"], tuple(refusal["reasons"])) for refusal in refusals),
-        budget_left=describe(context.ledger.spent(), context.config.budget),
+        budget_left=describe_remaining(context.ledger.spent(), context.config.budget),
         backgrounds=context.backgrounds,
         incumbent=best_iteration(past),
+        advice=search.advice == "on",
+        whole_policies=search.whole_policies == "on",
+        seeds=search.seeds,
+        steps=training_steps(context.recipe, len(data.split("train"))),
+        original_size=context.original_size,
+        chain=None if context.backgrounds == "off" else context.synthesis.facts,
     )
 
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from agent.memory.history import Backgrounds
 from agent.memory.proposal import Proposal
 from agent.settings.config import LLMConfig, StudyConfig
 from tools.aga.chain import StageProgress, Tools
+from tools.aga.chain_facts import ChainFacts, chain_facts
 from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.making.request import Request
 from tools.aga.making.source_images import training_sources
@@ -128,6 +130,12 @@ class Synthesis:
             if judge
             else None,
         )
+
+    @cached_property
+    def facts(self) -> ChainFacts:
+        """Which tools make the images, for the prompt."""
+        writes = self._config.aga.caption.kind == "llm"
+        return chain_facts(self._config.aga, caption_model(self._config).model if writes else None)
 
     def _captioner(self, aga: AgaConfig) -> "Captioner":
         from tools.aga.captions.captioners import open_captioner

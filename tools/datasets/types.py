@@ -53,6 +53,8 @@ class Card:
     advice: str = ""
     """Plain text for the LLM, our opinion or that of the data's owner: which augmentations keep what decides the label,
     and which destroy it. `search.advice off` leaves it out. '' if there is none."""
+    advice_from: str = "the makers of this software"
+    """Whose opinion it is."""
 
 
 @dataclass(frozen=True, slots=True)

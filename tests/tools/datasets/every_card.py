@@ -16,9 +16,7 @@ def cards() -> dict[str, Card]:
 def trained() -> dict[str, Card]:
     """Those that classifiers are trained on: without the sets that only test."""
     return {
-        name: card
-        for name, card in cards().items()
-        if name not in ENTRIES or ENTRIES[name].shift_of is None
+        name: card for name, card in cards().items() if name not in ENTRIES or ENTRIES[name].shift_of is None
     }
 
 

@@ -5,8 +5,10 @@ import re
 import pytest
 
 from tests.tools.datasets.every_card import cards, trained
-from tools.datasets.cards import read_card, read_collection
-from tools.datasets.registry import ENTRIES
+from tests.tools.datasets.images import fill
+from tools.datasets.cards import card_from, read_card, read_collection
+from tools.datasets.config import DataConfig
+from tools.datasets.registry import ENTRIES, open_dataset
 from tools.datasets.types import Card
 
 OPERATIONS = re.compile(
@@ -59,3 +61,17 @@ def test_a_description_states_facts_and_leaves_advice_to_its_own_field(card: Car
 def test_every_set_that_classifiers_are_trained_on_has_an_advice(card: Card):
     assert OPERATIONS.search(card.advice)
     assert "The label is" not in card.advice
+
+
+def test_the_advice_in_a_folder_is_its_owners(tmp_path):
+    fill(tmp_path, {"a": 8, "b": 8})
+    assert open_dataset(DataConfig(path=tmp_path)).card.advice == ""
+    (tmp_path / "dataset.yaml").write_text("description: Knees.\nadvice: The kneecap must stay in sight.\n")
+    card = open_dataset(DataConfig(path=tmp_path)).card
+    assert (card.description, card.advice) == ("Knees.", "The kneecap must stay in sight.")
+    assert card.advice_from == "the owner of the images"
+
+
+def test_a_card_that_was_kept_before_there_was_advice_can_be_read():
+    fields = {"name": "n", "title": "t", "modality": "mri", "description": "d", "classes": ["a", "b"]}
+    assert card_from(fields).advice == ""
