@@ -32,6 +32,7 @@ LONGEST_HYPOTHESIS = 500
 LONGEST_POLICY = 600
 LONGEST_REASON = 400
 LONGEST_MADE = 500
+LONGEST_REFUSALS = 2000
 """Characters."""
 AVOIDED_WORDS = 60
 """Of a prompt set that is shown in full: the list of words to avoid may have hundreds."""
@@ -77,6 +78,8 @@ class PromptSetRow:
     avoided: tuple[str, ...]
     more_avoided: int
     """Words to avoid, besides `avoided`."""
+    made: str
+    """As in its row, with room for the entries that were refused."""
 
 
 def feedback_values(history: History) -> dict[str, Any]:
@@ -182,7 +185,8 @@ def _prompt_set(row: PromptRow) -> PromptSetRow:
     prompts = row.record.proposal.prompts
     assert prompts is not None
     avoided = tuple(shortened(word, 60) for word in prompts.avoid[:AVOIDED_WORDS])
-    return PromptSetRow(row, prompts, avoided, len(prompts.avoid) - len(avoided))
+    made = shortened(row.record.generated, LONGEST_REFUSALS)
+    return PromptSetRow(row, prompts, avoided, len(prompts.avoid) - len(avoided), made)
 
 
 def shortened(text: str, most: int) -> str:

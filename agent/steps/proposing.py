@@ -12,6 +12,7 @@ from agent.memory.remaining import describe_remaining
 from agent.state import Refusal
 from agent.steps.stopping import iteration_count
 from agent.steps.synthesis import describe as describe_images
+from agent.steps.synthesis import describe_refusals
 from tools.datasets.cache.read import CachedDataset
 from tools.errors import AugurError, ConfigurationError
 from tools.training.recipes import describe_recipe, training_steps
@@ -89,7 +90,8 @@ def make_images(context: Context, candidate: Candidate, run: str) -> dict[str, s
     context.terminal.note(describe_images(made))
     sheet = context.folder / "contact_sheets" / f"backgrounds-{candidate.number:03d}.png"
     context.synthesis.sheet(prompts, sheet)
-    context.tracking.log_generated(run, describe_images(made), made.gates, sheet)
+    told = "; ".join(filter(None, (describe_images(made), describe_refusals(made))))
+    context.tracking.log_generated(run, told, made.gates, sheet)
     return {"unrealised": ""}
 
 

@@ -163,6 +163,17 @@ def caption_model(config: StudyConfig) -> LLMConfig:
     return config.llm.model_copy(update={"model": config.aga.llm, "base_url": config.aga.llm_base_url})
 
 
+def describe_refusals(made: GeneratedSet) -> str:
+    """Which entries of the prompts the gates refused most, in one line for models; empty where there are none."""
+    from tools.aga.making.refused_entries import refused_entries
+
+    parts = [
+        f"{each.entry!r} of {each.set} ({each.refused} of {each.tried})"
+        for each in refused_entries(made.folder)
+    ]
+    return f"entries whose backgrounds were mostly refused: {', '.join(parts)}" if parts else ""
+
+
 def describe(made: GeneratedSet) -> str:
     """How many images were made and what the gates refused, in one line for people and models."""
     parts = [f"{made.images} synthetic images"]
