@@ -9,7 +9,7 @@ from agent.memory.proposal import Proposal
 from agent.proposers.class_results import MOST_CHANGES, MOST_CLASSES, MOST_CONFUSIONS
 from agent.proposers.results import BEST_ROWS, LATEST_ROWS, LONGEST_HYPOTHESIS, feedback_values
 from prompts import render
-from tests.agent.proposers.arms import REFERENCE, REFERENCE_MEAN
+from tests.agent.proposers.arms import REFERENCE
 from tests.prompts.told import (
     BLUR,
     PROMPTS,
@@ -267,7 +267,3 @@ class TestBounds:
         text = first_message(history(past=past), feedback=False)
         assert text.count("- rotate(p=0.5, degrees=20) > horizontal_flip") == 200
         assert "(300 earlier ones are not repeated here.)" in text
-
-
-def test_the_reference_mean_of_these_tests_is_the_one_they_assume() -> None:
-    assert REFERENCE_MEAN == 0.75
