@@ -48,6 +48,8 @@ class Context:
     synthesis: "Synthesis"
     shifts: "Sequence[Shift]" = ()
     """Other data sets that the finish tests on."""
+    original_size: tuple[int, int] | None = None
+    """Median (width, height) of the training images as they are stored."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     @cached_property

@@ -23,6 +23,7 @@ from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.check.class_balance import ClassCounts, class_counts, in_one_line, scarce, unbalanced
 from tools.datasets.config import DataConfig
+from tools.datasets.original_size import median_size
 from tools.datasets.types import SPLITS, Dataset
 from tools.errors import AugurError
 from tools.execution.devices import WorkerPlan, plan_workers
@@ -97,6 +98,7 @@ def open_context(
             backgrounds=backgrounds,
             synthesis=synthesis,
             shifts=decode_shifts(shifts, data, config.runs_dir / "cache", terminal),
+            original_size=median_size(dataset.source, data.split("train").files),
         )
 
 

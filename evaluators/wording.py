@@ -22,3 +22,23 @@ def gain(difference: float | None, interval: tuple[float | None, float | None] |
     if low is None or high is None:
         return signed(difference)
     return f"{signed(difference)} [{signed(low)}, {signed(high)}]"
+
+
+_GRADES = (
+    (0.975, "almost certainly", "more than 39 in 40"),
+    (0.9, "very likely", "about 19 in 20"),
+    (0.75, "likely", "about 4 in 5"),
+    (0.6, "perhaps", "about 2 in 3"),
+)
+"""(least probability, how sure that is in words, the same as a chance)."""
+
+
+def likelihood(probability: float | None) -> str:
+    """How a probability (0..1) that a candidate beats the reference reads: 'likely better (about 4 in 5)'."""
+    if probability is None:
+        return "not known"
+    side, sure = ("better", probability) if probability >= 0.5 else ("worse", 1 - probability)
+    for least, words, chance in _GRADES:
+        if sure >= least:
+            return f"{words} {side} ({chance})"
+    return "as likely better as worse"

@@ -77,6 +77,7 @@ def show(name: str, config: DataConfig, terminal: Terminal) -> int:
     facts = [
         ("data set", f"{name}: {card.title}"),
         ("shows", card.description),
+        *([("advice", card.advice)] if card.advice else []),
         ("modality", card.modality),
         ("classes", _classes(card)),
         ("measure", _MEASURES.get(card.metric, card.metric)),

@@ -7,6 +7,7 @@ from typing import Literal
 
 from agent.memory.proposal import Proposal
 from evaluators.noise import pooled_gain, pooled_noise
+from tools.aga.chain_facts import ChainFacts
 from tools.datasets.types import Card
 
 Backgrounds = Literal["off", "optional", "always"]
@@ -25,6 +26,8 @@ class TrialRecord:
     validation_loss: float | None = None
     reason: str = ""
     """Why it failed."""
+    confusion: tuple[tuple[int, ...], ...] = ()
+    """Validation images; rows: true class, columns: predicted."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,18 @@ class History:
     """Whether a proposal may, or must, have background prompts."""
     incumbent: IterationRecord | None = None
     """The best iteration so far by mean validation accuracy; never a baseline."""
+    advice: bool = True
+    """Whether a model is told our advice."""
+    whole_policies: bool = True
+    """Whether a proposal may have RandAugment and other whole policies."""
+    seeds: int = 1
+    """Trials of each proposal."""
+    steps: int | None = None
+    """Of the optimiser in one trial without synthetic images; None if unknown."""
+    original_size: tuple[int, int] | None = None
+    """Median (width, height) in pixels of the training images as they are stored; None if unknown."""
+    chain: ChainFacts | None = None
+    """What makes synthetic images; None where proposals have no backgrounds."""
 
 
 def best_iteration(records: Sequence[IterationRecord]) -> IterationRecord | None:

@@ -206,6 +206,7 @@ class Reader(Opened):
             result.scores.per_class_recall,
             last.train_loss if last else None,
             last.validation_loss if last else None,
+            confusion=result.scores.confusion,
         )
 
     def _result(self, run: Run) -> TrialResult | None:

@@ -1,20 +1,39 @@
 """The messages of one iteration, rebuilt from the history: what the model reads before it answers."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from agent.memory.history import History
-from agent.proposers.results import feedback_values
+from agent.proposers.results import LONGEST_POLICY, feedback_values, shortened
 from prompts import render
-from tools.policy.catalogue import CATALOGUE, default_operation, describe_catalogue
+from tools.aga.captions.prompt_sets import (
+    LONGEST_ENTRY,
+    LONGEST_SUBJECT,
+    MOST_AVOIDED,
+    MOST_ENTRIES,
+    NUMBERS,
+)
+from tools.policy.canonical import one_line
+from tools.policy.catalogue import default_operation, describe_catalogue, operation_names
 from tools.policy.policy import Policy
 from tools.policy.safety import SafetyFinding, lint
+from tools.policy.starts import Start, starts_for
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 Mode = Literal["tools", "structured", "text"]
 
+METRIC = "validation accuracy"
+"""What decides, whatever measure is usual for a data set: policies are judged and chosen by it."""
+DEFAULT = "default"
+"""Name of the baseline that is the first of the usual policies."""
+MANY_CLASSES = 30
+"""With more, the classes are listed in one paragraph."""
+MOST_SUPERCLASSES = 30
+LATEST_TRIED = 200
+"""Policies that a model without results is told to avoid."""
 _LONGEST_ANSWER = 4000
 """Characters of a rejected answer that the model is shown again."""
 
@@ -30,21 +49,45 @@ def initial_messages(history: History, mode: Mode, tool_calls: int, feedback: bo
     """
     from langchain_core.messages import HumanMessage, SystemMessage
 
-    number = {
-        "minimum": history.minimum_operations,
-        "maximum": history.maximum_operations,
-        "backgrounds": history.backgrounds,
-    }
-    system = render("system", mode=mode, tool_calls=tool_calls, feedback=feedback, **number)
+    told = _common(history, feedback)
+    system = render("system", mode=mode, tool_calls=tool_calls, limits=_limits(), **told)
     results = render("feedback", **feedback_values(history)) if feedback else _independent(history)
     return [
         SystemMessage(system),
-        HumanMessage(f"{_task(history)}\n\n{results}"),
+        HumanMessage(f"{_task(history, told)}\n\n{results}"),
         *_rejections(history),
     ]
 
 
-def _task(history: History) -> str:
+def _common(history: History, feedback: bool) -> dict[str, Any]:
+    """What both the system message and the task say."""
+    return {
+        "metric": METRIC,
+        "seeds": history.seeds,
+        "minimum": history.minimum_operations,
+        "maximum": history.maximum_operations,
+        "backgrounds": history.backgrounds,
+        "chain": history.chain,
+        "advice": history.advice,
+        "feedback": feedback,
+    }
+
+
+def _limits() -> dict[str, Any]:
+    """Of a set of background prompts, as vet checks them."""
+    return {
+        "most_entries": MOST_ENTRIES,
+        "most_avoided": MOST_AVOIDED,
+        "longest_entry": LONGEST_ENTRY,
+        "longest_subject": LONGEST_SUBJECT,
+        "numbers": [
+            (name, f"{low:g} to {high:g}" if closed else f"above {low:g}, up to {high:g}", meaning)
+            for name, low, high, closed, meaning in NUMBERS
+        ],
+    }
+
+
+def _task(history: History, told: dict[str, Any]) -> str:
     findings = _safety_findings(history)
     counts = history.class_counts
     total = sum(counts.values())
@@ -52,19 +95,58 @@ def _task(history: History) -> str:
     imbalance = f"{largest / smallest:.1f}" if smallest and largest >= 1.5 * smallest else ""
     return render(
         "first",
+        **told,
         card=history.card,
         classes=[(name, count, f"{count / max(total, 1):.1%}") for name, count in counts.items()],
+        compact=len(counts) > MANY_CLASSES,
+        total=f"{total:,}",
         imbalance=imbalance,
         image_size=history.image_size,
+        original_size=history.original_size,
         model=history.model,
         recipe=history.recipe,
-        metric=history.card.metric.replace("_", " "),
-        minimum=history.minimum_operations,
-        maximum=history.maximum_operations,
-        backgrounds=history.backgrounds,
-        catalogue=describe_catalogue(),
+        steps=history.steps,
+        subjects=_subjects(history),
+        catalogue=describe_catalogue(history.whole_policies),
+        starts=[_start(start) for start in starts_for(history.card.modality)],
+        default_tried=told["feedback"] and any(record.name == DEFAULT for record in history.baselines),
         refused=[finding for finding in findings if finding.severity == "reject"],
         risky=[finding for finding in findings if finding.severity == "warn"],
+    )
+
+
+def _start(start: Start) -> dict[str, str]:
+    return {"name": start.name, "policy": one_line(start.policy), "source": start.source}
+
+
+@dataclass(frozen=True)
+class _Subjects:
+    """What is cut out of the images of the classes."""
+
+    asked: tuple[str, ...]
+    """What a detector is asked for in place of the proposal's subject."""
+    more: int
+    """Further ones, besides `asked`."""
+    yours: bool
+    """Whether there are classes for which it is asked for the proposal's subject."""
+    empty: tuple[str, ...]
+    """Classes whose images show none."""
+
+
+def _subjects(history: History) -> _Subjects:
+    """The settings have precedence over the data set, and the data set over the proposal."""
+    card = history.card
+    given = dict(history.chain.superclasses) if history.chain else {}
+    by_class = {
+        name: given.get(name) or (card.superclasses[label] if card.superclasses else None)
+        for label, name in enumerate(card.classes)
+    }
+    asked = tuple(dict.fromkeys(subject for subject in by_class.values() if subject))
+    return _Subjects(
+        asked=asked[:MOST_SUPERCLASSES],
+        more=max(0, len(asked) - MOST_SUPERCLASSES),
+        yours=None in by_class.values(),
+        empty=tuple(name for name, subject in by_class.items() if subject == ""),
     )
 
 
@@ -72,7 +154,7 @@ def _safety_findings(history: History) -> list[SafetyFinding]:
     """What the label-safety lint says about each operation of the catalogue, at its defaults, for these images."""
     return [
         finding
-        for name in CATALOGUE
+        for name in operation_names(history.whole_policies)
         for finding in lint(Policy(operations=[default_operation(name)]), history.card)
     ]
 
@@ -82,7 +164,11 @@ def _independent(history: History) -> str:
         "independent",
         iteration=history.iteration,
         iterations=history.iterations,
-        tried=[record.proposal.in_one_line() for record in history.past],
+        tried=[
+            shortened(record.proposal.in_one_line(), LONGEST_POLICY)
+            for record in history.past[-LATEST_TRIED:]
+        ],
+        not_shown=max(0, len(history.past) - LATEST_TRIED),
     )
 
 

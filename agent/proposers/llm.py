@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from agent.llm import CallRecord, ContentFault, Meter, StartedCall, TransportError, provider_of
-from agent.memory.history import Backgrounds, History
+from agent.memory.history import History
 from agent.memory.proposal import Proposal
 from agent.proposers import Malformed
 from agent.proposers.answers import (
@@ -123,14 +123,14 @@ class LLMProposer:
 
     def _in_one_answer(self, history: History, mode: Mode) -> Proposal | Malformed:
         messages = initial_messages(history, mode, 0, self.feedback)
-        chat = self._bound_to_schema(history.backgrounds) if mode == "structured" else self._chat
+        chat = self._bound_to_schema(history) if mode == "structured" else self._chat
         answer = self._meter.call(chat, messages, "propose")
         if answer.tool_calls:  # some providers' structured output is a tool call underneath
             return unusable(answer) or read_arguments(unwrapped(answer.tool_calls[-1]["args"]))
         return read_text(answer)
 
-    def _bound_to_schema(self, backgrounds: Backgrounds) -> "Runnable[Any, Any]":
-        schema = proposal_schema(backgrounds)
+    def _bound_to_schema(self, history: History) -> "Runnable[Any, Any]":
+        schema = proposal_schema(history)
         options: dict[str, Any] = {}
         if self._provider == "openai":
             options = {"method": "json_schema", "strict": True}
@@ -144,9 +144,7 @@ class LLMProposer:
         calls_made = 0
         while True:
             must_submit = calls_made >= self._max_tool_calls
-            answer = self._meter.call(
-                self._bound_to_tools(must_submit, history.backgrounds), messages, "propose"
-            )
+            answer = self._meter.call(self._bound_to_tools(must_submit, history), messages, "propose")
             if read := unusable(answer) or read_submission(answer):
                 return read
             if not answer.tool_calls and not answer.invalid_tool_calls:
@@ -157,9 +155,9 @@ class LLMProposer:
             messages.append(answer)
             calls_made += _run_tools(answer, tools, self._max_tool_calls - calls_made, messages)
 
-    def _bound_to_tools(self, must_submit: bool, backgrounds: Backgrounds) -> "Runnable[Any, AIMessage]":
+    def _bound_to_tools(self, must_submit: bool, history: History) -> "Runnable[Any, AIMessage]":
         names = [SUBMIT] if must_submit else [*ToolRunner.names(self.feedback), SUBMIT]
-        tools = tool_definitions(names, self._provider, backgrounds)
+        tools = tool_definitions(names, self._provider, history)
         return self._chat.bind_tools(tools, tool_choice=SUBMIT if must_submit else "any")
 
 

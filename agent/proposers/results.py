@@ -1,30 +1,47 @@
-"""The history as the prompts show it: a row for each policy, recalls that changed, how training went."""
+"""The history as the prompts show it: a row for each policy, hypotheses, prompt sets, how training went.
 
-from collections.abc import Iterable
+Everything that grows with the study is bounded here, and the prompts say what is left out.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any, Literal
 
 from agent.memory.history import History, IterationRecord
+from agent.proposers.class_results import (
+    MOST_CLASSES,
+    RecallChange,
+    RecallSummary,
+    changes,
+    confusions,
+    mean_of,
+    mean_recalls,
+    summary,
+)
+from evaluators.chances import TrialNoise, chance_of_gain, trial_noise
+from evaluators.wording import likelihood
+from tools.aga.config import PromptSet
 
 BEST_ROWS = 40
 LATEST_ROWS = 20
 """A longer table would crowd out the rest of the prompt; the prompt says how many rows are not shown."""
-SMALLEST_RECALL_CHANGE = 0.03
-"""A class whose recall changed by less is not mentioned."""
+BEST_HYPOTHESES = 4
+LATEST_HYPOTHESES = 8
+LATEST_FAILURES = 5
+LONGEST_HYPOTHESIS = 500
+LONGEST_POLICY = 600
+LONGEST_REASON = 400
+LONGEST_MADE = 500
+LONGEST_REFUSALS = 2000
+"""Characters."""
+AVOIDED_WORDS = 60
+"""Of a prompt set that is shown in full: the list of words to avoid may have hundreds."""
+POOL = 200
+"""Latest candidates by which the noise is estimated."""
 OVER_FITTING = 1.5
 """Validation loss over training loss: above it a policy over-fits, below its inverse it under-fits."""
 
 Fit = Literal["over", "under", "balanced"]
-
-
-@dataclass(frozen=True)
-class RecallChange:
-    """A class that gained or lost against the reference. Recalls are 0..1, means over seeds."""
-
-    name: str
-    value: float
-    reference: float
 
 
 @dataclass(frozen=True)
@@ -35,69 +52,147 @@ class PromptRow:
     policy: str
     hypothesis: str
     """Empty for the reference and the baselines."""
+    chance: str
+    """Of being better than the reference, in words; empty for the reference, and where no trial was finished."""
     train_loss: float | None
     validation_loss: float | None
     fit: Fit | None
     failure: str
     """Why trials failed; empty if none did."""
+    made: str
+    """How many synthetic images were made, and what each gate refused; empty without backgrounds."""
     seeds: tuple[tuple[int, float], ...]
-    recalls: tuple[tuple[str, float], ...]
+    recalls: RecallSummary
+    many_classes: bool
     recall_changes: tuple[RecallChange, ...]
+    more_changes: int
+    """Classes that changed, besides `recall_changes`."""
+
+
+@dataclass(frozen=True)
+class PromptSetRow:
+    """Background prompts of an iteration, and what became of them."""
+
+    row: PromptRow
+    prompts: PromptSet
+    avoided: tuple[str, ...]
+    more_avoided: int
+    """Words to avoid, besides `avoided`."""
+    made: str
+    """As in its row, with room for the entries that were refused."""
 
 
 def feedback_values(history: History) -> dict[str, Any]:
     """The values of the templates `feedback` and `results`."""
     reference = history.reference
-    rows = [_row_of(record, history) for record in history.past]
-    shown = _worth_showing(history.past)
-    kept = [row for row in rows if row.record.number in shown]
+    noise = _noise(history)
+    shown = _best_and_latest(history.past, BEST_ROWS, LATEST_ROWS)
+    rows = [_row_of(record, history, noise) for record in history.past if record.number in shown]
     best = history.incumbent
-    baselines = [_row_of(record, history) for record in history.baselines]
-    reference_row = _row_of(reference, history) if reference and reference.mean is not None else None
+    baselines = [_row_of(record, history, noise) for record in history.baselines]
+    reference_row = _row_of(reference, history, noise) if reference and reference.mean is not None else None
+    failures = [row for row in rows if row.failure]
+    hypotheses = _hypotheses(rows)
     return {
+        "advice": history.advice,
         "iteration": history.iteration,
         "iterations": history.iterations,
         "reference": reference_row,
         "noise": history.noise,
+        "several_seeds": history.seeds > 1,
         "baselines": baselines,
-        "rows": kept,
-        "all_rows": [*([reference_row] if reference_row else []), *baselines, *kept],
-        "best": next((row for row in kept if best is not None and row.record.name == best.name), None),
-        "last": kept[-1] if kept else None,
-        "failures": [row for row in kept if row.failure],
-        "not_shown": len(rows) - len(kept),
+        "rows": rows,
+        "all_rows": [*([reference_row] if reference_row else []), *baselines, *rows],
+        "best": next((row for row in rows if best is not None and row.record.name == best.name), None),
+        "last": rows[-1] if rows else None,
+        "confusions": confusions(reference, best, history.card.classes),
+        "hypotheses": hypotheses,
+        "other_hypotheses": len(history.past) - len(hypotheses),
+        "prompt_sets": _prompt_sets(rows),
+        "failures": failures[-LATEST_FAILURES:],
+        "other_failures": max(0, len(failures) - LATEST_FAILURES),
+        "not_shown": len(history.past) - len(rows),
         "budget_left": history.budget_left,
     }
 
 
-def _row_of(record: IterationRecord, history: History) -> PromptRow:
+def _noise(history: History) -> TrialNoise:
+    """How much trials differ by chance, by all candidates."""
+    first = [history.reference] if history.reference else []
+    records = [*first, *history.baselines, *history.past[-POOL:]]
+    return trial_noise({record.name: _accuracies(record) for record in records})
+
+
+def _accuracies(record: IterationRecord) -> dict[int, float]:
+    return {trial.seed: trial.accuracy for trial in record.trials if trial.accuracy is not None}
+
+
+def _row_of(record: IterationRecord, history: History, noise: TrialNoise) -> PromptRow:
     """One row of the table."""
     finished = [trial for trial in record.trials if trial.status == "finished"]
-    train_loss = _mean(trial.train_loss for trial in finished)
-    validation_loss = _mean(trial.validation_loss for trial in finished)
-    recalls = _recalls(record, history)
+    train_loss = mean_of(trial.train_loss for trial in finished)
+    validation_loss = mean_of(trial.validation_loss for trial in finished)
+    classes = history.card.classes
+    recalls = mean_recalls(record, classes)
+    of_reference = mean_recalls(history.reference, classes) if history.reference else {}
+    changed, more = changes(recalls, of_reference)
     return PromptRow(
         record=record,
-        policy=record.proposal.in_one_line(),
-        hypothesis=record.proposal.hypothesis if record.number > 0 else "",
+        policy=shortened(record.proposal.in_one_line(), LONGEST_POLICY),
+        hypothesis=shortened(record.proposal.hypothesis, LONGEST_HYPOTHESIS) if record.number > 0 else "",
+        chance=_chance(record, history.reference, noise),
         train_loss=train_loss,
         validation_loss=validation_loss,
         fit=_fit(train_loss, validation_loss),
-        failure=_failure(record),
+        failure=shortened(_failure(record), LONGEST_REASON),
+        made=shortened(record.generated, LONGEST_MADE),
         seeds=tuple((trial.seed, trial.accuracy) for trial in finished if trial.accuracy is not None),
-        recalls=tuple(recalls.items()),
-        recall_changes=_changes(recalls, history),
+        recalls=summary(recalls),
+        many_classes=len(recalls) > MOST_CLASSES,
+        recall_changes=changed,
+        more_changes=more,
     )
 
 
-def _worth_showing(past: tuple[IterationRecord, ...]) -> set[int]:
-    by_score = sorted(past, key=lambda record: -1.0 if record.mean is None else record.mean, reverse=True)
-    return {record.number for record in [*by_score[:BEST_ROWS], *past[-LATEST_ROWS:]]}
+def _chance(record: IterationRecord, reference: IterationRecord | None, noise: TrialNoise) -> str:
+    if reference is None or record.name == reference.name or record.mean is None:
+        return ""
+    return likelihood(chance_of_gain(_accuracies(record), _accuracies(reference), noise))
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
+def _best_and_latest(records: Sequence[IterationRecord], best: int, latest: int) -> set[int]:
+    """Numbers of the `best` iterations by their score, and of the `latest`."""
+    by_score = sorted(records, key=lambda record: -1.0 if record.mean is None else record.mean, reverse=True)
+    return {record.number for record in [*by_score[:best], *records[-latest:]]}
+
+
+def _hypotheses(rows: Sequence[PromptRow]) -> list[PromptRow]:
+    """The rows whose hypotheses are repeated: those of the best and of the latest policies."""
+    numbers = _best_and_latest([row.record for row in rows], BEST_HYPOTHESES, LATEST_HYPOTHESES)
+    return [row for row in rows if row.record.number in numbers and row.hypothesis]
+
+
+def _prompt_sets(rows: Sequence[PromptRow]) -> list[PromptSetRow]:
+    """The prompt sets of the best and of the latest proposal that had some."""
+    having = [row for row in rows if row.record.proposal.prompts is not None]
+    judged = [row for row in having if row.record.mean is not None]
+    best = max(judged, key=lambda row: row.record.mean or 0.0, default=None)
+    chosen = [row for row in having if row is best or row is having[-1]]
+    return [_prompt_set(row) for row in chosen]
+
+
+def _prompt_set(row: PromptRow) -> PromptSetRow:
+    prompts = row.record.proposal.prompts
+    assert prompts is not None
+    avoided = tuple(shortened(word, 60) for word in prompts.avoid[:AVOIDED_WORDS])
+    made = shortened(row.record.generated, LONGEST_REFUSALS)
+    return PromptSetRow(row, prompts, avoided, len(prompts.avoid) - len(avoided), made)
+
+
+def shortened(text: str, most: int) -> str:
+    """`text` in one line of at most `most` characters; one that is cut ends in '…'."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 
 def _fit(train_loss: float | None, validation_loss: float | None) -> Fit | None:
@@ -116,24 +211,3 @@ def _failure(record: IterationRecord) -> str:
         return "" if record.mean is not None else "no trial was finished"
     reasons = "; ".join(dict.fromkeys(trial.reason or "unknown reason" for trial in failed))
     return f"{len(failed)} of {len(record.trials)} trials: {reasons}"
-
-
-def _recalls(record: IterationRecord, history: History) -> dict[str, float]:
-    finished = [trial.per_class_recall for trial in record.trials if trial.status == "finished"]
-    recalls = {
-        name: _mean(recall[index] for recall in finished if index < len(recall))
-        for index, name in enumerate(history.card.classes)
-    }
-    return {name: value for name, value in recalls.items() if value is not None}
-
-
-def _changes(recalls: dict[str, float], history: History) -> tuple[RecallChange, ...]:
-    if history.reference is None:
-        return ()
-    reference = _recalls(history.reference, history)
-    changes = [
-        RecallChange(name, value, reference[name])
-        for name, value in recalls.items()
-        if name in reference and abs(value - reference[name]) >= SMALLEST_RECALL_CHANGE
-    ]
-    return tuple(sorted(changes, key=lambda change: change.value - change.reference))

@@ -7,10 +7,10 @@ catalogue. The prompt gives the ranges; vet checks them and explains what is wro
 import copy
 from typing import Any
 
-from agent.memory.history import Backgrounds
+from agent.memory.history import History
 from agent.memory.proposal import Proposal
 from prompts import render
-from tools.policy.catalogue import CATALOGUE
+from tools.policy.catalogue import CATALOGUE, operation_names
 
 SUBMIT = "submit_proposal"
 DESCRIBE = "describe_dataset"
@@ -18,19 +18,21 @@ PREVIEW = "preview_policy"
 RESULTS = "read_results"
 
 
-def proposal_schema(backgrounds: Backgrounds = "off") -> dict[str, Any]:
-    """JSON schema of `Proposal`, named as the tool that submits it; without the backgrounds where they are off."""
+def proposal_schema(history: History) -> dict[str, Any]:
+    """JSON schema of `Proposal`, named as the tool that submits it: with the operations that the study allows, and
+    without the backgrounds where they are off."""
     from langchain_core.utils.json_schema import dereference_refs
 
     schema = dereference_refs(Proposal.model_json_schema())
     schema.pop("$defs", None)
-    if backgrounds == "off":
+    if history.backgrounds == "off":
         del schema["properties"]["backgrounds"]
     schema = _tidy(schema)
     operation = schema["properties"]["policy"]["items"]
-    operation["properties"]["name"]["enum"] = list(CATALOGUE)
+    allowed = operation_names(history.whole_policies)
+    operation["properties"]["name"]["enum"] = list(allowed)
     parameter = operation["properties"]["parameters"]["items"]
-    names = dict.fromkeys(item.name for spec in CATALOGUE.values() for item in spec.parameters)
+    names = dict.fromkeys(item.name for name in allowed for item in CATALOGUE[name].parameters)
     parameter["properties"]["name"]["enum"] = list(names)
     return {"title": SUBMIT, "description": _description(SUBMIT), **schema}
 
@@ -48,11 +50,9 @@ def _tidy(schema: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def tool_definitions(
-    names: list[str], provider: str, backgrounds: Backgrounds = "off"
-) -> list[dict[str, Any]]:
+def tool_definitions(names: list[str], provider: str, history: History) -> list[dict[str, Any]]:
     """The tools called `names` as function declarations, for `bind_tools`."""
-    proposal = proposal_schema(backgrounds)
+    proposal = proposal_schema(history)
     submit = {key: value for key, value in proposal.items() if key not in ("title", "description")}
     operations = {"operations": copy.deepcopy(proposal["properties"]["policy"])}
     nothing = _object({})

@@ -126,7 +126,7 @@ class ToolRunner:
         except ValidationError as error:
             return ToolResult(render("preview", problems=problems_of(error)))
         # a single operation may be previewed, whatever number the policy must have in the end
-        problems = check_policy(policy, 1, self._history.maximum_operations)
+        problems = check_policy(policy, 1, self._history.maximum_operations, self._history.whole_policies)
         if problems:
             return ToolResult(render("preview", problems=problems))
         from tools.policy.preview import preview_statistics
@@ -134,7 +134,11 @@ class ToolRunner:
         text = render(
             "preview",
             problems=[],
-            findings=lint(policy, self._history.card),
+            findings=[
+                finding
+                for finding in lint(policy, self._history.card)
+                if self._history.advice or finding.severity == "reject"
+            ],
             statistics=preview_statistics(self._examples[0], policy, self._history.seed),
             picture=self._vision,
         )

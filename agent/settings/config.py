@@ -78,6 +78,15 @@ class SearchConfig(BaseModel):
         description="whether proposals have prompts for new backgrounds (AGA): 'optional' lets the proposer decide; "
         "'auto': 'optional' for photographs of subjects, 'off' if the whole image is the subject (scans, tissue)",
     )
+    advice: Literal["on", "off"] = Field(
+        default="on",
+        description="whether a language model is told our advice on augmentations for these images; 'off': the plain "
+        "prompt of the papers",
+    )
+    whole_policies: Literal["on", "off"] = Field(
+        default="on",
+        description="whether proposals may have RandAugment and other whole policies; 'off': only baselines may",
+    )
     iterations: int = Field(default=8, ge=0, le=10_000, description="rounds of proposing and training")
     seeds: int = Field(default=3, ge=1, le=100, description="trials of each proposal, one per seed")
     seed: int = Field(

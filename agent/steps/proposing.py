@@ -7,13 +7,15 @@ import numpy as np
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.history import History, Rejection, best_iteration, noise_of
-from agent.memory.ledger import BudgetSpent, describe
+from agent.memory.ledger import BudgetSpent
+from agent.memory.remaining import describe_remaining
 from agent.state import Refusal
 from agent.steps.finish_plan import iteration_count
 from agent.steps.synthesis import describe as describe_images
+from agent.steps.synthesis import describe_refusals
 from tools.datasets.cache.read import CachedDataset
 from tools.errors import AugurError, ConfigurationError
-from tools.training.recipes import describe_recipe
+from tools.training.recipes import describe_recipe, training_steps
 
 EXAMPLES = 8
 """Training images on a contact sheet."""
@@ -43,9 +45,15 @@ def history_of(context: Context, iteration: int, refusals: Sequence[Refusal]) ->
         past=past,
         cache=data.folder,
         rejections=tuple(Rejection(refusal["answer"], tuple(refusal["reasons"])) for refusal in refusals),
-        budget_left=describe(context.ledger.spent(), context.config.budget),
+        budget_left=describe_remaining(context.ledger.spent(), context.config.budget),
         backgrounds=context.backgrounds,
         incumbent=best_iteration(past),
+        advice=search.advice == "on",
+        whole_policies=search.whole_policies == "on",
+        seeds=search.seeds,
+        steps=training_steps(context.recipe, len(data.split("train"))),
+        original_size=context.original_size,
+        chain=None if context.backgrounds == "off" else context.synthesis.facts,
     )
 
 
@@ -82,7 +90,8 @@ def make_images(context: Context, candidate: Candidate, run: str) -> dict[str, s
     context.terminal.note(describe_images(made))
     sheet = context.folder / "contact_sheets" / f"backgrounds-{candidate.number:03d}.png"
     context.synthesis.sheet(prompts, sheet)
-    context.tracking.log_generated(run, describe_images(made), made.gates, sheet)
+    told = "; ".join(filter(None, (describe_images(made), describe_refusals(made))))
+    context.tracking.log_generated(run, told, made.gates, sheet)
     return {"unrealised": ""}
 
 

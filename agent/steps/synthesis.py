@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from agent.memory.history import Backgrounds
 from agent.memory.proposal import Proposal
 from agent.settings.config import LLMConfig, StudyConfig
 from tools.aga.chain import StageProgress, Tools
+from tools.aga.chain_facts import ChainFacts, chain_facts
 from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.making.request import Request
 from tools.aga.making.source_images import training_sources
@@ -129,6 +131,12 @@ class Synthesis:
             else None,
         )
 
+    @cached_property
+    def facts(self) -> ChainFacts:
+        """Which tools make the images, for the prompt."""
+        writes = self._config.aga.caption.kind == "llm"
+        return chain_facts(self._config.aga, self._config.caption_llm.model if writes else None)
+
     def _captioner(self, aga: AgaConfig) -> "Captioner":
         from tools.aga.captions.captioners import open_captioner
         from tools.aga.captions.fitting import approximate_tokens, clip_token_counter
@@ -146,6 +154,17 @@ def _held(tools: Tools, stack: ExitStack) -> Tools:
         if close := getattr(tool, "close", None):
             stack.callback(close)
     return tools
+
+
+def describe_refusals(made: GeneratedSet) -> str:
+    """Which entries of the prompts the gates refused most, in one line for models; empty where there are none."""
+    from tools.aga.making.refused_entries import refused_entries
+
+    parts = [
+        f"{each.entry!r} of {each.set} ({each.refused} of {each.tried})"
+        for each in refused_entries(made.folder)
+    ]
+    return f"entries whose backgrounds were mostly refused: {', '.join(parts)}" if parts else ""
 
 
 def describe(made: GeneratedSet) -> str:

@@ -28,7 +28,7 @@ def refuse(
 
     Args:
         proposal: what the arm answered.
-        search: for the number of operations that is allowed.
+        search: for the number of operations that is allowed, and whether whole policies are.
         card: for the label-safety lint.
         tried: everything trained before in this study.
         trusted: for the fixed baselines of the literature, which are single whole policies by design: neither the
@@ -47,7 +47,7 @@ def refuse(
         )
     low, high = (1, 1) if trusted else search.operation_range
     policy = proposal.as_policy()
-    reasons += check_policy(policy, low, high)
+    reasons += check_policy(policy, low, high, trusted or search.whole_policies == "on")
     if not trusted:
         reasons += _check_backgrounds(proposal, card, backgrounds)
     if reasons:  # what follows needs a valid policy

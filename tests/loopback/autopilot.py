@@ -29,7 +29,7 @@ def autopilot(ask: Ask) -> Answer:
 def draw_proposal(ask: Ask) -> dict[str, object]:
     """Operations that are safe for the images that the prompt names, as many as it asks for."""
     # What was spent so far is told in seconds, which differ between two runs of the same study.
-    timeless = re.sub(r"Budget: .*?\.\\n", "", ask.conversation)
+    timeless = re.sub(r"Left of the budget: .*?\.\\n", "", ask.conversation)
     draw = random.Random(hashlib.sha256(timeless.encode()).digest())
     low, high = _wanted(ask)
     card = Card(name="", title="", modality=_modality(ask), description="", classes=("a", "b"))

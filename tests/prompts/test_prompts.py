@@ -54,6 +54,7 @@ class TestTheTask:
             "- dark: 12 (75.0%)",
             "- light: 4 (25.0%)",
             "3.0 times",
+            "16 training images in all",
         ):
             assert fact in text
 
@@ -84,10 +85,10 @@ class TestFeedback:
         assert "Best: iteration 1: rotate(p=0.5, degrees=20) > horizontal_flip(p=0.5)" in text
         assert "Last: iteration 3: gaussian_blur" in text
 
-    def test_gains_are_in_points_with_interval_and_marked_within_noise(self) -> None:
+    def test_gains_are_in_points_with_interval_and_the_chance_that_they_are_real(self) -> None:
         text = first_message()
-        assert "gain +3.00 [+2.00, +4.00] (better)" in text
-        assert "| -0.50 [-1.50, +0.50] | +1.25 | within noise | iteration 3 |" in text
+        assert "gain +3.00 [+2.00, +4.00], likely better (about 4 in 5)" in text
+        assert "| -0.50 [-1.50, +0.50] | +1.25 | likely worse (about 4 in 5) | iteration 3 |" in text
         assert "1.00 points" in text
 
     def test_failures_come_with_their_reasons(self) -> None:
@@ -105,8 +106,11 @@ class TestFeedback:
         assert "training loss 0.100, validation loss 0.600: over-fitting" in text
         assert "milder" in text.partition("Last:")[2]
 
-    def test_the_budget_is_told(self) -> None:
-        assert "Budget: 3 of 24 trials." in first_message()
+    def test_what_is_left_is_told(self) -> None:
+        text = first_message()
+        assert "Left: 5 of 8 iterations, this one included." in text
+        assert "Left of the budget: 3 of 24 trials; the final comparison is paid from it too." in text
+        assert "Left of the budget" not in first_message(budget_left="")
 
     def test_the_first_iteration_has_no_table_of_results(self) -> None:
         assert "| policy |" in first_message()

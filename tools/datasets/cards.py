@@ -36,8 +36,8 @@ def card_from(fields: Mapping[str, Any]) -> Card:
 def read_collection(file: Path) -> dict[str, dict[str, Any]]:
     """The fields of each set of a collection, by its name.
 
-    The file has three parts: `phrases`, each of which {NAME} stands for in a description or a warning; `defaults`, the
-    fields of every set that does not give its own; and `sets`.
+    The file has three parts: `phrases`, each of which {NAME} stands for in a description, an advice or a warning;
+    `defaults`, the fields of every set that does not give its own; and `sets`.
     """
     content = read_yaml(file)
 
@@ -51,6 +51,7 @@ def read_collection(file: Path) -> dict[str, dict[str, Any]]:
             **content["defaults"],
             **fields,
             "description": filled(fields["description"]),
+            "advice": filled(fields.get("advice", "")),
             "warnings": tuple(map(filled, fields.get("warnings", ()))),
         }
         for name, fields in content["sets"].items()

@@ -35,7 +35,7 @@ class Card:
     title: str
     modality: Modality
     description: str
-    """Plain text for the LLM: what the images show, what decides the label, what must not be changed."""
+    """Plain text for the LLM, facts only: what the images show, how they were made, what decides the label."""
     classes: tuple[str, ...]
     ordinal: bool = False
     metric: str = "validation_accuracy"
@@ -50,6 +50,11 @@ class Card:
     superclasses: tuple[str, ...] = ()
     """What a detector finds in the images of each class ('bird' for 'jay'), in the order of the classes; '' where
     they show no subject (empty frames). () if unknown."""
+    advice: str = ""
+    """Plain text for the LLM, our opinion or that of the data's owner: which augmentations keep what decides the label,
+    and which destroy it. `search.advice off` leaves it out. '' if there is none."""
+    advice_from: str = "the makers of this software"
+    """Whose opinion it is."""
 
 
 @dataclass(frozen=True, slots=True)

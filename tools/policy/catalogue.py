@@ -165,9 +165,14 @@ def default_operation(name: str) -> Operation:
     return Operation(name=name, probability=1.0, parameters=parameters)
 
 
-def describe_catalogue() -> str:
+def operation_names(whole_policies: bool = True) -> tuple[str, ...]:
+    """The operations of the catalogue, in its order; the whole policies among them or not."""
+    return tuple(name for name, spec in CATALOGUE.items() if whole_policies or not spec.whole_policy)
+
+
+def describe_catalogue(whole_policies: bool = True) -> str:
     """The catalogue for an LLM's prompt: a line for each operation, with the range of each parameter."""
-    return "\n".join(_describe(spec) for spec in CATALOGUE.values())
+    return "\n".join(_describe(CATALOGUE[name]) for name in operation_names(whole_policies))
 
 
 def as_markdown() -> str:

@@ -4,17 +4,18 @@ import math
 from collections import Counter
 
 from tools.errors import did_you_mean
-from tools.policy.catalogue import CATALOGUE, OperationSpec, ParameterSpec
+from tools.policy.catalogue import CATALOGUE, OperationSpec, ParameterSpec, operation_names
 from tools.policy.policy import Operation, Parameter, Policy
 
 
-def check_policy(policy: Policy, minimum: int, maximum: int) -> list[str]:
+def check_policy(policy: Policy, minimum: int, maximum: int, whole_policies: bool = True) -> list[str]:
     """Every problem, as a sentence that names the value, the place and the remedy; empty if none.
 
     Args:
         policy: what was proposed.
         minimum: fewest operations allowed; 0 lets the reference, no augmentation, pass.
         maximum: most operations allowed.
+        whole_policies: whether RandAugment and other whole policies are allowed.
 
     At most one operation works on the batch: mixup of a cutmix batch would mix labels twice (torchvision's
     reference recipe draws one of the two for each batch). At most one is a whole policy; it may be combined
@@ -22,7 +23,7 @@ def check_policy(policy: Policy, minimum: int, maximum: int) -> list[str]:
     """
     problems = _check_number(len(policy.operations), minimum, maximum)
     for position, operation in enumerate(policy.operations, start=1):
-        problems += _check_operation(operation, f"operation {position} ({operation.name!r})")
+        problems += _check_operation(operation, f"operation {position} ({operation.name!r})", whole_policies)
     return problems + _check_combination(policy)
 
 
@@ -34,7 +35,7 @@ def _check_number(number: int, minimum: int, maximum: int) -> list[str]:
     return [f"the policy has {number} operation{'s' * (number != 1)}, but must have {allowed}: {change}"]
 
 
-def _check_operation(operation: Operation, place: str) -> list[str]:
+def _check_operation(operation: Operation, place: str, whole_policies: bool) -> list[str]:
     problems = []
     if not 0 < operation.probability <= 1:  # also true of NaN
         problems.append(
@@ -43,10 +44,15 @@ def _check_operation(operation: Operation, place: str) -> list[str]:
         )
     spec = CATALOGUE.get(operation.name)
     if spec is None:
-        remedy = (
-            did_you_mean(operation.name.lower(), CATALOGUE, most=3) or f"choose from: {', '.join(CATALOGUE)}"
-        )
+        known = operation_names(whole_policies)
+        remedy = did_you_mean(operation.name.lower(), known, most=3) or f"choose from: {', '.join(known)}"
         return [*problems, f"{place} is not in the catalogue: {remedy}"]
+    if spec.whole_policy and not whole_policies:
+        return [
+            *problems,
+            f"{place} is a whole policy, which this study leaves to its baselines (search.whole_policies is off): "
+            "use single operations",
+        ]
     return problems + _check_parameters(operation, spec, place)
 
 

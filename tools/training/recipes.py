@@ -83,6 +83,15 @@ def describe_recipe(recipe: Recipe) -> str:
     )
 
 
+def training_steps(recipe: Recipe, images: int) -> int:
+    """Steps of the optimiser in a trial on `images` real images: as `batches.EpochBatches` makes them.
+
+    A single image that is left over joins the batch before it.
+    """
+    batches, rest = divmod(images, recipe.batch_size)
+    return recipe.epochs * max(1, batches + (rest > 1))
+
+
 def optimizer_for(model: "nn.Module", recipe: Recipe) -> "torch.optim.Optimizer":
     """The recipe's optimizer over `model`, which is already on its device; the learning rate is set per step.
 

@@ -13,6 +13,7 @@ from agent.memory.ledger import Ledger
 from agent.memory.proposal import Proposal
 from agent.proposers.answers import read_submission, read_text
 from agent.proposers.schema import SUBMIT, tool_definitions
+from tests.agent.proposers.arms import history
 from tests.loopback.bodies import PROPOSAL
 from tests.loopback.clients import connected, llm_config
 from tests.loopback.faults import ROWS, TRANSIENT, Row
@@ -40,7 +41,7 @@ class Books:
 def outcome_of(row: Row, server: LoopbackServer, books: Books) -> str:
     slow = row.outcome != "timeout"
     config = llm_config(row.provider, server, retries=1, timeout=20.0 if slow else TIMEOUT)
-    tools = tool_definitions(["describe_dataset", SUBMIT], row.provider)
+    tools = tool_definitions(["describe_dataset", SUBMIT], row.provider, history())
     chat = connected(config).bind_tools(tools, tool_choice="any")
     meter = Meter(config, books.end, first_wait=0.01, on_start=books.begin)
     answer = error = None

@@ -9,6 +9,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from agent.llm import CallRecord, Meter, TransportError
 from agent.llm.refused import forget
 from agent.proposers.schema import SUBMIT, tool_definitions
+from tests.agent.proposers.arms import history
 from tests.loopback.bodies import google_error, openai_error
 from tests.loopback.clients import connected, llm_config
 from tests.loopback.replies import Answer, Raw, Reply
@@ -23,7 +24,7 @@ class Gateway:
     def __init__(self, server: LoopbackServer, provider: str, *refusals: Raw, **settings: Any) -> None:
         self.records: list[CallRecord] = []
         config = llm_config(provider, server, **{"retries": 2, "temperature": 0.5, **settings})
-        tools = tool_definitions([SUBMIT], provider)
+        tools = tool_definitions([SUBMIT], provider, history())
         chat = connected(config).bind_tools(tools, tool_choice="any")
         meter = Meter(config, self.records.append, first_wait=0.01)
         replies: list[Reply] = [*refusals, Answer("first"), Answer("second")]

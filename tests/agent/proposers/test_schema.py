@@ -4,7 +4,9 @@ OpenAI: "Structured outputs", supported schemas. Gemini: "Structured output" (re
 function declarations.
 """
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -43,11 +45,12 @@ GEMINI_SCHEMA_KEYWORDS = {
 
 
 @cache
-def sent(provider: str, mode: str) -> dict[str, Any]:
+def sent(provider: str, mode: str, whole_policies: bool = True) -> dict[str, Any]:
     """The body of the first request of a proposal."""
     with LoopbackServer([Answer("{}")]) as server:
         config = llm_config(provider, server, mode=mode)
-        LLMProposer(connect(config), config, lambda record: None).ask(history())
+        told = replace(history(), whole_policies=whole_policies)
+        LLMProposer(connect(config), config, lambda record: None).ask(told)
         return server.requests[0].body
 
 
@@ -118,3 +121,20 @@ class TestGemini:
         for mode in ("tools", "structured"):
             sent.__wrapped__("google_genai", mode)
         assert caplog.text == ""
+
+
+class TestWholePolicies:
+    """Left out of what a model sees and may answer, by every way of asking."""
+
+    @pytest.mark.parametrize("provider", ["openai", "google_genai"])
+    @pytest.mark.parametrize("mode", ["tools", "structured"])
+    def test_nothing_that_is_sent_names_one(self, provider: str, mode: str) -> None:
+        whole = [name for name, spec in CATALOGUE.items() if spec.whole_policy]
+        allowed, without = (json.dumps(sent(provider, mode, which)) for which in (True, False))
+        for name in whole:
+            assert name in allowed
+            assert name not in without
+        for parameter in ("num_ops", "mixture_width"):
+            assert parameter in allowed
+            assert parameter not in without
+        assert "rotate" in without

@@ -5,10 +5,11 @@ from agent.memory.proposal import Proposal
 from agent.settings.config import SearchConfig
 from agent.steps.vetting import refuse
 from tools.datasets.types import Card
-from tools.policy.catalogue import default_operation
+from tools.policy.catalogue import CATALOGUE, default_operation
 from tools.policy.policy import Operation, Parameter
 
 DIGITS = Card("demo", "Digits", "digits", "Handwritten digits.", ("0", "1"))
+NATURAL = Card("photos", "Photographs", "natural", "Photographs.", ("a", "b"))
 SEARCH = SearchConfig(augmentations="2-3")
 
 
@@ -71,3 +72,29 @@ def test_a_baseline_is_trusted_to_be_a_single_whole_policy():
 def test_an_essay_for_a_hypothesis_is_refused():
     reasons, _ = refuse(proposal(*SAFE, hypothesis="x" * 4000), SEARCH, DIGITS, [])
     assert "4000 characters" in reasons[0]
+
+
+def test_whole_policies_are_refused_where_the_study_leaves_them_to_the_baselines():
+    without = SearchConfig(augmentations="1-3", whole_policies="off")
+    whole = [name for name, spec in CATALOGUE.items() if spec.whole_policy]
+    for name in whole:
+        made = proposal(default_operation(name), SAFE[0])
+        assert refuse(made, SearchConfig(augmentations="1-3"), NATURAL, [])[0] == []
+        (reason,) = refuse(made, without, NATURAL, [])[0]
+        assert f"operation 1 ('{name}') is a whole policy" in reason
+        assert "use single operations" in reason
+    assert refuse(proposal(*SAFE), without, NATURAL, []) == ([], [])
+    assert refuse(proposal(default_operation(whole[0])), without, NATURAL, [], trusted=True)[0] == []
+
+
+def test_a_misspelt_operation_is_never_corrected_to_a_whole_policy_that_is_left_out():
+    made = proposal(Operation(name="rand_augmentt", probability=0.5, parameters=[]), SAFE[0])
+    (told,) = refuse(made, SearchConfig(augmentations="1-3"), NATURAL, [])[0]
+    assert "rand_augment" in told.partition("catalogue")[2]
+    (told,) = refuse(made, SearchConfig(augmentations="1-3", whole_policies="off"), NATURAL, [])[0]
+    assert "rand_augment" not in told.partition("catalogue")[2]
+
+
+def test_without_advice_the_rules_of_label_safety_still_refuse():
+    plain = SearchConfig(advice="off")
+    assert refuse(proposal(SAFE[0], default_operation("horizontal_flip")), plain, DIGITS, [])[0]

@@ -1,7 +1,7 @@
 import pytest
 
 from tools.training.config import TrainingConfig
-from tools.training.recipes import RECIPES, learning_rate_at, resolve_recipe
+from tools.training.recipes import RECIPES, learning_rate_at, resolve_recipe, training_steps
 
 
 def test_aga_is_table_4_of_the_paper():
@@ -32,6 +32,14 @@ def test_a_set_field_takes_the_place_of_the_recipes_own():
 def test_unset_fields_keep_the_recipes_own():
     recipe = resolve_recipe(TrainingConfig(epochs=7))
     assert recipe == RECIPES["modern"].model_copy(update={"epochs": 7})
+
+
+@pytest.mark.parametrize("images", [2, 31, 32, 33, 34, 64, 65, 66, 1000])
+def test_the_steps_of_a_trial_are_those_of_its_batches(images):
+    from tools.training.batches import EpochBatches
+
+    recipe = resolve_recipe(TrainingConfig(epochs=7, batch_size=32))
+    assert training_steps(recipe, images) == 7 * len(EpochBatches(images, 32, seed=0))
 
 
 def test_the_step_schedule_is_torchs_step_lr():

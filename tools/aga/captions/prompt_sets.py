@@ -13,7 +13,7 @@ LONGEST_ENTRY = 120
 """Characters. Three entries make a caption of at most 77 tokens."""
 LONGEST_SUBJECT = 60
 
-_NUMBERS: tuple[tuple[str, float, float, bool, str], ...] = (
+NUMBERS: tuple[tuple[str, float, float, bool, str], ...] = (
     ("scale", 0, 10, False, "how many synthetic images there are for each real one"),
     ("flip_probability", 0, 1, True, "how often the subject is mirrored"),
     ("max_rotation", 0, 180, True, "degrees either way"),
@@ -65,7 +65,7 @@ def _subject(subject: str) -> list[str]:
 
 def _numbers(prompts: PromptSet) -> list[str]:
     reasons = []
-    for name, low, high, closed, meaning in _NUMBERS:
+    for name, low, high, closed, meaning in NUMBERS:
         value = getattr(prompts, name)
         inside = math.isfinite(value) and low <= value <= high and (closed or value > low)
         if not inside:

@@ -36,6 +36,9 @@ class CardFile(BaseModel):
     title: str | None = None
     modality: Modality = "unknown"
     description: str | None = None
+    advice: str = Field(
+        "", description="which augmentations keep what decides the label, and which destroy it"
+    )
     classes: list[str] | None = Field(None, description="in order, which matters if they are ordinal")
     superclasses: list[str] = Field(
         default_factory=list,
@@ -156,6 +159,7 @@ def make_card(
         {
             **declared.model_dump(),
             "name": name,
+            "advice_from": "the owner of the images",
             "title": declared.title or name,
             "description": declared.description or _facts(assembled, sizes, declared.modality),
             "classes": assembled.classes,

@@ -1,0 +1,93 @@
+"""What makes the synthetic images of a study, as facts for whoever writes prompts for it. Light: imports no torch.
+
+They are the settings, and what the settings leave to the data set and the machine. What each tool can do with words is
+said in `prompts/chain.j2`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tools.aga.config import AgaConfig
+
+
+@dataclass(frozen=True)
+class ChainFacts:
+    """The detector, segmenter, captioner and background maker, by the names of their settings."""
+
+    detector: Literal["none", "dataset", "groundingdino", "transformers"]
+    detector_model: str
+    """Its checkpoint; empty for the published one, or where there is none."""
+    centre: float
+    """Share of each side that kind 'none' takes for the subject, 0..1."""
+    min_score: float
+    """Lowest score of a box, 0..1."""
+    redetects: bool
+    """Whether backgrounds are searched for the subject, and refused where it is seen."""
+    segmenter: Literal["sam", "grabcut", "otsu", "dataset"]
+    captioner: Literal["template", "llm"]
+    caption_model: str
+    """'provider:model' of kind 'llm'."""
+    caption_tokens: int
+    """Longest caption."""
+    maker: Literal["textures", "folder", "diffusion"]
+    background_model: str
+    """Of kind 'diffusion', as the settings name it; of a local folder its name only."""
+    families: int
+    """Kinds of pictures that kind 'textures' draws."""
+    photos: int | None
+    """In the folder of kind 'folder'; None where it cannot be read."""
+    negative_prompt: str
+    mixing: Literal["extra", "replace"]
+    replaced: float
+    """Share of the real images that give way to synthetic ones in an epoch (mixing 'replace'), 0..1."""
+    step_matched: bool
+    """Whether an epoch has as many images as without synthetic ones (mixing 'extra')."""
+    superclasses: Mapping[str, str]
+    """Class → what the detector is asked for in place of the proposal's subject, from the settings."""
+
+
+def chain_facts(config: AgaConfig, caption_model: str | None) -> ChainFacts:
+    """The facts that follow from the settings.
+
+    Args:
+        config: the settings `aga`.
+        caption_model: 'provider:model' that writes captions, if one does.
+    """
+    from tools.aga.backgrounds.textures.families import FAMILIES
+
+    detector, background, mixing = config.detector, config.background, config.mixing
+    return ChainFacts(
+        detector=detector.kind,
+        detector_model=_name(detector.checkpoint or ""),
+        centre=1 - 2 * detector.margin,
+        min_score=max(detector.box_threshold, config.gates.min_score),
+        redetects=config.gates.redetect and detector.kind not in ("none", "dataset"),
+        segmenter=config.segmenter.kind,
+        captioner=config.caption.kind,
+        caption_model=caption_model or "",
+        caption_tokens=config.caption.max_tokens,
+        maker=background.kind,
+        background_model=_name(background.model) if background.kind == "diffusion" else "",
+        families=len(FAMILIES),
+        photos=_photos(background.folder) if background.kind == "folder" else None,
+        negative_prompt=background.negative_prompt or "" if background.kind == "diffusion" else "",
+        mixing=mixing.mode,
+        replaced=mixing.probability,
+        step_matched=mixing.step_matched,
+        superclasses=dict(config.subjects),
+    )
+
+
+def _name(source: str) -> str:
+    """How a model may be called before strangers: a hub id, or the last part of a path on this machine."""
+    local = source.startswith(("/", "~", ".")) or "\\" in source or Path(source).exists()
+    return Path(source).name if local else source
+
+
+def _photos(folder: Path | None) -> int | None:
+    from tools.datasets.folder.walk import find_images
+
+    root = None if folder is None else folder.expanduser()
+    return len(find_images(root, root).images) if root is not None and root.is_dir() else None
