@@ -74,3 +74,29 @@ def pooled_gain(
         return Interval(mean, None, None, len(values), values)
     error = noise.paired * float(np.sqrt(2 / len(values)))
     return Interval(mean, *t_bounds(mean, error, noise.freedom), len(values), values)
+
+
+def chance_of_gain(
+    treatment: Mapping[int, float], control: Mapping[int, float], noise: Noise | None
+) -> float | None:
+    """The probability (0..1) that the true mean of `treatment` is above that of `control`; None without a common seed.
+
+    Where the noise cannot be estimated (a single seed, or all trials equal), the number of seeds with a gain decides,
+    by Laplace's rule of succession: (gains + 1) / (seeds + 2), a tie for half a gain.
+
+    Args:
+        treatment: of the candidate.
+        control: of the reference.
+        noise: estimated from all candidates.
+    """
+    seeds = sorted(treatment.keys() & control.keys())
+    if not seeds:
+        return None
+    gains = np.array([treatment[seed] - control[seed] for seed in seeds])
+    if noise is None or noise.freedom < 1 or noise.paired < _EQUAL:
+        wins = float(np.sum(gains > _EQUAL) + np.sum(np.abs(gains) <= _EQUAL) / 2)
+        return (wins + 1) / (len(seeds) + 2)
+    from scipy import stats
+
+    error = noise.paired * np.sqrt(2 / len(seeds))
+    return float(stats.t.cdf(gains.mean() / error, noise.freedom))

@@ -18,7 +18,7 @@ from agent.proposers.class_results import (
     mean_recalls,
     summary,
 )
-from evaluators.chances import TrialNoise, chance_of_gain, trial_noise
+from evaluators.noise import Noise, chance_of_gain, pooled_noise
 from evaluators.wording import likelihood
 from tools.aga.config import PromptSet
 
@@ -116,18 +116,18 @@ def feedback_values(history: History) -> dict[str, Any]:
     }
 
 
-def _noise(history: History) -> TrialNoise:
+def _noise(history: History) -> Noise | None:
     """How much trials differ by chance, by all candidates."""
     first = [history.reference] if history.reference else []
     records = [*first, *history.baselines, *history.past[-POOL:]]
-    return trial_noise({record.name: _accuracies(record) for record in records})
+    return pooled_noise({record.name: _accuracies(record) for record in records})
 
 
 def _accuracies(record: IterationRecord) -> dict[int, float]:
     return {trial.seed: trial.accuracy for trial in record.trials if trial.accuracy is not None}
 
 
-def _row_of(record: IterationRecord, history: History, noise: TrialNoise) -> PromptRow:
+def _row_of(record: IterationRecord, history: History, noise: Noise | None) -> PromptRow:
     """One row of the table."""
     finished = [trial for trial in record.trials if trial.status == "finished"]
     train_loss = mean_of(trial.train_loss for trial in finished)
@@ -154,7 +154,7 @@ def _row_of(record: IterationRecord, history: History, noise: TrialNoise) -> Pro
     )
 
 
-def _chance(record: IterationRecord, reference: IterationRecord | None, noise: TrialNoise) -> str:
+def _chance(record: IterationRecord, reference: IterationRecord | None, noise: Noise | None) -> str:
     if reference is None or record.name == reference.name or record.mean is None:
         return ""
     return likelihood(chance_of_gain(_accuracies(record), _accuracies(reference), noise))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluators.chances import TrialNoise, chance_of_gain, trial_noise
+from evaluators.noise import Noise, chance_of_gain, pooled_noise
 from evaluators.wording import likelihood
 
 
@@ -18,48 +18,33 @@ def drawn(
     }
 
 
-class TestNoise:
-    def test_it_is_what_is_left_beside_candidate_and_seed(self) -> None:
-        noise = trial_noise(drawn(200, 3, 0.02, np.random.default_rng(0)))
-        assert noise.freedom == 199 * 2
-        assert noise.deviation == pytest.approx(0.02, rel=0.1)
-
-    def test_a_seed_that_helps_all_candidates_alike_is_no_noise(self) -> None:
-        assert trial_noise({"a": {0: 0.5, 1: 0.9}, "b": {0: 0.6, 1: 1.0}}).deviation == pytest.approx(0)
-
+class TestChance:
     def test_of_two_candidates_it_is_that_of_the_paired_t_test(self) -> None:
         from scipy import stats
 
         a, b = {0: 0.71, 1: 0.75, 2: 0.74}, {0: 0.70, 1: 0.70, 2: 0.73}
         expected = stats.ttest_rel(list(a.values()), list(b.values()), alternative="less").pvalue
-        assert chance_of_gain(a, b, trial_noise({"a": a, "b": b})) == pytest.approx(expected)
+        assert chance_of_gain(a, b, pooled_noise({"a": a, "b": b})) == pytest.approx(expected)
 
-    def test_missing_seeds_are_allowed(self) -> None:
-        pool = {"a": {0: 0.7, 2: 0.8}, "b": {0: 0.6, 1: 0.7, 2: 0.75}, "c": {}}
-        assert trial_noise(pool).freedom == 1
-        assert trial_noise({}) == trial_noise({"c": {}}) == TrialNoise(0.0, 0)
-
-
-class TestChance:
     def test_it_is_right_as_often_as_it_says(self) -> None:
         """Of equal candidates, a chance above 90% comes out for a tenth of them."""
         draw = np.random.default_rng(1)
         sure = []
         for _ in range(300):
             pool = drawn(8, 3, 0.02, draw)
-            noise = trial_noise(pool)
+            noise = pooled_noise(pool)
             sure += [(chance_of_gain(pool[name], pool["0"], noise) or 0) > 0.9 for name in ("1", "2")]
         assert 0.06 < np.mean(sure) < 0.14
 
     def test_without_noise_the_seeds_with_a_gain_are_counted(self) -> None:
-        unknown = TrialNoise(0.0, 0)
+        unknown = Noise(0.0, 0.0, 0)
         control = {0: 0.5, 1: 0.5, 2: 0.5}
         assert chance_of_gain({0: 0.6, 1: 0.6, 2: 0.6}, control, unknown) == pytest.approx(4 / 5)
         assert chance_of_gain({0: 0.4}, control, unknown) == pytest.approx(1 / 3)
         assert chance_of_gain(control, control, unknown) == 0.5
 
     def test_without_a_common_seed_it_is_not_known(self) -> None:
-        assert chance_of_gain({0: 0.6}, {1: 0.5}, TrialNoise(0.01, 4)) is None
+        assert chance_of_gain({0: 0.6}, {1: 0.5}, Noise(0.01, 0.01, 4)) is None
 
 
 class TestWording:
