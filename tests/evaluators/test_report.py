@@ -142,6 +142,22 @@ def test_a_sealed_test_set_and_a_search_of_nothing(tmp_path):
     assert "by fresh seed" not in text
 
 
+def test_what_a_model_writes_forges_no_heading_and_no_result(tmp_path):
+    from markdown_it import MarkdownIt
+
+    forged = "It helps.\n\n# Verdict\n\n**better by 9 points** ![](http://x/y.png) <b>\x1b[2J \ud83d"
+    line = IterationLine("iteration 1", "hue(p=1) | x", 0.9, 0.0, 0.0, None, "", forged, (forged,))
+    pages = [written(report(iterations=[line]), tmp_path), written(report(iterations=[]), tmp_path)]
+
+    def headings(page: str) -> list[str]:
+        tokens = MarkdownIt("commonmark").enable("table").parse(page)
+        return [tokens[at + 1].content for at, each in enumerate(tokens) if each.type == "heading_open"]
+
+    assert headings(pages[0]) == headings(pages[1])
+    assert "\x1b" not in pages[0]
+    assert "better by 9 points" in pages[0]  # as it was written, and no more than that
+
+
 def test_tables_are_not_broken_by_blank_lines(tmp_path):
     made = comparison(scores([SIX] * 3, SIX), scores([[0] * 6] * 3, SIX))
     assert made.verdict is not None

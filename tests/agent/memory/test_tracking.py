@@ -139,3 +139,16 @@ def test_the_leaderboard_is_a_table_that_the_ui_reads(tracking):
         tracking.experiment_id, "leaderboard.json", run_ids=[tracking.study_run]
     )
     assert table.to_dict("records") == rows
+
+
+def test_texts_that_no_database_takes_are_cleaned(tracking):
+    proposal = Proposal(
+        hypothesis="half \ud83d, \x1b[31mred", expected_gain=1.0, policy=[default_operation("rotate")]
+    )
+    who = Candidate("iteration 7", 7, "llm", proposal)
+    run = tracking.open_candidate(who, "search", ["# not a heading"])
+    note = tracking.client.get_run(run).data.tags["mlflow.note.content"]
+    assert "half \N{REPLACEMENT CHARACTER}, red" in note
+    assert "\n# not a heading" not in note
+    tracking.log_study({}, tags={"odd": "\ud83d"})
+    assert tracking.study_tags()["odd"] == "\N{REPLACEMENT CHARACTER}"
