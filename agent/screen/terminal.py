@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.segment import Segment
@@ -29,6 +30,8 @@ __all__ = ["FinalRow", "Terminal", "console"]
 
 _FILE_COLUMNS = 120
 """Width of tables that go to a file."""
+_WIDEST_TABLE = 1_000
+"""Columns of a plain table in a file, which is never wrapped: programs read it."""
 
 
 class Terminal:
@@ -207,7 +210,14 @@ class Terminal:
         table = open_table(*headers)
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
-        self.show(table)
+        if self._out.is_terminal:
+            self.show(table)
+            return
+        widest = self._out.options.update_width(_WIDEST_TABLE)
+        usual = self._out.width
+        self._out.width = max(usual, Measurement.get(self._out, widest, table).maximum)
+        self._out.print(table)
+        self._out.width = usual
 
     def result(self, text: str) -> None:
         """The final sentence of a command; printed even when quiet."""

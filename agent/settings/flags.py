@@ -171,5 +171,6 @@ def _help(setting: Setting) -> str:
             default = f"default: {number:g}"
         case value:
             default = f"default: {value}"
-    notes = "; ".join(filter(None, (setting.bounds, default)))
+    listed = "" if setting.metavar.startswith("{") else ", ".join(setting.choices)
+    notes = "; ".join(filter(None, (listed, setting.bounds, default)))
     return f"{setting.field.description} ({notes})" if notes else str(setting.field.description)

@@ -24,6 +24,8 @@ DELIMITER = "__"
 NONE = "none"
 """How an unset value is written in a file, a variable and a flag."""
 
+_LONGEST_METAVAR = 70
+"""Of more and longer words, help lists what is allowed in its text only."""
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
 _METAVARS: dict[Any, str] = {int: "N", float: "X", bool: "BOOL", Path: "PATH", str: "TEXT"}
 
@@ -50,7 +52,8 @@ class Setting:
         """How help names its value."""
         choices = self.choices
         if choices:
-            return "{" + ",".join(choices) + "}"
+            listed = "{" + ",".join(choices) + "}"
+            return listed if len(listed) <= _LONGEST_METAVAR else "NAME"
         kind = self._kinds()[0]
         if get_origin(kind) is dict:
             return "NAME=VALUE,…"

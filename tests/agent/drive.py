@@ -5,6 +5,7 @@
 `before:NODE` and `after:NODE` end the process with SIGKILL when that node of the loop is about to begin, or has done
 its work and is not yet checkpointed; `epoch:N` when the N-th epoch of any trial has been reported. `workers:N` kills
 the worker processes, not this one, at that epoch. `interrupt:N` and `terminate:N` send SIGINT or SIGTERM instead.
+`fails:SEED` lets the first trial of that seed fail.
 `generate:STAGE` kills it while synthetic images are made, `decoding` when images are about to be decoded.
 """
 
@@ -66,6 +67,25 @@ def _arm_epoch(action: str, count: int) -> None:
     Tracking.log_epoch = counted
 
 
+def _arm_failure(seed: int) -> None:
+    """The first trial of that seed fails, as one does whose worker died three times."""
+    from tools.execution.local import LocalExecutor
+    from tools.training.failures import failed
+    from tools.training.types import TrialEvent
+
+    train = LocalExecutor.train
+
+    def partly(self, specs, on_event):
+        bad = next((spec for spec in specs if spec.seed == seed), None)
+        for spec in [bad] if bad else []:
+            result = failed(spec, "worker_died", "its worker died three times", {}, 0.1)
+            on_event(TrialEvent(spec.key, "ended", result=result))
+            yield result
+        yield from train(self, [spec for spec in specs if spec is not bad], on_event)
+
+    LocalExecutor.train = partly
+
+
 def _arm_stage(stage: str) -> None:
     """Dies in the middle of making synthetic images."""
     from agent.steps import synthesis
@@ -93,6 +113,8 @@ def main() -> int:
         from agent import startup
 
         startup.build_cache = lambda *arguments: _die()  # pyright: ignore[reportAttributeAccessIssue]
+    elif moment == "fails":
+        _arm_failure(int(where))
     elif moment == "generate":
         _arm_stage(where)
     elif moment != "none":

@@ -15,6 +15,7 @@ from tests.agent.studies import (
     run,
     tracking,
 )
+from tools.training.trial_store import TrialStore
 from tools.training.types import TrialResult
 
 BARE = f"{SHORT} --search.backgrounds off --search.final_seeds 3"
@@ -72,14 +73,13 @@ def test_what_is_left_of_a_budget_goes_to_the_test_before_it_goes_to_the_choice(
 
 
 def test_a_trial_that_fails_under_a_fresh_seed_is_said_and_its_pair_does_not_count(runs, finished):
-    """Eleven trials are there; the first epochs are those of the fresh seeds, the reference's first."""
     copy_trials(finished, runs)
     for folder in (runs / "trials").iterdir():
         if json.loads((folder / "result.json").read_text())["seed"] == 3_000_000_001:
             for file in folder.iterdir():
                 file.unlink()
             folder.rmdir()
-    done = run(runs, "--proposer", "tpe", size=SMALL, moment="workers:1")
+    done = run(runs, "--proposer", "tpe", size=SMALL, moment="fails:3000000001")
     assert done.returncode == 0, done.stderr
     tested = seeds_tested(runs)
     assert tested["no augmentation"] == {3_000_000_000, 3_000_000_002}
@@ -140,6 +140,7 @@ def trial_of(runs: Path, who: Candidate, seed: int) -> tuple[str, TrialResult]:
     """The trial of a candidate in the search, as the store has it."""
     for (kind, phase, candidate, its_seed, key, _), _ in outcome(runs).items():
         if kind == "trial" and phase != "final" and (candidate, its_seed) == (who.name, str(seed)):
-            file = runs / "trials" / key / "result.json"
-            return key, TrialResult.from_json(json.loads(file.read_text()))
+            result = TrialStore(runs / "trials").result(key)
+            assert result is not None
+            return key, result
     raise AssertionError(f"{who.name} has no trial of seed {seed}")

@@ -72,7 +72,7 @@ def test_eight_studies_that_start_at_once_all_finish(tmp_path) -> None:
 def test_a_runs_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path) -> None:
     (tmp_path / "file").write_text("")
     for path, reason in (
-        (tmp_path / "file" / "runs", "a part of that path is a file"),
+        (tmp_path / "file" / "runs", "something else stands in its place"),
         (tmp_path / ("x" * 300), "shorter"),
     ):
         done = agent("run", *BARE.split(), "--runs-dir", str(path))

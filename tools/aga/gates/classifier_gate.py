@@ -14,7 +14,7 @@ import numpy as np
 from tools.aga.config import GatesConfig
 from tools.aga.gates.gates import GateResult
 from tools.errors import ConfigurationError
-from tools.files import sha256_of
+from tools.files import DamagedFile, sha256_of
 from tools.training.config import ModelConfig
 from tools.training.trial_store import RESULT, WEIGHTS, read_result
 
@@ -103,7 +103,10 @@ class ClassifierGate:
 
 
 def _load(folder: Path, classes: int, image_size: int, device: str) -> "Classifier":
-    _check_finished(folder, classes)
+    try:
+        _check_finished(folder, classes)
+    except DamagedFile as error:
+        raise ConfigurationError(f"{error}: {_SETTING} needs the folder of a finished trial") from error
     import json
 
     from safetensors import SafetensorError, safe_open

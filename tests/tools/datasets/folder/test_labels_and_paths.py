@@ -270,11 +270,3 @@ def test_a_fifo_in_a_manifest_is_refused_and_never_opened(tmp_path, name):
         opened_file.write(f"img/{name},b\n")
     with pytest.raises(DataError, match=r"line 6: .*FIFO"):
         opened(root)
-
-
-@links
-def test_a_fifo_in_a_class_folder_is_refused_and_never_opened(tmp_path):
-    fill(tmp_path, {"a": 3, "b": 3})
-    os.mkfifo(tmp_path / "a" / "0009.png")
-    with pytest.raises(DataError, match=r"0009\.png is a FIFO"):
-        opened(tmp_path)
