@@ -210,7 +210,7 @@ class Terminal:
         table = open_table(*headers)
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
-        if self._out.is_terminal:
+        if self._out.is_terminal or self._out.width != _FILE_COLUMNS:
             self.show(table)
             return
         widest = self._out.options.update_width(_WIDEST_TABLE)
