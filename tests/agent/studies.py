@@ -68,7 +68,7 @@ class Ended:
 
 def environment(**more: str) -> dict[str, str]:
     """This process's, without keys, stores or settings of whoever runs the tests."""
-    keys = ("OPENAI_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY", "MLFLOW_TRACKING_URI")
+    keys = ("OPENAI_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY", "MLFLOW_TRACKING_URI", "COLUMNS")
     clean = {k: v for k, v in os.environ.items() if k not in keys and not k.startswith("AGENT_")}
     return {**clean, **more}
 
