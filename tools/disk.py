@@ -18,7 +18,9 @@ _ROOM = (
     "free some space: `agent cache` lists the decoded images and removes them, `agent generate --prune` removes "
     "synthetic images that no study uses"
 )
-_OWNER = "check its owner and permissions, and whether the disk is mounted read-only"
+_OWNER = (
+    "check its owner and permissions, and whether the disk is mounted read-only; or choose another --runs-dir"
+)
 _HARDWARE = "check the disk or the network mount, and the system's log (dmesg)"
 _IN_THE_WAY = "something else stands in its place: move that away, or choose another --runs-dir"
 _REMEDIES = {
