@@ -15,7 +15,7 @@ def test_what_a_tool_warns_of_is_a_warning_on_the_terminal_and_nothing_else_is(c
     with log_shown(terminal):
         logging.getLogger("tools.training.normalisation").warning("%s is damaged", "normalisation.json")
         logging.getLogger("tools.training.normalisation").info("computed")
-        logging.getLogger("another.library").info("loaded")
+        logging.getLogger("another.package").info("loaded")
     assert errors.getvalue().count("warning: ") == 1
     assert "warning: normalisation.json is damaged" in errors.getvalue()
     assert capfd.readouterr().err == "", "it is not written twice"
