@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.datasets.types import Card
+from tools.errors import DataError
 from tools.files import read_yaml
 from tools.text import clean, one_line
 
@@ -20,14 +21,23 @@ def card_from(fields: Mapping[str, Any]) -> Card:
     Args:
         fields: those of `Card`. `subject` may stand for `superclasses`: what a detector finds in the images of every
             class, '' where they show no subject.
+
+    Raises:
+        DataError: names of classes differ only in characters that cannot be shown.
     """
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
     }
     if "subject" in values:
         values["superclasses"] = (values.pop("subject"),) * len(values["classes"])
-    if len({one_line(name) for name in values["classes"]}) == len(values["classes"]):
-        values["classes"] = tuple(one_line(name) for name in values["classes"])
+    shown = tuple(one_line(name) for name in values["classes"])
+    if len(set(shown)) < len(set(values["classes"])):
+        twice = sorted({name for name in shown if shown.count(name) > 1})
+        raise DataError(
+            f"{values['name']}: several classes are shown as {', '.join(twice)}, since they differ only in characters "
+            "that cannot be shown. Rename them."
+        )
+    values["classes"] = shown
     for name in ("title", "description"):
         values[name] = clean(values[name])
     return Card(**values)

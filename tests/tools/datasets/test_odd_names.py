@@ -14,6 +14,7 @@ from tools.datasets.cache.build import build_cache
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
 from tools.datasets.splits.split_file import NAME, read_splits
+from tools.errors import DataError
 
 LATIN = os.fsdecode(b"caf\xe9")
 """As a zip file from Windows leaves it on a disk that expects UTF-8."""
@@ -61,3 +62,12 @@ def test_the_command_that_checks_them_shows_no_control_character(root: Path, tmp
     assert "caf\\xe9" in shown
     assert "\x1b" not in shown
     assert "\x07" not in shown
+
+
+def test_classes_that_would_look_alike_are_refused(tmp_path: Path) -> None:
+    for name in ("cat", "cat\x1b[0m"):
+        (tmp_path / name).mkdir()
+        for number in range(6):
+            photo(len(name) * 10 + number).save(tmp_path / name / f"{number}.png")
+    with pytest.raises(DataError, match="several classes are shown as cat"):
+        open_dataset(DataConfig(dataset="folder", path=tmp_path))
