@@ -12,6 +12,7 @@ from tools.aga.config import AgaConfig
 from tools.datasets.config import DataConfig, Names
 from tools.execution.config import ExecutionConfig
 from tools.training.config import ModelConfig, TrainingConfig
+from tools.training.metrics import Metric
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -86,6 +87,10 @@ class SearchConfig(BaseModel):
     whole_policies: Literal["on", "off"] = Field(
         default="on",
         description="whether proposals may have RandAugment and other whole policies; 'off': only baselines may",
+    )
+    metric: Metric = Field(
+        default="accuracy",
+        description="what candidates are compared, chosen and reported by; AUROC: each class against the rest",
     )
     iterations: int = Field(default=8, ge=0, le=10_000, description="rounds of proposing and training")
     seeds: int = Field(default=3, ge=1, le=100, description="trials of each proposal, one per seed")

@@ -3,7 +3,7 @@
 import json
 import logging
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ from tools.training.trial_store import (
     read_predictions,
     write_predictions,
 )
-from tools.training.types import Predictions, Scores
+from tools.training.types import Fit, Predictions, Scores
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +86,21 @@ def _view(cached: CachedDataset, split: str) -> SplitView:
     return cached.split("train" if split == "train" else "validation")
 
 
+FIT_SAMPLE = 512
+"""Training images, at most, on which the fit of a trained classifier is measured."""
+
+
+def fit_of(classifier: Classifier, view: SplitView, spec: TrialSpec, precision: Precision) -> Fit:
+    """Loss and accuracy on training images as they are: `FIT_SAMPLE` at most, the same in every trial."""
+    sample = np.linspace(0, len(view) - 1, min(len(view), FIT_SAMPLE)).round().astype(np.int64)
+    labels = np.asarray(view.labels)[sample]
+    chosen = replace(
+        view, images=view.images.only(sample), labels=labels, files=[view.files[i] for i in sample], groups=[]
+    )
+    scores = predict(classifier, chosen, spec, precision).scores
+    return Fit(scores.loss, scores.accuracy)
+
+
 def predict(classifier: Classifier, view: SplitView, spec: TrialSpec, precision: Precision) -> Predictions:
     """Probabilities and scores for every image of `view`, in its order.
 
@@ -116,7 +131,8 @@ def score(probabilities: np.ndarray, labels: np.ndarray, ordinal: bool, loss: fl
     """Scores of predictions; the predicted class is the most probable one, the lowest where several tie.
 
     Macro-F1 and balanced accuracy are means over the classes that occur (in labels or predictions, and in labels), as
-    scikit-learn defines them, so that a class without images does not change them.
+    scikit-learn defines them, so that a class without images does not change them; AUROC is the mean over the classes,
+    each against the rest, that some but not all images belong to.
 
     Args:
         probabilities: (N, C) float, rows sum to 1.
@@ -142,7 +158,7 @@ def score(probabilities: np.ndarray, labels: np.ndarray, ordinal: bool, loss: fl
             f"labels run from {labels.min()} to {labels.max()}, but the classifier has {classes} classes"
         )
     # Not at the top: its import takes longer than that of torch, and the first training step does not need it.
-    from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix, f1_score
+    from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix, f1_score, roc_auc_score
 
     predicted = probabilities.argmax(axis=1)
     every_class = np.arange(classes)
@@ -152,6 +168,11 @@ def score(probabilities: np.ndarray, labels: np.ndarray, ordinal: bool, loss: fl
     kappa = None
     if ordinal and (len(np.unique(labels)) > 1 or len(np.unique(predicted)) > 1):
         kappa = float(cohen_kappa_score(labels, predicted, labels=every_class, weights="quadratic"))
+    areas = [
+        float(roc_auc_score(labels == c, probabilities[:, c]))
+        for c in every_class
+        if 0 < images[c] < len(labels)
+    ]
     return Scores(
         loss=float(loss),
         accuracy=float(accuracy_score(labels, predicted)),
@@ -161,6 +182,7 @@ def score(probabilities: np.ndarray, labels: np.ndarray, ordinal: bool, loss: fl
         quadratic_kappa=kappa,
         per_class_recall=tuple(recalls),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+        auroc=float(np.mean(areas)) if areas else None,
     )
 
 

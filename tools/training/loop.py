@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,15 +18,15 @@ from tools.training.batches import TrainingImages, epoch_batches, training_loade
 from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochLog, seconds_spent
-from tools.training.evaluation import Classifier, predict, save_trained
+from tools.training.evaluation import Classifier, fit_of, predict, save_trained
 from tools.training.failures import NonFiniteLoss, failed, failure_of
 from tools.training.hardware import environment, on_device, precision_for
 from tools.training.models import build_model
 from tools.training.normalisation import IMAGENET, training_normalisation
 from tools.training.recipes import learning_rate_at, optimizer_for
 from tools.training.seeds import Stream, derived_seed
-from tools.training.trial_store import LOCK, RESULT, WEIGHTS, read_result, write_result
-from tools.training.types import EpochReport, Scores, TrialResult
+from tools.training.trial_store import LOCK, RESULT, WEIGHTS, read_result, write_predictions, write_result
+from tools.training.types import EpochReport, Predictions, Scores, TrialResult
 
 _log = logging.getLogger(__name__)
 
@@ -36,8 +37,9 @@ _CHECK_EVERY = 50
 def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]) -> TrialResult:
     """Train one classifier, or resume training it, or return the result that is already there.
 
-    Leaves weights.safetensors and result.json in the trial's folder. A failure is a result, not an exception, unless it
-    is the disk's. Only one process trains a trial at a time; a second one waits and returns the first one's result.
+    Leaves weights.safetensors, predictions-validation.npz and result.json in the trial's folder. A failure is a result,
+    not an exception, unless it is the disk's. Only one process trains a trial at a time; a second one waits and returns
+    the first one's result.
 
     On CPU, results are equal to the bit for one version of torch and one number of threads, whatever the number
     of loader processes and however often the trial was killed and resumed.
@@ -122,7 +124,7 @@ class _Training:
         self._optimizer = optimizer_for(self._model, recipe)
         self._scaler = torch.GradScaler(enabled=self._precision.scaled)
         self._reports: list[EpochReport] = []
-        self._scores: Scores | None = None
+        self._predictions: Predictions | None = None
         self._best_weights: dict[str, torch.Tensor] | None = None
         self._checkpoint = Checkpoint(spec.directory, spec.key)
         self._restore()
@@ -137,10 +139,11 @@ class _Training:
         started = time.perf_counter()
         train_loss, rate = self._train_epoch(epoch)
         try:
-            scores = predict(self._classifier, self._validation, self._spec, self._precision).scores
+            predictions = predict(self._classifier, self._validation, self._spec, self._precision)
         except NonFiniteLoss as error:
             raise NonFiniteLoss(f"after epoch {epoch}, {error}") from error
-        self._keep(scores)
+        scores = predictions.scores
+        self._keep(predictions)
         report = EpochReport(
             epoch=epoch,
             epochs=self._spec.recipe.epochs,
@@ -160,20 +163,29 @@ class _Training:
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
             "reports": [asdict(report) for report in self._reports],
-            "scores": asdict(self._scores) if self._scores is not None else None,
+            "scores": asdict(self._predictions.scores) if self._predictions is not None else None,
+            "probabilities": torch.from_numpy(self._predictions.probabilities)
+            if self._predictions is not None
+            else None,
             "best_weights": self._best_weights,
         }
         self._checkpoint.save_if_due(state, self._model)
 
     def finish(self) -> TrialResult:
         spec = self._spec
-        state = self._best_weights if self._best_weights is not None else self._model.state_dict()
-        digest = save_trained(spec.directory / WEIGHTS, state, self._classifier.normalisation, spec)
+        if self._best_weights is not None:
+            self._model.load_state_dict(self._best_weights)
+        digest = save_trained(
+            spec.directory / WEIGHTS, self._model.state_dict(), self._classifier.normalisation, spec
+        )
+        assert self._predictions is not None
+        write_predictions(spec.directory, "validation", self._predictions)
         result = TrialResult(
             key=spec.key,
             seed=spec.seed,
             status="finished",
-            scores=self._scores,
+            scores=self._predictions.scores,
+            fit=fit_of(self._classifier, self._images.view, spec, self._precision),
             epochs=tuple(self._reports),
             seconds=seconds_spent(spec.directory),
             environment=environment(self._device) | {"precision": self._precision.name},
@@ -186,21 +198,29 @@ class _Training:
         state = self._checkpoint.load(self._device)
         if state is None:
             return
+        if "probabilities" not in state:
+            _log.warning("the checkpoint is of an earlier version: this trial starts from its first epoch")
+            return
         self._model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])
         self._reports = [EpochReport(**report) for report in state["reports"]]
-        self._scores = Scores.from_json(state["scores"])
+        self._predictions = Predictions(
+            state["probabilities"].cpu().numpy(),
+            np.array(self._validation.labels),
+            Scores.from_json(state["scores"]),
+        )
         self._best_weights = state["best_weights"]
 
-    def _keep(self, scores: Scores) -> None:
-        """Remember the scores that count for the trial: of the last epoch, or of the best one so far."""
+    def _keep(self, predictions: Predictions) -> None:
+        """Remember the predictions that count for the trial: of the last epoch, or of the best one so far."""
         if self._spec.recipe.selection == "last":
-            self._scores = scores
+            self._predictions = predictions
             return
-        best = self._scores
+        scores = predictions.scores
+        best = None if self._predictions is None else self._predictions.scores
         if best is None or (scores.accuracy, -scores.loss) > (best.accuracy, -best.loss):
-            self._scores = scores
+            self._predictions = predictions
             self._best_weights = {
                 name: tensor.detach().cpu().clone() for name, tensor in self._model.state_dict().items()
             }

@@ -1,9 +1,9 @@
 """Trials on disk, and the key that names one. Light: imports no torch.
 
-A trial's folder holds `trial.lock`, `epochs.jsonl` and `checkpoint.pt` while it trains, `weights.safetensors` and
-`result.json` when it has ended, and later `predictions-SPLIT.npz`. A result is written for outcomes that training again
-would only repeat: finished, or a loss that is not finite. After any other failure (memory, time, a killed worker) there
-is none, and training the same key again resumes from the checkpoint.
+A trial's folder holds `trial.lock`, `epochs.jsonl` and `checkpoint.pt` while it trains, `weights.safetensors`,
+`predictions-validation.npz` and `result.json` when it has ended, and later predictions on other splits. A result is
+written for outcomes that training again would only repeat: finished, or a loss that is not finite. After any other
+failure (memory, time, a killed worker) there is none, and training the same key again resumes from the checkpoint.
 
 Every file is known by its digest: that of `result.json` and of predictions is in the file itself, that of the
 weights in `result.json`. A file that is torn, or was changed, is found when it is first read, and made again. Files of

@@ -36,6 +36,9 @@ class Scores:
     """None for a class without images."""
     confusion: tuple[tuple[int, ...], ...]
     """Rows: true class; columns: predicted."""
+    auroc: float | None = None
+    """Area under the ROC curve, one class against the rest, mean over the classes that some but not all images belong
+    to; None where there is none, and in results of earlier versions."""
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Scores":
@@ -59,6 +62,16 @@ FailureKind = Literal["out_of_memory", "non_finite_loss", "timeout", "worker_die
 
 
 @dataclass(frozen=True)
+class Fit:
+    """How the trained classifier does on training images as they are, without augmentation or mixing."""
+
+    loss: float
+    """Mean cross-entropy in nats, without label smoothing."""
+    accuracy: float
+    """0..1."""
+
+
+@dataclass(frozen=True)
 class TrialResult:
     """How a trial ended. `scores` is None exactly where it failed."""
 
@@ -73,6 +86,8 @@ class TrialResult:
     reason: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     """torch and torchvision versions, device, threads: with the key, all that bit-identical results depend on."""
+    fit: Fit | None = None
+    """On a fixed sample of real training images, by the weights that are kept; None in results of earlier versions."""
 
     def as_json(self) -> dict[str, Any]:
         """A JSON-able dict; `from_json` reads it back."""
@@ -85,7 +100,8 @@ class TrialResult:
         if scores is not None:
             scores = Scores.from_json(scores)
         epochs = tuple(EpochReport(**epoch) for epoch in data.get("epochs", ()))
-        return cls(**{**data, "scores": scores, "epochs": epochs})
+        fit = None if data.get("fit") is None else Fit(**data["fit"])
+        return cls(**{**data, "scores": scores, "epochs": epochs, "fit": fit})
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,14 @@ def test_kappa_is_none_where_it_is_undefined():
     assert score(certain([1, 1], 3), np.array([1, 1]), ordinal=True, loss=0.0).quadratic_kappa is None
 
 
+def test_auroc_is_the_mean_of_each_class_against_the_rest():
+    probabilities = np.array([[0.8, 0.2, 0.0], [0.4, 0.6, 0.0], [0.5, 0.4, 0.1], [0.1, 0.9, 0.0]], np.float32)
+    labels = np.array([0, 0, 1, 1])
+    scores = score(probabilities, labels, ordinal=False, loss=0.0)
+    assert scores.auroc == pytest.approx((3 / 4 + 3 / 4) / 2)  # the third class has no images
+    assert score(probabilities[:2], labels[:2], ordinal=False, loss=0.0).auroc is None
+
+
 def test_a_class_without_images_has_no_recall_and_does_not_count():
     scores = score(certain([0, 1], 3), np.array([0, 1]), ordinal=False, loss=0.0)
     assert scores.per_class_recall == (1.0, 1.0, None)

@@ -14,7 +14,7 @@ from tools.training.config import TrialSpec
 from tools.training.epoch_log import read_epochs
 from tools.training.evaluation import evaluate_trial
 from tools.training.loop import train_trial
-from tools.training.trial_store import TrialStore, read_result
+from tools.training.trial_store import TrialStore, predictions_file, read_result
 from tools.training.types import EpochReport, TrialResult
 
 FLIP = "horizontal_flip(p=0.5) > rotate(p=0.5, degrees=15)"
@@ -57,7 +57,15 @@ def test_a_trial_reports_its_epochs_and_leaves_result_and_weights(finished: Fini
     assert result.environment["torch"] == torch.__version__
     assert (result.environment["device"], result.environment["threads"]) == ("cpu", "1")
     assert TrialStore(finished.spec.directory.parent).result(finished.spec.key) == result
-    assert finished.left == {"trial.lock", "epochs.jsonl", "result.json", "weights.safetensors"}
+    assert finished.left == {
+        "trial.lock",
+        "epochs.jsonl",
+        "result.json",
+        "weights.safetensors",
+        "predictions-validation.npz",
+    }
+    assert result.fit is not None
+    assert result.fit.loss > 0
 
 
 @pytest.fixture(scope="module")
@@ -154,8 +162,12 @@ def test_the_aga_recipe_trains(tinted: CachedDataset, root: Path):
 
 
 def test_evaluation_repeats_the_validation_scores_to_the_bit(tinted: CachedDataset, finished: Finished):
+    kept = TrialStore(finished.spec.directory.parent).predictions(finished.spec.key, "validation")
+    predictions_file(finished.spec.directory, "validation").unlink()
     predictions = evaluate_trial(finished.spec, "validation", "cpu")
-    assert predictions.scores == finished.result.scores
+    assert kept is not None
+    np.testing.assert_array_equal(kept.probabilities, predictions.probabilities)
+    assert predictions.scores == kept.scores == finished.result.scores
     assert predictions.probabilities.dtype == np.float32
     np.testing.assert_allclose(predictions.probabilities.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_array_equal(predictions.labels, tinted.split("validation").labels)

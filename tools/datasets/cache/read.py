@@ -12,6 +12,7 @@ folds or fewer labels share the pixels. A finished view never changes, except fo
 """
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, SupportsIndex
@@ -60,6 +61,12 @@ class Rows:
         self._pixels = np.asarray(mapped)
         self.rows = rows
         """As given."""
+
+    def only(self, index: np.ndarray) -> "Rows":
+        """Those at the places `index`, int64 (M,), in that order; nothing is read or copied."""
+        found = copy(self)
+        found.rows = self.rows[index]
+        return found
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
