@@ -10,6 +10,7 @@ from agent.context import Context
 from agent.llm import CallRecord, StartedCall, make_ask
 from agent.memory import Tracking
 from agent.memory.ledger import BudgetSpent, Ledger, exceeded
+from agent.memory.store import experiment_of
 from agent.memory.study_file import remember
 from agent.proposers.factory import make_proposer
 from agent.screen.terminal import Terminal
@@ -165,7 +166,7 @@ def _enter(
 ) -> None:
     """Open the study in MLflow, new or existing; the data must be those that it began with."""
     tracking.open_study(
-        config.tracking.experiment or f"{data.card.name}/{config.model.name}",
+        experiment_of(config.tracking, data.card.name, config.model.name),
         study,
         {
             "arm": config.search.proposer,

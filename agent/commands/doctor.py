@@ -270,7 +270,7 @@ def reach_model(config: StudyConfig, *, offline: bool) -> Iterator[Check]:
     elif offline:
         yield Check("LLM", "absent", f"{model} was not contacted (--offline)")
     else:
-        found = ping(model, config.llm.base_url)
+        found = ping(model, config.llm.base_url, unlisted=config.llm.unlisted)
         states: dict[bool | None, State] = {True: "works", False: "fails", None: "absent"}
         yield Check("LLM", states[found.reachable], found.detail, found.remedy, essential=needed)
 
