@@ -19,7 +19,7 @@ from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochLog, seconds_spent
 from tools.training.evaluation import Classifier, fit_of, predict, save_trained
-from tools.training.failures import NonFiniteLoss, failed, failure_of
+from tools.training.failures import NonFiniteLoss, failed, failure_of, images_gone
 from tools.training.hardware import environment, on_device, precision_for
 from tools.training.models import build_model
 from tools.training.normalisation import IMAGENET, training_normalisation
@@ -51,6 +51,7 @@ def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], 
 
     Raises:
         DiskError: a file cannot be read or written. The trial is not to blame; it resumes when called again.
+        ImagesGone: the images that it reads were removed or damaged; likewise.
     """
     with disk_errors_explained(spec.directory):
         make_folder(spec.directory)
@@ -71,6 +72,8 @@ def train_under_lock(spec: TrialSpec, device: str, on_epoch: Callable[[EpochRepo
         refused = None if is_shared_memory_fault(error) else disk_error(error, spec.directory)
         if refused is not None:
             raise refused from error
+        if gone := images_gone(error):
+            raise gone from error
         kind, reason = failure_of(spec, device, error)
     # outside the except block, where no traceback holds the tensors any longer
     free_memory()
