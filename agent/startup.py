@@ -29,6 +29,7 @@ from tools.datasets.types import SPLITS, Dataset
 from tools.errors import AugurError
 from tools.execution.devices import WorkerPlan, plan_workers
 from tools.execution.local import LocalExecutor
+from tools.text import counted
 from tools.training.config import Recipe
 from tools.training.hardware import environment
 from tools.training.models import check_model
@@ -120,11 +121,12 @@ def _facts(
         ("recipe", describe_recipe(recipe)),
         (
             "search",
-            f"{iteration_count(search)} iterations × {search.seeds} seeds, {search.augmentations} operations each",
+            f"{counted(iteration_count(search), 'iteration')} × {counted(search.seeds, 'seed')}, "
+            f"{search.augmentations} {'operation' if search.augmentations == '1' else 'operations'} each",
         ),
         ("finish", describe_finish(search)),
         ("backgrounds", why_backgrounds),
-        ("workers", ", ".join(f"{plan.device} × {plan.threads} threads" for plan in plans)),
+        ("workers", ", ".join(f"{plan.device} × {counted(plan.threads, 'thread')}" for plan in plans)),
     ]
 
 
@@ -154,7 +156,9 @@ def _read_data(
         terminal.note(f"images that are used: {used}")
     if data.skipped:
         shown = "; ".join(f"{item.file}: {item.reason}" for item in data.skipped[:5])
-        terminal.warn(f"{len(data.skipped)} unreadable images are skipped: {shown}")
+        terminal.warn(
+            f"{counted(len(data.skipped), 'unreadable image is', 'unreadable images are')} skipped: {shown}"
+        )
     for line in (*data.card.warnings, *data.warnings, unbalanced(counts), scarce(counts)):
         if line:
             terminal.warn(line)

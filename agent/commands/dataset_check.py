@@ -15,11 +15,12 @@ from tools.datasets.check.check_report import CheckReport
 from tools.datasets.check.check_report import check as check_data
 from tools.datasets.check.class_sheet import class_sheet
 from tools.datasets.check.doubts import Doubt, open_with_doubts
-from tools.datasets.check.finding import Finding, counted
+from tools.datasets.check.finding import Finding
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.registry import ENTRIES
 from tools.datasets.types import Dataset
 from tools.errors import AugurError, ConfigurationError
+from tools.text import counted
 
 _MARKS = {
     "right": ("✓", "green"),

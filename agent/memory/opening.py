@@ -1,5 +1,6 @@
 """Opening a store: a file of ours is made or brought up to date; what is unusable is found before a study begins."""
 
+import errno
 import os
 import socket
 import tempfile
@@ -73,11 +74,23 @@ class Opened:
             file.parent.mkdir(parents=True, exist_ok=True)
             prepare(file, address.artifacts, self.tell, ours=address.kind == "own", writes=self._writes)
             if address.kind == "own":
-                relocate(file, address.artifacts, self.tell, lambda: running_studies(address.runs_dir, own))
+                self._relocate(file, address.artifacts, own)
             register_engine(address.uri)
         elif address.kind == "database":
             _probe(address)
             register_engine(address.uri)
+
+    def _relocate(self, file: Path, artifacts: Path, own: str) -> None:
+        try:
+            relocate(file, artifacts, self.tell, lambda: running_studies(self.address.runs_dir, own))
+        except OSError as error:
+            if self._writes or error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise
+            # An archive, say: scores and settings are in the file, and only pictures and tables cannot be opened.
+            self.tell(
+                f"{file.parent} was moved and cannot be written to: artifacts (pictures, tables) cannot be opened from "
+                "here. A copy of the folder that can be written to has them."
+            )
 
     def check(self) -> None:
         """Ask the store something, and see whether artifacts can be written, without waiting long.

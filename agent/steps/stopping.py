@@ -8,6 +8,7 @@ from agent.memory.ledger import Spent, exceeded
 from agent.settings.config import BudgetConfig, SearchConfig
 from agent.steps.finish_plan import iteration_count, plan_finish
 from evaluators.statistics import FEWEST_SEEDS
+from tools.text import counted
 
 
 def why_stop(context: Context, iteration: int, cut: str | None) -> str:
@@ -21,8 +22,10 @@ def why_stop(context: Context, iteration: int, cut: str | None) -> str:
     if cut:
         return cut
     count = iteration_count(context.config.search)
+    if iteration > count > 1:
+        return f"all {count} iterations are done"
     if iteration > count:
-        return f"all {count} iterations are done" if count else "the search has no iterations"
+        return "the one iteration is done" if count else "the search has no iterations"
     return limit_reached(context.ledger.spent(), context.config.search, context.config.budget) or ""
 
 
@@ -36,7 +39,8 @@ def limit_reached(spent: Spent, search: SearchConfig, budget: BudgetConfig) -> s
     if budget.trials is not None:
         reserved = floor(_reserved(finish, budget.trials - first, search))
         if spent.trials + search.seeds + reserved > budget.trials:
-            return f"what is left of {budget.trials} trials is kept for the finish ({reserved} trials)"
+            kept = counted(reserved, "trial")
+            return f"what is left of {counted(budget.trials, 'trial')} is kept for the finish ({kept})"
     trials = spent.trials + spent.reused_trials
     for limit, used, unit in (
         (budget.training_seconds, spent.training_seconds, "training seconds"),

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -11,24 +12,27 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.studies import agent, environment
+from tests.agent import studies
+from tests.agent.studies import SHORT, agent, environment
 from tests.repository import ROOT
 
 
 @pytest.fixture(scope="module")
-def archive(finished, tmp_path_factory) -> Iterator[Path]:
-    """The runs folder of a finished study, on a real disk that is mounted read-only."""
+def archive(empty_store, tmp_path_factory) -> Iterator[Path]:
+    """The runs folder of a study that was interrupted, on a real disk that is mounted read-only."""
     disk = tmp_path_factory.mktemp("disk")
     mounted = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], capture_output=True, check=False)
     if mounted.returncode:
         pytest.skip(f"no disk can be mounted here: {mounted.stderr.decode().strip()}")
     runs = disk / "runs"
-    shutil.copytree(finished, runs)
-    # As one that was moved there and opened: its addresses are right.
-    assert agent("list", "--runs-dir", str(runs)).returncode == 0
+    runs.mkdir()
+    shutil.copy(empty_store, runs)
+    # Opened there once, its addresses are right.
+    killed = studies.run(runs, "--proposer", "random", size=SHORT, moment="after:prepare")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     yield runs
-    subprocess.run(["umount", "-l", disk], check=True)
+    subprocess.run(["umount", "-l", disk], check=False)
 
 
 @pytest.mark.parametrize(
@@ -39,11 +43,11 @@ def test_it_can_be_looked_at(archive: Path, words: tuple[str, ...]) -> None:
     assert ended.returncode == 0, ended.stderr
     assert "warning" not in ended.stderr
     if words[0] in ("list", "show"):
-        assert "tpe" in ended.stdout
+        assert "random" in ended.stdout
 
 
 def test_what_would_write_says_that_it_cannot(archive: Path) -> None:
-    for words in (("resume", "s"), ("run", "--dataset", "demo", "--proposer", "tpe")):
+    for words in (("resume", "s"), ("run", "--dataset", "demo", "--proposer", "random")):
         ended = agent(*words, "--runs-dir", str(archive))
         assert ended.returncode == 1, ended.stdout
         assert "Read-only file system" in ended.stderr or "cannot be written" in ended.stderr
@@ -73,3 +77,20 @@ def test_mlflow_shows_it(archive: Path, tmp_path: Path) -> None:
         process.terminate()
         process.wait(30)
     assert os.listdir(archive)
+
+
+def test_one_that_was_moved_there_can_be_looked_at_too(archive: Path, tmp_path: Path) -> None:
+    """Its addresses of artifacts cannot be put right, which is told, and is no reason to show nothing."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], check=True)
+    try:
+        shutil.copytree(archive, disk / "moved")
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        for words in (("list",), ("show", "s")):
+            ended = agent(*words, "--runs-dir", str(disk / "moved"))
+            assert ended.returncode == 0, ended.stderr
+            assert "random" in ended.stdout
+            assert "was moved and cannot be written to" in ended.stderr
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)

@@ -354,17 +354,20 @@ def test_a_view_of_which_a_file_is_missing_is_written_again(tmp_path, name):
     assert len(again.split("train")) > 0
 
 
-def test_a_full_disk_is_told_as_one(tmp_path):
+@pytest.mark.parametrize("size", ["20k", "40k", "80k"])
+def test_a_full_disk_is_told_as_one(tmp_path, size):
+    """At whichever file it becomes full: the index of hashes, the decoded images, or what is written about them."""
+    root = fill(tmp_path / "images", {"a": 40, "b": 40})
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", disk], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("no disk can be mounted here")
     try:
         with pytest.raises(DiskError) as caught:
-            built(in_memory(40), disk / "cache")
+            built(open_dataset(DataConfig(path=root)), disk / "cache")
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
     assert caught.value.resumable
