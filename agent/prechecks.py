@@ -1,6 +1,6 @@
 """What is checked before anything heavy is imported: a wrong setting answers at once, and not after the reference."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from agent.llm import check_llm, is_price_known
@@ -50,12 +50,19 @@ def check_models_answer(config: StudyConfig, card: Card, tell: Callable[[str], N
         ConfigurationError: a server does not have the model.
         ModelAway: it does not answer within seconds, or refuses the key.
     """
-    needed = [config.llm] if config.search.proposer in LLM_ARMS else []
+    asked: set[tuple[str | None, str | None]] = set()
+    for llm in _needed(config, card):
+        if llm.model is not None and (llm.model, llm.base_url) not in asked:
+            asked.add((llm.model, llm.base_url))
+            _check_answers(llm, tell)
+
+
+def _needed(config: StudyConfig, card: Card) -> Iterator[LLMConfig]:
+    """The models that a study calls; whether it makes backgrounds is found out last, because that takes seconds."""
+    if config.search.proposer in LLM_ARMS:
+        yield config.llm
     if config.aga.caption.kind == "llm" and _makes_backgrounds(config, card):
-        needed.append(config.caption_llm)
-    for model, base_url in dict.fromkeys((llm.model, llm.base_url) for llm in needed):
-        if model is not None:
-            _check_answers(config.llm.model_copy(update={"model": model, "base_url": base_url}), tell)
+        yield config.caption_llm
 
 
 def _check_answers(llm: LLMConfig, tell: Callable[[str], None]) -> None:

@@ -24,15 +24,17 @@ def archive(empty_store, tmp_path_factory) -> Iterator[Path]:
     mounted = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], capture_output=True, check=False)
     if mounted.returncode:
         pytest.skip(f"no disk can be mounted here: {mounted.stderr.decode().strip()}")
-    runs = disk / "runs"
-    runs.mkdir()
-    shutil.copy(empty_store, runs)
-    # Opened there once, its addresses are right.
-    killed = studies.run(runs, "--proposer", "random", size=SHORT, moment="after:prepare")
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    yield runs
-    subprocess.run(["umount", "-l", disk], check=False)
+    try:
+        runs = disk / "runs"
+        runs.mkdir()
+        shutil.copy(empty_store, runs)
+        # Opened there once, its addresses are right.
+        killed = studies.run(runs, "--proposer", "random", size=SHORT, moment="after:prepare")
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        yield runs
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
 
 
 @pytest.mark.parametrize(
