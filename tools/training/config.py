@@ -62,7 +62,8 @@ class Recipe(BaseModel):
     learning_rate: float
     momentum: float
     weight_decay: float
-    schedule: Literal["step", "cosine"]
+    schedule: Literal["step", "cosine", "wsd"]
+    """'wsd': warm-up, a constant rate, and a cool-down at the end (see `recipes.learning_rate_at`)."""
     step_size: int
     """Epochs between decays (schedule 'step')."""
     gamma: float
@@ -72,6 +73,20 @@ class Recipe(BaseModel):
     gradient_clip: float | None
     selection: Literal["last", "best"]
     amp: Literal["auto", "off", "bf16", "fp16"]
+    warmup_steps: int = 0
+    """Of the linear warm-up (schedule 'wsd'): a number of steps, so that trials of every length share their beginning."""
+    cooldown_fraction: float = 0.0
+    """Share of the epochs with a falling rate (schedule 'wsd'), at least one epoch."""
+
+
+class Trunk(BaseModel):
+    """Where trials of schedule 'wsd' that differ in length only share the epochs at a constant rate."""
+
+    model_config = _FROZEN
+
+    key: str
+    """SHA-256 of all that decides those epochs (see `tools.training.trial_store.trunk_key`)."""
+    directory: Path
 
 
 class TrialSpec(BaseModel):
@@ -96,3 +111,5 @@ class TrialSpec(BaseModel):
     loader_workers: int = 0
     synthetic: Synthetic | None = None
     """Images to train on in addition to, or in place of, the real ones."""
+    trunk: Trunk | None = None
+    """What is shared with trials of other lengths. It saves time and changes no number."""

@@ -75,13 +75,28 @@ def trial_key(
         "policy": canonical_policy,
         "data": fingerprint,
         "model": described,
-        "recipe": recipe.model_dump(mode="json"),
+        # A field with a default counts only where it differs: keys of earlier versions stay as they were.
+        "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
         "seed": seed,
         "schema": schema_version,
     }
     if synthetic is not None:
         content["synthetic"] = {"key": synthetic.key, **synthetic.mixing.decisive()}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def trunk_key(
+    canonical_policy: str,
+    fingerprint: str,
+    model: ModelConfig,
+    recipe: Recipe,
+    seed: int,
+    schema_version: int,
+    synthetic: Synthetic | None = None,
+) -> str:
+    """As `trial_key`, of what trials of schedule 'wsd' have in common that differ in nothing but their length."""
+    endless = recipe.model_copy(update={"epochs": 0, "cooldown_fraction": 0.0})
+    return trial_key(canonical_policy, fingerprint, model, endless, seed, schema_version, synthetic)
 
 
 def _digest_of_weights(file: Path) -> str:
