@@ -14,6 +14,7 @@ from agent.memory.ledger import Ledger, Stopwatch
 if TYPE_CHECKING:
     from agent.memory import Tracking
     from agent.memory.history import Backgrounds
+    from agent.memory.length_file import Lengths
     from agent.proposers import Proposer
     from agent.screen.terminal import Terminal
     from agent.settings.config import StudyConfig
@@ -50,6 +51,8 @@ class Context:
     """Other data sets that the finish tests on."""
     original_size: tuple[int, int] | None = None
     """Median (width, height) of the training images as they are stored."""
+    lengths: "Lengths | None" = None
+    """What the phase `length` has found; None until then, and where nothing was tried."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     @cached_property

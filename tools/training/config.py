@@ -1,13 +1,15 @@
 """Settings of the classifier and of its training recipe. Light: imports no torch."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tools.training.synthetic import Synthetic
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+Epochs = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class ModelConfig(BaseModel):
@@ -34,7 +36,11 @@ class TrainingConfig(BaseModel):
     recipe: Literal["modern", "aga"] = Field(
         default="modern", description="'aga' is Table 4 of the AGA paper"
     )
-    epochs: int | None = Field(default=None, ge=1, le=10_000, description="passes over the training images")
+    epochs: Epochs | Literal["auto"] | None = Field(
+        default=None,
+        description="passes over the training images; 'auto': found first, for no augmentation and the default policy "
+        "(docs/length.md), which is the default for a folder of images; else the recipe's",
+    )
     batch_size: int | None = Field(default=None, ge=2, le=65_536, description="training images in a step")
     learning_rate: float | None = Field(default=None, gt=0, le=100, description="the highest of the schedule")
     weight_decay: float | None = Field(default=None, ge=0, le=10, description="of the optimiser")
@@ -74,7 +80,7 @@ class Recipe(BaseModel):
     selection: Literal["last", "best"]
     amp: Literal["auto", "off", "bf16", "fp16"]
     warmup_steps: int = 0
-    """Of the linear warm-up (schedule 'wsd'): a number of steps, so that trials of every length share their beginning."""
+    """Of the linear warm-up (schedule 'wsd'): a number of steps, so that trials of every length begin alike."""
     cooldown_fraction: float = 0.0
     """Share of the epochs with a falling rate (schedule 'wsd'), at least one epoch."""
 

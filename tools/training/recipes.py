@@ -64,12 +64,13 @@ COOLDOWN = 0.25
 def resolve_recipe(config: TrainingConfig) -> Recipe:
     """The recipe that `config` names, with the fields that `config` sets in place of the recipe's own.
 
-    'aga' is Table 4 of the AGA paper; 'modern' is AdamW with warm-up, cosine and label smoothing.
+    'aga' is Table 4 of the AGA paper; 'modern' is AdamW with warm-up, cosine and label smoothing. Where the epochs are
+    'auto', they are the recipe's own until a study has found its length.
     """
     chosen = {
         name: value
         for name in ("epochs", "batch_size", "learning_rate", "weight_decay", "label_smoothing")
-        if (value := getattr(config, name)) is not None
+        if (value := getattr(config, name)) is not None and value != "auto"
     }
     return RECIPES[config.recipe].model_copy(
         update={**chosen, "selection": config.selection, "amp": config.amp}
@@ -126,8 +127,8 @@ def optimizer_for(model: "nn.Module", recipe: Recipe) -> "torch.optim.Optimizer"
 def learning_rate_at(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
     """The learning rate of one step. It depends on the step alone, so that resuming needs no scheduler state.
 
-    'step' is StepLR; 'cosine' is a linear warm-up over `warmup_fraction` of all steps, then a half cosine to 0; 'wsd' is
-    a linear warm-up over `warmup_steps`, a constant rate, and a cool-down to 0 as 1 - √x (Hägele et al. 2024,
+    'step' is StepLR; 'cosine' is a linear warm-up over `warmup_fraction` of all steps, then a half cosine to 0; 'wsd'
+    is a linear warm-up over `warmup_steps`, a constant rate, and a cool-down to 0 as 1 - √x (Hägele et al. 2024,
     arXiv 2405.18392): two trials that differ in length only are equal until the shorter one cools down.
 
     Args:

@@ -217,6 +217,21 @@ def test_the_flag_names_a_file_before_the_variable_does(tmp_path: Path) -> None:
     assert settings_of(["--config", str(path)], environ).search.seeds == 9
 
 
+def test_a_folder_of_images_has_its_length_found_unless_a_number_is_given(tmp_path: Path) -> None:
+    own = ["--data", str(tmp_path)]
+    assert settings_of(own).training.epochs == "auto"
+    assert settings_of([*own, "--epochs", "7"]).training.epochs == 7
+    assert settings_of([*own, "--epochs", "none"]).training.epochs is None
+    assert settings_of([*own, "--training.recipe", "aga"]).training.epochs is None
+    assert settings_of(["--dataset", "aptos"]).training.epochs is None
+    assert settings_of(["--dataset", "aptos", "--epochs", "auto"]).training.epochs == "auto"
+
+
+def test_a_recipe_with_steps_has_no_length_to_be_found() -> None:
+    with pytest.raises(ConfigurationError, match="recipe 'aga' lowers its rate every 30 epochs"):
+        settings_of(["--epochs", "auto", "--training.recipe", "aga"])
+
+
 def test_the_last_of_two_equal_flags_wins_however_it_is_spelled() -> None:
     assert settings_of(["--epochs", "3", "--training.epochs", "4"]).training.epochs == 4
     assert settings_of(["--training.epochs", "4", "--epochs", "3"]).training.epochs == 3
