@@ -21,7 +21,7 @@ from agent.steps.length import check_length, find_length
 from agent.steps.proposing import history_of, log_contact_sheet, make_images
 from agent.steps.publishing import Finish, build_report, publish, shift_table
 from agent.steps.shifts import Shift
-from agent.steps.speed import settle_speed
+from agent.steps.speed import samples_allowed, settle_speed
 from agent.steps.stopping import why_stop
 from agent.steps.testing import announce_opening, open_test, test_on, train_for_test
 from agent.steps.trials import prune_weights, results_of, train_candidates
@@ -94,6 +94,7 @@ def vet(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
             [record for record in context.tracking.records() if record.number != state["iteration"]],
             trusted=context.proposer.name == "fixed",
             backgrounds=context.backgrounds,
+            longer=samples_allowed(context) is not None,
         )
     if not reasons:
         return {"accepted": True, "warnings": warnings, "rejections": []}

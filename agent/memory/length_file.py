@@ -1,5 +1,6 @@
 """`length.json` in a study's folder: how long it trains, and how that was found; a copy is an artifact in MLflow."""
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,19 +79,19 @@ def read_lengths(folder: Path, tracking: "Tracking", found: bool) -> Lengths | N
     Raises:
         AugurError: the file is damaged.
     """
-    import json
-
-    content = read_json(folder / NAME) if (folder / NAME).exists() else None
-    if content is None and found:
-        text = tracking.study_artifact(NAME)
-        content = None if text is None else json.loads(text)
-    if content is None and not (folder / NAME).exists():
-        return None
+    file = folder / NAME
+    if file.exists():
+        content = read_json(file)  # None where it is no JSON
+    else:
+        copy = tracking.study_artifact(NAME) if found else None
+        if copy is None:
+            return None
+        content = json.loads(copy)
     try:
         return _parsed(content)
     except (TypeError, KeyError, ValueError) as error:
         raise AugurError(
-            f"{folder / NAME}, which says how long this study trains, is damaged. Restore it from a backup, or delete "
+            f"{file}, which says how long this study trains, is damaged. Restore it from a backup, or delete "
             "it: the copy in MLflow is then taken."
         ) from error
 

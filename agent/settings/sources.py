@@ -208,6 +208,8 @@ def _resolved(
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
+        while key and key not in settings() and key not in sections():  # of a union: which of its kinds
+            key = key.rpartition(".")[0]
         value = mask(str(first.get("input")))
         raise ConfigurationError(f"{key} = {value!r} (preset {preset}): {first['msg']}") from None
 

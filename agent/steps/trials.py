@@ -21,8 +21,13 @@ from tools.training.types import Predictions, TrialEvent, TrialResult
 
 
 def recipe_of(context: Context, candidate: Candidate) -> Recipe:
-    """How a candidate is trained: for the study's length, but no augmentation for its own best one."""
-    epochs = candidate.epochs
+    """How a candidate is trained: for the study's length or as many times as long as its proposal asks for.
+
+    No augmentation has its own best length.
+    """
+    epochs, times = candidate.epochs, candidate.proposal.length
+    if epochs is None and times != 1:
+        epochs = times * context.recipe.epochs
     if epochs is None and context.lengths is not None and candidate.name == REFERENCE:
         epochs = context.lengths.reference
     return context.recipe if epochs is None else context.recipe.model_copy(update={"epochs": epochs})

@@ -98,10 +98,10 @@ def test_images_of_one_group_are_one_draw():
 
 def test_seeds_that_validate_on_their_own_images_are_more_draws():
     shorter, longer = point(8, 0.5, noise=0.1), point(16, 0.5, noise=0.1)
-    same = dict.fromkeys((0, 1), longer.losses[0])
-    shared = change(Point(8, 0, 0, dict.fromkeys((0, 1), shorter.losses[0])), Point(16, 0, 0, same), None)
+    same = dict.fromkeys(range(2), longer.losses[0])
+    shared = change(Point(8, 0, 0, dict.fromkeys(range(2), shorter.losses[0])), Point(16, 0, 0, same), None)
     own = change(
-        Point(8, 0, 0, dict.fromkeys((0, 1), shorter.losses[0])), Point(16, 0, 0, same), None, shared=False
+        Point(8, 0, 0, dict.fromkeys(range(2), shorter.losses[0])), Point(16, 0, 0, same), None, shared=False
     )
     assert own.noise == pytest.approx(shared.noise / 2**0.5, rel=0.01)
 

@@ -3,7 +3,7 @@
 import itertools
 import json
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
@@ -34,6 +34,7 @@ def valid_text(setting: Setting) -> str:
     kinds = [kind for kind in get_args(setting.field.annotation) if kind is not type(None)]
     annotation = setting.field.annotation
     kind = kinds[0] if kinds and get_origin(annotation) is not list else annotation
+    kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     if setting.choices:
         return next(choice for choice in setting.choices if choice != setting.default)
     if kind is bool:
