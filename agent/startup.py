@@ -11,6 +11,7 @@ from agent.llm import CallRecord, StartedCall, make_ask
 from agent.memory import Tracking
 from agent.memory.ledger import BudgetSpent, Ledger, exceeded
 from agent.memory.store import experiment_of
+from agent.memory.length_file import read_lengths
 from agent.memory.study_file import remember
 from agent.proposers.factory import make_proposer
 from agent.screen.terminal import Terminal
@@ -88,13 +89,15 @@ def open_context(
         shutil.copyfile(data.splits_file, folder / data.splits_file.name)
         tracking.log_file(tracking.study_run, folder / data.splits_file.name)
         ledger = Ledger(folder / "ledger.jsonl")
+        lengths = read_lengths(folder, tracking, config.training.epochs == "auto")
         on_call = _bookkeeper(config, ledger, tracking)
         yield Context(
             config=config,
             study=study,
             folder=folder,
             data=data,
-            recipe=recipe,
+            recipe=recipe if lengths is None else recipe.model_copy(update={"epochs": lengths.epochs}),
+            lengths=lengths,
             tracking=tracking,
             ledger=ledger,
             terminal=terminal,
@@ -127,7 +130,7 @@ def _facts(
         ("arm", why),
         ("data", f"{dataset.card.title}: {_sizes(dataset)} · {size} px"),
         ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
-        ("recipe", describe_recipe(recipe)),
+        ("recipe", _recipe_line(config, recipe)),
         (
             "search",
             f"{counted(iteration_count(search), 'iteration')} × {counted(search.seeds, 'seed')}, "
@@ -137,6 +140,14 @@ def _facts(
         ("backgrounds", why_backgrounds),
         ("workers", ", ".join(f"{plan.device} × {counted(plan.threads, 'thread')}" for plan in plans)),
     ]
+
+
+def _recipe_line(config: StudyConfig, recipe: Recipe) -> str:
+    """The recipe; where its length is to be found, that is said in its place."""
+    line = describe_recipe(recipe)
+    if config.training.epochs != "auto":
+        return line
+    return line.replace(f" {recipe.epochs} epochs", " epochs found first (phase length)", 1)
 
 
 def _sizes(dataset: Dataset) -> str:
@@ -224,7 +235,7 @@ def _enter(
             _FOLDS_TAG: _NO_FOLDS if folds is None else str(folds),
             "cautions": "\n".join((*data.card.warnings, *data.warnings)),
         },
-        _flatten({**dump_config(config), "recipe": recipe.model_dump()}),
+        _flatten({**dump_config(config), "recipe": _logged(config, recipe)}),
     )
     recorded = tracking.study_tags().get("data_fingerprint", "")
     if recorded != data.fingerprint:
@@ -233,6 +244,11 @@ def _enter(
             f"{data.fingerprint[:12]} now): its results cannot be compared with new ones. Restore the data, or start "
             "a new study."
         )
+
+
+def _logged(config: StudyConfig, recipe: Recipe) -> dict[str, Any]:
+    """The recipe as parameters of the study, which cannot change: a length that is to be found is 'auto'."""
+    return {**recipe.model_dump(), **({"epochs": "auto"} if config.training.epochs == "auto" else {})}
 
 
 def _begin_call(ledger: Ledger, call: StartedCall) -> None:

@@ -119,6 +119,8 @@ class History:
     """Whether red, green and blue are equal in all training images: operations on colour do nothing."""
     original_size: tuple[int, int] | None = None
     """Median (width, height) in pixels of the training images as they are stored; None if unknown."""
+    longer: bool = False
+    """Whether a proposal may ask for a longer training: where the budget counts training images."""
     chain: ChainFacts | None = None
     """What makes synthetic images; None where proposals have no backgrounds."""
 

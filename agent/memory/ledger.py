@@ -36,6 +36,8 @@ class Spent:
     output_tokens: int = 0
     dollars: float = 0.0
     unpriced_calls: int = 0
+    samples: int = 0
+    """Training images shown to a model, over all epochs of all trials; those of reused trials count as well."""
     unfinished_calls: int = 0
     """Part of `llm_calls`: begun, but their end was never recorded. Their tokens and dollars are upper bounds."""
 
@@ -85,9 +87,13 @@ class Ledger:
         self._session = f"{os.getpid()}-{time.time_ns()}"
         self._append({"kind": "sitting"})
 
-    def add_trial(self, key: str, seconds: float, reused: bool) -> None:
-        """A trial ended, well or not, after `seconds` of training; a reused one cost nothing here."""
-        self._append({"kind": "trial", "id": f"trial:{key}", "seconds": seconds, "reused": reused})
+    def add_trial(self, key: str, seconds: float, reused: bool, samples: int = 0) -> None:
+        """A trial ended, well or not, after `seconds` of training; a reused one cost nothing here.
+
+        `samples` are the training images of all its epochs.
+        """
+        event = {"kind": "trial", "id": f"trial:{key}", "seconds": seconds, "reused": reused}
+        self._append({**event, "samples": samples})
 
     def begin_trial(self, key: str) -> None:
         """From now on, this study itself trains the trial."""
@@ -131,6 +137,7 @@ class Ledger:
             training_seconds=sum(e["seconds"] for e in trained),
             trials=sum(e["kind"] == "trial" for e in trained),
             reused_trials=sum(e["kind"] == "trial" and e["reused"] for e in events),
+            samples=sum(e.get("samples", 0) for e in events if e["kind"] == "trial"),
             llm_calls=len(calls),
             input_tokens=sum(e["input"] for e in calls),
             output_tokens=sum(e["output"] for e in calls),

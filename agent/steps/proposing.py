@@ -11,6 +11,7 @@ from agent.memory.ledger import BudgetSpent
 from agent.memory.remaining import describe_remaining
 from agent.state import Refusal
 from agent.steps.finish_plan import iteration_count
+from agent.steps.speed import samples_allowed
 from agent.steps.synthesis import describe as describe_images
 from agent.steps.synthesis import describe_refusals
 from tools.datasets.cache.read import SplitView
@@ -52,6 +53,7 @@ def history_of(context: Context, iteration: int, refusals: Sequence[Refusal]) ->
         advice=search.advice == "on",
         whole_policies=search.whole_policies == "on",
         seeds=search.seeds,
+        longer=samples_allowed(context) is not None,
         steps=training_steps(context.recipe, len(data.split("train"))),
         original_size=context.original_size,
         fold_count=context.fold_count,

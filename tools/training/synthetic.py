@@ -230,3 +230,14 @@ def _mapped(file: Path, dtype: str, shape: tuple[int, ...]) -> "np.memmap":
             f"C-order: {_REMEDY}"
         )
     return array
+
+
+def epoch_images(real: int, synthetic: Synthetic | None) -> int:
+    """Images of one epoch of a trial with `real` ones in its training split.
+
+    Raises:
+        DataError: the set of synthetic images cannot be opened.
+    """
+    if synthetic is None or synthetic.mixing.mode == "replace" or synthetic.mixing.step_matched:
+        return real
+    return real + len(open_synthetic(synthetic.folder, synthetic.key))
