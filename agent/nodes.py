@@ -39,7 +39,7 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     context = runtime.context
     # Importing torch takes seconds, and drawing contact sheets needs it: do that while the workers train.
     threading.Thread(target=_import_preview, daemon=True).start()
-    candidates = [reference(), *baselines(context.config.search)]
+    candidates = [reference(), *baselines(context.config.search, context.data.card.modality)]
     seeds = context.seeds(context.config.search.seeds)
     cut = train_candidates(context, candidates, seeds, "reference", "reference and baselines")
     for candidate in candidates:
