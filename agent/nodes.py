@@ -42,7 +42,7 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     # Importing torch takes seconds, and drawing contact sheets needs it: do that while the workers train.
     threading.Thread(target=_import_preview, daemon=True).start()
     cut = find_length(context)
-    candidates = [reference(), *baselines(context.config.search)]
+    candidates = [reference(), *baselines(context.config.search, context.data.card.modality)]
     seeds = context.seeds(context.config.search.seeds)
     cut = cut or train_candidates(context, candidates, seeds, "reference", "reference and baselines")
     settle_speed(context, results_of(context, candidates, seeds))

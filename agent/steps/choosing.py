@@ -41,7 +41,10 @@ def choose_policy(context: Context) -> Choice:
             wanted = len(context.config.search.choice_seeds)
             note = f"Not all of {wanted} seeds were trained by which one finalist is chosen: {reason}."
     phases: list[tuple[Candidate, Sequence[Phase]]] = [
-        *((each, ["reference"]) for each in (reference(), *baselines(context.config.search))),
+        *(
+            (each, ["reference"])
+            for each in (reference(), *baselines(context.config.search, context.data.card.modality))
+        ),
         *((each, ["search", "choice"]) for each in rivals),
     ]
     validation = {
@@ -60,9 +63,7 @@ def finalists_of(context: Context) -> list[Candidate]:
         for record in sorted(context.tracking.records(), key=lambda record: record.number)
         if record.number > 0 and record.mean is not None
     }
-    names = finalists(
-        {name: record.accuracies for name, record in found.items()}, context.config.search.top_k
-    )
+    names = finalists({name: record.scores for name, record in found.items()}, context.config.search.top_k)
     return [Candidate.of(found[name]) for name in names]
 
 

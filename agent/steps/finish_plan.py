@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import floor
 
-from agent.memory.candidate import baselines
+from agent.memory.candidate import baseline_count, proposed_by_fixed
 from agent.memory.ledger import Spent
 from agent.settings.config import BudgetConfig, SearchConfig
 
@@ -21,15 +21,17 @@ class FinishPlan:
 
 
 def iteration_count(search: SearchConfig) -> int:
-    """How many iterations the search has; the arm `fixed` has one for each baseline."""
-    return min(search.iterations, len(search.baselines)) if search.proposer == "fixed" else search.iterations
+    """How many iterations the search has; the arm `fixed` has one for each baseline that it proposes."""
+    if search.proposer != "fixed":
+        return search.iterations
+    return min(search.iterations, len(proposed_by_fixed(search)))
 
 
 def plan_finish(search: SearchConfig) -> FinishPlan:
     """What the finish takes if the search has as many proposals as it may have finalists."""
     possible = min(search.top_k, iteration_count(search))
     more = len(search.choice_seeds) - len(search.search_seeds)
-    tested = 1 + len(baselines(search)) + min(possible, 1)
+    tested = 1 + baseline_count(search) + min(possible, 1)
     return FinishPlan(
         choice=possible * more if possible > 1 else 0,
         test=tested * search.final_seeds,

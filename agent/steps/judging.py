@@ -30,10 +30,10 @@ def accuracies(context: Context, candidate: Candidate, phase: Phase) -> dict[int
 def pool_of(context: Context, phase: Phase) -> dict[str, dict[int, float]]:
     """The trials whose noise counts in `phase`: those of the final phase, or of reference and search."""
     if phase != "final":
-        return {record.name: record.accuracies for record in context.tracking.records()}
+        return {record.name: record.scores for record in context.tracking.records()}
     fresh = set(context.config.search.fresh_seeds)
     return {
-        record.name: {seed: value for seed, value in record.accuracies.items() if seed in fresh}
+        record.name: {seed: value for seed, value in record.scores.items() if seed in fresh}
         for record in context.tracking.records("final")
     }
 

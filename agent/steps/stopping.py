@@ -3,7 +3,7 @@
 from math import floor
 
 from agent.context import Context
-from agent.memory.candidate import baselines
+from agent.memory.candidate import baseline_count
 from agent.memory.ledger import Spent, exceeded
 from agent.settings.config import BudgetConfig, SearchConfig
 from agent.steps.finish_plan import iteration_count, plan_finish
@@ -47,7 +47,7 @@ def limit_reached(
         return reason
     plan = plan_finish(search)
     finish = plan.choice + plan.test
-    first = (1 + len(baselines(search))) * search.seeds
+    first = (1 + baseline_count(search)) * search.seeds
     if budget.trials is not None:
         reserved = floor(_reserved(finish, budget.trials - first, search))
         if spent.trials + search.seeds + reserved > budget.trials:

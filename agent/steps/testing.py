@@ -51,7 +51,7 @@ def train_for_test(context: Context, choice: Choice) -> Fresh:
     Where a budget bounds the study, the choice and the reference come first, one seed after the other: their comparison
     is the result of the study.
     """
-    first, others = reference(), baselines(context.config.search)
+    first, others = reference(), baselines(context.config.search, context.data.card.modality)
     main = [first, *([choice.chosen] if choice.chosen else [])]
     parts = ablations(choice.chosen)
     every = [first, *others, *main[1:], *parts]

@@ -65,10 +65,10 @@ def test_the_intervals_of_the_search_rest_on_all_candidates(finished):
     """MLflow and the records that are read back say the same: by the noise of all, and not of those so far."""
     store = tracking(finished)
     records = [record for record in store.records() if record.arm != "reference"]
-    noise = pooled_noise({record.name: record.accuracies for record in store.records()})
+    noise = pooled_noise({record.name: record.scores for record in store.records()})
     reference = next(record for record in store.records() if record.arm == "reference")
     for record in records:
-        gain = pooled_gain(record.accuracies, reference.accuracies, noise)
+        gain = pooled_gain(record.scores, reference.scores, noise)
         assert gain is not None
         assert record.gain_interval == (gain.low, gain.high)
     logged = {

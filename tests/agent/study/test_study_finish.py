@@ -127,7 +127,7 @@ def test_a_study_of_an_earlier_version_is_never_tested_by_seeds_of_its_search(ru
         for seed in (0, 1):
             first = next(r for r in store.records() if r.name == who.name)
             key, result = trial_of(runs, who, seed)
-            assert seed in first.accuracies
+            assert seed in first.scores
             trial = store.open_trial(parent, who, "final", key, seed)
             store.end_trial(trial, result, ("a", "b"))
     last = resume(runs)
