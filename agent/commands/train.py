@@ -76,7 +76,7 @@ def _add_flags(parser: FlagParser) -> None:
         type=_numbers,
         default=[],
         metavar="K,…",
-        help="synthetic images per real one; several scales are trained one after the other (default: as in FILE, or 1)",
+        help="synthetic images per real one; several are tried in turn (default: as in FILE, or 1)",
     )
     add(
         "--datasets", type=_names, default=[], metavar="NAME,…", help="several data sets, one after the other"
