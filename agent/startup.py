@@ -10,8 +10,8 @@ from agent.context import Context
 from agent.llm import CallRecord, StartedCall, make_ask
 from agent.memory import Tracking
 from agent.memory.ledger import BudgetSpent, Ledger, exceeded
-from agent.memory.store import experiment_of
 from agent.memory.length_file import read_lengths
+from agent.memory.store import experiment_of
 from agent.memory.study_file import remember
 from agent.proposers.factory import make_proposer
 from agent.screen.terminal import Terminal
