@@ -30,7 +30,7 @@ from tools.training.types import TrialResult
 MODEL = "shufflenet_v2_x0_5"
 LENGTHS = 2
 SEEDS = 2
-FIRST_STEPS = 100
+FIRST_STEPS = 64
 
 
 def lengths_of(recipe: Recipe, images: int) -> list[int]:
