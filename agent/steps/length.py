@@ -204,7 +204,8 @@ class _Phase:
         """An arm at the lengths so far."""
         view = self.context.data.split("validation")
         groups = view.groups if len(set(view.groups)) < len(view.groups) else None
-        return Curve(arm, tuple(self.points[arm]), groups)
+        shared = getattr(self.context, "fold_count", 1) <= 1
+        return Curve(arm, tuple(self.points[arm]), groups, shared)
 
     def curves(self) -> tuple[Curve, Curve]:
         """No augmentation, and the default policy."""

@@ -152,3 +152,10 @@ def test_a_given_number_is_kept_and_compared_with_twice_as_many(prepared: Path, 
     assert sorted({each["epochs"] for each in found["tried"]}) == [1, 2]
     assert found["sentence"] in killed.stdout
     assert epochs_of(runs, "reference")["no augmentation"] == {1}
+
+
+def test_with_a_given_number_the_report_says_how_no_augmentation_did_at_its_best_epoch(finished: Path):
+    report = (finished / "studies" / "s" / "report.md").read_text()
+    assert "| length of training | 2 epochs, the same for all |" in report
+    assert "| no augmentation at its best length | highest validation accuracy " in report
+    assert "## How long to train" not in report
