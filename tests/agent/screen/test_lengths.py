@@ -23,6 +23,7 @@ FOUND = Lengths(
         Tried("default", 32, 1024, 0.792, 0.42),
     ),
     samples=1_000,
+    trials=75,
     planned=10_000,
 )
 
@@ -47,7 +48,7 @@ def test_a_terminal_shows_every_length_the_curves_and_which_are_trained():
     assert "no augmentation: ▁█" in text
     assert FOUND.sentence in text
     assert (
-        "finding the length took 10% of what the study is planned to train; 64 epochs would cost"
+        "finding the length took 10% of what the study is planned to train, up to 75 trainings of 32 epochs; 64 epochs"
         in " ".join(text.split())
     )
 
