@@ -1,4 +1,4 @@
-"""What the validation results of all contenders say together: by which measure, with which noise, how much is believed."""
+"""What all validation results say together: by which measure, with which noise, and how much is believed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
