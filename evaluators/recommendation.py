@@ -29,7 +29,7 @@ __all__ = [
     "recommend",
 ]
 
-REPLACES = 0.9
+REPLACES = 0.8
 """Probability of being better than the default, and than no augmentation, that a candidate needs at least."""
 CLEARLY = 0.6
 """Probability of being better than a simpler candidate that passed, which a less simple one needs at least."""
@@ -101,10 +101,12 @@ def _estimates(evidence: Evidence) -> dict[str, Estimate]:
     none, default, anchor = evidence.none, evidence.default, evidence.anchor
     if anchor is None:
         return {}
-    others = [each for each in evidence.finished if each is not none]
-    over_none = evidence.beliefs(none, others) if none else {}
-    candidates = [each for each in others if each is not default]
+    candidates = [each for each in evidence.finished if each is not none and each is not default]
     over_default = evidence.beliefs(default, candidates) if default else {}
+    over_none = evidence.beliefs(none, candidates) if none else {}
+    if none and default:
+        # The default was not picked for its luck: nothing is taken off.
+        over_none |= evidence.beliefs(none, [default])
     zero = Belief(0.0, 0.0, 0.5)
     if default and none:
         between = over_none.get(default.name)
