@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -61,7 +62,8 @@ class Evidence:
             raise ValueError(f"contenders need names of their own: {[each.name for each in contenders]}")
         self.none, self.default = self._only("none"), self._only("default")
         self.anchor = self.default or self.none
-        kept = all(seed in each.losses for each in self.finished for seed in each.scores)
+        missing = float("nan")
+        kept = all(isfinite(each.losses.get(seed, missing)) for each in self.finished for seed in each.scores)
         self._rows = {each.name: _rows(each, kept) for each in self.finished}
         self._noise = self._estimate_noise()
         self._index = self._find_index()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-RELATED = 0.05
+RELATED = 0.1
 """Level at which metric and log loss must be shown to go together over the contenders (one-sided test of Pearson's
 correlation of their means), else the metric alone is believed."""
 FEWEST_RELATED = 5
@@ -50,8 +50,9 @@ def find_index(means: np.ndarray, noise: np.ndarray) -> Index:
     """The weights with the least error, or the metric alone where log loss is not shown to go with it.
 
     The slope is that of the true means: noise in log loss would flatten it (regression with errors in variables, by
-    moments; Fuller 1987). The misfit is what the noise does not explain of the distances to the line, with one
-    standard error more, because few contenders say little of it.
+    moments; Fuller 1987). It is at most that of the regression the other way round, of log loss on the metric, which
+    noise in the metric makes too steep. The misfit is what the noise does not explain of the distances to the line,
+    with one standard error more, because few contenders say little of it.
 
     Args:
         means: (contenders, 2), mean metric and mean −log loss.
@@ -64,7 +65,7 @@ def find_index(means: np.ndarray, noise: np.ndarray) -> Index:
     true = seen - noise
     if true[1, 1] <= 0 or true[0, 1] <= 0:
         return METRIC_ALONE
-    slope = float(true[0, 1] / true[1, 1])
+    slope = float(min(true[0, 1] / true[1, 1], seen[0, 0] / seen[0, 1]))
     across = np.array([1.0, -slope])
     distance = float(across @ seen @ across) * (count - 1) / (count - 2)
     explained = float(across @ noise @ across)

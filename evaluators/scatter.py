@@ -54,7 +54,7 @@ def scatter_of(candidates: Sequence[Rows]) -> Scatter | None:
 class ImageScatter:
     """Covariances of a candidate's mean gain over the anchor in (share correct, −log loss), due to the images.
 
-    Means over the candidates; (2, 2), or (1, 1) where the losses by image are not known.
+    Means over the candidates; (2, 2), or (1, 1) where the losses by image are not all known and finite.
     """
 
     shared: np.ndarray
@@ -73,7 +73,9 @@ def image_scatter(anchor: Contender, others: Sequence[Contender]) -> ImageScatte
         ValueError: if contenders were validated on different images under one seed.
     """
     with_losses = all(
-        scores.losses is not None for each in (anchor, *others) for scores in each.images.values()
+        scores.losses is not None and np.isfinite(scores.losses).all()
+        for each in (anchor, *others)
+        for scores in each.images.values()
     )
     gains = {}
     for seed in sorted(anchor.images):
