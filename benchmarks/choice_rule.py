@@ -58,15 +58,13 @@ def study(
     luck = draw.normal(0, by_images / np.sqrt(2), len(true))
     shared = draw.normal(0, between_seeds, SEEDS)
     seen = (true + luck)[:, None] + shared + draw.normal(0, between_seeds, (len(true), SEEDS))
-    rest = seen - seen.mean(1, keepdims=True) - seen.mean(0) + seen.mean()
-    freedom = (len(true) - 1) * (SEEDS - 1)
-    deviation = float(np.sqrt((rest**2).sum() / freedom)) / 100
     names = ["none", "default", *(f"iteration {number}" for number in range(count))]
+    kinds = ["none", "default", *["policy"] * count]
     made = [
-        Contender(name, min(place, 2), dict(enumerate(scores / 100)), by_images / 100 if place else 0.0)
-        for place, (name, scores) in enumerate(zip(names, seen, strict=True))
+        Contender(name, kind, dict(enumerate(scores / 100)), {})  # type: ignore[arg-type]
+        for name, kind, scores in zip(names, kinds, seen, strict=True)
     ]
-    chosen = recommend(made[0], made[1:], deviation, freedom).name
+    chosen = recommend(made).name
     return float(true[names.index(chosen)]), float(true[seen.mean(1).argmax()]), float(true.max())
 
 
