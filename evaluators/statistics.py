@@ -199,11 +199,13 @@ def interval_over_both(
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a policy compares with another (no augmentation) on the test set; differences in accuracy (0..1)."""
+    """How a policy compares with another (no augmentation) on the test set; differences in the study's metric (0..1)."""
 
     over_seeds: Interval
     over_images: Interval
     over_both: Interval
+    measure: str = "accuracy"
+    """What is compared, in words."""
 
     @property
     def kind(self) -> str:
@@ -219,7 +221,7 @@ class Verdict:
         """The report's first sentence: whether `policy` is better than `other`, and by how much."""
         count = self.over_seeds.count
         seeds = f"{count} paired fresh {'seed' if count == 1 else 'seeds'}"
-        basis = f"{signed(self.over_both.mean)} points of test accuracy over {seeds} ({self._bounds()})"
+        basis = f"{signed(self.over_both.mean)} points of test {self.measure} over {seeds} ({self._bounds()})"
         if self.kind == "not shown":
             policy = policy[0].lower() + policy[1:]
             return f"It is not shown that {policy} differs from {other}: {basis}."

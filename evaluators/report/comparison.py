@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from evaluators.influence import image_values
 from evaluators.statistics import (
     DIFFERENCES,
     SCORES,
@@ -15,6 +16,7 @@ from evaluators.statistics import (
     mean_interval,
     paired_difference,
 )
+from tools.training.metrics import Metric, metric_title
 from tools.training.types import Predictions
 
 
@@ -31,11 +33,34 @@ class TestScores:
     per_class_recall: Mapping[int, tuple[float | None, ...]] = field(default_factory=dict)
     quadratic_kappa: Mapping[int, float] = field(default_factory=dict)
     """Only where labels are ordinal."""
+    metric: Metric = "accuracy"
+    """What the arms are compared by."""
+    images: Mapping[int, np.ndarray] = field(default_factory=dict)
+    """Seed → float (images,), what each image adds to the metric, if that is not the accuracy (`influence.py`)."""
+
+    @property
+    def values(self) -> Mapping[int, float]:
+        """Seed → the metric, over the seeds for which it is defined."""
+        if self.metric == "accuracy":
+            return self.accuracy
+        return {seed: float(values.mean()) for seed, values in self.images.items()}
+
+    @property
+    def by_image(self) -> Mapping[int, np.ndarray]:
+        """Seed → (images,), whose mean is the metric."""
+        return self.correct if self.metric == "accuracy" else self.images
 
     @classmethod
-    def of(cls, predictions: Mapping[int, Predictions]) -> "TestScores":
+    def of(cls, predictions: Mapping[int, Predictions], metric: Metric = "accuracy") -> "TestScores":
         """From the predictions under each seed."""
+        images = {}
+        if metric != "accuracy":
+            images = {
+                seed: image_values(p.probabilities, p.labels, metric) for seed, p in predictions.items()
+            }
         return cls(
+            metric=metric,
+            images={seed: values for seed, values in images.items() if np.isfinite(values).all()},
             accuracy={seed: p.scores.accuracy for seed, p in predictions.items()},
             macro_f1={seed: p.scores.macro_f1 for seed, p in predictions.items()},
             correct={seed: p.probabilities.argmax(axis=1) == p.labels for seed, p in predictions.items()},
@@ -80,16 +105,18 @@ def verdict_between(
         groups: group of each test image; None where every image is its own.
         resamples: bootstrap samples of the interval over images.
     """
-    over_seeds = paired_difference(treatment.accuracy, control.accuracy)
+    over_seeds = paired_difference(treatment.values, control.values)
     if over_seeds is None:
         return None
-    seeds = sorted(treatment.correct.keys() & control.correct.keys())
-    treated = np.stack([treatment.correct[seed] for seed in seeds]).astype(np.float64)
-    controls = np.stack([control.correct[seed] for seed in seeds]).astype(np.float64)
+    one, other = treatment.by_image, control.by_image
+    seeds = sorted(one.keys() & other.keys())
+    treated = np.stack([one[seed] for seed in seeds]).astype(np.float64)
+    controls = np.stack([other[seed] for seed in seeds]).astype(np.float64)
     return Verdict(
         over_seeds,
         image_interval(treated.mean(axis=0), controls.mean(axis=0), groups, resamples),
         interval_over_both(treated, controls, groups),
+        metric_title(treatment.metric),
     )
 
 
@@ -122,13 +149,14 @@ def compare(
         name=name,
         policy=policy,
         role=role,
-        validation=_interval(validation),
-        fresh_validation=_interval(fresh_validation),
-        test=_interval(test.accuracy) if test else None,
+        validation=_interval(validation, limits),
+        fresh_validation=_interval(fresh_validation, limits),
+        test=_interval(test.values, limits) if test else None,
+        accuracy=_interval(test.accuracy) if test else None,
         macro_f1=_interval(test.macro_f1) if test else None,
         kappa=_interval(test.quadratic_kappa, DIFFERENCES) if test else None,
         verdict=verdict,
-        test_by_seed=test.accuracy if test else {},
+        test_by_seed=test.values if test else {},
     )
 
 
