@@ -4,6 +4,7 @@ from agent.llm import check_llm, is_price_known
 from agent.memory.candidate import named_baselines
 from agent.proposers.factory import LLM_ARMS
 from agent.settings.config import LLMConfig, StudyConfig
+from agent.steps.metric import check_metric
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Dataset
 from tools.errors import ConfigurationError
@@ -23,7 +24,9 @@ def check_before_start(config: StudyConfig) -> Dataset:
     check_names(config.model)
     if config.search.backgrounds != "off":
         check_captioner(config)
-    return open_dataset(config.data)
+    dataset = open_dataset(config.data)
+    check_metric(config.search.metric, dataset)
+    return dataset
 
 
 def check_captioner(config: StudyConfig) -> None:

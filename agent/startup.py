@@ -61,6 +61,7 @@ def open_context(
     with LocalExecutor(plans, config.execution.trial_timeout) as executor:
         executor.warm_up()
         backgrounds, why_backgrounds = backgrounds_of(config, dataset.card)
+        terminal.metric = config.search.metric
         terminal.opening(study, _facts(config, why, why_backgrounds, dataset, recipe, size, plans))
         data = _read_data(dataset, config.data, size, config.runs_dir, terminal)
         synthesis = Synthesis(
@@ -169,6 +170,7 @@ def _enter(
         study,
         {
             "arm": config.search.proposer,
+            "metric": config.search.metric,
             "arm_reason": why,
             "data_fingerprint": data.fingerprint,
             "prompts": template_hash(),

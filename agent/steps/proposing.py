@@ -53,6 +53,7 @@ def history_of(context: Context, iteration: int, refusals: Sequence[Refusal]) ->
         seeds=search.seeds,
         steps=training_steps(context.recipe, len(data.split("train"))),
         original_size=context.original_size,
+        metric=search.metric,
         chain=None if context.backgrounds == "off" else context.synthesis.facts,
     )
 
