@@ -9,7 +9,9 @@ import yaml
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.steps.proposing import training_examples
+from agent.steps.trials import recipe_of
 from tools.policy.export import as_json, as_python
+from tools.training.recipes import describe_recipe
 
 BACKGROUNDS = "backgrounds.yaml"
 """In the study's folder: the prompt set of the recommended proposal, as `agent generate --prompts` reads it."""
@@ -25,6 +27,7 @@ def about(context: Context, recommended: Candidate, sentence: str) -> dict[str, 
         "result": sentence,
         "data": f"{data.card.name} at {data.image_size} px, fingerprint {data.fingerprint[:16]}",
         "model": f"{model.name}, {model.weights or 'from scratch'}",
+        "recipe": describe_recipe(recipe_of(context, recommended)),
         "seeds": f"test under fresh seeds {seeds[0]} to {seeds[-1]}",
     }
     if recommended.name == REFERENCE:
@@ -89,7 +92,7 @@ def _picture(context: Context, recommended: Candidate) -> Path:
 
     path = context.folder / "contact_sheets" / "recommended.png"
     path.parent.mkdir(exist_ok=True)
-    images, labels = training_examples(context.data)
+    images, labels = training_examples(context)
     policy = recommended.proposal.as_policy()
     contact_sheet(images, labels, policy, path, seed=context.config.search.seed)
     return path

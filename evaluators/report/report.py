@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluators.report.comparison import Comparison, Versus
+from evaluators.report.lengths import LengthSection
 from evaluators.statistics import Interval
 from evaluators.wording import gain, signed
 from tools.text import clean, markdown
@@ -83,6 +84,8 @@ class Report:
     """By what the choice compared, in words."""
     backgrounds: str = ""
     """The command that makes the recommended synthetic images again; empty where there are none."""
+    length: LengthSection | None = None
+    """How long the study trains, where that was found or checked."""
 
     @property
     def score(self) -> str:
