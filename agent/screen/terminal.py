@@ -28,7 +28,6 @@ from tools.training.types import TrialEvent
 if TYPE_CHECKING:
     from agent.memory.history import IterationRecord
     from agent.memory.length_file import Lengths
-    from tools.training.metrics import Metric
 
 __all__ = ["FinalRow", "Terminal", "console"]
 
