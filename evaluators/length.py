@@ -158,6 +158,24 @@ class Curve:
         return len(self.points) > 1 and not self.unfinished
 
 
+def is_done(none: Curve, default: Curve) -> bool:
+    """Whether no further length is needed: the last doubling was of no use, neither to the default nor, where it was
+    tried as well, to no augmentation, which is learnt sooner than anything augmented."""
+    if not default.points:
+        return True
+    return default.ended and (not none.points or none.ended)
+
+
+def study_length(none: Curve, default: Curve) -> int:
+    """Epochs of the study: the default's best length; or no augmentation's, where that is longer and the default is not
+    shown to be worse there, since stronger policies need more training than either."""
+    best = default.best
+    for point in default.points:
+        if none.points and point.epochs == none.best.epochs > best.epochs:
+            return best.epochs if default.change(best, point).worsens else point.epochs
+    return best.epochs
+
+
 def sentence(none: Curve, default: Curve, study_epochs: int, reference_epochs: int) -> str:
     """What the two curves say, and what the study does about it; scores in percent."""
     return " ".join(

@@ -21,10 +21,12 @@ from evaluators.length import (
     Costs,
     Curve,
     Point,
+    is_done,
     may_try,
     scaled_losses,
     seeds_for,
     sentence,
+    study_length,
     times,
     too_short,
 )
@@ -121,14 +123,14 @@ class _Phase:
                 self.note = cut
                 return cut
             settle_speed(self.context, self.results())
-            default = self.curve(DEFAULT)
-            if not default.points or default.ended:
+            none, default = self.curves()
+            if is_done(none, default):
                 return None
             epochs *= 2
             if self.steps(epochs) > LONGEST_STEPS:
                 self.note = f"{epochs} epochs would be more than {LONGEST_STEPS:,} steps"
                 return None
-            if not self.may_go_on(self.costs(), epochs, default.best.epochs, self.samples):
+            if not self.may_go_on(self.costs(), epochs, study_length(none, default), self.samples):
                 self.note = f"{epochs} epochs would cost more than {LARGEST_SHARE:.0%} of the study"
                 return None
 
@@ -263,7 +265,7 @@ class _Phase:
                 f"The length of training was not found ({why}): the study trains the recipe's {times(epochs)}.",
                 found=False,
             )
-        epochs = default.best.epochs
+        epochs = study_length(none, default)
         reference = none.best.epochs if none.points else epochs
         if not none.points:
             text = f"The study trains {times(epochs)}; no training without augmentation finished."

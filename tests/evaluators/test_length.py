@@ -8,11 +8,13 @@ from evaluators.length import (
     Curve,
     Point,
     change,
+    is_done,
     may_try,
     scaled_losses,
     second_lengths,
     seeds_for,
     sentence,
+    study_length,
     too_short,
     within_schedule,
 )
@@ -75,6 +77,23 @@ def test_a_curve_goes_on_while_a_doubling_improves_by_more_than_its_noise():
     assert not curve("default", {8: 0.6}).ended
     assert curve("default", {8: 0.6, 16: 0.5}).unfinished
     assert curve("default", {8: 0.6, 16: 0.7}).ended
+
+
+def test_lengths_go_on_while_either_of_the_two_improves():
+    flat, growing = curve("default", {8: 0.6, 16: 0.6001}), curve("no augmentation", {8: 0.6, 16: 0.5})
+    assert not is_done(growing, flat)
+    assert is_done(curve("no augmentation", {8: 0.5, 16: 0.6}), flat)
+    assert is_done(curve("no augmentation", {}), flat)
+    assert not is_done(curve("no augmentation", {8: 0.5, 16: 0.6}), curve("default", {8: 0.6, 16: 0.5}))
+    assert is_done(growing, curve("default", {}))
+
+
+def test_the_study_trains_no_shorter_than_no_augmentation_needs_unless_the_default_is_shown_to_be_worse_there():
+    growing = curve("no augmentation", {8: 0.6, 16: 0.5})
+    assert study_length(growing, curve("default", {8: 0.6, 16: 0.6001})) == 16
+    assert study_length(growing, curve("default", {8: 0.5, 16: 0.6})) == 8
+    assert study_length(SKIN_NONE, SKIN_DEFAULT) == 32
+    assert study_length(curve("no augmentation", {}), SKIN_DEFAULT) == 32
 
 
 def test_the_noise_is_that_of_paired_images_and_of_seeds():
