@@ -169,6 +169,13 @@ def show_study(study: str, runs_dir: Path, terminal: Terminal, uri: str | None =
     return 0
 
 
+def _folds_in_words(tag: str) -> str:
+    """What a study's tag `folds` says."""
+    if tag == "off":
+        return "off: every seed is validated on the validation split"
+    return f"seeds take turns with {tag} folds of the training and validation images"
+
+
 def _not_begun(study: str, runs_dir: Path) -> AugurError:
     return AugurError(
         f"Study {study} stopped before anything was trained, so that there is nothing to show. Start it again with: "
@@ -186,6 +193,7 @@ def _show(study: str, folder: Path, runs_dir: Path, tracking: "Tracking", termin
             ("arm", tags.get("arm_reason", tags.get("arm", ""))),
             *((("length", tags["length"]),) if "length" in tags else ()),
             ("settings", str(folder / "config.yaml")),
+            *((("folds", _folds_in_words(tags["folds"])),) if "folds" in tags else ()),
             *(
                 (("changed", "; ".join(tags["changed_settings"].splitlines())),)
                 if "changed_settings" in tags

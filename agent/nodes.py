@@ -94,6 +94,7 @@ def vet(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
             [record for record in context.tracking.records() if record.number != state["iteration"]],
             trusted=context.proposer.name == "fixed",
             backgrounds=context.backgrounds,
+            grey=context.grey,
             longer=samples_allowed(context) is not None,
         )
     if not reasons:

@@ -11,6 +11,7 @@ from agent.llm import CallRecord, StartedCall, make_ask
 from agent.memory import Tracking
 from agent.memory.ledger import BudgetSpent, Ledger, exceeded
 from agent.memory.length_file import Lengths, read_lengths
+from agent.memory.store import experiment_of
 from agent.memory.study_file import remember
 from agent.proposers.factory import make_proposer
 from agent.screen.terminal import Terminal
@@ -24,16 +25,23 @@ from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.check.class_balance import ClassCounts, class_counts, in_one_line, scarce, unbalanced
 from tools.datasets.config import DataConfig
+from tools.datasets.grey import is_grey
 from tools.datasets.original_size import median_size
+from tools.datasets.seed_folds import describe_folds, seed_folds
 from tools.datasets.types import SPLITS, Dataset
 from tools.errors import AugurError
 from tools.execution.devices import WorkerPlan, plan_workers
 from tools.execution.local import LocalExecutor
+from tools.policy.catalogue import operation_names
+from tools.text import counted
 from tools.training.config import Recipe
 from tools.training.hardware import environment
 from tools.training.models import check_model
 from tools.training.recipes import describe_recipe, resolve_recipe
 from tools.training.trial_store import TrialStore
+
+_FOLDS_TAG, _NO_FOLDS = "folds", "off"
+"""Tag of a study: how many folds its seeds are validated on in turn."""
 
 
 @contextmanager
@@ -69,6 +77,7 @@ def open_context(
             _facts(config, why, why_backgrounds, dataset, _recipe_line(config, recipe, lengths), size, plans),
         )
         data = _read_data(dataset, config.data, size, config.runs_dir, terminal)
+        folds, grey = _folds(config, dataset, data, tracking, terminal), _grey(data, terminal)
         synthesis = Synthesis(
             config,
             dataset,
@@ -80,7 +89,7 @@ def open_context(
         )
         if backgrounds != "off":
             synthesis.tools()  # report what is missing now, not after the reference was trained
-        _enter(config, study, why, data, recipe, tracking)
+        _enter(config, study, why, data, recipe, folds, tracking)
         remember(folder, tracking.experiment_id, tracking.study_run)
         shutil.copyfile(data.splits_file, folder / data.splits_file.name)
         tracking.log_file(tracking.study_run, folder / data.splits_file.name)
@@ -106,6 +115,8 @@ def open_context(
             backgrounds=backgrounds,
             synthesis=synthesis,
             shifts=decode_shifts(shifts, data, config.runs_dir / "cache", terminal),
+            fold_count=folds,
+            grey=grey,
             original_size=median_size(dataset.source, data.split("train").files),
         )
 
@@ -127,11 +138,12 @@ def _facts(
         ("recipe", recipe),
         (
             "search",
-            f"{iteration_count(search)} iterations × {search.seeds} seeds, {search.augmentations} operations each",
+            f"{counted(iteration_count(search), 'iteration')} × {counted(search.seeds, 'seed')}, "
+            f"{search.augmentations} {'operation' if search.augmentations == '1' else 'operations'} each",
         ),
         ("finish", describe_finish(search)),
         ("backgrounds", why_backgrounds),
-        ("workers", ", ".join(f"{plan.device} × {plan.threads} threads" for plan in plans)),
+        ("workers", ", ".join(f"{plan.device} × {counted(plan.threads, 'thread')}" for plan in plans)),
     ]
 
 
@@ -174,25 +186,63 @@ def _read_data(
         terminal.note(f"images that are used: {used}")
     if data.skipped:
         shown = "; ".join(f"{item.file}: {item.reason}" for item in data.skipped[:5])
-        terminal.warn(f"{len(data.skipped)} unreadable images are skipped: {shown}")
+        terminal.warn(
+            f"{counted(len(data.skipped), 'unreadable image is', 'unreadable images are')} skipped: {shown}"
+        )
     for line in (*data.card.warnings, *data.warnings, unbalanced(counts), scarce(counts)):
         if line:
             terminal.warn(line)
     return data
 
 
+def _folds(
+    config: StudyConfig, dataset: Dataset, data: CachedDataset, tracking: Tracking, terminal: Terminal
+) -> int | None:
+    """How many folds the seeds are validated on in turn, which is told; as recorded where the study began before."""
+    if tracking.study_run:
+        recorded = tracking.study_tags().get(_FOLDS_TAG, _NO_FOLDS)  # earlier versions had none, and no tag
+        count = None if recorded == _NO_FOLDS else int(recorded)
+    else:
+        gate = config.search.backgrounds != "off" and config.aga.gates.classifier is not None
+        found = seed_folds(config.data, dataset.published or dataset, data, gate)
+        count = found.count
+        if found.unusual:
+            terminal.note(f"folds: {found.why}")
+    if count is not None:
+        images = sum(sum(data.class_counts(split).values()) for split in ("train", "validation"))
+        terminal.note(describe_folds(count, images))
+    return count
+
+
+def _grey(data: CachedDataset, terminal: Terminal) -> bool:
+    """Whether the images are grey, which is told with what follows from it."""
+    grey = is_grey(data)
+    if grey:
+        usable = operation_names(grey=True)
+        left_out = ", ".join(name for name in operation_names() if name not in usable)
+        terminal.note(f"grey: the images have no colour, so operations on colour are left out ({left_out})")
+    return grey
+
+
 def _enter(
-    config: StudyConfig, study: str, why: str, data: CachedDataset, recipe: Recipe, tracking: Tracking
+    config: StudyConfig,
+    study: str,
+    why: str,
+    data: CachedDataset,
+    recipe: Recipe,
+    folds: int | None,
+    tracking: Tracking,
 ) -> None:
     """Open the study in MLflow, new or existing; the data must be those that it began with."""
     tracking.open_study(
-        config.tracking.experiment or f"{data.card.name}/{config.model.name}",
+        experiment_of(config.tracking, data.card.name, config.model.name),
         study,
         {
             "arm": config.search.proposer,
             "arm_reason": why,
             "data_fingerprint": data.fingerprint,
             "prompts": template_hash(),
+            _FOLDS_TAG: _NO_FOLDS if folds is None else str(folds),
             "cautions": "\n".join((*data.card.warnings, *data.warnings)),
         },
         _flatten({**dump_config(config), "recipe": _logged(config, recipe)}),

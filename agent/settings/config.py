@@ -37,6 +37,10 @@ class LLMConfig(BaseModel):
         pattern=r"^https?://\S+$",
         description="http(s) address of a server that uses the provider's protocol (vLLM, Ollama, …)",
     )
+    unlisted: bool = Field(
+        default=False,
+        description="the server takes names of models that are not in its list: do not stop where it lacks this one",
+    )
     temperature: float | None = Field(
         default=None, ge=0, le=2, description="randomness of its answers; the provider's default if unset"
     )

@@ -9,6 +9,7 @@ from agent.settings.config import BudgetConfig, SearchConfig
 from agent.steps.finish_plan import iteration_count, plan_finish
 from agent.steps.speed import samples_allowed
 from evaluators.statistics import FEWEST_SEEDS
+from tools.text import counted
 
 
 def why_stop(context: Context, iteration: int, cut: str | None) -> str:
@@ -22,8 +23,10 @@ def why_stop(context: Context, iteration: int, cut: str | None) -> str:
     if cut:
         return cut
     count = iteration_count(context.config.search)
+    if iteration > count > 1:
+        return f"all {count} iterations are done"
     if iteration > count:
-        return f"all {count} iterations are done" if count else "the search has no iterations"
+        return "the one iteration is done" if count else "the search has no iterations"
     config = context.config
     allowed = samples_allowed(context)
     return limit_reached(context.ledger.spent(), config.search, config.budget, allowed) or ""
@@ -48,7 +51,8 @@ def limit_reached(
     if budget.trials is not None:
         reserved = floor(_reserved(finish, budget.trials - first, search))
         if spent.trials + search.seeds + reserved > budget.trials:
-            return f"what is left of {budget.trials} trials is kept for the finish ({reserved} trials)"
+            kept = counted(reserved, "trial")
+            return f"what is left of {counted(budget.trials, 'trial')} is kept for the finish ({kept})"
     trials = spent.trials + spent.reused_trials
     by_seconds = (
         (budget.training_seconds, spent.training_seconds, "training seconds"),

@@ -23,6 +23,7 @@ def refuse(
     tried: Sequence[IterationRecord],
     trusted: bool = False,
     backgrounds: Backgrounds = "off",
+    grey: bool = False,
     longer: bool = False,
 ) -> tuple[list[str], list[str]]:
     """(reasons to refuse the proposal, warnings about it); no reason means that it may be trained.
@@ -35,6 +36,7 @@ def refuse(
         trusted: for the fixed baselines of the literature, which are single whole policies by design: neither the
             number of operations nor the label-safety lint refuses them.
         backgrounds: whether the proposal may, or must, have background prompts.
+        grey: whether the images are grey, so that operations on colour do nothing.
         longer: whether it may ask for a longer training than the study's.
     """
     reasons = []
@@ -52,7 +54,7 @@ def refuse(
         reasons.append(f"length: {proposal.length}; give {allowed}.")
     low, high = (1, 1) if trusted else search.operation_range
     policy = proposal.as_policy()
-    reasons += check_policy(policy, low, high, trusted or search.whole_policies == "on")
+    reasons += check_policy(policy, low, high, trusted or search.whole_policies == "on", grey and not trusted)
     if not trusted:
         reasons += _check_backgrounds(proposal, card, backgrounds)
     if reasons:  # what follows needs a valid policy

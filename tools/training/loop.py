@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from tools.datasets.cache.read import open_cache
 from tools.disk import disk_error, disk_errors_explained
 from tools.errors import AugurError
 from tools.files import DamagedFile, locked, make_folder
@@ -20,7 +19,7 @@ from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochLog, seconds_spent
 from tools.training.evaluation import Classifier, fit_of, predict, save_trained
-from tools.training.failures import NonFiniteLoss, failed, failure_of
+from tools.training.failures import NonFiniteLoss, failed, failure_of, images_gone
 from tools.training.hardware import environment, on_device, precision_for
 from tools.training.models import build_model
 from tools.training.normalisation import IMAGENET, training_normalisation
@@ -29,6 +28,7 @@ from tools.training.seeds import Stream, derived_seed
 from tools.training.shared_trunk import SharedTrunk
 from tools.training.trial_store import LOCK, RESULT, WEIGHTS, read_result, write_predictions, write_result
 from tools.training.types import EpochReport, Predictions, Scores, TrialResult
+from tools.training.views import validation_view
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], 
 
     Raises:
         DiskError: a file cannot be read or written. The trial is not to blame; it resumes when called again.
+        ImagesGone: the images that it reads were removed or damaged; likewise.
     """
     with disk_errors_explained(spec.directory):
         make_folder(spec.directory)
@@ -73,6 +74,8 @@ def train_under_lock(spec: TrialSpec, device: str, on_epoch: Callable[[EpochRepo
         refused = None if is_shared_memory_fault(error) else disk_error(error, spec.directory)
         if refused is not None:
             raise refused from error
+        if gone := images_gone(error):
+            raise gone from error
         kind, reason = failure_of(spec, device, error)
     # outside the except block, where no traceback holds the tensors any longer
     free_memory()
@@ -115,14 +118,16 @@ class _Training:
         self._spec, self._device = spec, device
         recipe = spec.recipe
         self._precision = precision_for(device, recipe.amp)
-        self._images = TrainingImages(spec.cache, spec.policy, spec.image_size, spec.classes, spec.synthetic)
+        self._images = TrainingImages(spec)
         self._batches = epoch_batches(spec, self._images)
         self._loader = training_loader(spec, self._images, self._batches, device)
-        self._validation = open_cache(spec.cache).split("validation")
+        self._validation = validation_view(spec)
         pretrained = spec.model.weights is not None
         self._classifier = Classifier(
             on_device(build_model(spec.model, spec.classes, spec.image_size, spec.seed), device),
-            IMAGENET if pretrained else training_normalisation(spec.cache, self._images.view.images),
+            IMAGENET
+            if pretrained
+            else training_normalisation(spec.cache, self._images.view.images, spec.fold),
             device,
         )
         self._model = self._classifier.model

@@ -32,7 +32,7 @@ def test_enough_is_reserved_to_show_something_but_not_the_first_iteration():
     assert limit_reached(Spent(trials=4), SEARCH, budget) is None
     assert "(6 trials)" in (limit_reached(Spent(trials=6), SEARCH, budget) or "")
     assert limit_reached(Spent(trials=4), SEARCH, BudgetConfig(trials=7)) is None
-    assert "(1 trials)" in (limit_reached(Spent(trials=6), SEARCH, BudgetConfig(trials=7)) or "")
+    assert "(1 trial)" in (limit_reached(Spent(trials=6), SEARCH, BudgetConfig(trials=7)) or "")
 
 
 def test_time_is_reserved_by_what_a_trial_took():
