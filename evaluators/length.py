@@ -83,7 +83,11 @@ class Change:
         return self.fall < 0 and self.is_shown
 
 
-def change(shorter: Point, longer: Point, groups: Sequence[str] | None, shared: bool = True) -> Change:
+Groups = Mapping[int, Sequence[str]]
+"""Seed → group of each image that it validates on, (N,)."""
+
+
+def change(shorter: Point, longer: Point, groups: Groups | None, shared: bool = True) -> Change:
     """The change of the validation loss from one length to another, over the seeds that both have.
 
     Where they have none in common, because trials failed, nothing is known of it: the noise is infinite.
@@ -91,26 +95,26 @@ def change(shorter: Point, longer: Point, groups: Sequence[str] | None, shared: 
     Args:
         shorter: of an arm.
         longer: of the same arm.
-        groups: of the validation images, (N,): images of one group are one draw. None: each is its own.
-        shared: whether every seed validates on the same images. Otherwise `groups` is not looked at.
+        groups: images of one group are one draw. None: each is its own.
+        shared: whether every seed validates on the same images, rather than on a fold of its own.
     """
-    differences = [
-        shorter.losses[seed] - longer.losses[seed] for seed in shorter.losses if seed in longer.losses
-    ]
-    if not differences:
+    seeds = [seed for seed in shorter.losses if seed in longer.losses]
+    if not seeds:
         return Change(0.0, np.inf)
+    differences = [shorter.losses[seed] - longer.losses[seed] for seed in seeds]
     by_seed = np.array([each.mean() for each in differences])
     by_image = np.mean(differences, axis=0) if shared else np.concatenate(differences)
-    variance = _of_the_mean(by_image, groups if shared else None)
+    names = [] if groups is None else [groups[seed] for seed in (seeds[:1] if shared else seeds)]
+    variance = _of_the_mean(by_image, [name for each in names for name in each])
     if len(by_seed) > 1:
         variance += by_seed.var(ddof=1) / len(by_seed)
     return Change(float(by_seed.mean()), float(np.sqrt(variance)))
 
 
-def _of_the_mean(values: np.ndarray, groups: Sequence[str] | None) -> float:
-    """The variance of the mean of `values` (N,) over draws of images, or of whole groups."""
+def _of_the_mean(values: np.ndarray, groups: Sequence[str]) -> float:
+    """The variance of the mean of `values` (N,) over draws of images, or of whole groups where there are any."""
     centred = values - values.mean()
-    if groups is not None:
+    if groups:
         _, place = np.unique(np.asarray(groups), return_inverse=True)
         centred = np.bincount(place, centred)
     count = len(centred)
@@ -124,7 +128,7 @@ class Curve:
     arm: str
     points: tuple[Point, ...]
     """Shortest first."""
-    groups: Sequence[str] | None = None
+    groups: Groups | None = None
     shared: bool = True
     """As in `change`."""
 

@@ -110,7 +110,7 @@ def test_images_of_one_group_are_one_draw():
     draw = np.random.default_rng(0)
     by_group = np.repeat(draw.normal(0, 0.2, IMAGES // 10), 10)
     shorter, longer = Point(8, 0.7, 0.5, {0: by_group + 0.5}), Point(16, 0.7, 0.5, {0: np.full(IMAGES, 0.5)})
-    groups = [f"patient {number // 10}" for number in range(IMAGES)]
+    groups = {0: [f"patient {number // 10}" for number in range(IMAGES)]}
     apart, together = change(shorter, longer, None), change(shorter, longer, groups)
     assert together.noise == pytest.approx(apart.noise * 10**0.5, rel=0.05)
 
@@ -123,6 +123,9 @@ def test_seeds_that_validate_on_their_own_images_are_more_draws():
         Point(8, 0, 0, dict.fromkeys(range(2), shorter.losses[0])), Point(16, 0, 0, same), None, shared=False
     )
     assert own.noise == pytest.approx(shared.noise / 2**0.5, rel=0.01)
+    names = {seed: [f"fold {seed}, {number}" for number in range(IMAGES)] for seed in range(2)}
+    twins = (Point(8, 0, 0, dict.fromkeys(range(2), shorter.losses[0])), Point(16, 0, 0, same))
+    assert change(*twins, names, shared=False).noise == pytest.approx(own.noise)
 
 
 def test_of_lengths_without_a_common_seed_nothing_is_known():
