@@ -103,15 +103,19 @@ def _train_job(job: Job, terminal: Terminal) -> list[Row]:
     studies = [
         text.removeprefix(STUDY).partition(":")[0] for text in job.given.policies if text.startswith(STUDY)
     ]
-    found = length_from(studies, config) if config.training.epochs == "auto" else None
+    found = None
+    if config.training.epochs == "auto":
+        found = length_from(studies, config)
+        terminal.note(_how_long(found))
+    if found is None and config.training.epochs == "auto":
+        training = config.training.model_copy(update={"epochs": None})
+        config = config.model_copy(update={"training": training})
     digest = _digest(config, candidates, found)
     name = config.study or _name(config, digest)
     folder = config.runs_dir / "studies" / name
     _check_free(folder, digest)
     with disk_errors_explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    if config.training.epochs == "auto":
-        terminal.note(_how_long(found))
     address = find_store(config.tracking, config.runs_dir)
     if (folder / CONFIG).exists():
         address = address_of(folder, config.runs_dir, terminal)

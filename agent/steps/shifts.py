@@ -56,7 +56,12 @@ def find_shifts(config: DataConfig, card: Card) -> list[tuple[Dataset, DataConfi
 
 
 def find_shift(
-    config: DataConfig, card: Card, name: str, path: Path | None, called: str = "data.shifts"
+    config: DataConfig,
+    card: Card,
+    name: str,
+    path: Path | None,
+    called: str = "data.shifts",
+    folder: bool = False,
 ) -> tuple[Dataset, DataConfig]:
     """One such set: a known one, or a folder under any other name; decodes nothing.
 
@@ -66,6 +71,7 @@ def find_shift(
         name: of the set.
         path: where it is; None where it is known by its name.
         called: what asks for it, for the error.
+        folder: whether it is a folder of images, whatever it is called.
 
     Raises:
         ConfigurationError: it has classes that the data set lacks.
@@ -75,7 +81,7 @@ def find_shift(
     unset |= {"layout": "auto", "exclude": []}  # which are about the study's own folder
     unset |= {"modality": None if card.modality == "unknown" else card.modality}
     asked = config.model_copy(update={"dataset": name, "path": path, **unset})
-    if path is not None and name not in ENTRIES:
+    if folder or (path is not None and name not in ENTRIES):
         asked = asked.model_copy(update={"dataset": "folder"})
     return _test_split(open_published(asked), name, card, called), asked
 
