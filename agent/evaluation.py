@@ -241,8 +241,8 @@ def _trials(context: "Context", given: bool, keys: Sequence[str]) -> list[_Trial
                     found.setdefault(spec.key, _Trial(candidate, phase or phase_of(candidate), spec))
     if missing := [key[:12] for key in keys if key not in found]:
         raise AugurError(
-            f"trial {', '.join(missing)} of {context.study} did not finish, or its data have changed since: it cannot be "
-            "evaluated"
+            f"trial {', '.join(missing)} of {context.study} did not finish, or its data have changed "
+            "since: it cannot be evaluated"
         )
     if not found:
         raise AugurError(f"No trial of {context.study} that could be evaluated has finished.")

@@ -23,8 +23,8 @@ def main(words: Sequence[str]) -> int:
         "what",
         nargs="+",
         metavar="TRIAL|STUDY",
-        help="name of a study, or of what agent train trained (agent list shows both), or the beginning of a trial's key "
-        "(the folders in runs/trials)",
+        help="name of a study, or of what agent train trained (agent list shows both), or the beginning of a trial's "
+        "key (the folders in runs/trials)",
     )
     add(
         "--folder",
