@@ -61,11 +61,14 @@ _TEXTS = {
         _EPILOG,
     ),
     "train": (
-        "[--dataset NAME | --data PATH] --policy TEXT [--policy TEXT …] [options]",
+        "[--dataset NAME | --data PATH] --policy TEXT … [options]",
         "Train given policies, and compare them with no augmentation and each other: the same trials as in a study, "
         "without a search.",
-        "See docs/train.md. The same command, repeated, reuses what it trained and continues what was interrupted. The "
-        "settings of a study: --config runs/studies/NAME/config.yaml.\n",
+        """\
+See docs/train.md. The same command, repeated, reuses what it trained and
+continues what was interrupted. The settings of a study:
+--config runs/studies/NAME/config.yaml.
+""",
     ),
     "generate": (
         "[--dataset NAME | --data PATH] [--scale K] [options]",
