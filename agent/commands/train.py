@@ -23,7 +23,7 @@ _OF_BUDGET = ("wall_clock", "training_seconds", "trials")
 def main(words: Sequence[str]) -> int:
     """`agent train …`; the exit code."""
     config, options = _load(words)
-    if unused := [f"--{key}" for key in vars(options) if key in settings() and not _is_of_training(key)]:
+    if unused := [f"--{key}" for key in vars(options) if key in settings() and _is_unused(key)]:
         raise ConfigurationError(
             f"{', '.join(unused)}: agent train searches nothing and asks no model for proposals, so this would change "
             "nothing; leave it out, or see `agent train --help`"
@@ -106,6 +106,11 @@ def _is_of_training(key: str) -> bool:
         case "llm":
             return False
     return key not in ("data.shifts",)
+
+
+def _is_unused(key: str) -> bool:
+    # With a classifier among the gates, whether backgrounds are on decides how a study of these settings is validated.
+    return not _is_of_training(key) and key != "search.backgrounds"
 
 
 def _combinations(
