@@ -64,15 +64,7 @@ def test_the_trials_of_a_study_come_out_the_same(finished, tmp_path):
     runs = tmp_path / "runs"
     shutil.copytree(finished, runs)
     shutil.rmtree(runs / "trials")
-    done = train(
-        runs,
-        "--policy",
-        "trivial_augment_wide",
-        "--policy",
-        "study:s:iteration 1",
-        "--search.backgrounds",
-        "off",
-    )
+    done = train(runs, "--policy", "trivial_augment_wide", "--policy", "study:s:iteration 1")
     assert done.returncode == 0, done.stderr + done.stdout
     folder = entry(runs)
     here, there = keys(runs, folder.name), keys(finished, "s")
@@ -117,12 +109,15 @@ def test_the_same_command_continues_what_was_killed(runs, finished):
     assert "interrupted" in shown.stdout
     done = train(runs, *words)
     assert done.returncode == 0, done.stderr + done.stdout
-    ended = [each["id"] for each in ledger(runs, entry(runs).name) if each["kind"] == "trial"]
-    assert len(ended) == len(set(ended)) == 6
+    events = ledger(runs, entry(runs).name)
+    first = {each["id"]: at for at, each in reversed(list(enumerate(events))) if each["kind"] == "trial"}
+    assert len(first) == 6
+    # No trial was trained after it had ended.
+    assert all(at < first[each["id"]] for at, each in enumerate(events) if each["kind"] == "epoch")
     again = train(runs, *words)
     assert again.returncode == 0
-    assert "9.0 s" not in again.stdout
-    assert len(ledger(runs, entry(runs).name)) >= len(ended)
+    more = ledger(runs, entry(runs).name)[len(events) :]
+    assert not [each for each in more if each["kind"] == "epoch"]
     shown = agent("show", entry(runs).name, "--runs-dir", str(runs))
     assert "rotate(degrees=9)" in shown.stdout
     assert "given policies" in shown.stdout
