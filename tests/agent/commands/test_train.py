@@ -97,8 +97,7 @@ def test_rand_augment_with_three_operations_is_the_baseline_of_a_study(runs, fin
     assert result(runs, key) == result(study, key)
 
 
-def test_the_same_command_continues_what_was_killed(runs, finished):
-    shutil.copytree(finished / "cache", runs / "cache")
+def test_the_same_command_continues_what_was_killed(runs):
     words = ("--policy", "default", "--policy", "rotate(degrees=9)")
     killed = train(runs, *words, moment="epoch:7")
     assert killed.returncode < 0
