@@ -14,12 +14,13 @@ from agent.memory.proposal import parse_proposal
 from agent.proposers import Malformed
 from agent.state import Refusal, State
 from agent.steps.choosing import choose
+from agent.steps.comparing import Finish, shift_table
 from agent.steps.finish_plan import iteration_count
 from agent.steps.judging import has_reference, judge_all_again, log_spending
 from agent.steps.judging import judge as judge_candidate
 from agent.steps.length import check_length, find_length
 from agent.steps.proposing import history_of, log_contact_sheet, make_images
-from agent.steps.publishing import Finish, build_report, publish, shift_table
+from agent.steps.publishing import build_report, publish
 from agent.steps.shifts import Shift
 from agent.steps.speed import samples_allowed, settle_speed
 from agent.steps.stopping import why_stop
