@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from agent.context import Context
-from agent.memory.candidate import REFERENCE, Candidate, baselines
+from agent.memory.candidate import REFERENCE, Candidate, baseline_count
 from agent.memory.length_file import Lengths, Tried
 from agent.memory.proposal import Proposal
 from agent.steps.finish_plan import iteration_count, plan_finish
@@ -44,7 +44,7 @@ def planned_trials(context: Context) -> int:
     """Trials of the whole study by its plan, or as many as its budget allows; those for its length do not count."""
     search, limit = context.config.search, context.config.budget.trials
     plan = plan_finish(search)
-    searched = (1 + len(baselines(search)) + iteration_count(search)) * search.seeds
+    searched = (1 + baseline_count(search) + iteration_count(search)) * search.seeds
     planned = searched + plan.choice + plan.test
     return planned if limit is None else min(planned, limit)
 

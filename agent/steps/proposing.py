@@ -56,6 +56,7 @@ def history_of(context: Context, iteration: int, refusals: Sequence[Refusal]) ->
         longer=samples_allowed(context) is not None,
         steps=training_steps(context.recipe, len(data.split("train"))),
         original_size=context.original_size,
+        metric=search.metric,
         fold_count=context.fold_count,
         grey=context.grey,
         chain=None if context.backgrounds == "off" else context.synthesis.facts,
