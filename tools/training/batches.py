@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +15,8 @@ from tools.policy.canonical import from_canonical
 from tools.processes import exit_with_parent
 from tools.training.config import TrialSpec
 from tools.training.seeds import Stream, derived_seed
-from tools.training.synthetic import Mixing, Synthetic, SyntheticSet, open_synthetic
+from tools.training.synthetic import Mixing, UsableImages, open_synthetic
+from tools.training.views import source_places, training_view
 
 
 @dataclass(frozen=True)
@@ -105,13 +105,9 @@ class TrainingImages(Dataset):
     Numbered as in `Mixture`: the real ones, then the synthetic ones.
     """
 
-    def __init__(
-        self, cache: Path, policy: str, image_size: int, classes: int, synthetic: Synthetic | None = None
-    ) -> None:
-        """`policy` is canonical JSON; the rest as in `TrialSpec`."""
-        self._cache, self._policy = cache, policy
-        self._image_size, self._classes = image_size, classes
-        self._synthetic = synthetic
+    def __init__(self, spec: TrialSpec) -> None:
+        """`spec` says which images, and how they are augmented."""
+        self._spec = spec
 
     def __getstate__(self) -> dict[str, object]:
         opened = ("view", "synthetic", "policy")
@@ -119,26 +115,28 @@ class TrainingImages(Dataset):
 
     @cached_property
     def view(self) -> SplitView:
-        """The training split: the real images."""
-        return open_cache(self._cache).split("train")
+        """The real images."""
+        return training_view(self._spec)
 
     @cached_property
-    def synthetic(self) -> SyntheticSet | None:
-        """The synthetic images, where the trial has any.
+    def synthetic(self) -> UsableImages | None:
+        """The synthetic images that the trial may train on, where it has any, with their sources in `view`.
 
         Raises:
             DataError: they cannot be opened, or were not made from this training split.
         """
-        if self._synthetic is None:
+        spec = self._spec
+        if spec.synthetic is None:
             return None
-        opened = open_synthetic(self._synthetic.folder, self._synthetic.key)
-        opened.refuse_unless_made_for(self.view.labels, self._classes, self._image_size)
-        return opened
+        opened = open_synthetic(spec.synthetic.folder, spec.synthetic.key)
+        training_split = open_cache(spec.cache).split("train")
+        opened.refuse_unless_made_for(training_split.labels, spec.classes, spec.image_size)
+        return UsableImages(opened, source_places(spec))
 
     @cached_property
     def policy(self) -> BuiltPolicy:
         """The augmentation, ready to run."""
-        return build(from_canonical(self._policy), self._image_size, self._classes)
+        return build(from_canonical(self._spec.policy), self._spec.image_size, self._spec.classes)
 
     def __len__(self) -> int:
         return len(self.view) + (0 if self.synthetic is None else len(self.synthetic))
@@ -161,7 +159,7 @@ class TrainingImages(Dataset):
         pixels = np.empty((len(indices), *view.images.shape[1:]), dtype=np.uint8)
         labels = np.empty(len(indices), dtype=np.int64)
         pixels[real], labels[real] = view.images[indices[real]], view.labels[indices[real]]
-        pixels[~real], labels[~real] = synthetic.pixels[made], synthetic.labels[made]
+        pixels[~real], labels[~real] = synthetic.read(made)
         return pixels, labels
 
 
@@ -174,7 +172,7 @@ def epoch_batches(spec: TrialSpec, images: TrainingImages) -> EpochBatches:
     real, synthetic = len(images.view), images.synthetic
     if spec.synthetic is None or synthetic is None:
         return EpochBatches(real, spec.recipe.batch_size, spec.seed)
-    mixture = Mixture(real, np.asarray(synthetic.sources), spec.synthetic.mixing)
+    mixture = Mixture(real, synthetic.sources, spec.synthetic.mixing)
     return EpochBatches(real, spec.recipe.batch_size, spec.seed, mixture)
 
 

@@ -1,9 +1,9 @@
 """Settings of the classifier and of its training recipe. Light: imports no torch."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tools.training.synthetic import Synthetic
 
@@ -74,6 +74,42 @@ class Recipe(BaseModel):
     amp: Literal["auto", "off", "bf16", "fp16"]
 
 
+class Fold(BaseModel):
+    """The images that one trial is validated on, where that is not the validation split as it is.
+
+    Fold 0 of `both` is the validation split; folds 1 to `count` - 1 are cut from the training split, and where one of
+    them is held out, the images of the validation split are trained on. Folds of `train` are cut from the training
+    split alone: the others are trained on, and the validation split is not used.
+    """
+
+    model_config = _FROZEN
+
+    number: int = Field(ge=0)
+    """0 to `count` - 1."""
+    count: int = Field(ge=2)
+    of: Literal["both", "train"] = "both"
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> Self:
+        if self.number >= self.count:
+            raise ValueError(f"fold {self.number} of {self.count}: the folds are 0 to {self.count - 1}")
+        return self
+
+    @property
+    def is_as_split(self) -> bool:
+        """Whether it trains and validates on the splits as they are, so that its trial is that without folds."""
+        return self.number == 0 and self.of == "both"
+
+    def __str__(self) -> str:
+        """Counted from 1, for people: '3 of 6'."""
+        return f"{self.number + 1} of {self.count}"
+
+
+def fold_of_seed(seed: int, count: int | None) -> Fold | None:
+    """The fold that trials of `seed` are validated on; None where there are no folds."""
+    return None if count is None else Fold(number=seed % count, count=count)
+
+
 class TrialSpec(BaseModel):
     """Everything that a worker needs to train one classifier, and nothing else."""
 
@@ -96,3 +132,5 @@ class TrialSpec(BaseModel):
     loader_workers: int = 0
     synthetic: Synthetic | None = None
     """Images to train on in addition to, or in place of, the real ones."""
+    fold: Fold | None = None
+    """None: the training and validation splits as they are. `tools.training.views` opens what it means."""

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from tools.datasets.cache.read import open_cache
 from tools.disk import disk_error, disk_errors_explained
 from tools.errors import AugurError
 from tools.files import DamagedFile, locked, make_folder
@@ -27,6 +26,7 @@ from tools.training.recipes import learning_rate_at, optimizer_for
 from tools.training.seeds import Stream, derived_seed
 from tools.training.trial_store import LOCK, RESULT, WEIGHTS, read_result, write_predictions, write_result
 from tools.training.types import EpochReport, Predictions, Scores, TrialResult
+from tools.training.views import validation_view
 
 _log = logging.getLogger(__name__)
 
@@ -110,14 +110,16 @@ class _Training:
         self._spec, self._device = spec, device
         recipe = spec.recipe
         self._precision = precision_for(device, recipe.amp)
-        self._images = TrainingImages(spec.cache, spec.policy, spec.image_size, spec.classes, spec.synthetic)
+        self._images = TrainingImages(spec)
         self._batches = epoch_batches(spec, self._images)
         self._loader = training_loader(spec, self._images, self._batches, device)
-        self._validation = open_cache(spec.cache).split("validation")
+        self._validation = validation_view(spec)
         pretrained = spec.model.weights is not None
         self._classifier = Classifier(
             on_device(build_model(spec.model, spec.classes, spec.image_size, spec.seed), device),
-            IMAGENET if pretrained else training_normalisation(spec.cache, self._images.view.images),
+            IMAGENET
+            if pretrained
+            else training_normalisation(spec.cache, self._images.view.images, spec.fold),
             device,
         )
         self._model = self._classifier.model

@@ -8,7 +8,8 @@ A set is a folder, written once and only read by trials:
     set.json      {"key": hex, "image_size": S, "images": M}; anything else in it is not read
 
 `batches.py` decides which images an epoch uses, and `tools.aga` makes them. Validation and test images never come
-from here.
+from here. With folds over seeds, a trial leaves out those that were made from an image that it is validated on
+(`UsableImages`); what its fold adds to the training images has none.
 """
 
 from dataclasses import dataclass
@@ -132,6 +133,27 @@ class SyntheticSet:
                 f"{self.sources[row]} of the training split) {training_labels[self.sources[row]]}: the set is of "
                 "another split; make it again from this training split"
             )
+
+
+class UsableImages:
+    """The images of a set that a trial may train on: not those whose source it is validated on. Numbered from 0."""
+
+    def __init__(self, opened: SyntheticSet, places: "np.ndarray") -> None:
+        """`places` int64 (N,): where each row of the training split is among the trial's real images; -1: nowhere."""
+        import numpy as np
+
+        sources = places[np.asarray(opened.sources)]
+        self._set, self._rows = opened, np.flatnonzero(sources >= 0)
+        self.sources: np.ndarray = sources[self._rows]
+        """int64 (M,): places among the trial's real images."""
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def read(self, numbers: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+        """Pixels uint8 (B, S, S, 3) and labels int64 (B,) of these images; nothing else is read from disk."""
+        rows = self._rows[numbers]
+        return self._set.pixels[rows], self._set.labels[rows]
 
 
 class _SetDescription(BaseModel):
