@@ -13,8 +13,9 @@ from tools.policy.policy import Policy
 if TYPE_CHECKING:
     from agent.memory.history import IterationRecord
 
-Phase = Literal["reference", "search", "choice", "final"]
-"""Reference and baselines; iterations; finalists under more seeds; what is tested, under fresh seeds."""
+Phase = Literal["reference", "search", "choice", "final", "probe"]
+"""Reference and baselines; iterations; finalists under more seeds; what is tested, under fresh seeds; a training that
+shows a model its errors and is compared with nothing."""
 
 REFERENCE = "no augmentation"
 

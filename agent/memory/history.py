@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from agent.memory.look_ups import Instruments, LookUp
 from agent.memory.proposal import Proposal
 from evaluators.noise import Noise, pooled_gain, pooled_noise
 from evaluators.statistics import Interval
 from tools.aga.chain_facts import ChainFacts
 from tools.datasets.types import Card
 from tools.policy.named import DEFAULT
+from tools.training.metrics import Metric
+from tools.training.types import Fit
 
 Backgrounds = Literal["off", "optional", "always"]
 
@@ -30,6 +33,10 @@ class TrialRecord:
     """Why it failed."""
     confusion: tuple[tuple[int, ...], ...] = ()
     """Validation images; rows: true class, columns: predicted."""
+    fit: Fit | None = None
+    """On clean training images, at the end; None in results of earlier versions."""
+    validation_losses: tuple[float, ...] = ()
+    """After each epoch."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,14 @@ class History:
     """Median (width, height) in pixels of the training images as they are stored; None if unknown."""
     chain: ChainFacts | None = None
     """What makes synthetic images; None where proposals have no backgrounds."""
+    metric: Metric = "accuracy"
+    """What decides, on validation."""
+    notes: str = ""
+    """The model's notebook, as it last wrote it."""
+    look_ups: tuple[LookUp, ...] = ()
+    """What the model looked up before, in this iteration and earlier ones, oldest first."""
+    instruments: Instruments | None = None
+    """What may be found out besides; None where nothing may."""
 
 
 def best_iteration(records: Sequence[IterationRecord]) -> IterationRecord | None:

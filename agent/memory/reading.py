@@ -13,6 +13,7 @@ from mlflow.entities import Experiment, Run, ViewType
 from agent.memory.candidate import Phase
 from agent.memory.faults import StoreError, how_to_restore
 from agent.memory.history import IterationRecord, TrialRecord, with_pooled_gains
+from agent.memory.look_ups import LookUp
 from agent.memory.opening import Opened
 from agent.memory.proposal import Proposal, parse_proposal
 from agent.memory.study_file import StudyFile
@@ -21,6 +22,8 @@ from tools.training.types import TrialResult
 _PAGE = 500
 _EXPERIMENTS = 200
 """Experiments that one query asks about."""
+LOOK_UPS = "look_ups.json"
+"""Artifact of an iteration's run."""
 DOUBLE = "double"
 """Kind of a run that was created twice, because the answer to the first request was lost, and then deleted."""
 
@@ -52,11 +55,14 @@ class Reader(Opened):
         self._results: dict[str, TrialResult] = {}
         self._proposals: dict[str, Proposal] = {}
         self._sheets: dict[str, Path | None] = {}
+        self._look_ups: dict[str, list[LookUp]] = {}
         self._downloads: tempfile.TemporaryDirectory[str] | None = None
 
     def records(self, phase: Phase | None = None) -> list[IterationRecord]:
         """Every candidate of the study with its trials, oldest first; of `phase`, or of reference and search."""
-        wanted = f"= '{phase}'" if phase else "!= 'final' and tags.phase != 'choice'"
+        wanted = (
+            f"= '{phase}'" if phase else "!= 'final' and tags.phase != 'choice' and tags.phase != 'probe'"
+        )
         runs = self._runs(f"tags.study = '{self.study}' and tags.kind != 'study' and tags.phase {wanted}")
         trials: dict[str, list[Run]] = {}
         for run in runs:
@@ -78,6 +84,19 @@ class Reader(Opened):
         return {
             int(run.data.tags["seed"]): result for run in runs if (result := self._result(run)) is not None
         }
+
+    def look_ups(self) -> list[LookUp]:
+        """What was looked up in the iterations so far, oldest first."""
+        found = self._runs(
+            f"tags.study = '{self.study}' and tags.kind = 'iteration' and tags.phase = 'search'"
+        )
+        runs = [run for run in found if "look_ups" in run.data.tags]
+        for run in runs:
+            if run.info.run_id not in self._look_ups:
+                self._look_ups[run.info.run_id] = self._artifact(
+                    run, LOOK_UPS, lambda text: [LookUp.from_json(each) for each in json.loads(text)]
+                )
+        return [each for run in runs for each in self._look_ups[run.info.run_id]]
 
     def study_tags(self) -> dict[str, str]:
         """Tags of the study's run."""
@@ -207,6 +226,8 @@ class Reader(Opened):
             last.train_loss if last else None,
             last.validation_loss if last else None,
             confusion=result.scores.confusion,
+            fit=result.fit,
+            validation_losses=tuple(epoch.validation_loss for epoch in result.epochs),
         )
 
     def _result(self, run: Run) -> TrialResult | None:

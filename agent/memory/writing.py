@@ -11,6 +11,8 @@ from mlflow.entities import Metric, Param, RunTag
 from agent.memory.candidate import Candidate, Phase
 from agent.memory.faults import StoreError
 from agent.memory.finding import Finder
+from agent.memory.look_ups import LookUp
+from agent.memory.reading import LOOK_UPS
 from agent.memory.store import Address
 from agent.settings.config import TrackingConfig
 from evaluators.statistics import Interval
@@ -57,7 +59,7 @@ class Tracking(Finder):
             "policy": policy[:_TAG_LIMIT],
             _NOTE: _note(candidate, policy, list(warnings)),
         }
-        prefix = f"{phase}: " if phase in ("choice", "final") else ""
+        prefix = f"{phase}: " if phase in ("choice", "final", "probe") else ""
         run = self._find_or_create(
             "iteration", prefix + candidate.name, tags, self.study_run, by=("phase", "candidate")
         )
@@ -119,6 +121,9 @@ class Tracking(Finder):
                 }.items()
                 if value is not None
             ]
+            if result.fit is not None:
+                fit = {"clean_training_loss": result.fit.loss, "clean_training_accuracy": result.fit.accuracy}
+                metrics += [Metric(name, value, now, 0) for name, value in fit.items()]
             confusion = {"classes": list(classes), "rows_are_true": [list(row) for row in scores.confusion]}
             self.client.log_dict(run_id, confusion, "confusion.json")
         else:
@@ -202,6 +207,12 @@ class Tracking(Finder):
         self.client.log_dict(run_id, {gate: dict(counts) for gate, counts in gates.items()}, "gates.json")
         if sheet is not None:
             self.client.log_artifact(run_id, str(sheet), "backgrounds")
+
+    def log_look_ups(self, run_id: str, look_ups: Sequence[LookUp]) -> None:
+        """What was looked up before the proposal of an iteration."""
+        if look_ups:
+            self.log_json(run_id, [each.as_json() for each in look_ups], LOOK_UPS)
+            self.client.set_tag(run_id, "look_ups", str(len(look_ups)))
 
     def log_llm_call(self, call: "CallRecord") -> None:
         """One call of the LLM as a trace of the study's experiment."""

@@ -1,6 +1,9 @@
 """What an arm is told before it proposes, and what is shown of its proposal."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -8,9 +11,13 @@ from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.history import History, Rejection, best_iteration, noise_of
 from agent.memory.ledger import BudgetSpent
+from agent.memory.look_ups import LookUp
 from agent.memory.remaining import describe_remaining
-from agent.state import Refusal
+from agent.proposers import Malformed
+from agent.proposers.kept import notes_of
+from agent.state import Refusal, State
 from agent.steps.finish_plan import iteration_count
+from agent.steps.instruments import StudyInstruments
 from agent.steps.synthesis import describe as describe_images
 from agent.steps.synthesis import describe_refusals
 from tools.datasets.cache.read import CachedDataset
@@ -21,13 +28,37 @@ EXAMPLES = 8
 """Training images on a contact sheet."""
 
 
-def history_of(context: Context, iteration: int, refusals: Sequence[Refusal]) -> History:
-    """What the arm is told before it proposes `iteration`: everything from MLflow, the refusals from the state."""
+def ask_arm(context: Context, state: State) -> dict[str, Any]:
+    """Ask the arm for the proposal of an iteration; what becomes of the state of the loop.
+
+    What the arm looked up on the way is kept with the state, until the proposal is accepted.
+    """
+    refusals = state["rejections"]
+    earlier = state.get("look_ups", []) if refusals else []
+    history = history_of(context, state["iteration"], refusals, [LookUp.from_json(each) for each in earlier])
+    instruments = StudyInstruments(context)
+    try:
+        answer = context.proposer.ask(replace(history, instruments=instruments))
+    except BudgetSpent as spent:
+        return {"stop": str(spent)}
+    look_ups = [*earlier, *(each.as_json() for each in instruments.kept)]
+    if isinstance(answer, Malformed):
+        return {"answer": answer.answer, "malformed": answer.reason, "look_ups": look_ups}
+    # Not model_dump_json: that writes a NaN as null, and vet has to see and name it.
+    return {"answer": json.dumps(answer.model_dump()), "malformed": "", "look_ups": look_ups}
+
+
+def history_of(
+    context: Context, iteration: int, refusals: Sequence[Refusal], look_ups: Sequence[LookUp] = ()
+) -> History:
+    """What the arm is told before it proposes `iteration`: everything from MLflow, what is of this iteration from the
+    state (refusals, look-ups)."""
     records = [record for record in context.tracking.records() if record.number < iteration]
     reference = next((record for record in records if record.name == REFERENCE), None)
     past = tuple(sorted((r for r in records if r.number > 0), key=lambda record: record.number))
     search, model, data = context.config.search, context.config.model, context.data
     low, high = search.operation_range
+    rejections = tuple(Rejection(refusal["answer"], tuple(refusal["reasons"])) for refusal in refusals)
     return History(
         card=data.card,
         class_counts=data.class_counts("train"),
@@ -44,7 +75,7 @@ def history_of(context: Context, iteration: int, refusals: Sequence[Refusal]) ->
         baselines=tuple(r for r in records if r.number == 0 and r.name != REFERENCE),
         past=past,
         cache=data.folder,
-        rejections=tuple(Rejection(refusal["answer"], tuple(refusal["reasons"])) for refusal in refusals),
+        rejections=rejections,
         budget_left=describe_remaining(context.ledger.spent(), context.config.budget),
         backgrounds=context.backgrounds,
         incumbent=best_iteration(past),
@@ -54,6 +85,9 @@ def history_of(context: Context, iteration: int, refusals: Sequence[Refusal]) ->
         steps=training_steps(context.recipe, len(data.split("train"))),
         original_size=context.original_size,
         chain=None if context.backgrounds == "off" else context.synthesis.facts,
+        metric=search.metric,
+        notes=notes_of((record.proposal.notes for record in past), rejections),
+        look_ups=(*context.tracking.look_ups(), *look_ups),
     )
 
 
