@@ -48,6 +48,10 @@ class Context:
     synthesis: "Synthesis"
     shifts: "Sequence[Shift]" = ()
     """Other data sets that the finish tests on."""
+    fold_count: int | None = None
+    """Folds that seeds are validated on in turn; None: all are validated on the validation split."""
+    grey: bool = False
+    """Whether red, green and blue are equal in all training images."""
     original_size: tuple[int, int] | None = None
     """Median (width, height) of the training images as they are stored."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)

@@ -80,6 +80,7 @@ def vet(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
             [record for record in context.tracking.records() if record.number != state["iteration"]],
             trusted=context.proposer.name == "fixed",
             backgrounds=context.backgrounds,
+            grey=context.grey,
         )
     if not reasons:
         return {"accepted": True, "warnings": warnings, "rejections": []}

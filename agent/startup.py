@@ -23,16 +23,22 @@ from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.check.class_balance import ClassCounts, class_counts, in_one_line, scarce, unbalanced
 from tools.datasets.config import DataConfig
+from tools.datasets.grey import is_grey
 from tools.datasets.original_size import median_size
+from tools.datasets.seed_folds import describe_folds, seed_folds
 from tools.datasets.types import SPLITS, Dataset
 from tools.errors import AugurError
 from tools.execution.devices import WorkerPlan, plan_workers
 from tools.execution.local import LocalExecutor
+from tools.policy.catalogue import operation_names
 from tools.training.config import Recipe
 from tools.training.hardware import environment
 from tools.training.models import check_model
 from tools.training.recipes import describe_recipe, resolve_recipe
 from tools.training.trial_store import TrialStore
+
+_FOLDS_TAG, _NO_FOLDS = "folds", "off"
+"""Tag of a study: how many folds its seeds are validated on in turn."""
 
 
 @contextmanager
@@ -63,6 +69,7 @@ def open_context(
         backgrounds, why_backgrounds = backgrounds_of(config, dataset.card)
         terminal.opening(study, _facts(config, why, why_backgrounds, dataset, recipe, size, plans))
         data = _read_data(dataset, config.data, size, config.runs_dir, terminal)
+        folds, grey = _folds(config, dataset, data, tracking, terminal), _grey(data, terminal)
         synthesis = Synthesis(
             config,
             dataset,
@@ -74,7 +81,7 @@ def open_context(
         )
         if backgrounds != "off":
             synthesis.tools()  # report what is missing now, not after the reference was trained
-        _enter(config, study, why, data, recipe, tracking)
+        _enter(config, study, why, data, recipe, folds, tracking)
         remember(folder, tracking.experiment_id, tracking.study_run)
         shutil.copyfile(data.splits_file, folder / data.splits_file.name)
         tracking.log_file(tracking.study_run, folder / data.splits_file.name)
@@ -98,6 +105,8 @@ def open_context(
             backgrounds=backgrounds,
             synthesis=synthesis,
             shifts=decode_shifts(shifts, data, config.runs_dir / "cache", terminal),
+            fold_count=folds,
+            grey=grey,
             original_size=median_size(dataset.source, data.split("train").files),
         )
 
@@ -160,8 +169,43 @@ def _read_data(
     return data
 
 
+def _folds(
+    config: StudyConfig, dataset: Dataset, data: CachedDataset, tracking: Tracking, terminal: Terminal
+) -> int | None:
+    """How many folds the seeds are validated on in turn, which is told; as recorded where the study began before."""
+    if tracking.study_run:
+        recorded = tracking.study_tags().get(_FOLDS_TAG, _NO_FOLDS)  # earlier versions had none, and no tag
+        count = None if recorded == _NO_FOLDS else int(recorded)
+    else:
+        gate = config.search.backgrounds != "off" and config.aga.gates.classifier is not None
+        found = seed_folds(config.data, dataset.published or dataset, data, gate)
+        count = found.count
+        if found.unusual:
+            terminal.note(f"folds: {found.why}")
+    if count is not None:
+        images = sum(sum(data.class_counts(split).values()) for split in ("train", "validation"))
+        terminal.note(describe_folds(count, images))
+    return count
+
+
+def _grey(data: CachedDataset, terminal: Terminal) -> bool:
+    """Whether the images are grey, which is told with what follows from it."""
+    grey = is_grey(data)
+    if grey:
+        usable = operation_names(grey=True)
+        left_out = ", ".join(name for name in operation_names() if name not in usable)
+        terminal.note(f"grey: the images have no colour, so operations on colour are left out ({left_out})")
+    return grey
+
+
 def _enter(
-    config: StudyConfig, study: str, why: str, data: CachedDataset, recipe: Recipe, tracking: Tracking
+    config: StudyConfig,
+    study: str,
+    why: str,
+    data: CachedDataset,
+    recipe: Recipe,
+    folds: int | None,
+    tracking: Tracking,
 ) -> None:
     """Open the study in MLflow, new or existing; the data must be those that it began with."""
     tracking.open_study(
@@ -172,6 +216,7 @@ def _enter(
             "arm_reason": why,
             "data_fingerprint": data.fingerprint,
             "prompts": template_hash(),
+            _FOLDS_TAG: _NO_FOLDS if folds is None else str(folds),
             "cautions": "\n".join((*data.card.warnings, *data.warnings)),
         },
         _flatten({**dump_config(config), "recipe": recipe.model_dump()}),

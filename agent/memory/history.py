@@ -126,6 +126,10 @@ class History:
     """Trials of each proposal."""
     steps: int | None = None
     """Of the optimiser in one trial without synthetic images; None if unknown."""
+    fold_count: int | None = None
+    """Folds that seeds are validated on in turn (`tools.training.views.shown_view` says what may be shown)."""
+    grey: bool = False
+    """Whether red, green and blue are equal in all training images: operations on colour do nothing."""
     original_size: tuple[int, int] | None = None
     """Median (width, height) in pixels of the training images as they are stored; None if unknown."""
     chain: ChainFacts | None = None

@@ -127,13 +127,14 @@ def _task(history: History, told: dict[str, Any], seen: Seen) -> str:
         compact=len(counts) > MANY_CLASSES,
         total=f"{total:,}",
         imbalance=imbalance,
+        grey=history.grey,
         image_size=history.image_size,
         original_size=history.original_size,
         model=history.model,
         recipe=history.recipe,
         steps=history.steps,
         subjects=_subjects(history),
-        catalogue=describe_catalogue(history.whole_policies),
+        catalogue=describe_catalogue(history.whole_policies, history.grey),
         starts=[_start(start) for start in starts_for(history.card.modality)],
         refused=[finding for finding in findings if finding.severity == "reject"],
         risky=[finding for finding in findings if finding.severity == "warn"],
@@ -179,7 +180,7 @@ def _safety_findings(history: History) -> list[SafetyFinding]:
     """What the label-safety lint says about each operation of the catalogue, at its defaults, for these images."""
     return [
         finding
-        for name in operation_names(history.whole_policies)
+        for name in operation_names(history.whole_policies, history.grey)
         for finding in lint(Policy(operations=[default_operation(name)]), history.card)
     ]
 

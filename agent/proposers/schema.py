@@ -33,7 +33,7 @@ def proposal_schema(history: History, notes: bool = True) -> dict[str, Any]:
         del schema["properties"]["notes"]
     schema = _tidy(schema)
     operation = schema["properties"]["policy"]["items"]
-    allowed = operation_names(history.whole_policies)
+    allowed = operation_names(history.whole_policies, history.grey)
     operation["properties"]["name"]["enum"] = list(allowed)
     parameter = operation["properties"]["parameters"]["items"]
     names = dict.fromkeys(item.name for name in allowed for item in CATALOGUE[name].parameters)

@@ -144,13 +144,13 @@ class Synthesis:
             free_memory()
         return made
 
-    def sheet(self, prompts: PromptSet, path: Path) -> None:
-        """Write a PNG of some images of the set: real, mask, background, composite."""
+    def sheet(self, prompts: PromptSet, path: Path, only: Collection[str] | None = None) -> None:
+        """Write a PNG of some images of the set: real, mask, background, composite; `only` those of these files."""
         from tools.aga.making.example_sheet import contact_sheet
         from tools.aga.making.sheet_rows import sheet_rows
 
         made = self.set_of(prompts)
-        contact_sheet(sheet_rows(made, self._root, self._sources, SHOWN), path, describe(made))
+        contact_sheet(sheet_rows(made, self._root, self._sources, SHOWN, only), path, describe(made))
 
     def tools(self) -> Tools:
         """The detector, segmenter, captioner and background maker, loaded.

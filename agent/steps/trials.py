@@ -13,20 +13,23 @@ from agent.memory.ledger import BudgetSpent, exceeded
 from agent.memory.proposal import SCHEMA_VERSION
 from tools.disk import disk_errors_explained
 from tools.files import DamagedFile
-from tools.training.config import TrialSpec
+from tools.training.config import Fold, TrialSpec, fold_of_seed
 from tools.training.trial_store import trial_key
 from tools.training.types import Predictions, TrialEvent, TrialResult
 
 
-def trial_spec(context: Context, candidate: Candidate, seed: int) -> TrialSpec:
-    """One trial of a candidate, with its key.
+def trial_spec(context: Context, candidate: Candidate, seed: int, fold: Fold | None = None) -> TrialSpec:
+    """One trial of a candidate, with its key; it is validated on the seed's fold, unless `fold` says otherwise.
 
     Raises:
         AugurError: its synthetic images cannot be made.
     """
     config, data = context.config, context.data
     policy, synthetic = candidate.policy_json, context.synthesis.of(candidate.proposal)
-    key = trial_key(policy, data.fingerprint, config.model, context.recipe, seed, SCHEMA_VERSION, synthetic)
+    fold = fold or fold_of_seed(seed, context.fold_count)
+    key = trial_key(
+        policy, data.fingerprint, config.model, context.recipe, seed, SCHEMA_VERSION, synthetic, fold
+    )
     return TrialSpec(
         key=key,
         policy=policy,
@@ -40,6 +43,7 @@ def trial_spec(context: Context, candidate: Candidate, seed: int) -> TrialSpec:
         directory=context.store.directory(key),
         loader_workers=config.training.loader_workers,
         synthetic=synthetic,
+        fold=fold,
     )
 
 
@@ -221,7 +225,8 @@ class _Runs:
         if key not in self._runs:
             candidate, spec = self._jobs[key]
             parent = self._parents[candidate.name]
-            run = self._context.tracking.open_trial(parent, candidate, self._phase, key, spec.seed)
+            fold = str(spec.fold) if spec.fold else ""
+            run = self._context.tracking.open_trial(parent, candidate, self._phase, key, spec.seed, fold)
             self._runs[key] = run
             self._epochs[key] = self._context.tracking.epochs_logged(run)
         return self._runs[key]

@@ -23,6 +23,7 @@ def refuse(
     tried: Sequence[IterationRecord],
     trusted: bool = False,
     backgrounds: Backgrounds = "off",
+    grey: bool = False,
 ) -> tuple[list[str], list[str]]:
     """(reasons to refuse the proposal, warnings about it); no reason means that it may be trained.
 
@@ -34,6 +35,7 @@ def refuse(
         trusted: for the fixed baselines of the literature, which are single whole policies by design: neither the
             number of operations nor the label-safety lint refuses them.
         backgrounds: whether the proposal may, or must, have background prompts.
+        grey: whether the images are grey, so that operations on colour do nothing.
     """
     reasons = []
     if len(proposal.hypothesis) > HYPOTHESIS_LIMIT:
@@ -47,7 +49,7 @@ def refuse(
         )
     low, high = (1, 1) if trusted else search.operation_range
     policy = proposal.as_policy()
-    reasons += check_policy(policy, low, high, trusted or search.whole_policies == "on")
+    reasons += check_policy(policy, low, high, trusted or search.whole_policies == "on", grey and not trusted)
     if not trusted:
         reasons += _check_backgrounds(proposal, card, backgrounds)
     if reasons:  # what follows needs a valid policy

@@ -24,7 +24,7 @@ _COLUMNS, _ROWS = 5, 3
 def preview(history: History, view: "SplitView", policy: Policy, vision: bool) -> ToolResult:
     """Whether the policy would be refused, what it does in numbers, and a contact sheet for a model that sees."""
     # a single operation may be previewed, whatever number the policy must have in the end
-    problems = check_policy(policy, 1, history.maximum_operations, history.whole_policies)
+    problems = check_policy(policy, 1, history.maximum_operations, history.whole_policies, history.grey)
     if problems:
         return ToolResult(render("preview", problems=problems))
     from tools.policy.preview import preview_statistics

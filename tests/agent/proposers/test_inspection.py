@@ -133,7 +133,9 @@ class TestErrors:
         text = runner(told).run(ERRORS, {"classes": []}).text
         assert "trained without augmentation on 64 training images, and asked about 16 others" in text
         assert "none of them is a validation or test image. It got 4 wrong." in text
-        assert "- dark taken for light: 4 of 12 images of dark, sure by 75% in the mean. Brightness 59," in text
+        assert (
+            "- dark taken for light: 4 of 12 images of dark, sure by 75% in the mean. Brightness 59," in text
+        )
         assert "of the dark that it got right" in text
 
     def test_one_may_ask_for_a_class(self, told: History) -> None:

@@ -101,7 +101,8 @@ def _crosses_splits(records: Sequence[Record], pair: Pair, config: DataConfig) -
 
 def _decided_split(record: Record, config: DataConfig) -> Split:
     """The split as published, or 'train' where train and validation are still to be divided into folds."""
-    return "train" if config.fold is not None and record.split == "validation" else record.split
+    one = config.fold is not None or config.folds == "on"
+    return "train" if one and record.split == "validation" else record.split
 
 
 def _both(records: Sequence[Record], pair: Pair) -> Iterator[Record]:
