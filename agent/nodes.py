@@ -8,7 +8,7 @@ from langgraph.runtime import Runtime
 
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate, baselines, iteration, reference
-from agent.memory.look_ups import LookUp
+from agent.memory.look_ups import Notebook
 from agent.memory.proposal import parse_proposal
 from agent.state import Refusal, State
 from agent.steps.choosing import choose_policy
@@ -108,7 +108,8 @@ def realise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         context.terminal.warn(warning)
     run = context.tracking.open_candidate(candidate, "search", state["warnings"])
     log_contact_sheet(context, candidate, run)
-    context.tracking.log_look_ups(run, [LookUp.from_json(each) for each in state.get("look_ups", [])])
+    if notebook := state.get("notebook"):
+        context.tracking.log_notebook(run, Notebook.from_json(notebook))
     return make_images(context, candidate, run)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from agent.memory.look_ups import Instruments, LookUp
+from agent.memory.look_ups import Instruments, Notebook
 from agent.memory.proposal import Proposal
 from evaluators.noise import Noise, pooled_gain, pooled_noise
 from evaluators.statistics import Interval
@@ -136,10 +136,8 @@ class History:
     """What makes synthetic images; None where proposals have no backgrounds."""
     metric: Metric = "accuracy"
     """What decides, on validation."""
-    notes: str = ""
-    """The model's notebook, as it last wrote it."""
-    look_ups: tuple[LookUp, ...] = ()
-    """What the model looked up before, in this iteration and earlier ones, oldest first."""
+    notebook: Notebook = Notebook()
+    """What the model wrote down and looked up before, in this iteration and earlier ones."""
     instruments: Instruments | None = None
     """What may be found out besides; None where nothing may."""
 

@@ -1,7 +1,7 @@
-"""What a model found out before it proposed, and what may be found out for it. Light.
+"""What a model wrote down and looked up before it proposed, and what may be found out for it. Light.
 
-Look-ups are kept as text: with the state of the loop until the proposal is accepted, with its iteration in MLflow from
-then on. Pictures are not kept; whoever wants one again asks for it again.
+Notes and look-ups are kept as text: with the state of the loop until a proposal is accepted, with its iteration in
+MLflow from then on. Pictures are not kept; whoever wants one again asks for it again.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 NOTEBOOK = 1_500
-"""Characters of a model's notebook, at most."""
+"""Characters of a model's notes, at most."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,29 @@ class LookUp:
     def from_json(cls, data: dict[str, Any]) -> "LookUp":
         """Inverse of `as_json`."""
         return cls(str(data["tool"]), str(data["asked"]), str(data["found"]))
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """Of one iteration, or of several after one another."""
+
+    notes: str = ""
+    """What the model wrote last; empty where it wrote nothing."""
+    look_ups: tuple[LookUp, ...] = ()
+    """Oldest first."""
+
+    def then(self, later: "Notebook") -> "Notebook":
+        """This one, continued: later notes take the place of earlier ones, unless they are empty."""
+        return Notebook(later.notes or self.notes, (*self.look_ups, *later.look_ups))
+
+    def as_json(self) -> dict[str, Any]:
+        """For the state of the loop, and MLflow."""
+        return {"notes": self.notes, "look_ups": [each.as_json() for each in self.look_ups]}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Notebook":
+        """Inverse of `as_json`."""
+        return cls(str(data["notes"]), tuple(LookUp.from_json(each) for each in data["look_ups"]))
 
 
 def without_repeats(look_ups: Sequence[LookUp]) -> tuple[LookUp, ...]:

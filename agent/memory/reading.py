@@ -13,7 +13,7 @@ from mlflow.entities import Experiment, Run, ViewType
 from agent.memory.candidate import Phase
 from agent.memory.faults import StoreError, how_to_restore
 from agent.memory.history import IterationRecord, TrialRecord, with_pooled_gains
-from agent.memory.look_ups import LookUp
+from agent.memory.look_ups import Notebook
 from agent.memory.opening import Opened
 from agent.memory.proposal import Proposal, parse_proposal
 from agent.memory.study_file import StudyFile
@@ -22,7 +22,7 @@ from tools.training.types import TrialResult
 _PAGE = 500
 _EXPERIMENTS = 200
 """Experiments that one query asks about."""
-LOOK_UPS = "look_ups.json"
+NOTEBOOK = "notebook.json"
 """Artifact of an iteration's run."""
 DOUBLE = "double"
 """Kind of a run that was created twice, because the answer to the first request was lost, and then deleted."""
@@ -55,7 +55,7 @@ class Reader(Opened):
         self._results: dict[str, TrialResult] = {}
         self._proposals: dict[str, Proposal] = {}
         self._sheets: dict[str, Path | None] = {}
-        self._look_ups: dict[str, list[LookUp]] = {}
+        self._notebooks: dict[str, Notebook] = {}
         self._downloads: tempfile.TemporaryDirectory[str] | None = None
 
     def records(self, phase: Phase | None = None) -> list[IterationRecord]:
@@ -85,18 +85,21 @@ class Reader(Opened):
             int(run.data.tags["seed"]): result for run in runs if (result := self._result(run)) is not None
         }
 
-    def look_ups(self) -> list[LookUp]:
-        """What was looked up in the iterations so far, oldest first."""
+    def notebook(self) -> Notebook:
+        """What the model wrote down and looked up in the iterations so far."""
         found = self._runs(
             f"tags.study = '{self.study}' and tags.kind = 'iteration' and tags.phase = 'search'"
         )
-        runs = [run for run in found if "look_ups" in run.data.tags]
-        for run in runs:
-            if run.info.run_id not in self._look_ups:
-                self._look_ups[run.info.run_id] = self._artifact(
-                    run, LOOK_UPS, lambda text: [LookUp.from_json(each) for each in json.loads(text)]
+        whole = Notebook()
+        for run in found:
+            if "notebook" not in run.data.tags:
+                continue
+            if run.info.run_id not in self._notebooks:
+                self._notebooks[run.info.run_id] = self._artifact(
+                    run, NOTEBOOK, lambda text: Notebook.from_json(json.loads(text))
                 )
-        return [each for run in runs for each in self._look_ups[run.info.run_id]]
+            whole = whole.then(self._notebooks[run.info.run_id])
+        return whole
 
     def study_tags(self) -> dict[str, str]:
         """Tags of the study's run."""

@@ -11,8 +11,8 @@ from mlflow.entities import Metric, Param, RunTag
 from agent.memory.candidate import Candidate, Phase
 from agent.memory.faults import StoreError
 from agent.memory.finding import Finder
-from agent.memory.look_ups import LookUp
-from agent.memory.reading import LOOK_UPS
+from agent.memory.look_ups import Notebook
+from agent.memory.reading import NOTEBOOK
 from agent.memory.store import Address
 from agent.settings.config import TrackingConfig
 from evaluators.statistics import Interval
@@ -214,11 +214,11 @@ class Tracking(Finder):
         if sheet is not None:
             self.client.log_artifact(run_id, str(sheet), "backgrounds")
 
-    def log_look_ups(self, run_id: str, look_ups: Sequence[LookUp]) -> None:
-        """What was looked up before the proposal of an iteration."""
-        if look_ups:
-            self.log_json(run_id, [each.as_json() for each in look_ups], LOOK_UPS)
-            self.client.set_tag(run_id, "look_ups", str(len(look_ups)))
+    def log_notebook(self, run_id: str, notebook: Notebook) -> None:
+        """What the model wrote down and looked up before the proposal of an iteration."""
+        if notebook != Notebook():
+            self.log_json(run_id, notebook.as_json(), NOTEBOOK)
+            self.client.set_tag(run_id, "notebook", notebook.notes[:_TAG_LIMIT] or "(only look-ups)")
 
     def log_llm_call(self, call: "CallRecord") -> None:
         """One call of the LLM as a trace of the study's experiment."""

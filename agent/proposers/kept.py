@@ -1,10 +1,9 @@
 """What a model keeps from one prompt to the next: its notebook, and what it looked up. Bounded."""
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
-from agent.memory.history import History, Rejection
+from agent.memory.history import History
 from agent.memory.look_ups import NOTEBOOK, LookUp, without_repeats
 
 MOST_LOOK_UPS = 16
@@ -12,21 +11,8 @@ LONGEST_IN_ALL = 12_000
 """Characters of all look-ups together."""
 
 
-def notes_of(proposals: Iterable[str], rejections: Iterable[Rejection]) -> str:
-    """The notebook: what was written last, in an accepted proposal or in one that was refused since.
-
-    A proposal with an empty one leaves it as it was.
-
-    Args:
-        proposals: notes of the accepted proposals, oldest first.
-        rejections: of this iteration, oldest first.
-    """
-    written = [*proposals, *(_notes_in(rejection.answer) for rejection in rejections)]
-    return next((notes for notes in reversed(written) if notes.strip()), "")
-
-
-def _notes_in(answer: str) -> str:
-    """The notes in the JSON of a refused proposal; empty where it is none, or where they were too long."""
+def notes_in(answer: str) -> str:
+    """The notes in the JSON of an answer that is no proposal; empty where there are none, or too long ones."""
     try:
         data = json.loads(answer)
     except (ValueError, RecursionError):
@@ -37,11 +23,12 @@ def _notes_in(answer: str) -> str:
 
 def kept_values(history: History, feedback: bool) -> dict[str, Any]:
     """The values of the template `kept`."""
-    shown = _latest(without_repeats(history.look_ups))
+    look_ups = without_repeats(history.notebook.look_ups)
+    shown = _latest(look_ups)
     return {
-        "notes": history.notes if feedback else "",
+        "notes": history.notebook.notes if feedback else "",
         "look_ups": shown,
-        "not_shown": len(without_repeats(history.look_ups)) - len(shown),
+        "not_shown": len(look_ups) - len(shown),
     }
 
 

@@ -11,10 +11,10 @@ from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.history import History, Rejection, best_iteration, noise_of
 from agent.memory.ledger import BudgetSpent
-from agent.memory.look_ups import LookUp
+from agent.memory.look_ups import Notebook
 from agent.memory.remaining import describe_remaining
 from agent.proposers import Malformed
-from agent.proposers.kept import notes_of
+from agent.proposers.kept import notes_in
 from agent.state import Refusal, State
 from agent.steps.finish_plan import iteration_count
 from agent.steps.instruments import StudyInstruments
@@ -31,34 +31,36 @@ EXAMPLES = 8
 def ask_arm(context: Context, state: State) -> dict[str, Any]:
     """Ask the arm for the proposal of an iteration; what becomes of the state of the loop.
 
-    What the arm looked up on the way is kept with the state, until the proposal is accepted.
+    What the arm wrote down and looked up is kept with the state, until a proposal is accepted.
     """
     refusals = state["rejections"]
-    earlier = state.get("look_ups", []) if refusals else []
-    history = history_of(context, state["iteration"], refusals, [LookUp.from_json(each) for each in earlier])
+    kept = state.get("notebook") if refusals else None
+    notebook = Notebook.from_json(kept) if kept else Notebook()
     instruments = StudyInstruments(context)
+    history = history_of(context, state["iteration"], refusals, notebook)
     try:
         answer = context.proposer.ask(replace(history, instruments=instruments))
     except BudgetSpent as spent:
         return {"stop": str(spent)}
-    look_ups = [*earlier, *(each.as_json() for each in instruments.kept)]
+    notes = notes_in(answer.answer) if isinstance(answer, Malformed) else answer.notes
+    notebook = notebook.then(Notebook(notes.strip(), tuple(instruments.kept)))
+    said = {"notebook": notebook.as_json()}
     if isinstance(answer, Malformed):
-        return {"answer": answer.answer, "malformed": answer.reason, "look_ups": look_ups}
+        return {"answer": answer.answer, "malformed": answer.reason, **said}
     # Not model_dump_json: that writes a NaN as null, and vet has to see and name it.
-    return {"answer": json.dumps(answer.model_dump()), "malformed": "", "look_ups": look_ups}
+    return {"answer": json.dumps(answer.model_dump()), "malformed": "", **said}
 
 
 def history_of(
-    context: Context, iteration: int, refusals: Sequence[Refusal], look_ups: Sequence[LookUp] = ()
+    context: Context, iteration: int, refusals: Sequence[Refusal], notebook: Notebook | None = None
 ) -> History:
     """What the arm is told before it proposes `iteration`: everything from MLflow, what is of this iteration from the
-    state (refusals, look-ups)."""
+    state (refusals, `notebook`)."""
     records = [record for record in context.tracking.records() if record.number < iteration]
     reference = next((record for record in records if record.name == REFERENCE), None)
     past = tuple(sorted((r for r in records if r.number > 0), key=lambda record: record.number))
     search, model, data = context.config.search, context.config.model, context.data
     low, high = search.operation_range
-    rejections = tuple(Rejection(refusal["answer"], tuple(refusal["reasons"])) for refusal in refusals)
     return History(
         card=data.card,
         class_counts=data.class_counts("train"),
@@ -75,7 +77,7 @@ def history_of(
         baselines=tuple(r for r in records if r.number == 0 and r.name != REFERENCE),
         past=past,
         cache=data.folder,
-        rejections=rejections,
+        rejections=tuple(Rejection(refusal["answer"], tuple(refusal["reasons"])) for refusal in refusals),
         budget_left=describe_remaining(context.ledger.spent(), context.config.budget),
         backgrounds=context.backgrounds,
         incumbent=best_iteration(past),
@@ -88,8 +90,7 @@ def history_of(
         grey=context.grey,
         chain=None if context.backgrounds == "off" else context.synthesis.facts,
         metric=search.metric,
-        notes=notes_of((record.proposal.notes for record in past), rejections),
-        look_ups=(*context.tracking.look_ups(), *look_ups),
+        notebook=context.tracking.notebook().then(notebook or Notebook()),
     )
 
 

@@ -21,6 +21,8 @@ class ToolResult:
 
     text: str
     picture: str | None = None
+    kept: str = ""
+    """The text without what it says of the picture, for later prompts; empty where it is the same."""
 
 
 def encoded(sheet: "Image", tall: bool = False) -> str:

@@ -1,5 +1,6 @@
 """The tool `preview_backgrounds`: some images as a set of background prompts would give them, with what gates say."""
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from agent.proposers.inspection import ToolResult, encoded
@@ -13,27 +14,29 @@ if TYPE_CHECKING:
 
 _TILE, _COLUMNS = 176, 4
 MOST_BACKGROUNDS = 16
-"""That are listed, of all that were tried."""
+"""Different ones that are listed, of all that were tried."""
 
 
 def show(preview: "Preview", vision: bool) -> ToolResult:
     """The preview in words, and as a picture for a model that sees."""
-    picture = vision and bool(preview.rows)
-    text = render(
-        "composites",
-        made=len(preview.rows),
-        refused=[each for each in preview.composites if each.refused],
-        tried=[
-            (one_line(each.what, 2 * LONGEST_ENTRY), one_line(each.refused, 200))
-            for each in preview.backgrounds[:MOST_BACKGROUNDS]
+    tried = Counter(preview.backgrounds)
+    listed = list(tried.items())[:MOST_BACKGROUNDS]
+    values = {
+        "made": len(preview.rows),
+        "refused": [each for each in preview.composites if each.refused],
+        "tried": [
+            (one_line(each.what, 2 * LONGEST_ENTRY), one_line(each.refused, 200), times)
+            for each, times in listed
         ],
-        more=max(0, len(preview.backgrounds) - MOST_BACKGROUNDS),
-        accepted=sum(not each.refused for each in preview.backgrounds),
-        backgrounds=len(preview.backgrounds),
-        skipped=preview.skipped,
-        picture=picture,
-    )
-    return ToolResult(text, _sheet(preview) if picture else None)
+        "more": len(tried) - len(listed),
+        "accepted": sum(not each.refused for each in preview.backgrounds),
+        "backgrounds": len(preview.backgrounds),
+        "skipped": preview.skipped,
+    }
+    text = render("composites", picture=False, **values)
+    if not (vision and preview.rows):
+        return ToolResult(text)
+    return ToolResult(render("composites", picture=True, **values), _sheet(preview), text)
 
 
 def _sheet(preview: "Preview") -> str:

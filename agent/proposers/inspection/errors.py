@@ -69,17 +69,19 @@ def show(history: History, held: HeldOut, classes: Sequence[str], vision: bool) 
     pairs = error_pairs(held, history.card.classes, classes)
     labels = np.asarray(held.predictions.labels)
     wrong = int((held.predictions.probabilities.argmax(axis=1) != labels).sum())
-    text = render(
-        "errors",
-        images=len(labels),
-        trained_on=held.trained_on,
-        wrong=wrong,
-        chosen=list(classes),
-        pairs=pairs[:MOST_PAIRS],
-        more=max(0, len(pairs) - MOST_PAIRS),
-        picture=vision and bool(pairs),
-    )
-    return ToolResult(text, _sheet(held.view, pairs[:MOST_PAIRS], held) if vision and pairs else None)
+    values = {
+        "images": len(labels),
+        "trained_on": held.trained_on,
+        "wrong": wrong,
+        "chosen": list(classes),
+        "pairs": pairs[:MOST_PAIRS],
+        "more": max(0, len(pairs) - MOST_PAIRS),
+    }
+    text = render("errors", picture=False, **values)
+    if not (vision and pairs):
+        return ToolResult(text)
+    sheet = _sheet(held.view, pairs[:MOST_PAIRS], held)
+    return ToolResult(render("errors", picture=True, **values), sheet, text)
 
 
 def error_pairs(held: HeldOut, names: tuple[str, ...], classes: Sequence[str] = ()) -> list[ErrorPair]:

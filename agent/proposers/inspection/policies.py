@@ -31,18 +31,20 @@ def preview(history: History, view: "SplitView", policy: Policy, vision: bool) -
 
     chosen = examples(view, len(history.card.classes), _COLUMNS, history.seed)
     measured = examples(view, len(history.card.classes), 4 * _COLUMNS, history.seed)
-    text = render(
-        "preview",
-        problems=[],
-        findings=[
+    values = {
+        "problems": [],
+        "findings": [
             finding
             for finding in lint(policy, history.card)
             if history.advice or finding.severity == "reject"
         ],
-        statistics=preview_statistics(np.asarray(view.images[measured]), policy, history.seed),
-        picture=vision,
-    )
-    return ToolResult(text, _sheet(history, view, chosen, policy) if vision else None)
+        "statistics": preview_statistics(np.asarray(view.images[measured]), policy, history.seed),
+    }
+    text = render("preview", picture=False, **values)
+    if not vision:
+        return ToolResult(text)
+    sheet = _sheet(history, view, chosen, policy)
+    return ToolResult(render("preview", picture=True, **values), sheet, text)
 
 
 def _sheet(history: History, view: "SplitView", chosen: np.ndarray, policy: Policy) -> str:

@@ -90,7 +90,7 @@ class ToolRunner:
         except (_Problem, NotNow) as error:
             return ToolResult(str(error))
         if name in _KEPT and self._history.instruments is not None:
-            self._history.instruments.keep(LookUp(name, asked, _shortened(result.text)))
+            self._history.instruments.keep(LookUp(name, asked, _shortened(result.kept or result.text)))
         return result
 
     def measurements(self) -> str:

@@ -128,6 +128,37 @@ class TestAnswers:
             assert "expected_gain" in ask("openai", Answer(text), mode="structured").malformed.reason
 
 
+class TestWhatComesWithTheTask:
+    """Measurements in every mode, and a sheet of training images for a model that sees, without asking."""
+
+    def test_measurements_come_in_every_mode(self, ask: AskFunction) -> None:
+        for provider, mode in WAYS:
+            made = ask(provider, written(mode, GOOD.model_dump()), mode=mode)
+            assert "Made images: measured on 16 of 16 training images" in made.requests[0].ask.conversation
+            assert made.requests[0].ask.images == 0
+
+    def test_a_sheet_comes_with_the_first_message_to_a_model_that_sees(self, ask: AskFunction) -> None:
+        for provider, mode in WAYS:
+            made = ask(provider, written(mode, GOOD.model_dump()), mode=mode, vision=True)
+            assert made.requests[0].ask.images == 1
+            assert "Picture 1 of this message: training images" in made.requests[0].ask.conversation
+            assert made.answer == GOOD
+
+    def test_a_server_without_tools_and_schemas_gets_them_in_plain_text(self, ask: AskFunction) -> None:
+        refused = Failure(400, "response_format of type json_schema is not supported")
+        made = ask("openai", refused, Answer(GOOD_JSON), mode="structured", vision=True)
+        assert made.answer == GOOD
+        assert [request.ask.images for request in made.requests] == [1, 1]
+        assert "mean of red, green, blue" in made.requests[1].ask.conversation
+
+    def test_the_notebook_comes_back_with_the_proposal(self, ask: AskFunction) -> None:
+        for provider, mode in WAYS:
+            fields = {**GOOD.model_dump(), "notes": "Blur is out."}
+            answer = ask(provider, written(mode, fields), mode=mode).answer
+            assert isinstance(answer, Proposal)
+            assert answer.notes == "Blur is out."
+
+
 class TestModelsWithoutSchemas:
     def test_json_is_found_in_a_fenced_block_and_after_reasoning_with_braces(self, ask: AskFunction) -> None:
         for text in (
