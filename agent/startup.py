@@ -10,6 +10,8 @@ from agent.context import Context
 from agent.llm import CallRecord, StartedCall, make_ask
 from agent.memory import Tracking
 from agent.memory.ledger import BudgetSpent, Ledger, exceeded
+from agent.memory.length_file import Lengths, read_lengths
+from agent.memory.store import experiment_of
 from agent.memory.study_file import remember
 from agent.proposers.factory import make_proposer
 from agent.screen.terminal import Terminal
@@ -31,6 +33,7 @@ from tools.errors import AugurError
 from tools.execution.devices import WorkerPlan, plan_workers
 from tools.execution.local import LocalExecutor
 from tools.policy.catalogue import operation_names
+from tools.text import counted
 from tools.training.config import Recipe
 from tools.training.hardware import environment
 from tools.training.models import check_model
@@ -63,11 +66,16 @@ def open_context(
     shifts = find_shifts(config.data, dataset.card)
     recipe = resolve_recipe(config.training)
     size = config.data.image_size or dataset.card.image_size
+    lengths = read_lengths(folder, tracking, found=False)
+    recipe = _of_length(recipe, lengths)
     check_model(config.model, len(dataset.card.classes), size)
     with LocalExecutor(plans, config.execution.trial_timeout) as executor:
         executor.warm_up()
         backgrounds, why_backgrounds = backgrounds_of(config, dataset.card)
-        terminal.opening(study, _facts(config, why, why_backgrounds, dataset, recipe, size, plans))
+        terminal.opening(
+            study,
+            _facts(config, why, why_backgrounds, dataset, _recipe_line(config, recipe, lengths), size, plans),
+        )
         data = _read_data(dataset, config.data, size, config.runs_dir, terminal)
         folds, grey = _folds(config, dataset, data, tracking, terminal), _grey(data, terminal)
         synthesis = Synthesis(
@@ -86,13 +94,15 @@ def open_context(
         shutil.copyfile(data.splits_file, folder / data.splits_file.name)
         tracking.log_file(tracking.study_run, folder / data.splits_file.name)
         ledger = Ledger(folder / "ledger.jsonl")
+        lengths = lengths or read_lengths(folder, tracking, config.training.epochs == "auto")
         on_call = _bookkeeper(config, ledger, tracking)
         yield Context(
             config=config,
             study=study,
             folder=folder,
             data=data,
-            recipe=recipe,
+            recipe=_of_length(recipe, lengths),
+            lengths=lengths,
             tracking=tracking,
             ledger=ledger,
             terminal=terminal,
@@ -116,7 +126,7 @@ def _facts(
     why: str,
     why_backgrounds: str,
     dataset: Dataset,
-    recipe: Recipe,
+    recipe: str,
     size: int,
     plans: list[WorkerPlan],
 ) -> list[tuple[str, str]]:
@@ -125,15 +135,29 @@ def _facts(
         ("arm", why),
         ("data", f"{dataset.card.title}: {_sizes(dataset)} · {size} px"),
         ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
-        ("recipe", describe_recipe(recipe)),
+        ("recipe", recipe),
         (
             "search",
-            f"{iteration_count(search)} iterations × {search.seeds} seeds, {search.augmentations} operations each",
+            f"{counted(iteration_count(search), 'iteration')} × {counted(search.seeds, 'seed')}, "
+            f"{search.augmentations} {'operation' if search.augmentations == '1' else 'operations'} each",
         ),
         ("finish", describe_finish(search)),
         ("backgrounds", why_backgrounds),
-        ("workers", ", ".join(f"{plan.device} × {plan.threads} threads" for plan in plans)),
+        ("workers", ", ".join(f"{plan.device} × {counted(plan.threads, 'thread')}" for plan in plans)),
     ]
+
+
+def _of_length(recipe: Recipe, lengths: Lengths | None) -> Recipe:
+    """`recipe` for the length that was found, if it was."""
+    return recipe if lengths is None else recipe.model_copy(update={"epochs": lengths.epochs})
+
+
+def _recipe_line(config: StudyConfig, recipe: Recipe, lengths: Lengths | None) -> str:
+    """The recipe; where its length is still to be found, that is said in its place."""
+    line = describe_recipe(recipe)
+    if config.training.epochs != "auto" or lengths is not None:
+        return line
+    return line.replace(f" {recipe.epochs} epochs", " epochs found first (phase length)", 1)
 
 
 def _sizes(dataset: Dataset) -> str:
@@ -162,7 +186,9 @@ def _read_data(
         terminal.note(f"images that are used: {used}")
     if data.skipped:
         shown = "; ".join(f"{item.file}: {item.reason}" for item in data.skipped[:5])
-        terminal.warn(f"{len(data.skipped)} unreadable images are skipped: {shown}")
+        terminal.warn(
+            f"{counted(len(data.skipped), 'unreadable image is', 'unreadable images are')} skipped: {shown}"
+        )
     for line in (*data.card.warnings, *data.warnings, unbalanced(counts), scarce(counts)):
         if line:
             terminal.warn(line)
@@ -209,7 +235,7 @@ def _enter(
 ) -> None:
     """Open the study in MLflow, new or existing; the data must be those that it began with."""
     tracking.open_study(
-        config.tracking.experiment or f"{data.card.name}/{config.model.name}",
+        experiment_of(config.tracking, data.card.name, config.model.name),
         study,
         {
             "arm": config.search.proposer,
@@ -219,7 +245,7 @@ def _enter(
             _FOLDS_TAG: _NO_FOLDS if folds is None else str(folds),
             "cautions": "\n".join((*data.card.warnings, *data.warnings)),
         },
-        _flatten({**dump_config(config), "recipe": recipe.model_dump()}),
+        _flatten({**dump_config(config), "recipe": _logged(config, recipe)}),
     )
     recorded = tracking.study_tags().get("data_fingerprint", "")
     if recorded != data.fingerprint:
@@ -228,6 +254,11 @@ def _enter(
             f"{data.fingerprint[:12]} now): its results cannot be compared with new ones. Restore the data, or start "
             "a new study."
         )
+
+
+def _logged(config: StudyConfig, recipe: Recipe) -> dict[str, Any]:
+    """The recipe as parameters of the study, which cannot change: a length that is to be found is 'auto'."""
+    return {**recipe.model_dump(), **({"epochs": "auto"} if config.training.epochs == "auto" else {})}
 
 
 def _begin_call(ledger: Ledger, call: StartedCall) -> None:

@@ -36,7 +36,8 @@ class Contender:
     scores: Mapping[int, float]
     """Seed → the study's metric (higher is better), over the finished trials."""
     losses: Mapping[int, float]
-    """Seed → mean log loss; seeds without one are judged by the metric alone."""
+    """Seed → mean log loss. Where a finished trial of any contender has none, or an infinite one, the metric alone
+    judges all of them."""
     images: Mapping[int, ImageScores] = field(default_factory=dict)
     """Seed → results by image, from which the luck of the sample of images is learnt. May be empty."""
 

@@ -2,23 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 import numpy as np
 
 from evaluators.contenders import Contender
+from evaluators.measure import METRIC_ALONE, Index, find_index
 from evaluators.scatter import ImageScatter, Rows, image_scatter, scatter_of
 from evaluators.shrinkage import believe
 
 Measure = Literal["metric and log loss", "metric"]
 
-RELATED = 0.05
-"""Level at which metric and log loss must be shown to go together over the contenders (one-sided test of Pearson's
-correlation of their means), else the metric alone is believed."""
-FEWEST_RELATED = 5
-"""Contenders that this test needs."""
 FEWEST_FREEDOM = 2
 """Degrees of freedom below which the spread over seeds is not estimated."""
+_IMAGES_FREEDOM = 30.0
+"""Taken for noise that is learnt from images."""
 _EQUAL = 1e-9
 
 
@@ -36,11 +35,15 @@ class Belief:
 
 @dataclass(frozen=True)
 class _Noise:
+    """Of (metric, −log loss)."""
+
     of_trial: np.ndarray
-    """Covariance (measures, measures) of one trial, a seed's effect on all taken out."""
+    """(2, 2), covariance of one trial, a seed's effect on all taken out."""
     shared: np.ndarray
-    """Covariance of a gain due to the images that all seeds share."""
+    """(2, 2), covariance of one contender's mean that is due to the images that all seeds share."""
     freedom: float
+    of_loss: bool = True
+    """Whether the part of log loss is known; else it is zero, and says nothing."""
 
 
 class Evidence:
@@ -59,8 +62,11 @@ class Evidence:
             raise ValueError(f"contenders need names of their own: {[each.name for each in contenders]}")
         self.none, self.default = self._only("none"), self._only("default")
         self.anchor = self.default or self.none
-        self.measure: Measure = "metric and log loss" if _go_together(self.finished) else "metric"
+        missing = float("nan")
+        kept = all(isfinite(each.losses.get(seed, missing)) for each in self.finished for seed in each.scores)
+        self._rows = {each.name: _rows(each, kept) for each in self.finished}
         self._noise = self._estimate_noise()
+        self._index = self._find_index()
 
     def _only(self, kind: str) -> Contender | None:
         found = [each for each in self.finished if each.kind == kind]
@@ -68,78 +74,98 @@ class Evidence:
             raise ValueError(f"there can be one contender of kind {kind!r}: {[each.name for each in found]}")
         return found[0] if found else None
 
-    def beliefs(self, anchor: Contender, others: Sequence[Contender]) -> dict[str, Belief]:
-        """In the gain of each of the others over `anchor`, in the metric; those without a common seed are left out."""
-        rows = self._rows(anchor)
-        common = {each.name: sorted(rows.keys() & self._rows(each).keys()) for each in others}
-        known = [each for each in others if common[each.name]]
-        if not known:
-            return {}
-        gains = np.array(
-            [
-                np.mean([self._rows(each)[seed] - rows[seed] for seed in common[each.name]], 0)
-                for each in known
-            ]
-        )
-        noise = self._noise
-        if noise is None or noise.of_trial[0, 0] + noise.shared[0, 0] < _EQUAL**2:
-            return {each.name: _uncounted(anchor, each, common[each.name]) for each in known}
-        seeds = np.array([len(common[each.name]) for each in known])
-        own = noise.of_trial / seeds[:, None, None] + noise.shared / 2
-        found = believe(gains, own, noise.of_trial / seeds.max() + noise.shared / 2)
-        chances = above_zero(found.means, found.deviations, noise.freedom)
-        return {
-            each.name: Belief(*map(float, values))
-            for each, *values in zip(known, found.means, found.deviations, chances, strict=True)
-        }
+    @property
+    def measure(self) -> Measure:
+        """What gains are measured by."""
+        return "metric" if self._index is METRIC_ALONE else "metric and log loss"
+
+    @property
+    def index(self) -> Index:
+        """How metric and log loss are weighted."""
+        return self._index
 
     @property
     def freedom(self) -> float:
         """Degrees of freedom of the noise."""
         return self._noise.freedom if self._noise else 1.0
 
-    def _rows(self, contender: Contender) -> Rows:
-        return _rows(contender, self.measure)
+    def beliefs(self, anchor: Contender, others: Sequence[Contender]) -> dict[str, Belief]:
+        """In the gain of each of the others over `anchor`, in the metric; those without a common seed are left out."""
+        known, gains, seeds = self._gains(anchor, others)
+        if not known:
+            return {}
+        noise, index = self._noise, self._index
+        trial, shared = (
+            (index.variance(noise.of_trial), index.variance(noise.shared)) if noise else (0.0, 0.0)
+        )
+        if noise is None or trial + shared < _EQUAL**2:
+            return {each.name: _uncounted(anchor, each) for each in known}
+        own = trial / seeds + shared + index.misfit
+        found = believe(index.of(gains), own, float(own.min()))
+        chances = above_zero(found.means, found.deviations, noise.freedom)
+        return {
+            each.name: Belief(float(gain), float(deviation), float(chance))
+            for each, gain, deviation, chance in zip(
+                known, found.means, found.deviations, chances, strict=True
+            )
+        }
+
+    def _gains(
+        self, anchor: Contender, others: Sequence[Contender]
+    ) -> tuple[list[Contender], np.ndarray, np.ndarray]:
+        """Those with a common seed, their mean gains (contenders, 2), and the numbers of common seeds."""
+        base, known, gains, counts = self._rows[anchor.name], [], [], []
+        for each in others:
+            rows = self._rows[each.name]
+            common = [seed for seed in rows if seed in base]
+            if common:
+                known.append(each)
+                gains.append(sum(rows[seed] - base[seed] for seed in common) / len(common))
+                counts.append(len(common))
+        return known, np.array(gains), np.array(counts, dtype=np.float64)
 
     def _estimate_noise(self) -> _Noise | None:
         by_image = None
         if self.anchor is not None:
             by_image = image_scatter(self.anchor, [each for each in self.finished if each is not self.anchor])
-        scatter = scatter_of([self._rows(each) for each in self.finished])
-        if scatter is None or scatter.freedom < FEWEST_FREEDOM:
-            return self._by_images_alone(by_image)
-        of_trial = scatter.left / scatter.freedom
-        shared = np.zeros_like(of_trial)
-        if by_image is not None and by_image.counted:
-            shared = self._shared(by_image, of_trial)
-        return _Noise(of_trial, shared, scatter.freedom)
+        scatter = scatter_of(list(self._rows.values()))
+        if scatter is not None and scatter.freedom >= FEWEST_FREEDOM:
+            of_trial = scatter.left / scatter.freedom
+            if by_image is None or not by_image.counted:
+                return _Noise(of_trial, 0 * of_trial, scatter.freedom)
+            shared, of_loss = self._shared(by_image, of_trial)
+            return _Noise(of_trial, shared, scatter.freedom, of_loss)
+        if by_image is None:
+            return None
+        # A single seed: its images, and what of the training's luck shows in them.
+        alone, known = np.zeros((2, 2)), len(by_image.alone)
+        alone[:known, :known] = by_image.alone / 2
+        return _Noise(alone, 0 * alone, _IMAGES_FREEDOM, of_loss=known == 2)
 
-    def _shared(self, by_image: ImageScatter, of_trial: np.ndarray) -> np.ndarray:
-        """The noise of shared images, in this measure.
+    def _shared(self, by_image: ImageScatter, of_trial: np.ndarray) -> tuple[np.ndarray, bool]:
+        """The noise of shared images, and whether that of log loss is known.
 
         By image, only right or wrong is known of any metric: its noise is scaled by that of the metric between seeds.
+        Where no losses by image are known, the images' share of the noise is taken as equal in metric and log loss.
         """
         accuracy = scatter_of([_accuracies(each) for each in self.finished if each.images])
-        if accuracy is None or accuracy.freedom < FEWEST_FREEDOM or accuracy.left[0, 0] < _EQUAL**2:
-            scale = 1.0
-        else:
+        scale = 1.0
+        if accuracy is not None and accuracy.freedom >= FEWEST_FREEDOM and accuracy.left[0, 0] > _EQUAL**2:
             scale = float(np.sqrt(of_trial[0, 0] / (accuracy.left[0, 0] / accuracy.freedom)))
-        found = by_image.shared
-        if len(found) == len(of_trial):
-            scales = np.array([scale, 1.0])[: len(found)]
-            return _not_negative(found * np.outer(scales, scales))
-        if len(found) > len(of_trial):
-            return _not_negative(found[:1, :1] * scale**2)
-        share = scale**2 * max(found[0, 0], 0.0) / of_trial[0, 0] if of_trial[0, 0] > _EQUAL**2 else 0.0
-        return of_trial * share
+        found = by_image.shared / 2
+        if len(found) == 2:
+            return _not_negative(found * np.outer([scale, 1.0], [scale, 1.0])), True
+        of_metric = scale**2 * max(float(found[0, 0]), 0.0)
+        if of_trial[0, 0] > _EQUAL**2:
+            return of_trial * of_metric / of_trial[0, 0], True
+        return np.diag([of_metric, 0.0]), False
 
-    def _by_images_alone(self, by_image: ImageScatter | None) -> _Noise | None:
-        """Of a single seed: its images, and what of the training's luck shows in them."""
-        measures = 2 if self.measure == "metric and log loss" else 1
-        if by_image is None or len(by_image.alone) < measures:
-            return None
-        alone = by_image.alone[:measures, :measures] / 2
-        return _Noise(alone, np.zeros_like(alone), 30.0)
+    def _find_index(self) -> Index:
+        noise = self._noise
+        if self.anchor is None or noise is None or not noise.of_loss:
+            return METRIC_ALONE
+        _, gains, seeds = self._gains(self.anchor, self.finished)
+        return find_index(gains, noise.of_trial * float((1 / seeds).mean()) + noise.shared)
 
 
 def above_zero(means: np.ndarray, deviations: np.ndarray, freedom: float) -> np.ndarray:
@@ -149,45 +175,36 @@ def above_zero(means: np.ndarray, deviations: np.ndarray, freedom: float) -> np.
     return stdtr(max(freedom, 1.0), means / np.maximum(deviations, 1e-12))
 
 
-def _rows(contender: Contender, measure: Measure) -> Rows:
-    if measure == "metric":
-        return {seed: np.array([score]) for seed, score in contender.scores.items()}
-    return {seed: np.array([score, -contender.losses[seed]]) for seed, score in contender.scores.items()}
+def mean(scores: Mapping[int, float]) -> float:
+    """Of the values."""
+    return sum(scores.values()) / len(scores)
+
+
+def _rows(contender: Contender, with_losses: bool) -> Rows:
+    """Metric and −log loss of each trial; 0 for the latter where it is not to be used."""
+    return {
+        seed: np.array([score, -contender.losses[seed] if with_losses else 0.0])
+        for seed, score in contender.scores.items()
+    }
 
 
 def _accuracies(contender: Contender) -> Rows:
-    return {seed: np.array([scores.correct.mean()]) for seed, scores in contender.images.items()}
+    return {
+        seed: np.array([np.count_nonzero(scores.correct) / len(scores.correct)])
+        for seed, scores in contender.images.items()
+        if len(scores.correct)
+    }
 
 
-def _go_together(contenders: Sequence[Contender]) -> bool:
-    """Whether it is shown that contenders of lower log loss score higher; every trial needs a loss."""
-    if len(contenders) < FEWEST_RELATED:
-        return False
-    if any(seed not in each.losses for each in contenders for seed in each.scores):
-        return False
-    means = np.array([np.mean(list(_rows(each, "metric and log loss").values()), 0) for each in contenders])
-    if not np.isfinite(means).all() or means.std(0).min() < _EQUAL:
-        return False
-    correlation = float(np.corrcoef(means.T)[0, 1])
-    freedom = len(contenders) - 2
-    statistic = correlation * np.sqrt(freedom / max(1 - correlation**2, _EQUAL))
-    from scipy.special import stdtr
-
-    return bool(stdtr(freedom, statistic) > 1 - RELATED)
-
-
-def _uncounted(anchor: Contender, other: Contender, seeds: Sequence[int]) -> Belief:
+def _uncounted(anchor: Contender, other: Contender) -> Belief:
     """Where noise is not known, the number of seeds with a gain decides, by Laplace's rule of succession."""
-    gains = np.array([other.scores[seed] - anchor.scores[seed] for seed in seeds])
+    gains = np.array(
+        [score - anchor.scores[seed] for seed, score in other.scores.items() if seed in anchor.scores]
+    )
     wins = float(np.sum(gains > _EQUAL) + np.sum(np.abs(gains) <= _EQUAL) / 2)
-    return Belief(float(gains.mean()), 0.0, (wins + 1) / (len(seeds) + 2))
+    return Belief(float(gains.mean()), 0.0, (wins + 1) / (len(gains) + 2))
 
 
 def _not_negative(covariance: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     return (vectors * np.maximum(values, 0.0)) @ vectors.T
-
-
-def mean(scores: Mapping[int, float]) -> float:
-    """Of the values."""
-    return float(np.mean(list(scores.values())))

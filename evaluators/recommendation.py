@@ -101,10 +101,12 @@ def _estimates(evidence: Evidence) -> dict[str, Estimate]:
     none, default, anchor = evidence.none, evidence.default, evidence.anchor
     if anchor is None:
         return {}
-    others = [each for each in evidence.finished if each is not none]
-    over_none = evidence.beliefs(none, others) if none else {}
-    candidates = [each for each in others if each is not default]
+    candidates = [each for each in evidence.finished if each is not none and each is not default]
     over_default = evidence.beliefs(default, candidates) if default else {}
+    over_none = evidence.beliefs(none, candidates) if none else {}
+    if none and default:
+        # The default was not picked for its luck: nothing is taken off.
+        over_none |= evidence.beliefs(none, [default])
     zero = Belief(0.0, 0.0, 0.5)
     if default and none:
         between = over_none.get(default.name)

@@ -31,30 +31,22 @@ class Scatter:
 def scatter_of(candidates: Sequence[Rows]) -> Scatter | None:
     """Two-way analysis of variance without interaction, for any pattern of missing trials.
 
-    Args:
-        candidates: at least one seed each; those with a single one say nothing.
-
     Returns:
-        None where none has two seeds.
+        None where no candidate has two seeds.
     """
     several = [rows for rows in candidates if len(rows) > 1]
     if not several:
         return None
-    seeds = {seed: at for at, seed in enumerate(sorted({seed for rows in several for seed in rows}))}
-    measures = len(next(iter(several[0].values())))
-    within = np.zeros((measures, measures))
-    deviations, sides = np.zeros((len(seeds), measures)), np.zeros((len(seeds), len(seeds)))
-    trials = 0
-    for rows in several:
-        at = [seeds[seed] for seed in rows]
-        values = np.array(list(rows.values()), dtype=np.float64)
-        centred = values - values.mean(0)
-        within += centred.T @ centred
-        deviations[at] += centred
-        sides[np.ix_(at, at)] += np.eye(len(at)) - 1 / len(at)
-        trials += len(at)
+    seeds = sorted({seed for rows in several for seed in rows})
+    there = np.array([[seed in rows for seed in seeds] for rows in several], dtype=np.float64)
+    nothing = np.zeros_like(next(iter(several[0].values())), dtype=np.float64)
+    values = np.array([[rows.get(seed, nothing) for seed in seeds] for rows in several])
+    counts = there.sum(1)
+    centred = (values - (values.sum(1) / counts[:, None])[:, None]) * there[:, :, None]
+    within = np.einsum("csi,csj->ij", centred, centred)
+    deviations, sides = centred.sum(0), np.diag(there.sum(0)) - (there / counts[:, None]).T @ there
     effects, _, rank, _ = np.linalg.lstsq(sides, deviations, rcond=None)
-    free = trials - len(several)
+    free = int(counts.sum()) - len(several)
     return Scatter(within, free, within - deviations.T @ effects, free - int(rank))
 
 
@@ -62,7 +54,7 @@ def scatter_of(candidates: Sequence[Rows]) -> Scatter | None:
 class ImageScatter:
     """Covariances of a candidate's mean gain over the anchor in (share correct, −log loss), due to the images.
 
-    Means over the candidates; (2, 2), or (1, 1) where the losses by image are not known.
+    Means over the candidates; (2, 2), or (1, 1) where the losses by image are not all known and finite.
     """
 
     shared: np.ndarray
@@ -75,75 +67,70 @@ class ImageScatter:
 
 
 def image_scatter(anchor: Contender, others: Sequence[Contender]) -> ImageScatter | None:
-    """What the sample of validation images adds to the noise; None where no pair of trials has results by image."""
-    cases = _Cases()
+    """What the sample of validation images adds to the noise; None where no pair of trials has results by image.
+
+    Raises:
+        ValueError: if contenders were validated on different images under one seed.
+    """
     with_losses = all(
-        scores.losses is not None for each in (anchor, *others) for scores in each.images.values()
+        scores.losses is not None and np.isfinite(scores.losses).all()
+        for each in (anchor, *others)
+        for scores in each.images.values()
     )
-    shared, alone = [], []
-    for other in others:
-        gains = [
-            cases.gain(other.images[seed], anchor.images[seed], with_losses)
-            for seed in sorted(anchor.images.keys() & other.images.keys())
-        ]
-        gains = [(names, values) for names, values in gains if len(names) > 1]
-        if not gains:
-            continue
-        own = sum(values.T @ values for _, values in gains)
-        alone.append(own / len(gains))
-        if len(gains) > 1:
-            total = _add_up(gains)
-            shared.append((total.T @ total - own) / (len(gains) * (len(gains) - 1)))
-    if not alone:
+    gains = {}
+    for seed in sorted(anchor.images):
+        places = [place for place, each in enumerate(others) if seed in each.images]
+        if places:
+            trials = [others[place].images[seed] for place in places]
+            gains[seed] = (places, *_centred_gains(anchor.images[seed], trials, with_losses, seed))
+    if not gains:
         return None
-    mean_alone = np.mean(alone, 0)
-    return ImageScatter(np.mean(shared, 0) if shared else np.zeros_like(mean_alone), mean_alone, bool(shared))
+    measures = 2 if with_losses else 1
+    names = [found[1] for found in gains.values()]
+    cases = names[0] if all(np.array_equal(names[0], each) for each in names) else np.unique(np.hstack(names))
+    total = np.zeros((len(others), len(cases), measures))
+    alone, counts = np.zeros((len(others), measures, measures)), np.zeros(len(others))
+    for places, named, parts in gains.values():
+        at = slice(None) if named is cases or len(named) == len(cases) else np.searchsorted(cases, named)
+        for place, part in zip(places, parts, strict=True):
+            total[place, at] += part
+        alone[places] += parts.transpose(0, 2, 1) @ parts
+        counts[places] += 1
+    several, any_seed = counts > 1, counts > 0
+    mean_alone = (alone[any_seed] / counts[any_seed, None, None]).mean(0)
+    if not several.any():
+        return ImageScatter(np.zeros_like(mean_alone), mean_alone, counted=False)
+    pairs = (counts * (counts - 1))[several, None, None]
+    shared = ((total.transpose(0, 2, 1) @ total - alone)[several] / pairs).mean(0)
+    return ImageScatter(shared, mean_alone, counted=True)
 
 
-class _Cases:
-    """Results by case (an image, or several with one id); which those are is found once for each array of ids."""
+def _centred_gains(
+    control: ImageScores, treatments: Sequence[ImageScores], with_losses: bool, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Names (cases,), and each case's part of the mean gains less its share of it: (treatments, cases, measures).
 
-    def __init__(self) -> None:
-        self._found: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
-
-    def gain(
-        self, treatment: ImageScores, control: ImageScores, with_losses: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Names (cases,) and each case's part of the mean gain, less its share of that mean: (cases, measures)."""
-        names, sums, counts = self._sums(treatment, with_losses)
-        others, other_sums, other_counts = self._sums(control, with_losses)
-        if names is not others:
-            names, ours, theirs = np.intersect1d(names, others, assume_unique=True, return_indices=True)
-            sums, counts, other_sums, other_counts = (
-                sums[ours],
-                counts[ours],
-                other_sums[theirs],
-                other_counts[theirs],
-            )
-        if not len(names):
-            return names, np.zeros((0, sums.shape[1]))
-        if not np.array_equal(counts, other_counts):
-            raise ValueError("two trials of one seed have different numbers of images of one id")
-        gains, images = sums - other_sums, counts.sum()
-        return names, (gains - counts[:, None] * gains.sum(0) / images) / images
-
-    def _sums(self, scores: ImageScores, with_losses: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        key = id(scores.ids)
-        if key not in self._found:
-            self._found[key] = np.unique(scores.ids, return_inverse=True, return_counts=True)
-        names, place, counts = self._found[key]
-        kept = [scores.correct.astype(np.float64)]
-        if with_losses and scores.losses is not None:
-            kept.append(-scores.losses.astype(np.float64))
-        return names, np.stack([np.bincount(place, row, len(names)) for row in kept], 1), counts
+    A case is an image, or several with one id.
+    """
+    if all(each.ids is control.ids or np.array_equal(each.ids, control.ids) for each in treatments):
+        names, sums, counts = _by_case([control, *treatments], with_losses)
+    else:
+        found = [_by_case([each], with_losses) for each in (control, *treatments)]
+        names, _, counts = found[0]
+        for other_names, _, other_counts in found[1:]:
+            if not (np.array_equal(names, other_names) and np.array_equal(counts, other_counts)):
+                raise ValueError(f"contenders were validated on different images under seed {seed}")
+        sums = np.concatenate([each for _, each, _ in found])
+    gains, images = sums[1:] - sums[0], counts.sum()
+    return names, (gains - counts[:, None] * gains.sum(1, keepdims=True) / images) / images
 
 
-def _add_up(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Sum over the seeds by case, (cases, measures)."""
-    if all(names is parts[0][0] for names, _ in parts):
-        return np.sum([values for _, values in parts], 0)
-    cases = np.unique(np.concatenate([names for names, _ in parts]))
-    total = np.zeros((len(cases), parts[0][1].shape[1]))
-    for names, values in parts:
-        total[np.searchsorted(cases, names)] += values
-    return total
+def _by_case(trials: Sequence[ImageScores], with_losses: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of trials with the same ids: names (cases,), sums (trials, cases, measures), and images in each case (cases,)."""
+    names, place, counts = np.unique(trials[0].ids, return_inverse=True, return_counts=True)
+    measured = [np.array([each.correct for each in trials], dtype=np.float64)]
+    if with_losses:
+        measured.append(-np.array([each.losses for each in trials], dtype=np.float64))
+    values = np.stack(measured, 2)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    return names, np.add.reduceat(values[:, np.argsort(place, kind="stable")], starts, axis=1), counts

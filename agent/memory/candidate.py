@@ -13,9 +13,9 @@ from tools.policy.policy import Policy
 if TYPE_CHECKING:
     from agent.memory.history import IterationRecord
 
-Phase = Literal["reference", "search", "choice", "final", "probe"]
-"""Reference and baselines; iterations; finalists under more seeds; what is tested, under fresh seeds; a training that
-shows a model its errors and is compared with nothing."""
+Phase = Literal["length", "reference", "search", "choice", "final", "probe"]
+"""How long to train; reference and baselines; iterations; finalists under more seeds; the test, under fresh seeds; a
+training that shows a model its errors and is compared with nothing."""
 
 REFERENCE = "no augmentation"
 
@@ -30,6 +30,8 @@ class Candidate:
     """The iteration, from 1; 0 for the reference and the baselines."""
     arm: str
     proposal: Proposal
+    epochs: int | None = None
+    """Of its trials in the phase `length`; None: as `agent.steps.trials.recipe_of` says."""
 
     @classmethod
     def of(cls, record: "IterationRecord") -> "Candidate":

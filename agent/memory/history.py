@@ -1,7 +1,7 @@
 """What an arm is told: rebuilt from MLflow before every proposal, so that a resumed study knows the same."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -132,11 +132,13 @@ class History:
     """Whether red, green and blue are equal in all training images: operations on colour do nothing."""
     original_size: tuple[int, int] | None = None
     """Median (width, height) in pixels of the training images as they are stored; None if unknown."""
+    longer: bool = False
+    """Whether a proposal may ask for a longer training: where the budget counts training images."""
     chain: ChainFacts | None = None
     """What makes synthetic images; None where proposals have no backgrounds."""
     metric: Metric = "accuracy"
     """What decides, on validation."""
-    notebook: Notebook = Notebook()
+    notebook: Notebook = field(default_factory=Notebook)
     """What the model wrote down and looked up before, in this iteration and earlier ones."""
     instruments: Instruments | None = None
     """What may be found out besides; None where nothing may."""

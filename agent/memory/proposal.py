@@ -9,6 +9,9 @@ from tools.aga.config import PromptSet
 from tools.policy.canonical import canonical_json, one_line
 from tools.policy.policy import Operation, Policy
 
+LENGTHS = (1, 2, 4)
+"""What `Proposal.length` may be."""
+
 SCHEMA_VERSION = 1
 """Part of every trial's key: raised when the meaning of a proposal changes."""
 
@@ -16,8 +19,8 @@ SCHEMA_VERSION = 1
 class Proposal(BaseModel):
     """Flat on purpose: no union, no free-form dict, no recursion, every field required (OpenAI strict, Gemini).
 
-    `backgrounds` and `notes` may be omitted here, since most proposals have none; the schema that an LLM is given
-    requires them where the study asks for them.
+    `backgrounds`, `length` and `notes` may be omitted here, since most proposals have none; the schema that an LLM is
+    given requires them where the study asks for them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,6 +35,11 @@ class Proposal(BaseModel):
     backgrounds: list[PromptSet] = Field(
         default_factory=list,
         description="what synthetic training images are made from: one set of background prompts, or none",
+    )
+    length: int = Field(
+        default=1,
+        description="how long to train, as a multiple of the study's length: 1, 2 or 4. A longer training takes its "
+        "share of the budget; ask for it only where a policy was not finished",
     )
     notes: str = Field(
         default="",
@@ -50,7 +58,9 @@ class Proposal(BaseModel):
     @property
     def identity(self) -> str:
         """Equal for proposals that train alike, whatever their hypotheses."""
-        return canonical_json(self.as_policy()) + "".join(item.model_dump_json() for item in self.backgrounds)
+        longer = f"×{self.length}" if self.length != 1 else ""
+        backgrounds = "".join(item.model_dump_json() for item in self.backgrounds)
+        return canonical_json(self.as_policy()) + backgrounds + longer
 
     def in_one_line(self) -> str:
         """The policy in its one-line form, and a summary of the backgrounds."""
@@ -61,7 +71,7 @@ class Proposal(BaseModel):
             turn = f", ±{item.max_rotation:g}°" if item.max_rotation else ""
             zoom = f", zoom {item.min_scale:g} to {item.max_scale:g}"
             parts.append(f"backgrounds({item.scale:g}×, {item.subject}, {sets}{turn}{zoom})")
-        return " + ".join(parts)
+        return " + ".join(parts) + (f" for {self.length} times the length" if self.length != 1 else "")
 
 
 @lru_cache(maxsize=8)

@@ -22,6 +22,8 @@ from tools.training.types import TrialResult
 _PAGE = 500
 _EXPERIMENTS = 200
 """Experiments that one query asks about."""
+APART: tuple[Phase, ...] = ("length", "choice", "final", "probe")
+"""Phases whose candidates are no part of the search."""
 NOTEBOOK = "notebook.json"
 """Artifact of an iteration's run."""
 DOUBLE = "double"
@@ -60,10 +62,9 @@ class Reader(Opened):
 
     def records(self, phase: Phase | None = None) -> list[IterationRecord]:
         """Every candidate of the study with its trials, oldest first; of `phase`, or of reference and search."""
-        wanted = (
-            f"= '{phase}'" if phase else "!= 'final' and tags.phase != 'choice' and tags.phase != 'probe'"
-        )
-        runs = self._runs(f"tags.study = '{self.study}' and tags.kind != 'study' and tags.phase {wanted}")
+        apart = [f"tags.phase != '{other}'" for other in APART]
+        wanted = " and ".join([f"tags.phase = '{phase}'"] if phase else apart)
+        runs = self._runs(f"tags.study = '{self.study}' and tags.kind != 'study' and {wanted}")
         trials: dict[str, list[Run]] = {}
         for run in runs:
             if run.data.tags["kind"] == "trial":
@@ -100,6 +101,12 @@ class Reader(Opened):
                 )
             whole = whole.then(self._notebooks[run.info.run_id])
         return whole
+
+    def study_artifact(self, name: str) -> str | None:
+        """The text of an artifact of the study's own run; None where it has none of that name."""
+        if name not in {item.path for item in self.client.list_artifacts(self.study_run)}:
+            return None
+        return self._download(self.study_run, name).read_text(encoding="utf-8")
 
     def study_tags(self) -> dict[str, str]:
         """Tags of the study's run."""

@@ -59,7 +59,7 @@ class Tracking(Finder):
             "policy": policy[:_TAG_LIMIT],
             _NOTE: _note(candidate, policy, list(warnings)),
         }
-        prefix = f"{phase}: " if phase in ("choice", "final", "probe") else ""
+        prefix = f"{phase}: " if phase in ("length", "choice", "final", "probe") else ""
         run = self._find_or_create(
             "iteration", prefix + candidate.name, tags, self.study_run, by=("phase", "candidate")
         )

@@ -92,6 +92,7 @@ def _common(history: History, feedback: bool) -> dict[str, Any]:
         "backgrounds": history.backgrounds,
         "chain": history.chain,
         "advice": history.advice,
+        "longer": history.longer,
         "feedback": feedback,
         "default_tried": feedback and any(record.name == DEFAULT for record in history.baselines),
     }

@@ -22,7 +22,7 @@ RESULTS = "read_results"
 
 def proposal_schema(history: History, notes: bool = True) -> dict[str, Any]:
     """JSON schema of `Proposal`, named as the tool that submits it: with the operations that the study allows, and
-    without the backgrounds where they are off, or the notebook where a model has none."""
+    without what is off: backgrounds, length, and `notes` for a model that has no notebook."""
     from langchain_core.utils.json_schema import dereference_refs
 
     schema = dereference_refs(Proposal.model_json_schema())
@@ -31,6 +31,8 @@ def proposal_schema(history: History, notes: bool = True) -> dict[str, Any]:
         del schema["properties"]["backgrounds"]
     if not notes:
         del schema["properties"]["notes"]
+    if not history.longer:
+        del schema["properties"]["length"]
     schema = _tidy(schema)
     operation = schema["properties"]["policy"]["items"]
     allowed = operation_names(history.whole_policies, history.grey)

@@ -12,6 +12,7 @@ from agent.memory.candidate import Candidate, reference
 from agent.memory.ledger import Spent, exceeded
 from agent.memory.look_ups import HeldOut, LookUp, NotNow
 from agent.steps.left_out import left_out_spec, shown_images
+from agent.steps.speed import samples_allowed
 from agent.steps.stopping import limit_reached
 from agent.steps.trials import evaluate, train_candidates
 from tools.aga.config import PromptSet
@@ -121,16 +122,19 @@ class StudyInstruments:
     def _too_dear(self) -> str | None:
         """Which limit one more training would reach."""
         config, spent = self._context.config, self._context.ledger.spent()
-        return limit_reached(_with_one_more(spent), config.search, config.budget)
+        allowed = samples_allowed(self._context)
+        return limit_reached(_with_one_more(spent), config.search, config.budget, allowed)
 
 
 def _with_one_more(spent: Spent) -> Spent:
     """The spending after one more trial that takes as long as the others did."""
     trained = spent.trials + spent.reused_trials
     each = spent.training_seconds / trained if trained else 0.0
+    images = spent.samples // trained if trained else 0
     return replace(
         spent,
         trials=spent.trials + 1,
         training_seconds=spent.training_seconds + each,
         wall_clock=spent.wall_clock + each,
+        samples=spent.samples + images,
     )

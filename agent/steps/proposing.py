@@ -19,6 +19,7 @@ from agent.state import Refusal, State
 from agent.steps.finish_plan import iteration_count
 from agent.steps.instruments import StudyInstruments
 from agent.steps.left_out import shown_images
+from agent.steps.speed import samples_allowed
 from agent.steps.synthesis import describe as describe_images
 from agent.steps.synthesis import describe_refusals
 from tools.errors import AugurError, ConfigurationError
@@ -84,6 +85,7 @@ def history_of(
         advice=search.advice == "on",
         whole_policies=search.whole_policies == "on",
         seeds=search.seeds,
+        longer=samples_allowed(context) is not None,
         steps=training_steps(context.recipe, len(data.split("train"))),
         original_size=context.original_size,
         fold_count=context.fold_count,

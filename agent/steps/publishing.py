@@ -11,6 +11,7 @@ from agent.screen.tables import verdict
 from agent.screen.terminal import FinalRow
 from agent.steps.choosing import Choice
 from agent.steps.judging import log_spending
+from agent.steps.length_report import length_facts, length_section
 from agent.steps.shifts import Shift
 from agent.steps.testing import Fresh
 from evaluators.report.comparison import Comparison, TestScores, Versus, compare, verdict_between
@@ -123,6 +124,7 @@ def build_report(context: Context, finish: Finish) -> Report:
         earlier=finish.earlier,
         notes=[note for note in (finish.choice.note, *finish.fresh.notes) if note],
         versus=_versus(finish, scores, groups),
+        length=length_section(context),
     )
 
 
@@ -169,6 +171,7 @@ def _facts(context: Context) -> list[tuple[str, str]]:
         ("unreadable images skipped", str(len(data.skipped))),
         ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
         ("recipe", describe_recipe(context.recipe)),
+        *length_facts(context),
         ("backgrounds", _chain(context)),
         ("arm", f"{context.proposer.name}" + (f" ({config.llm.model})" if config.llm.model else "")),
         (

@@ -24,6 +24,7 @@ from tools.aga.types import Box
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.types import Card, Dataset
 from tools.machine import free_memory
+from tools.text import counted
 from tools.training.synthetic import Synthetic
 
 if TYPE_CHECKING:
@@ -217,8 +218,10 @@ def describe_refusals(made: GeneratedSet) -> str:
 
 def describe(made: GeneratedSet) -> str:
     """How many images were made and what the gates refused, in one line for people and models."""
-    parts = [f"{made.images} synthetic images"]
-    parts += [f"{count} sources skipped: {reason}" for reason, count in made.skipped.items() if count]
+    parts = [counted(made.images, "synthetic image")]
+    parts += [
+        f"{counted(count, 'source')} skipped: {reason}" for reason, count in made.skipped.items() if count
+    ]
     for gate, counts in made.gates.items():
         name = gate.replace("_", " ")
         parts.append(f"{name}: {counts.get('passed', 0)} passed, {counts.get('refused', 0)} refused")

@@ -9,13 +9,28 @@ from collections.abc import Callable, Sequence
 
 from agent.context import Context
 from agent.memory import Candidate, Phase
+from agent.memory.candidate import REFERENCE
 from agent.memory.ledger import BudgetSpent, exceeded
 from agent.memory.proposal import SCHEMA_VERSION
 from tools.disk import disk_errors_explained
 from tools.files import DamagedFile
-from tools.training.config import Fold, TrialSpec, fold_of_seed
+from tools.training.config import Fold, Recipe, TrialSpec, fold_of_seed
+from tools.training.synthetic import epoch_images
 from tools.training.trial_store import trial_key
 from tools.training.types import Predictions, TrialEvent, TrialResult
+
+
+def recipe_of(context: Context, candidate: Candidate) -> Recipe:
+    """How a candidate is trained: for the study's length or as many times as long as its proposal asks for.
+
+    No augmentation has its own best length.
+    """
+    epochs, times = candidate.epochs, candidate.proposal.length
+    if epochs is None and times != 1:
+        epochs = times * context.recipe.epochs
+    if epochs is None and context.lengths is not None and candidate.name == REFERENCE:
+        epochs = context.lengths.reference
+    return context.recipe if epochs is None else context.recipe.model_copy(update={"epochs": epochs})
 
 
 def trial_spec(context: Context, candidate: Candidate, seed: int, fold: Fold | None = None) -> TrialSpec:
@@ -27,9 +42,8 @@ def trial_spec(context: Context, candidate: Candidate, seed: int, fold: Fold | N
     config, data = context.config, context.data
     policy, synthetic = candidate.policy_json, context.synthesis.of(candidate.proposal)
     fold = fold or fold_of_seed(seed, context.fold_count)
-    key = trial_key(
-        policy, data.fingerprint, config.model, context.recipe, seed, SCHEMA_VERSION, synthetic, fold
-    )
+    recipe = recipe_of(context, candidate)
+    key = trial_key(policy, data.fingerprint, config.model, recipe, seed, SCHEMA_VERSION, synthetic, fold)
     return TrialSpec(
         key=key,
         policy=policy,
@@ -38,7 +52,7 @@ def trial_spec(context: Context, candidate: Candidate, seed: int, fold: Fold | N
         classes=len(data.card.classes),
         ordinal=data.card.ordinal,
         model=config.model,
-        recipe=context.recipe,
+        recipe=recipe,
         seed=seed,
         directory=context.store.directory(key),
         loader_workers=config.training.loader_workers,
@@ -49,6 +63,21 @@ def trial_spec(context: Context, candidate: Candidate, seed: int, fold: Fold | N
 
 SpecOf = Callable[[Context, Candidate, int], TrialSpec]
 """Makes one trial of a candidate under a seed."""
+
+
+def samples_of(context: Context, spec: TrialSpec, result: TrialResult) -> int:
+    """Training images that a trial has shown to its model, over all its epochs."""
+    real = sum(context.data.class_counts("train").values())
+    return len(result.epochs) * epoch_images(real, spec.synthetic)
+
+
+def results_of(
+    context: Context, candidates: Sequence[Candidate], seeds: Sequence[int]
+) -> list[tuple[int, TrialResult]]:
+    """(training images, result) of every trial of the candidates that has ended."""
+    specs = [trial_spec(context, candidate, seed) for candidate in candidates for seed in seeds]
+    found = [(spec, context.store.result(spec.key)) for spec in specs]
+    return [(samples_of(context, spec, result), result) for spec, result in found if result is not None]
 
 
 def is_testable(context: Context, key: str) -> bool:
@@ -218,7 +247,8 @@ class _Runs:
 
     def end(self, result: TrialResult, reused: bool) -> None:
         """A trial has ended, now or in an earlier session."""
-        self._context.ledger.add_trial(result.key, result.seconds, reused)
+        samples = samples_of(self._context, self._jobs[result.key][1], result)
+        self._context.ledger.add_trial(result.key, result.seconds, reused, samples)
         self._context.tracking.end_trial(self._run(result.key), result, self._context.data.card.classes)
 
     def _run(self, key: str) -> str:

@@ -125,6 +125,12 @@ class TestFeedback:
         plain = first_message(reference=by_heart, past=(unfinished,), incumbent=unfinished, advice=False)
         assert "stronger or more varied" not in plain
 
+    def test_a_longer_training_is_spoken_of_only_where_a_proposal_may_ask_for_it(self) -> None:
+        for longer in (True, False):
+            messages = initial_messages(replace(TOLD, longer=longer), "structured", 0, feedback=True)
+            assert ("2 or 4 times the length with `length`" in str(messages[0].content)) == longer
+            assert ('"length": 1' in str(messages[0].content)) == longer
+
     def test_of_results_of_earlier_versions_it_is_not_known(self) -> None:
         assert "how far it learnt is not known" in first_message()
 

@@ -1,13 +1,15 @@
 """Settings of the classifier and of its training recipe. Light: imports no torch."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tools.training.synthetic import Synthetic
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+Epochs = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class ModelConfig(BaseModel):
@@ -34,7 +36,11 @@ class TrainingConfig(BaseModel):
     recipe: Literal["modern", "aga"] = Field(
         default="modern", description="'aga' is Table 4 of the AGA paper"
     )
-    epochs: int | None = Field(default=None, ge=1, le=10_000, description="passes over the training images")
+    epochs: Epochs | Literal["auto"] | None = Field(
+        default=None,
+        description="passes over the training images; 'auto': found first, for no augmentation and the default policy "
+        "(docs/length.md), which is the default for a folder of images; else the recipe's",
+    )
     batch_size: int | None = Field(default=None, ge=2, le=65_536, description="training images in a step")
     learning_rate: float | None = Field(default=None, gt=0, le=100, description="the highest of the schedule")
     weight_decay: float | None = Field(default=None, ge=0, le=10, description="of the optimiser")
@@ -62,7 +68,8 @@ class Recipe(BaseModel):
     learning_rate: float
     momentum: float
     weight_decay: float
-    schedule: Literal["step", "cosine"]
+    schedule: Literal["step", "cosine", "wsd"]
+    """'wsd': warm-up, a constant rate, and a cool-down at the end (see `recipes.learning_rate_at`)."""
     step_size: int
     """Epochs between decays (schedule 'step')."""
     gamma: float
@@ -72,6 +79,20 @@ class Recipe(BaseModel):
     gradient_clip: float | None
     selection: Literal["last", "best"]
     amp: Literal["auto", "off", "bf16", "fp16"]
+    warmup_steps: int = 0
+    """Of the linear warm-up (schedule 'wsd'): a number of steps, so that trials of every length begin alike."""
+    cooldown_fraction: float = 0.0
+    """Share of the epochs with a falling rate (schedule 'wsd'), at least one epoch."""
+
+
+class Trunk(BaseModel):
+    """Where trials of schedule 'wsd' that differ in length only share the epochs at a constant rate."""
+
+    model_config = _FROZEN
+
+    key: str
+    """SHA-256 of all that decides those epochs (see `tools.training.trial_store.trunk_key`)."""
+    directory: Path
 
 
 class Fold(BaseModel):
@@ -134,3 +155,5 @@ class TrialSpec(BaseModel):
     """Images to train on in addition to, or in place of, the real ones."""
     fold: Fold | None = None
     """None: the training and validation splits as they are. `tools.training.views` opens what it means."""
+    trunk: Trunk | None = None
+    """What is shared with trials of other lengths. It saves time and changes no number."""

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +19,13 @@ from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochLog, seconds_spent
 from tools.training.evaluation import Classifier, fit_of, predict, save_trained
-from tools.training.failures import NonFiniteLoss, failed, failure_of
+from tools.training.failures import NonFiniteLoss, failed, failure_of, images_gone
 from tools.training.hardware import environment, on_device, precision_for
 from tools.training.models import build_model
 from tools.training.normalisation import IMAGENET, training_normalisation
 from tools.training.recipes import learning_rate_at, optimizer_for
 from tools.training.seeds import Stream, derived_seed
+from tools.training.shared_trunk import SharedTrunk
 from tools.training.trial_store import LOCK, RESULT, WEIGHTS, read_result, write_predictions, write_result
 from tools.training.types import EpochReport, Predictions, Scores, TrialResult
 from tools.training.views import validation_view
@@ -51,6 +53,7 @@ def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], 
 
     Raises:
         DiskError: a file cannot be read or written. The trial is not to blame; it resumes when called again.
+        ImagesGone: the images that it reads were removed or damaged; likewise.
     """
     with disk_errors_explained(spec.directory):
         make_folder(spec.directory)
@@ -71,6 +74,8 @@ def train_under_lock(spec: TrialSpec, device: str, on_epoch: Callable[[EpochRepo
         refused = None if is_shared_memory_fault(error) else disk_error(error, spec.directory)
         if refused is not None:
             raise refused from error
+        if gone := images_gone(error):
+            raise gone from error
         kind, reason = failure_of(spec, device, error)
     # outside the except block, where no traceback holds the tensors any longer
     free_memory()
@@ -94,11 +99,14 @@ def _kept_result(spec: TrialSpec) -> TrialResult | None:
 def _train(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]) -> TrialResult:
     training = _Training(spec, device)
     log = EpochLog(spec.directory)
+    for report in training.inherited:
+        log.append(report)
+        on_epoch(report)
     for epoch in range(training.finished_epochs + 1, spec.recipe.epochs + 1):
         report = training.run_epoch(epoch)
         log.append(report)
         if epoch < spec.recipe.epochs:
-            training.save_if_due()
+            training.save_if_due(epoch)
         on_epoch(report)
     return training.finish()
 
@@ -129,6 +137,9 @@ class _Training:
         self._predictions: Predictions | None = None
         self._best_weights: dict[str, torch.Tensor] | None = None
         self._checkpoint = Checkpoint(spec.directory, spec.key)
+        self.inherited: list[EpochReport] = []
+        """Epochs that another trial of the same trunk has trained, and this one has just read."""
+        self._trunk = SharedTrunk(spec)
         self._restore()
         if torch.device(device).type == "cuda":
             torch.backends.cudnn.benchmark = True  # shapes rarely change
@@ -159,8 +170,13 @@ class _Training:
         self._reports.append(report)
         return report
 
-    def save_if_due(self) -> None:
-        state = {
+    def save_if_due(self, epoch: int) -> None:
+        if self._trunk.ends_with(epoch):
+            self._trunk.save(self._state())
+        self._checkpoint.save_if_due(self._state(), self._model)
+
+    def _state(self) -> dict[str, Any]:
+        return {
             "model": self._model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
@@ -171,7 +187,6 @@ class _Training:
             else None,
             "best_weights": self._best_weights,
         }
-        self._checkpoint.save_if_due(state, self._model)
 
     def finish(self) -> TrialResult:
         spec = self._spec
@@ -198,6 +213,10 @@ class _Training:
 
     def _restore(self) -> None:
         state = self._checkpoint.load(self._device)
+        done = 0 if state is None else len(state["reports"])
+        if (shared := self._trunk.load_beyond(done, self._device)) is not None:
+            state = shared
+            self.inherited = [EpochReport(**report) for report in shared["reports"][done:]]
         if state is None:
             return
         if "probabilities" not in state:

@@ -77,7 +77,8 @@ def trial_key(
         "policy": canonical_policy,
         "data": fingerprint,
         "model": described,
-        "recipe": recipe.model_dump(mode="json"),
+        # A field with a default counts only where it differs: keys of earlier versions stay as they were.
+        "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
         "seed": seed,
         "schema": schema_version,
     }
@@ -86,6 +87,21 @@ def trial_key(
     if fold is not None and not fold.is_as_split:
         content["fold"] = fold.model_dump(mode="json")
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def trunk_key(
+    canonical_policy: str,
+    fingerprint: str,
+    model: ModelConfig,
+    recipe: Recipe,
+    seed: int,
+    schema_version: int,
+    synthetic: Synthetic | None = None,
+    fold: Fold | None = None,
+) -> str:
+    """As `trial_key`, of what trials of schedule 'wsd' have in common that differ in nothing but their length."""
+    endless = recipe.model_copy(update={"epochs": 0, "cooldown_fraction": 0.0})
+    return trial_key(canonical_policy, fingerprint, model, endless, seed, schema_version, synthetic, fold)
 
 
 def _digest_of_weights(file: Path) -> str:

@@ -1,6 +1,6 @@
-"""The tool `show_errors`: which training images a training without augmentation gets wrong that left them out.
+"""The tool `show_errors`: which training images a classifier misclassifies that was trained without them.
 
-By confusion pair, with what sets the images that are got wrong apart from those that are got right.
+By confusion pair, with what sets misclassified images apart from the others.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST_PAIRS = 5
 _LABEL, _TILE, _COLUMNS = 130, 112, 5
 _MEASURED = 256
-"""Images, at most, by which those that are got right are measured."""
+"""Images, at most, by which those that are classified correctly are measured."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ErrorPair:
     """Mean probability of the wrong class."""
     wrong: Look
     right: Look | None
-    """Images of the true class that are got right; None where there is none."""
+    """Images of the true class that are classified correctly; None where there is none."""
 
     @property
     def count(self) -> int:
@@ -129,7 +129,7 @@ def _sheet(view: "SplitView", pairs: Sequence[ErrorPair], held: HeldOut) -> str:
                 list(np.asarray(view.images[shown])),
                 f"{pair.true} taken for {pair.predicted}",
                 note=f"{pair.count} of {pair.images_of_class}",
-                captions=[[f"sure by {value:.0%}"] for value in sure],
+                captions=[[f"confidence {value:.0%}"] for value in sure],
             )
         )
-    return encoded(draw_sheet("images that are got wrong", rows, _TILE, label_width=_LABEL))
+    return encoded(draw_sheet("misclassified training images", rows, _TILE, label_width=_LABEL))

@@ -132,11 +132,12 @@ class TestErrors:
     def test_they_are_told_with_what_sets_them_apart(self, told: History) -> None:
         text = runner(told).run(ERRORS, {"classes": []}).text
         assert "trained without augmentation on 64 training images, and asked about 16 others" in text
-        assert "none of them is a validation or test image. It got 4 wrong." in text
+        assert "none of them is a validation or test image. 4 were misclassified." in text
         assert (
-            "- dark taken for light: 4 of 12 images of dark, sure by 75% in the mean. Brightness 59," in text
+            "- dark taken for light: 4 of 12 images of dark, with a mean confidence of 75%. Brightness 59,"
+            in text
         )
-        assert "of the dark that it got right" in text
+        assert "those of dark that were classified correctly: 59," in text
 
     def test_one_may_ask_for_a_class(self, told: History) -> None:
         assert "None of them is of light." in runner(told).run(ERRORS, {"classes": ["light"]}).text

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tools.datasets.check.finding import Finding, Severity, counted, shortened
+from tools.datasets.check.finding import Finding, Severity, shortened
 from tools.datasets.check.inspection import Inspection
 from tools.datasets.config import DataConfig
 from tools.datasets.splits.leaks import EXACT, Pair, describe
 from tools.datasets.types import Dataset, Record, Split
+from tools.text import counted
 
 
 def exact_copies(found: Inspection, config: DataConfig) -> Finding:
