@@ -1,6 +1,7 @@
 """Where a model's answer is found, which of several counts, and how long a search may take."""
 
 import json
+import re
 import time
 from typing import Any
 

@@ -170,6 +170,7 @@ class TestModelsWithoutSchemas:
     def test_a_server_without_schemas_is_asked_for_plain_text(
         self, ask: AskFunction, caplog: pytest.LogCaptureFixture
     ) -> None:
+        caplog.set_level("INFO")
         refused = Failure(400, "response_format of type json_schema is not supported")
         made = ask("openai", refused, Answer(GOOD_JSON), mode="structured")
         assert made.answer == GOOD
@@ -269,6 +270,7 @@ class TestAnswersOfTheWrongForm:
     def test_after_two_of_one_kind_the_next_form_is_asked_for(
         self, server: LoopbackServer, provider: str, caplog: pytest.LogCaptureFixture
     ) -> None:
+        caplog.set_level("INFO")
         chat, empty = Answer("I would rotate them."), Answer("")
         modes = self.asked(server, provider, chat, chat, empty, empty, Answer(GOOD_JSON), Answer(GOOD_JSON))
         assert modes == ["tools"] * 2 + ["structured"] * 2 + ["text"] * 2
