@@ -8,6 +8,7 @@ from agent.llm.ping import ping
 from agent.memory.candidate import named_baselines
 from agent.proposers.factory import LLM_ARMS
 from agent.settings.config import LLMConfig, StudyConfig
+from agent.steps.metric import check_metric
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Card, Dataset
 from tools.errors import AugurError, ConfigurationError
@@ -27,7 +28,9 @@ def check_before_start(config: StudyConfig) -> Dataset:
     check_names(config.model)
     if config.search.backgrounds != "off":
         check_captioner(config)
-    return open_dataset(config.data)
+    dataset = open_dataset(config.data)
+    check_metric(config.search.metric, dataset)
+    return dataset
 
 
 class ModelAway(AugurError):

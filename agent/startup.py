@@ -72,6 +72,7 @@ def open_context(
     with LocalExecutor(plans, config.execution.trial_timeout) as executor:
         executor.warm_up()
         backgrounds, why_backgrounds = backgrounds_of(config, dataset.card)
+        terminal.metric = config.search.metric
         terminal.opening(
             study,
             _facts(config, why, why_backgrounds, dataset, _recipe_line(config, recipe, lengths), size, plans),
@@ -239,6 +240,7 @@ def _enter(
         study,
         {
             "arm": config.search.proposer,
+            "metric": config.search.metric,
             "arm_reason": why,
             "data_fingerprint": data.fingerprint,
             "prompts": template_hash(),

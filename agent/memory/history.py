@@ -104,7 +104,7 @@ class History:
     reference: IterationRecord | None
     """No augmentation."""
     noise: float | None
-    """Standard deviation of a trial's accuracy over seeds, pooled over all candidates; None with a single seed."""
+    """Standard deviation of a trial's score over seeds, pooled over all candidates; None with a single seed."""
     baselines: tuple[IterationRecord, ...]
     past: tuple[IterationRecord, ...]
     """Earlier iterations, oldest first."""
@@ -117,7 +117,7 @@ class History:
     backgrounds: Backgrounds = "off"
     """Whether a proposal may, or must, have background prompts."""
     incumbent: IterationRecord | None = None
-    """The best iteration so far by mean validation accuracy; never a baseline."""
+    """The best iteration so far by its mean score on validation; never a baseline."""
     advice: bool = True
     """Whether a model is told our advice."""
     whole_policies: bool = True
@@ -145,13 +145,13 @@ class History:
 
 
 def best_iteration(records: Sequence[IterationRecord]) -> IterationRecord | None:
-    """The iteration with the highest mean validation accuracy, the earlier one where they tie; None where none has."""
+    """The iteration with the highest mean score on validation, the earlier one where they tie; None where none has."""
     judged = [(r.mean, -r.number, r) for r in records if r.number > 0 and r.mean is not None]
     return max(judged, key=lambda ranked: ranked[:2])[2] if judged else None
 
 
 def noise_of(records: Iterable[IterationRecord]) -> float | None:
-    """Standard deviation of a trial's accuracy (0..1) over seeds, pooled over all candidates; None with one seed."""
+    """Standard deviation of a trial's score (0..1) over seeds, pooled over all candidates; None with one seed."""
     noise = pooled_noise({record.name: record.scores for record in records})
     return None if noise is None else noise.between_seeds
 

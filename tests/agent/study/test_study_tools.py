@@ -5,11 +5,12 @@ import shutil
 import signal
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow.parquet as pq
 import pytest
 
+from evaluators.fit import State
 from tests.agent import studies
 from tests.agent.studies import SHORT, agent, conclusions, copy_trials, environment, ledger, tracking
 from tests.loopback.autopilot import draw_proposal
@@ -151,6 +152,10 @@ def test_the_training_whose_errors_are_shown_is_counted_and_compared_with_nothin
     assert [record.name for record in store.records()].count("no augmentation") == 1
     assert [each.tool for each in store.notebook().look_ups] == ["show_errors", "preview_backgrounds"]
     assert store.notebook().notes == NOTES
+    judged = store.client.search_runs([store.experiment_id], "tags.study = 's' and tags.phase = 'search'")
+    for item in (run for run in judged if run.data.tags["kind"] == "iteration"):
+        assert item.data.tags["training"] in get_args(State)
+        assert 0 <= item.data.metrics["clean_training_accuracy"] <= 1
     assert not (curious / "trials" / key / "weights.safetensors").exists()
 
 
