@@ -165,6 +165,11 @@ class TrainingImages(Dataset):
         return pixels, labels
 
 
+def training_images(spec: TrialSpec) -> TrainingImages:
+    """The augmented training images of a trial; nothing is opened yet."""
+    return TrainingImages(spec.cache, spec.policy, spec.image_size, spec.classes, spec.synthetic)
+
+
 def epoch_batches(spec: TrialSpec, images: TrainingImages) -> EpochBatches:
     """The batches of a trial over `images`, which were made for it.
 
