@@ -91,6 +91,11 @@ class EpochBatches(Sampler[Batch]):
     def __len__(self) -> int:
         return len(self._cuts)
 
+    @property
+    def sizes(self) -> list[int]:
+        """Images of each batch."""
+        return [stop - start for start, stop in self._cuts]
+
     def __iter__(self) -> Iterator[Batch]:
         order = np.random.default_rng(derived_seed(self._seed, Stream.ORDER, self.epoch))
         shuffled = order.permutation(self.images) if self._mixture is None else self._mixture.draw(order)

@@ -1,0 +1,277 @@
+"""Trials side by side: takes them in, gives each a slot, lets their courses take turns, and says how each ended.
+
+Knows nothing of processes and pipes: `tools.execution.packed_worker` runs it. A trial that fails leaves the others as
+they are; where memory runs out, half of the slots are given up and their trials wait.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from tools.disk import DiskError
+from tools.errors import AugurError
+from tools.machine import free_memory, is_out_of_memory
+from tools.training.config import TrialSpec
+from tools.training.epoch_log import seconds_spent
+from tools.training.loop import end_failed, explained, kept_result
+from tools.training.packed.course import Course, Trial, Wait
+from tools.training.packed.feeder import Feeder, FeedersDie
+from tools.training.packed.graphs import CannotCapture
+from tools.training.packed.meter import Meter
+from tools.training.packed.slot import STEPS, Shape, Slot
+from tools.training.packed.stores import Stores
+from tools.training.types import FailureKind, TrialResult
+
+MOST_SLOTS = 16
+"""Trials at a time where the memory would hold more: the device is busy then."""
+
+_SHARE_OF_MEMORY = 0.85
+"""Of what is free, that slots may take where their number is measured."""
+
+
+@dataclass(eq=False)
+class Entry:
+    """A trial that waits or runs."""
+
+    spec: TrialSpec
+    held: ExitStack = field(default_factory=ExitStack)
+    """What is let go when it ends, such as its lock."""
+    seconds_before: float = 0.0
+    """Spent on it by earlier sessions and slots."""
+    began: float = field(default_factory=time.monotonic)
+    trial: Trial | None = None
+    course: Course | None = None
+    slot: Slot | None = None
+
+
+class Uncapturable(AugurError):
+    """The trial's model cannot run in a pack."""
+
+
+Outcome = TrialResult | DiskError | Uncapturable | None
+"""How a trial ended; None: it ran out of time."""
+
+
+class Pack:
+    """Runs trials on one device, as many at a time as fit."""
+
+    def __init__(
+        self,
+        device: str,
+        size: int | None,
+        processes: int,
+        on_end: Callable[[TrialSpec, Outcome], None],
+        on_note: Callable[[str], None] = lambda text: None,
+        timeout: float | None = None,
+    ) -> None:
+        """Nothing is started before the first trial comes.
+
+        Args:
+            device: 'cuda:N', or 'cpu', where nothing is gained by it.
+            size: trials at a time; None: as many as the memory holds, `MOST_SLOTS` at most.
+            processes: that augment; with 0, images are made in this process.
+            on_end: called once for each trial.
+            on_note: called with what the user should know.
+            timeout: seconds for one session of one trial.
+        """
+        self.device, self.size = device, size or MOST_SLOTS
+        self.meter = Meter()
+        self._measured = size is not None
+        self._processes, self._on_end, self._on_note, self._timeout = processes, on_end, on_note, timeout
+        self._cuda = torch.device(device).type == "cuda"
+        self._waiting: deque[Entry] = deque()
+        self._running: list[Entry] = []
+        self._idle: list[Slot] = []
+        self._stores = Stores(device)
+        self._feeder: tuple[tuple[int, int], Feeder] | None = None
+        if self._cuda:
+            torch.cuda.set_device(device)
+            torch.backends.cudnn.benchmark = True  # shapes rarely change
+
+    @property
+    def trials(self) -> int:
+        """That wait or run."""
+        return len(self._waiting) + len(self._running)
+
+    def add(self, spec: TrialSpec, held: ExitStack | None = None) -> None:
+        """Train it when there is room. Its lock is held; `held` is closed when it has ended."""
+        self._waiting.append(Entry(spec, held or ExitStack(), seconds_spent(spec.directory)))
+
+    def turn(self) -> bool:
+        """Let every trial do what it can do now; returns whether anything was done.
+
+        Raises:
+            Exception: the device, or the processes that augment, can no longer be used. No trial is to blame.
+        """
+        self._refill()
+        waits = []
+        for entry in tuple(self._running):
+            if entry in self._running:  # a neighbour may have given up its slot
+                waits.append(self._advance(entry))
+        self.meter.tick([entry.trial.account for entry in self._running if entry.trial is not None], waits)
+        return any(wait is Wait.TURN for wait in waits)
+
+    def close(self) -> None:
+        """Give everything up. Trials that had not ended resume from their checkpoints another time."""
+        for entry in (*self._running, *self._waiting):
+            if entry.trial is not None:
+                entry.trial.close()
+            entry.held.close()
+        self._running.clear()
+        self._waiting.clear()
+        self._drop_idle()
+        if self._feeder is not None:
+            self._feeder[1].close()
+            self._feeder = None
+
+    def _refill(self) -> None:
+        while self._waiting and len(self._running) < self.size:
+            entry = self._waiting.popleft()
+            try:
+                kept = kept_result(entry.spec)
+                if kept is not None:
+                    self._end(entry, kept)
+                    continue
+                entry.slot = self._slot_for(Shape.of(entry.spec))
+                entry.trial = Trial(
+                    entry.spec, entry.slot, self._feeder_for(entry.spec), self._stores, self.size
+                )
+                entry.course = entry.trial.course()
+            except Exception as error:
+                self._fail(entry, error)
+                continue
+            self._running.append(entry)
+            # its first turn, alone: what it takes of the memory shows how many fit
+            before = self._used()
+            self._advance(entry)
+            self._measure(before)
+
+    def _advance(self, entry: Entry) -> Wait:
+        assert entry.course is not None
+        if self._timeout is not None and time.monotonic() - entry.began > self._timeout:
+            self._end(entry, None)
+            return Wait.TURN
+        try:
+            return next(entry.course)
+        except StopIteration as stop:
+            self._end(entry, stop.value)
+        except Exception as error:
+            self._fail(entry, error)
+        return Wait.TURN
+
+    def _fail(self, entry: Entry, error: Exception) -> None:
+        """What an error of a trial means: for it alone, unless memory ran out or the device is lost."""
+        if isinstance(error, FeedersDie) or _is_lost(error):
+            raise error
+        if isinstance(error, CannotCapture):
+            self._end(entry, Uncapturable(str(error)))
+            return
+        others = [each for each in self._running if each is not entry]
+        if is_out_of_memory(error) and (others or self._idle):
+            self._halve(entry, len(others) + 1)
+            return
+        outcome: Outcome
+        try:
+            kind, reason = explained(entry.spec, self.device, error)
+            outcome = self._failed(entry, kind, reason)
+        except DiskError as refused:
+            outcome = refused
+        error.__traceback__ = None  # it holds the trial's tensors
+        self._end(entry, outcome, reusable=not is_out_of_memory(error))
+
+    def _failed(self, entry: Entry, kind: FailureKind, reason: str) -> TrialResult:
+        account = 0.0 if entry.trial is None else entry.trial.account.seconds
+        return end_failed(entry.spec, self.device, kind, reason, entry.seconds_before + account)
+
+    def _halve(self, entry: Entry, running: int) -> None:
+        """Memory ran out with so many `running`: half of them go on, the others wait."""
+        self.size = max(1, running // 2)
+        self._measured = True
+        self._on_note(
+            f"out of memory on {self.device} with {running} trials at a time: {self.size} from now on "
+            "(execution.pack)"
+        )
+        given_up = [entry] + [each for each in reversed(self._running) if each is not entry]
+        for each in given_up[: max(1, len(given_up) - self.size)]:
+            self._leave(each, reusable=False)
+            self._waiting.appendleft(each)
+        self._drop_idle()
+
+    def _end(self, entry: Entry, outcome: Outcome, reusable: bool = True) -> None:
+        self._leave(entry, reusable)
+        entry.held.close()
+        self._on_end(entry.spec, outcome)
+
+    def _leave(self, entry: Entry, reusable: bool) -> None:
+        """Take it out of its slot."""
+        if entry in self._running:
+            self._running.remove(entry)
+        if entry.course is not None:
+            entry.course.close()
+        if entry.trial is not None:
+            entry.trial.close()
+            entry.seconds_before += entry.trial.account.seconds
+        if entry.slot is not None and reusable:
+            self._idle.append(entry.slot)
+        entry.trial = entry.course = entry.slot = None
+
+    def _slot_for(self, shape: Shape) -> Slot:
+        for slot in self._idle:
+            if slot.shape == shape:
+                self._idle.remove(slot)
+                return slot
+        while self._idle and len(self._idle) + len(self._running) >= self.size:
+            self._idle.pop(0)
+            free_memory()
+        return Slot(shape, self.device)
+
+    def _feeder_for(self, spec: TrialSpec) -> Feeder:
+        """One for an image size and a batch size; another one takes its place when no trial uses it."""
+        wanted = (spec.image_size, spec.recipe.batch_size)
+        if self._feeder is not None and self._feeder[0] != wanted:
+            if self._running:
+                return self._feeder_beside(wanted)
+            self._feeder[1].close()
+            self._feeder = None
+        if self._feeder is None:
+            self._feeder = (wanted, self._new_feeder(wanted))
+        return self._feeder[1]
+
+    def _feeder_beside(self, wanted: tuple[int, int]) -> Feeder:
+        raise AugurError(f"trials of other sizes still run: {wanted}")
+
+    def _new_feeder(self, wanted: tuple[int, int]) -> Feeder:
+        image_size, batch_size = wanted
+        return Feeder(self._processes, image_size, batch_size, STEPS, self.size, pinned=self._cuda)
+
+    def _drop_idle(self) -> None:
+        self._idle.clear()
+        free_memory()
+
+    def _used(self) -> int:
+        return torch.cuda.memory_reserved(self.device) if self._cuda else 0
+
+    def _measure(self, before: int) -> None:
+        """How many slots fit, from what the first one took."""
+        if self._measured or not self._running:
+            return
+        self._measured = True
+        if not self._cuda:
+            self.size = 1
+            return
+        torch.cuda.synchronize(self.device)
+        taken = max(1, self._used() - before)
+        fitting = 1 + int(_SHARE_OF_MEMORY * torch.cuda.mem_get_info(self.device)[0] / taken)
+        self.size = max(1, min(self.size, fitting))
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether the device, and with it this process, can no longer be used."""
+    kind: Any = getattr(torch, "AcceleratorError", None)
+    lost = (kind is not None and isinstance(error, kind)) or "CUDA error" in str(error)
+    return lost and not is_out_of_memory(error)
