@@ -29,7 +29,7 @@ class Meter:
 
     def __init__(self) -> None:
         self._last = time.perf_counter()
-        self._images = 0
+        self.images = 0
         self._seconds = self._waiting = self._trials = 0.0
 
     def tick(self, accounts: Sequence[Account], waits: Sequence[Wait]) -> None:
@@ -40,7 +40,7 @@ class Meter:
             return
         for account in accounts:
             account.seconds += passed / len(accounts)
-            self._images += account.images - account.counted
+            self.images += account.images - account.counted
             account.counted = account.images
         self._seconds += passed
         self._trials += passed * len(accounts)
@@ -51,10 +51,10 @@ class Meter:
         """What was measured since the last call."""
         seconds = self._seconds
         found = Throughput(
-            self._images,
+            self.images,
             seconds,
             self._waiting / seconds if seconds else 0.0,
             self._trials / seconds if seconds else 0.0,
         )
-        self._images, self._seconds, self._waiting, self._trials = 0, 0.0, 0.0, 0.0
+        self.images, self._seconds, self._waiting, self._trials = 0, 0.0, 0.0, 0.0
         return found

@@ -110,10 +110,11 @@ class Pack:
         """
         self._refill()
         waits = []
+        accounts = [entry.trial.account for entry in self._running if entry.trial is not None]
         for entry in tuple(self._running):
             if entry in self._running:  # a neighbour may have given up its slot
                 waits.append(self._advance(entry))
-        self.meter.tick([entry.trial.account for entry in self._running if entry.trial is not None], waits)
+        self.meter.tick(accounts, waits)
         return any(wait is Wait.TURN for wait in waits)
 
     def close(self) -> None:

@@ -1,0 +1,124 @@
+"""Measurements on one GPU: packs on constant data, packs fed with augmented epochs, the single trainer, captures."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.gpu_data import trial
+from tools.datasets.cache.read import CachedDataset
+from tools.machine import free_memory, usable_cores
+from tools.training.config import TrialSpec
+from tools.training.loop import train_trial
+from tools.training.packed.pack import Pack
+from tools.training.packed.slot import STEPS, Shape, Slot, Step
+from tools.training.types import TrialResult
+
+DEVICE = "cuda:0"
+
+
+def processes() -> int:
+    """That augment: all cores but two."""
+    return max(1, usable_cores() - 2)
+
+
+def constant(spec: TrialSpec, pack: int, seconds: float) -> dict[str, Any]:
+    """Images per second of `pack` slots that train on one part again and again: the limit that the device sets."""
+    batch, side = spec.recipe.batch_size, spec.image_size
+    torch.backends.cudnn.benchmark = True
+    before, started = torch.cuda.memory_reserved(), time.perf_counter()
+    images = torch.randint(0, 256, (STEPS * batch, 3, side, side), dtype=torch.uint8).pin_memory()
+    labels = torch.randint(0, spec.classes, (STEPS * batch,))
+    steps = [Step(batch, 1e-4, 0)] * STEPS
+    slots = []
+    for _ in range(pack):
+        slot = Slot(Shape.of(spec), DEVICE)
+        slot.prepare([batch], "none")
+        slots.append((slot, slot.zeros(STEPS)))
+    torch.cuda.synchronize()
+    built = time.perf_counter() - started
+    done, started = 0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        for slot, losses in slots:
+            while slot.is_full:
+                time.sleep(0.0001)
+            slot.train(images, labels, steps, "none", lambda step: None, losses)
+            done += len(images)
+    torch.cuda.synchronize()
+    passed = time.perf_counter() - started
+    memory = torch.cuda.memory_reserved() - before
+    slots.clear()
+    free_memory()
+    return {
+        "images_per_second": round(done / passed),
+        "seconds_to_build": round(built, 2),
+        "mib_each": round(memory / pack / 2**20),
+    }
+
+
+def packed(specs: list[TrialSpec], size: int | None, seconds: float = 1e9) -> dict[str, Any]:
+    """Trains all of `specs` in a pack, or as far as `seconds` suffice; the pace is that after the first step."""
+    results: list[TrialResult] = []
+    notes: list[str] = []
+    started = time.perf_counter()
+
+    def on_end(spec: TrialSpec, outcome: Any) -> None:
+        if not isinstance(outcome, TrialResult):
+            notes.append(f"{spec.model.name}: {outcome}")
+        else:
+            results.append(outcome)
+            if outcome.status == "failed":
+                notes.append(outcome.reason)
+
+    pack = Pack(DEVICE, size, processes(), on_end, notes.append)
+    first = None
+    try:
+        for spec in specs:
+            pack.add(spec)
+        while pack.trials and time.perf_counter() - started < seconds:
+            busy = pack.turn()
+            if first is None and pack.meter.images:
+                first = time.perf_counter() - started
+                pack.meter.taken()
+            if not busy:
+                time.sleep(0.0002)
+        through = pack.meter.taken()
+    finally:
+        pack.close()
+        free_memory()
+    return {
+        "images_per_second": round(through.images_per_second),
+        "waiting_for_images": round(through.waiting, 3),
+        "trials_at_a_time": round(through.trials, 1),
+        "seconds_until_first_step": None if first is None else round(first, 1),
+        "seconds": round(time.perf_counter() - started, 1),
+        "finished": sum(result.status == "finished" for result in results),
+        "accuracies": [result.scores.accuracy for result in results if result.scores is not None],
+        "notes": notes,
+    }
+
+
+def single(spec: TrialSpec, warm_up: int = 1) -> dict[str, Any]:
+    """The same in the single trainer; the first epochs do not count."""
+    times: list[float] = []
+    result = train_trial(spec, DEVICE, lambda report: times.append(report.seconds))
+    images = spec_images(spec)
+    counted = times[warm_up:]
+    return {
+        "images_per_second": round(images * len(counted) / sum(counted)) if counted else None,
+        "accuracy": None if result.scores is None else result.scores.accuracy,
+        "reason": result.reason,
+    }
+
+
+def spec_images(spec: TrialSpec) -> int:
+    """Training images of an epoch."""
+    from tools.datasets.cache.read import open_cache
+
+    return len(open_cache(spec.cache).split("train"))
+
+
+def seeds(cached: CachedDataset, root: Path, count: int, **fields: Any) -> list[TrialSpec]:
+    """Trials that differ in their seed."""
+    return [trial(cached, root, seed=seed, **fields) for seed in range(count)]
