@@ -71,7 +71,7 @@ def packed(specs: list[TrialSpec], size: int | None, seconds: float = 1e9) -> di
             if outcome.status == "failed":
                 notes.append(outcome.reason)
 
-    pack = Pack(DEVICE, size, processes(), on_end, notes.append)
+    pack = Pack(DEVICE, size, processes(), on_end, on_note=notes.append)
     first = None
     try:
         for spec in specs:

@@ -29,9 +29,8 @@ class Arena:
             self.images = torch.empty(self.shape, dtype=torch.uint8)
         """uint8 (rows, 3, S, S)."""
         if pinned:
-            torch.cuda.check_error(
-                torch.cuda.cudart().cudaHostRegister(self.images.data_ptr(), self.images.numel(), 0)
-            )
+            runtime: Any = torch.cuda.cudart()
+            torch.cuda.check_error(runtime.cudaHostRegister(self.images.data_ptr(), self.images.numel(), 0))
         self._free = [(0, rows)]
 
     def take(self, rows: int) -> int | None:
@@ -55,7 +54,8 @@ class Arena:
     def close(self) -> None:
         """Give the memory back to the system; nobody uses it any longer."""
         if self._pinned:
-            torch.cuda.cudart().cudaHostUnregister(self.images.data_ptr())
+            runtime: Any = torch.cuda.cudart()
+            runtime.cudaHostUnregister(self.images.data_ptr())
         del self.images
         if self._file is not None:
             self._file.close()

@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import psutil
 import torch
 
@@ -45,7 +46,7 @@ class Job:
     batches: Sequence[Batch]
     arena: str
     row: int
-    future: Future[torch.Tensor]
+    future: Future[np.ndarray]
 
 
 @dataclass(eq=False)
@@ -227,7 +228,8 @@ class Feed:
         self._pending.popleft()
         sizes = [len(batch.indices) for batch in batches]
         images = self._feeder.arenas[PARTS].images[job.row : job.row + sum(sizes)]
-        return Part(epoch, first_step, sizes, images, job.future.result(), self, job.row)
+        labels = torch.from_numpy(job.future.result())
+        return Part(epoch, first_step, sizes, images, labels, self, job.row)
 
     def give_back(self, row: int) -> None:
         """A part was copied to the device."""

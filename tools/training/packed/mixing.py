@@ -24,6 +24,11 @@ class Mix:
 UNMIXED = Mix(1.0)
 
 
+def put(target: torch.Tensor, values: torch.Tensor) -> None:
+    """Copy `values`, on CPU, to the first places of `target`; on CUDA without waiting for the device."""
+    target[: len(values)].copy_(values.pin_memory() if target.is_cuda else values, non_blocking=True)
+
+
 def mix_kind(policy: BuiltPolicy) -> MixKind:
     """Which batch operation `policy` has."""
     if policy.mixer is None:
@@ -60,8 +65,8 @@ class MixTables:
         """For the steps from `first` on."""
         shares = torch.tensor([(mix.share, 1.0 - mix.share) for mix in mixes])
         stop = first + len(mixes)
-        self._shares[first:stop].copy_(shares, non_blocking=True)
-        self._boxes[first:stop].copy_(torch.tensor([mix.box for mix in mixes]), non_blocking=True)
+        put(self._shares[first:stop], shares)
+        put(self._boxes[first:stop], torch.tensor([mix.box for mix in mixes]))
 
     def apply(
         self, kind: MixKind, step: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, classes: int

@@ -66,6 +66,7 @@ class Pack:
         size: int | None,
         processes: int,
         on_end: Callable[[TrialSpec, Outcome], None],
+        on_begin: Callable[[TrialSpec], None] = lambda spec: None,
         on_note: Callable[[str], None] = lambda text: None,
         timeout: float | None = None,
     ) -> None:
@@ -76,13 +77,17 @@ class Pack:
             size: trials at a time; None: as many as the memory holds, `MOST_SLOTS` at most.
             processes: that augment; with 0, images are made in this process.
             on_end: called once for each trial.
+            on_begin: called when a trial is given a slot.
             on_note: called with what the user should know.
             timeout: seconds for one session of one trial.
         """
         self.device, self.size = device, size or MOST_SLOTS
         self.meter = Meter()
+        self.current: TrialSpec | None = None
+        """The trial that is being worked on, while it is."""
         self._measured = size is not None
-        self._processes, self._on_end, self._on_note, self._timeout = processes, on_end, on_note, timeout
+        self._processes, self._timeout = processes, timeout
+        self._on_end, self._on_begin, self._on_note = on_end, on_begin, on_note
         self._cuda = torch.device(device).type == "cuda"
         self._waiting: deque[Entry] = deque()
         self._running: list[Entry] = []
@@ -114,6 +119,7 @@ class Pack:
         for entry in tuple(self._running):
             if entry in self._running:  # a neighbour may have given up its slot
                 waits.append(self._advance(entry))
+        self.current = None
         self.meter.tick(accounts, waits)
         return any(wait is Wait.TURN for wait in waits)
 
@@ -131,29 +137,35 @@ class Pack:
             self._feeder = None
 
     def _refill(self) -> None:
-        while self._waiting and len(self._running) < self.size:
-            entry = self._waiting.popleft()
-            try:
-                kept = kept_result(entry.spec)
-                if kept is not None:
-                    self._end(entry, kept)
-                    continue
-                entry.slot = self._slot_for(Shape.of(entry.spec))
-                entry.trial = Trial(
-                    entry.spec, entry.slot, self._feeder_for(entry.spec), self._stores, self.size
-                )
-                entry.course = entry.trial.course()
-            except Exception as error:
-                self._fail(entry, error)
-                continue
-            self._running.append(entry)
-            # its first turn, alone: what it takes of the memory shows how many fit
-            before = self._used()
-            self._advance(entry)
-            self._measure(before)
+        """Begin one trial, if there is room; its first turn shows how many fit."""
+        if not self._waiting or len(self._running) >= self.size:
+            return
+        entry = next((each for each in self._waiting if self._is_fed(each.spec)), None)
+        if entry is None:
+            return
+        self._waiting.remove(entry)
+        before, self.current = self._used(), entry.spec
+        entry.began = time.monotonic()
+        self._on_begin(entry.spec)
+        try:
+            kept = kept_result(entry.spec)
+            if kept is not None:
+                self._end(entry, kept)
+                return
+            entry.slot = self._slot_for(Shape.of(entry.spec))
+            feeder = self._feeder_for(entry.spec)
+            entry.trial = Trial(entry.spec, entry.slot, feeder, self._stores, self.size)
+            entry.course = entry.trial.course()
+        except Exception as error:
+            self._fail(entry, error)
+            return
+        self._running.append(entry)
+        self._advance(entry)
+        self._measure(before)
 
     def _advance(self, entry: Entry) -> Wait:
         assert entry.course is not None
+        self.current = entry.spec
         if self._timeout is not None and time.monotonic() - entry.began > self._timeout:
             self._end(entry, None)
             return Wait.TURN
@@ -231,24 +243,19 @@ class Pack:
             free_memory()
         return Slot(shape, self.device)
 
+    def _is_fed(self, spec: TrialSpec) -> bool:
+        """Whether it can begin now: a feeder is for one size of images and batches, until no trial uses it."""
+        return not self._running or self._feeder is None or self._feeder[0] == _fed(spec)
+
     def _feeder_for(self, spec: TrialSpec) -> Feeder:
-        """One for an image size and a batch size; another one takes its place when no trial uses it."""
-        wanted = (spec.image_size, spec.recipe.batch_size)
-        if self._feeder is not None and self._feeder[0] != wanted:
-            if self._running:
-                return self._feeder_beside(wanted)
+        if self._feeder is not None and self._feeder[0] != _fed(spec):
             self._feeder[1].close()
             self._feeder = None
         if self._feeder is None:
-            self._feeder = (wanted, self._new_feeder(wanted))
+            image_size, batch_size = wanted = _fed(spec)
+            feeder = Feeder(self._processes, image_size, batch_size, STEPS, self.size, pinned=self._cuda)
+            self._feeder = (wanted, feeder)
         return self._feeder[1]
-
-    def _feeder_beside(self, wanted: tuple[int, int]) -> Feeder:
-        raise AugurError(f"trials of other sizes still run: {wanted}")
-
-    def _new_feeder(self, wanted: tuple[int, int]) -> Feeder:
-        image_size, batch_size = wanted
-        return Feeder(self._processes, image_size, batch_size, STEPS, self.size, pinned=self._cuda)
 
     def _drop_idle(self) -> None:
         self._idle.clear()
@@ -269,6 +276,10 @@ class Pack:
         taken = max(1, self._used() - before)
         fitting = 1 + int(_SHARE_OF_MEMORY * torch.cuda.mem_get_info(self.device)[0] / taken)
         self.size = max(1, min(self.size, fitting))
+
+
+def _fed(spec: TrialSpec) -> tuple[int, int]:
+    return spec.image_size, spec.recipe.batch_size
 
 
 def _is_lost(error: Exception) -> bool:

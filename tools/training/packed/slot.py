@@ -16,8 +16,8 @@ from tools.training.evaluation import Classifier
 from tools.training.hardware import Precision, on_device, precision_for
 from tools.training.models import build_model
 from tools.training.normalisation import Normalisation, normalise
-from tools.training.packed.graphs import captured
-from tools.training.packed.mixing import Mix, MixKind, MixTables
+from tools.training.packed.graphs import CannotCapture, captured
+from tools.training.packed.mixing import Mix, MixKind, MixTables, put
 from tools.training.recipes import optimizer_for
 from tools.training.step import update
 
@@ -78,11 +78,14 @@ class Slot:
 
         Raises:
             torch.OutOfMemoryError: it does not fit.
+            CannotCapture: the precision needs what cannot be captured.
         """
         recipe = shape.recipe
         self.shape, self.device = shape, device
         self._cuda = torch.device(device).type == "cuda"
         self.precision: Precision = precision_for(device, recipe.amp)
+        if self.precision.scaled:
+            raise CannotCapture(f"{self.precision.name} needs its loss scaled")
         self.model = on_device(build_model(_blank(shape.model), shape.classes, shape.image_size, 0), device)
         self.model.train()
         self._optimizer = optimizer_for(self.model, recipe)
@@ -201,8 +204,8 @@ class Slot:
         with self.on_stream():
             self._images[: len(images)].copy_(images, non_blocking=True)
             copied = self._event()
-            self._labels[: len(labels)].copy_(labels, non_blocking=True)
-            self._rates[: len(steps)].copy_(torch.tensor([step.rate for step in steps]), non_blocking=True)
+            put(self._labels, labels)
+            put(self._rates, torch.tensor([step.rate for step in steps]))
             if self._cuda and mix != "none":
                 self._mixes.set([found for step in steps if (found := draw(step)) is not None])
             self._step.zero_()
@@ -241,7 +244,8 @@ class Slot:
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Those of `images`, uint8 (N, 3, S, S) on the device: float32 (N, C) on CPU, valid when the slot is idle."""
         size = len(self._shown)
-        self.model.eval()
+        if not self._cuda:  # a graph knows in which mode it was captured
+            self.model.eval()
         with torch.inference_mode(), self.on_stream():
             found = torch.empty(len(images), self.shape.classes, pin_memory=self._cuda)
             for start in range(0, len(images), size):

@@ -67,6 +67,7 @@ class Stores:
         """Its initial weights, as the single trainer has them; seeds of a study come again and again."""
 
         def make() -> tuple[dict[str, torch.Tensor], int]:
+            self._settled(None)  # what is dropped for it may still be copied from
             state = build_model(spec.model, spec.classes, spec.image_size, spec.seed).state_dict()
             size = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
             where = self._device if size <= MOST_BYTES // 8 else "cpu"
@@ -82,6 +83,7 @@ class Stores:
 
     def _view(self, what: str, spec: TrialSpec, open_view: Callable[[], SplitView]) -> Shown:
         def make() -> tuple[Shown, int]:
+            self._settled(None)  # what is dropped for it may still be read
             view = open_view()
             images = torch.from_numpy(np.ascontiguousarray(view.images[:])).permute(0, 3, 1, 2)
             where = self._device if images.numel() <= MOST_BYTES // 2 else "cpu"
