@@ -1,9 +1,9 @@
 """Trials on GPUs, one pack of them on each; see `tools.execution.executor.Executor`.
 
 Each pack is one process (`packed_worker.py`). This file decides which trial goes where, and what each way of ending
-means, as `local.py` does. Where a pack's process dies, nobody knows which of its trials is to blame: all resume from their
-checkpoints, and those that were there at two deaths are trained alone, by the single trainer, as are models that cannot
-be captured.
+means, as `local.py` does. Where a pack's process dies, nobody knows which of its trials is to blame: all resume from
+their checkpoints, and those that were there at two deaths are trained alone, by the single trainer, as are models that
+cannot be captured.
 """
 
 import time

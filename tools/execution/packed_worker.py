@@ -6,6 +6,7 @@ As in `worker.py`, results are files in the trials' folders, and the pipe carrie
 import faulthandler
 import logging
 import signal
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -94,13 +95,11 @@ class _Server(logging.Handler):
 
     def run(self) -> None:
         """Serve until the pipe is closed."""
-        import time
-
         while True:
             busy = bool(self._pack.trials) and self._pack.turn()
             wait = 0.0 if busy else _IDLE_SECONDS if self._pack.trials else _LOCK_SECONDS
             if not self._pack.trials and not self._locked:
-                self._send("", self._pack.meter.taken())
+                self._tell_pace()
                 wait = None
             try:
                 while self._connection.poll(wait):
@@ -116,8 +115,6 @@ class _Server(logging.Handler):
 
     def _take(self, spec: TrialSpec, tell: bool) -> None:
         """Into the pack, if no other process holds the trial."""
-        import time
-
         self._locked.pop(spec.key, None)
         try:
             with disk_errors_explained(spec.directory):
@@ -161,6 +158,11 @@ class _Server(logging.Handler):
 
     def _note(self, text: str) -> None:
         self._send("", Note(text))
+
+    def _tell_pace(self) -> None:
+        through = self._pack.meter.taken()
+        if through.images:
+            self._send("", through)
 
     def _send(self, key: str, message: Any) -> None:
         self._connection.send((key, message))
