@@ -64,18 +64,25 @@ class Bench:
         return Path(tempfile.mkdtemp(dir=self.root))
 
 
+def told(measured: Any) -> Any:
+    """Printed at once, in case the rest takes too long."""
+    print(json.dumps(measured), flush=True)
+    return measured
+
+
 def section_constant(bench: Bench) -> Any:
     """ResNet18 at 64 px on one constant batch: packs of 1 to 16."""
     spec = trial(bench.data(64), bench.folder())
-    return {str(pack): constant(spec, pack, 2.5) for pack in (1, 2, 4, 8, 16)}
+    return {str(pack): told(constant(spec, pack, 2.5)) for pack in (1, 2, 4, 8, 16)}
 
 
 def section_augmented(bench: Bench) -> Any:
     """The same on 1,024 images, augmented by a policy of three operations."""
     found: dict[str, Any] = {"processes": processes()}
-    for pack in (8, 16, 4, 1):
-        specs = seeds(bench.data(64), bench.folder(), 2 * pack, epochs=12)
-        found[str(pack)] = packed(specs, pack, 12)
+    for draws in ("own", "shared"):
+        for pack in (8, 16):
+            specs = seeds(bench.data(64), bench.folder(), 2 * pack, epochs=12, draws=draws)
+            found[f"{pack}, {draws} draws"] = told(packed(specs, pack, 10))
     return found
 
 

@@ -15,7 +15,7 @@ from tools.policy.built_policy import BuiltPolicy, build
 from tools.policy.canonical import from_canonical
 from tools.processes import exit_with_parent
 from tools.training.config import TrialSpec
-from tools.training.seeds import Stream, derived_seed
+from tools.training.seeds import Stream, derived_seed, draws_of
 from tools.training.synthetic import Mixing, Synthetic, SyntheticSet, open_synthetic
 
 
@@ -26,6 +26,21 @@ class Batch:
     seed: int
     indices: np.ndarray
     """(B,) int64."""
+    shared: tuple[int, int] | None = None
+    """(block, epoch) of shared draws: each image then has a seed of its own, and that of the batch is not used."""
+
+
+@dataclass(frozen=True)
+class SharedDraws:
+    """Augmented epochs that several trials share; each begins with another one, and goes round."""
+
+    block: int
+    first: int
+    epochs: int
+
+    def at(self, epoch: int) -> tuple[int, int]:
+        """(block, epoch of the draws) of a trial's `epoch`, counted from 1."""
+        return self.block, (self.first + epoch - 1) % self.epochs
 
 
 class Mixture:
@@ -74,11 +89,18 @@ class EpochBatches(Sampler[Batch]):
     joins the batch before it, because batch normalisation cannot learn from one; more make a batch of their own.
     """
 
-    def __init__(self, images: int, batch_size: int, seed: int, mixture: Mixture | None = None) -> None:
-        """`images` (real ones) at least 2, `batch_size` at least 2."""
+    def __init__(
+        self,
+        images: int,
+        batch_size: int,
+        seed: int,
+        mixture: Mixture | None = None,
+        draws: SharedDraws | None = None,
+    ) -> None:
+        """`images` (real ones) at least 2, `batch_size` at least 2; `draws` where they are shared."""
         if images < 2:
             raise DataError(f"the training split has {images} image(s): training needs at least 2")
-        self._seed, self._mixture = seed, mixture
+        self._seed, self._mixture, self._draws = seed, mixture, draws
         self.images = images if mixture is None else mixture.images
         """In one epoch, synthetic ones included."""
         starts = list(range(0, self.images, batch_size))
@@ -101,7 +123,8 @@ class EpochBatches(Sampler[Batch]):
         shuffled = order.permutation(self.images) if self._mixture is None else self._mixture.draw(order)
         for number, (start, stop) in enumerate(self._cuts):
             seed = derived_seed(self._seed, Stream.AUGMENTATION, self.epoch, number)
-            yield Batch(seed, shuffled[start:stop])
+            shared = None if self._draws is None else self._draws.at(self.epoch)
+            yield Batch(seed, shuffled[start:stop], shared)
 
 
 class TrainingImages(Dataset):
@@ -119,7 +142,7 @@ class TrainingImages(Dataset):
         self._synthetic = synthetic
 
     def __getstate__(self) -> dict[str, object]:
-        opened = ("view", "synthetic", "policy")
+        opened = ("view", "synthetic", "policy", "numbers")
         return {name: value for name, value in vars(self).items() if name not in opened}
 
     @cached_property
@@ -145,6 +168,25 @@ class TrainingImages(Dataset):
         """The augmentation, ready to run."""
         return build(from_canonical(self._policy), self._image_size, self._classes)
 
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """int64 (N + M,): what shared draws know each image by, whichever of the search's images a trial trains on.
+
+        Real ones by their place among all training and validation images, and after them the synthetic ones.
+        """
+        opened = open_cache(self._cache)
+        known = np.concatenate([opened.split(name).images.rows for name in ("train", "validation")])
+        order = np.argsort(known, kind="stable")
+        real = order[np.searchsorted(known, self.view.images.rows, sorter=order)]
+        synthetic = 0 if self.synthetic is None else len(self.synthetic)
+        return np.concatenate([real, len(known) + np.arange(synthetic)])
+
+    def labels(self, indices: np.ndarray) -> np.ndarray:
+        """int64 (B,) of these images."""
+        if self.synthetic is None:
+            return self.view.labels[indices]
+        return np.concatenate([self.view.labels, self.synthetic.labels])[indices]
+
     def __len__(self) -> int:
         return len(self.view) + (0 if self.synthetic is None else len(self.synthetic))
 
@@ -153,8 +195,19 @@ class TrainingImages(Dataset):
         pixels, labels = self._read(batch.indices)
         if self.policy.is_identity:
             return torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.from_numpy(labels)
+        if batch.shared is not None:
+            images = torch.stack([self._drawn(pixels[i], batch, i) for i in range(len(pixels))])
+            return images, torch.from_numpy(labels)
         torch.manual_seed(batch.seed)
         return torch.stack([self.policy.augment(image) for image in pixels]), torch.from_numpy(labels)
+
+    def _drawn(self, image: np.ndarray, batch: Batch, place: int) -> torch.Tensor:
+        """One image under shared draws: it depends on its number and their epoch, not on the batch."""
+        assert batch.shared is not None
+        block, epoch = batch.shared
+        number = int(self.numbers[batch.indices[place]])
+        torch.manual_seed(derived_seed(block, Stream.SHARED, epoch, number))
+        return self.policy.augment(image)
 
     def _read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Copies of the batch's images and labels; nothing else is read from disk."""
@@ -181,11 +234,13 @@ def epoch_batches(spec: TrialSpec, images: TrainingImages) -> EpochBatches:
     Raises:
         DataError: there are too few real images, or the synthetic ones do not fit them.
     """
-    real, synthetic = len(images.view), images.synthetic
-    if spec.synthetic is None or synthetic is None:
-        return EpochBatches(real, spec.recipe.batch_size, spec.seed)
-    mixture = Mixture(real, np.asarray(synthetic.sources), spec.synthetic.mixing)
-    return EpochBatches(real, spec.recipe.batch_size, spec.seed, mixture)
+    recipe, synthetic = spec.recipe, images.synthetic
+    mixture = draws = None
+    if spec.synthetic is not None and synthetic is not None:
+        mixture = Mixture(len(images.view), np.asarray(synthetic.sources), spec.synthetic.mixing)
+    if recipe.draws == "shared":
+        draws = SharedDraws(*draws_of(spec.seed), epochs=recipe.epochs)
+    return EpochBatches(len(images.view), recipe.batch_size, spec.seed, mixture, draws)
 
 
 def training_loader(

@@ -48,6 +48,11 @@ class TrainingConfig(BaseModel):
     amp: Literal["auto", "off", "bf16", "fp16"] = Field(
         default="auto", description="mixed precision; 'auto' uses it on CUDA only"
     )
+    draws: Literal["own", "shared"] = Field(
+        default="own",
+        description="'shared': seeds of a candidate are given the same augmented images, in epochs of another order; "
+        "they are made once for all",
+    )
 
 
 class Recipe(BaseModel):
@@ -72,6 +77,8 @@ class Recipe(BaseModel):
     gradient_clip: float | None
     selection: Literal["last", "best"]
     amp: Literal["auto", "off", "bf16", "fp16"]
+    draws: Literal["own", "shared"] = "own"
+    """Of the augmentation: each trial its own, or one set of epochs for all seeds of a block (`seeds.draws_of`)."""
 
 
 class TrialSpec(BaseModel):

@@ -75,7 +75,8 @@ def trial_key(
         "policy": canonical_policy,
         "data": fingerprint,
         "model": described,
-        "recipe": recipe.model_dump(mode="json"),
+        # fields with a default came later: trials that leave them at it keep their keys
+        "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
         "seed": seed,
         "schema": schema_version,
     }

@@ -111,7 +111,7 @@ class Trial:
         state = self._checkpoint.load(slot.device)
         if state is not None and self._progress.restore(state, validation.view.labels):
             slot.restore(state["model"], state["optimizer"])
-        self._feed = self._feeder.feed(spec, self._batches, len(self._progress.reports) + 1)
+        self._feed = self._feeder.feed(spec, self._source, self._batches, len(self._progress.reports) + 1)
 
     def _train_epoch(self, epoch: int) -> Generator[Wait, None, tuple[torch.Tensor, float]]:
         """The losses of its steps, on the device until the slot is idle, and the last step's learning rate."""

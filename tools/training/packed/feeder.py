@@ -19,10 +19,12 @@ import torch
 
 from tools.errors import AugurError
 from tools.processes import exit_with_parent
-from tools.training.batches import Batch, EpochBatches
+from tools.training.batches import Batch, EpochBatches, TrainingImages
 from tools.training.config import TrialSpec
 from tools.training.packed.arena import Arena
+from tools.training.packed.jobs import PARTS, SHARED, Job
 from tools.training.packed.making import begin_all, make, make_into
+from tools.training.packed.shared_epochs import Share, SharedEpochs
 
 MOST_MEMORY = 2 * 2**30
 """Bytes for parts that are made ahead, at most; a tenth of the machine's memory if that is less."""
@@ -30,23 +32,9 @@ MOST_MEMORY = 2 * 2**30
 MOST_DEATHS = 3
 """Of processes that augment, in a row, without a job that was done."""
 
-PARTS = "parts"
-"""Name of the arena that parts lie in."""
-
 
 class FeedersDie(AugurError):
     """Processes that augment die again and again: something is wrong with the machine, not with a trial."""
-
-
-@dataclass(eq=False)
-class Job:
-    """Images that are being made."""
-
-    spec: TrialSpec
-    batches: Sequence[Batch]
-    arena: str
-    row: int
-    future: Future[np.ndarray]
 
 
 @dataclass(eq=False)
@@ -73,7 +61,14 @@ class Feeder:
     """The processes and their memory."""
 
     def __init__(
-        self, processes: int, image_size: int, batch_size: int, steps: int, feeds: int, pinned: bool = False
+        self,
+        processes: int,
+        image_size: int,
+        batch_size: int,
+        steps: int,
+        feeds: int,
+        pinned: bool = False,
+        shared_images: int = 0,
     ) -> None:
         """Start the processes; they need seconds until they can work.
 
@@ -84,6 +79,7 @@ class Feeder:
             steps: of a part.
             feeds: trials at a time.
             pinned: whether parts are copied to a CUDA device.
+            shared_images: of an epoch, where draws are shared; memory is taken for two epochs for each of `feeds`.
         """
         self.rows_of_part = steps * batch_size + 1
         self.steps, self.processes = steps, processes
@@ -92,6 +88,11 @@ class Feeder:
         wanted = max(4 * feeds, 3 * processes)
         self.parts = max(2 * feeds, min(wanted, memory // bytes_of_part))
         self.arenas = {PARTS: Arena(self.parts * self.rows_of_part, image_size, processes > 0, pinned)}
+        self.shared: SharedEpochs | None = None
+        if shared_images:
+            rows = min(2 * feeds * shared_images, memory // (3 * image_size**2))
+            self.arenas[SHARED] = Arena(max(1, rows), image_size, processes > 0)
+            self.shared = SharedEpochs(self)
         self.feeds: list[Feed] = []
         self._jobs: list[Job] = []
         self._deaths = 0
@@ -99,9 +100,11 @@ class Feeder:
         if processes:
             self._pool = self._started()
 
-    def feed(self, spec: TrialSpec, batches: EpochBatches, first_epoch: int) -> "Feed":
+    def feed(
+        self, spec: TrialSpec, source: TrainingImages, batches: EpochBatches, first_epoch: int
+    ) -> "Feed":
         """The parts of a trial from `first_epoch` to its last; close it when the trial ends, however it ends."""
-        feed = Feed(self, spec, batches, first_epoch)
+        feed = Feed(self, spec, source, batches, first_epoch)
         self.feeds.append(feed)
         return feed
 
@@ -110,7 +113,8 @@ class Feeder:
         job = Job(spec, batches, arena, row, Future())
         if self._pool is None:
             try:
-                job.future.set_result(make_into(self.arenas[arena].images, spec, batches, row))
+                make_into(self.arenas[arena].images, spec, batches, row)
+                job.future.set_result(None)
             except Exception as error:
                 job.future.set_exception(error)
         else:
@@ -200,18 +204,42 @@ def _nothing() -> None:
     pass
 
 
+@dataclass(eq=False)
+class _Pending:
+    """A part that is being made: by a job of its own, or from a shared epoch."""
+
+    epoch: int
+    first_step: int
+    batches: list[Batch]
+    row: int
+    job: Job | None
+    share: Share | None
+
+    def is_ready(self, feeder: Feeder) -> bool:
+        if self.share is not None:
+            return self.share.is_ready()
+        return self.job is not None and feeder.is_done(self.job)
+
+
 class Feed:
     """The parts of one trial, in order."""
 
-    def __init__(self, feeder: Feeder, spec: TrialSpec, batches: EpochBatches, first_epoch: int) -> None:
-        self._feeder = feeder
+    def __init__(
+        self,
+        feeder: Feeder,
+        spec: TrialSpec,
+        source: TrainingImages,
+        batches: EpochBatches,
+        first_epoch: int,
+    ) -> None:
+        self._feeder, self._source = feeder, source
         # what the images do not depend on is left out, so that a process opens them once for all seeds
         self._spec = spec.model_copy(update={"key": "", "seed": 0, "directory": Path()})
         self._planned = _parts_of(batches, spec.recipe.epochs, first_epoch, feeder.steps)
-        self._pending: deque[tuple[int, int, list[Batch], Job]] = deque()
+        self._pending: deque[_Pending] = deque()
         self._rows: set[int] = set()
         self._given_up: list[tuple[Job, int]] = []
-        self._exhausted = False
+        self._exhausted = self._closed = False
 
     def next(self) -> Part | None:
         """The next part, or None while it is being made.
@@ -220,16 +248,17 @@ class Feed:
             Exception: as making it raised it.
         """
         self._ask()
-        if not self._pending:
+        if not self._pending or not self._pending[0].is_ready(self._feeder):
             return None
-        epoch, first_step, batches, job = self._pending[0]
-        if not self._feeder.is_done(job):
-            return None
-        self._pending.popleft()
-        sizes = [len(batch.indices) for batch in batches]
-        images = self._feeder.arenas[PARTS].images[job.row : job.row + sum(sizes)]
-        labels = torch.from_numpy(job.future.result())
-        return Part(epoch, first_step, sizes, images, labels, self, job.row)
+        pending = self._pending.popleft()
+        sizes = [len(batch.indices) for batch in pending.batches]
+        images = self._feeder.arenas[PARTS].images[pending.row : pending.row + sum(sizes)]
+        if pending.share is not None:
+            pending.share.copy_to(images)
+        labels = self._source.labels(np.concatenate([batch.indices for batch in pending.batches]))
+        return Part(
+            pending.epoch, pending.first_step, sizes, images, torch.from_numpy(labels), self, pending.row
+        )
 
     def give_back(self, row: int) -> None:
         """A part was copied to the device."""
@@ -238,20 +267,24 @@ class Feed:
 
     def close(self) -> None:
         """Ask for nothing more; memory that is still written to is given back later, by whoever needs it."""
-        self._planned = iter(())
-        for *_, job in self._pending:
-            self._given_up.append((job, job.row))
+        self._planned, self._closed = iter(()), True
+        for pending in self._pending:
+            self._give_up(pending)
         self._pending.clear()
         self.clear_up()
 
     def clear_up(self) -> None:
         """Give back what is no longer written to; a closed feed without any is forgotten."""
         self._given_up = [each for each in self._given_up if not self._returned(*each)]
-        if not self._given_up and self._exhausted_by_close() and self in self._feeder.feeds:
+        if self._closed and not self._given_up and not self._rows and self in self._feeder.feeds:
             self._feeder.feeds.remove(self)
 
-    def _exhausted_by_close(self) -> bool:
-        return not self._rows and not self._pending
+    def _give_up(self, pending: "_Pending") -> None:
+        if pending.share is not None:
+            pending.share.give_up()
+            self.give_back(pending.row)
+        elif pending.job is not None:
+            self._given_up.append((pending.job, pending.row))
 
     def _returned(self, job: Job, row: int) -> bool:
         if not self._feeder.forget(job):
@@ -262,8 +295,8 @@ class Feed:
     def _ask(self) -> None:
         """Keep as many parts in the making as this trial's share of the memory holds."""
         feeder = self._feeder
-        share = max(1, feeder.parts // max(1, len(feeder.feeds)))
-        while len(self._rows) < share and not self._exhausted:
+        quota = max(1, feeder.parts // max(1, len(feeder.feeds)))
+        while len(self._rows) < quota and not self._exhausted:
             row = self._row()
             if row is None:
                 return
@@ -274,8 +307,9 @@ class Feed:
                 return
             epoch, first_step, batches = planned
             self._rows.add(row)
-            job = feeder.submit(self._spec, batches, PARTS, row)
-            self._pending.append((epoch, first_step, batches, job))
+            share = None if feeder.shared is None else feeder.shared.share(self._spec, self._source, batches)
+            job = feeder.submit(self._spec, batches, PARTS, row) if share is None else None
+            self._pending.append(_Pending(epoch, first_step, batches, row, job, share))
 
     def _row(self) -> int | None:
         arena, rows = self._feeder.arenas[PARTS], self._feeder.rows_of_part

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-import numpy as np
 import torch
 
 from tools.training.batches import Batch, TrainingImages, training_images
@@ -26,21 +25,18 @@ def begin_all(arenas: Sequence[tuple[str, tuple[int, ...], str]]) -> None:
         begin(path, shape, at)
 
 
-def make(spec: TrialSpec, batches: Sequence[Batch], arena: str, row: int) -> np.ndarray:
-    """Write the images of `batches`, one after the other, from `row` on; returns their labels, int64 (N,)."""
-    return make_into(_OPENED[arena], spec, batches, row)
+def make(spec: TrialSpec, batches: Sequence[Batch], arena: str, row: int) -> None:
+    """Write the images of `batches`, one after the other, from `row` on."""
+    make_into(_OPENED[arena], spec, batches, row)
 
 
-def make_into(rows: torch.Tensor, spec: TrialSpec, batches: Sequence[Batch], row: int) -> np.ndarray:
+def make_into(rows: torch.Tensor, spec: TrialSpec, batches: Sequence[Batch], row: int) -> None:
     """As `make`, into `rows`, uint8 (R, 3, S, S)."""
     source = _source(spec.model_dump_json())
-    labels = []
     for batch in batches:
-        images, classes = source.__getitems__(batch)
+        images, _ = source.__getitems__(batch)
         rows[row : row + len(images)] = images
-        labels.append(classes.numpy())
         row += len(images)
-    return np.concatenate(labels)
 
 
 @lru_cache(maxsize=64)

@@ -16,6 +16,7 @@ import torch
 from tools.disk import DiskError
 from tools.errors import AugurError
 from tools.machine import free_memory, is_out_of_memory
+from tools.training.batches import training_images
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import seconds_spent
 from tools.training.loop import end_failed, explained, kept_result
@@ -93,7 +94,7 @@ class Pack:
         self._running: list[Entry] = []
         self._idle: list[Slot] = []
         self._stores = Stores(device)
-        self._feeder: tuple[tuple[int, int], Feeder] | None = None
+        self._feeder: tuple[tuple[int, int, str], Feeder] | None = None
         if self._cuda:
             torch.cuda.set_device(device)
             torch.backends.cudnn.benchmark = True  # shapes rarely change
@@ -252,8 +253,9 @@ class Pack:
             self._feeder[1].close()
             self._feeder = None
         if self._feeder is None:
-            image_size, batch_size = wanted = _fed(spec)
-            feeder = Feeder(self._processes, image_size, batch_size, STEPS, self.size, pinned=self._cuda)
+            image_size, batch_size, draws = wanted = _fed(spec)
+            shared = len(training_images(spec)) if draws == "shared" else 0
+            feeder = Feeder(self._processes, image_size, batch_size, STEPS, self.size, self._cuda, shared)
             self._feeder = (wanted, feeder)
         return self._feeder[1]
 
@@ -278,8 +280,9 @@ class Pack:
         self.size = max(1, min(self.size, fitting))
 
 
-def _fed(spec: TrialSpec) -> tuple[int, int]:
-    return spec.image_size, spec.recipe.batch_size
+def _fed(spec: TrialSpec) -> tuple[int, int, str]:
+    """What a feeder is made for."""
+    return spec.image_size, spec.recipe.batch_size, spec.recipe.draws
 
 
 def _is_lost(error: Exception) -> bool:
