@@ -108,6 +108,7 @@ def section_captures(bench: Bench) -> Any:
             found[model] = f"cannot be captured: {error}"
         except Exception as error:
             found[model] = f"{type(error).__name__}: {error}"
+        told({model: found[model]})
     return found
 
 
@@ -124,7 +125,7 @@ def section_sizes(bench: Bench) -> Any:
             seeds(cached, bench.folder(), 2 * pack, model=model, epochs=4 if large else 12), pack, 15
         )
         share = fed["images_per_second"] / max(1, limit["images_per_second"])
-        found[f"{model} {size} px"] = {"constant": limit, "augmented": fed, "share": round(share, 3)}
+        found[f"{model} {size} px"] = told({"constant": limit, "augmented": fed, "share": round(share, 3)})
     return found
 
 
