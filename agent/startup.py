@@ -26,8 +26,8 @@ from tools.datasets.config import DataConfig
 from tools.datasets.original_size import median_size
 from tools.datasets.types import SPLITS, Dataset
 from tools.errors import AugurError
-from tools.execution.devices import WorkerPlan, plan_workers
-from tools.execution.local import LocalExecutor
+from tools.execution.devices import plan_workers
+from tools.execution.make import described, make_executor
 from tools.training.config import Recipe
 from tools.training.hardware import environment
 from tools.training.models import check_model
@@ -58,10 +58,11 @@ def open_context(
     recipe = resolve_recipe(config.training)
     size = config.data.image_size or dataset.card.image_size
     check_model(config.model, len(dataset.card.classes), size)
-    with LocalExecutor(plans, config.execution.trial_timeout) as executor:
+    with make_executor(config.execution, plans, config.training.loader_workers) as executor:
         executor.warm_up()
         backgrounds, why_backgrounds = backgrounds_of(config, dataset.card)
-        terminal.opening(study, _facts(config, why, why_backgrounds, dataset, recipe, size, plans))
+        workers = described(executor, plans)
+        terminal.opening(study, _facts(config, why, why_backgrounds, dataset, recipe, size, workers))
         data = _read_data(dataset, config.data, size, config.runs_dir, terminal)
         synthesis = Synthesis(
             config,
@@ -109,7 +110,7 @@ def _facts(
     dataset: Dataset,
     recipe: Recipe,
     size: int,
-    plans: list[WorkerPlan],
+    workers: str,
 ) -> list[tuple[str, str]]:
     search = config.search
     return [
@@ -123,7 +124,7 @@ def _facts(
         ),
         ("finish", describe_finish(search)),
         ("backgrounds", why_backgrounds),
-        ("workers", ", ".join(f"{plan.device} × {plan.threads} threads" for plan in plans)),
+        ("workers", workers),
     ]
 
 

@@ -14,11 +14,9 @@ from tools.datasets.config import DataConfig
 from tools.datasets.types import SPLITS, Card, Dataset, Record, Split
 from tools.policy.canonical import canonical_json, parse_one_line
 from tools.training.config import ModelConfig, TrainingConfig, TrialSpec
+from tools.training.packed.measure import USUAL
 from tools.training.recipes import resolve_recipe
 from tools.training.trial_store import TrialStore, trial_key
-
-THREE = "rotate(p=0.5, degrees=10) > brightness(p=0.5, strength=0.2) > horizontal_flip(p=0.5)"
-"""The policy of three operations that throughput is measured with."""
 
 HELD_OUT = 300
 
@@ -56,13 +54,13 @@ def blobs(root: Path, size: int, train: int) -> CachedDataset:
         for number in range(len(records), len(records) + counts[split]):
             records.append(Record(f"{number:05d}", number % 2, split, f"group {number}"))
     card = Card("blobs", "Blobs", "unknown", "whether spots are small or large", ("small", "large"))
-    return build_cache(Dataset(card, tuple(records), Blobs(size)), DataConfig(), size, root)
+    return build_cache(Dataset(card, tuple(records), Blobs(size)), DataConfig(decode_workers=1), size, root)
 
 
 def trial(
     cached: CachedDataset,
     root: Path,
-    policy: str = THREE,
+    policy: str = USUAL,
     seed: int = 0,
     model: str = "resnet18",
     **recipe: Any,

@@ -4,15 +4,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmarks.gpu_data import trial
 from tools.datasets.cache.read import CachedDataset
 from tools.machine import free_memory, usable_cores
 from tools.training.config import TrialSpec
 from tools.training.loop import train_trial
+from tools.training.packed.measure import device_pace
 from tools.training.packed.pack import Pack
-from tools.training.packed.slot import STEPS, Shape, Slot, Step
+from tools.training.packed.slot import Shape
 from tools.training.types import TrialResult
 
 DEVICE = "cuda:0"
@@ -24,36 +23,12 @@ def processes() -> int:
 
 
 def constant(spec: TrialSpec, pack: int, seconds: float) -> dict[str, Any]:
-    """Images per second of `pack` slots that train on one part again and again: the limit that the device sets."""
-    batch, side = spec.recipe.batch_size, spec.image_size
-    torch.backends.cudnn.benchmark = True
-    before, started = torch.cuda.memory_reserved(), time.perf_counter()
-    images = torch.randint(0, 256, (STEPS * batch, 3, side, side), dtype=torch.uint8).pin_memory()
-    labels = torch.randint(0, spec.classes, (STEPS * batch,))
-    steps = [Step(batch, 1e-4, 0)] * STEPS
-    slots = []
-    for _ in range(pack):
-        slot = Slot(Shape.of(spec), DEVICE)
-        slot.prepare([batch], "none")
-        slots.append((slot, slot.zeros(STEPS)))
-    torch.cuda.synchronize()
-    built = time.perf_counter() - started
-    done, started = 0, time.perf_counter()
-    while time.perf_counter() - started < seconds:
-        for slot, losses in slots:
-            while slot.is_full:
-                time.sleep(0.0001)
-            slot.train(images, labels, steps, "none", lambda step: None, losses)
-            done += len(images)
-    torch.cuda.synchronize()
-    passed = time.perf_counter() - started
-    memory = torch.cuda.memory_reserved() - before
-    slots.clear()
-    free_memory()
+    """`pack` slots that train on one part again and again: the limit that the device sets."""
+    pace = device_pace(Shape.of(spec), DEVICE, pack, seconds)
     return {
-        "images_per_second": round(done / passed),
-        "seconds_to_build": round(built, 2),
-        "mib_each": round(memory / pack / 2**20),
+        "images_per_second": round(pace.images_per_second),
+        "seconds_to_build": round(pace.seconds_to_build, 2),
+        "mib_each": round(pace.mib_each),
     }
 
 

@@ -86,6 +86,10 @@ class LocalExecutor:
 
         yield from self._run(specs, train_in_worker, self._timeout, conclude, on_event)
 
+    def take_pace(self) -> list[str]:
+        """Nothing: the bars show it."""
+        return []
+
     def evaluate(
         self,
         specs: Sequence[TrialSpec],

@@ -34,3 +34,13 @@ def make_executor(
             for device in devices
         ]
     )
+
+
+def described(executor: LocalExecutor | PackedExecutor, plans: list[WorkerPlan]) -> str:
+    """Where trials run, in words; `plans` are those that `executor` was made of."""
+    if isinstance(executor, LocalExecutor):
+        return ", ".join(f"{plan.device} × {plan.threads} threads" for plan in plans)
+    return ", ".join(
+        f"{pack.device}: {pack.size or 'as many as fit'} trials side by side, {pack.processes} processes augment"
+        for pack in executor.plans
+    )

@@ -24,6 +24,7 @@ from tools.execution.worker import BEGUN, WAITING
 from tools.execution.worker_process import UNREADABLE, WorkerProcess, kill_all
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochTail, seconds_spent
+from tools.training.packed.pace import Pace
 from tools.training.types import Predictions, TrialEvent, TrialResult
 
 _OnEvent = Callable[[TrialEvent], None]
@@ -104,12 +105,12 @@ class PackedExecutor:
         """Processes start with `warm_up` or the first trial."""
         if not plans:
             raise ConfigurationError("an executor needs at least one worker (execution.workers)")
+        self.plans = tuple(plans)
         self._packs = [PackProcess(plan) for plan in plans]
         self._timeout = plans[0].timeout
         self._alone = LocalExecutor([pack.plan for pack in self._packs], self._timeout)
         self._not_captured: set[str] = set()
-        self.throughput: Any = None
-        """Of the last pack that ended its trials (a `tools.training.packed.meter.Throughput`), or None."""
+        self._paces: list[tuple[str, Pace]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -125,6 +126,12 @@ class PackedExecutor:
         for pack in self._packs:
             pack.start()
         self._alone.warm_up()
+
+    def take_pace(self) -> list[str]:
+        """How fast the packs were that ended their trials since the last call, in words."""
+        told = [pace.in_words(device) for device, pace in self._paces]
+        self._paces.clear()
+        return told
 
     def evaluate(
         self, specs: Sequence[TrialSpec], split: str, on_event: _OnEvent = lambda event: None
@@ -188,8 +195,8 @@ class PackedExecutor:
                 return
             if isinstance(message, Note):
                 self._tell(pack, key, message.text, on_event)
-            elif not isinstance(message, str | Ending):
-                self.throughput = message
+            elif isinstance(message, Pace):
+                self._paces.append((pack.plan.device, message))
             elif trial is None:
                 continue
             elif message == BEGUN:

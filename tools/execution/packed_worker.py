@@ -57,7 +57,7 @@ def serve_pack(connection: Connection, plan: PackPlan, output: Path) -> None:
     """The life of the process: until the pipe is closed or the parent ends.
 
     Args:
-        connection: receives trials, sends (key, message) with BEGUN, WAITING, a Note, a Throughput or an Ending; the
+        connection: receives trials, sends (key, message) with BEGUN, WAITING, a Note, a Pace or an Ending; the
             key is empty where a message is about no single trial.
         plan: of the pack.
         output: where standard output and error go.
@@ -99,7 +99,6 @@ class _Server(logging.Handler):
             busy = bool(self._pack.trials) and self._pack.turn()
             wait = 0.0 if busy else _IDLE_SECONDS if self._pack.trials else _LOCK_SECONDS
             if not self._pack.trials and not self._locked:
-                self._tell_pace()
                 wait = None
             try:
                 while self._connection.poll(wait):
@@ -141,6 +140,8 @@ class _Server(logging.Handler):
 
     def _end(self, spec: TrialSpec, outcome: Any) -> None:
         """Called with the trial's lock held."""
+        if not self._pack.trials:
+            self._tell_pace()
         if outcome is None:
             ending = Ending("late")
         elif isinstance(outcome, DiskError):
@@ -160,9 +161,9 @@ class _Server(logging.Handler):
         self._send("", Note(text))
 
     def _tell_pace(self) -> None:
-        through = self._pack.meter.taken()
-        if through.images:
-            self._send("", through)
+        pace = self._pack.meter.taken()
+        if pace.images:
+            self._send("", pace)
 
     def _send(self, key: str, message: Any) -> None:
         self._connection.send((key, message))

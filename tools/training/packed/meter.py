@@ -2,26 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tools.training.packed.course import Account, Wait
-
-
-@dataclass(frozen=True)
-class Throughput:
-    """Of a pack, over some time in which it had trials."""
-
-    images: int
-    seconds: float
-    waiting: float
-    """Share of the time that the device waited for augmented images, 0..1."""
-    trials: float
-    """At a time, on average."""
-
-    @property
-    def images_per_second(self) -> float:
-        """Trained images of all trials together."""
-        return self.images / self.seconds if self.seconds else 0.0
+from tools.training.packed.pace import Pace
 
 
 class Meter:
@@ -47,10 +30,10 @@ class Meter:
         if waits:
             self._waiting += passed * sum(wait is Wait.IMAGES for wait in waits) / len(waits)
 
-    def taken(self) -> Throughput:
+    def taken(self) -> Pace:
         """What was measured since the last call."""
         seconds = self._seconds
-        found = Throughput(
+        found = Pace(
             self.images,
             seconds,
             self._waiting / seconds if seconds else 0.0,

@@ -100,6 +100,16 @@ class Pack:
             torch.backends.cudnn.benchmark = True  # shapes rarely change
 
     @property
+    def running(self) -> list[TrialSpec]:
+        """The trials that have a slot."""
+        return [entry.spec for entry in self._running]
+
+    @property
+    def feeder(self) -> Feeder | None:
+        """What makes the augmented images; None before the first trial."""
+        return None if self._feeder is None else self._feeder[1]
+
+    @property
     def trials(self) -> int:
         """That wait or run."""
         return len(self._waiting) + len(self._running)

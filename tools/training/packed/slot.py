@@ -54,8 +54,13 @@ class Shape:
     @classmethod
     def of(cls, spec: TrialSpec) -> "Shape":
         """The shape that the trial needs."""
-        neutral = {name: value for name, value in _NEUTRAL.items() if name in Recipe.model_fields}
-        return cls(spec.model, spec.classes, spec.image_size, spec.recipe.model_copy(update=neutral))
+        return shape_for(spec.model, spec.classes, spec.image_size, spec.recipe)
+
+
+def shape_for(model: ModelConfig, classes: int, image_size: int, recipe: Recipe) -> Shape:
+    """The shape that trials of these need."""
+    neutral = {name: value for name, value in _NEUTRAL.items() if name in Recipe.model_fields}
+    return Shape(model, classes, image_size, recipe.model_copy(update=neutral))
 
 
 @dataclass(frozen=True)
