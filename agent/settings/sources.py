@@ -193,7 +193,8 @@ def _resolved(
         tree = build().model_dump(exclude_unset=True)
     except ValidationError as error:
         faults = [_complaint(dict(fault), flags, variables, file) for fault in error.errors()]
-        raise ConfigurationError("\n".join(faults)) from None
+        # A value of a union has one fault for each of its kinds, all of which read alike.
+        raise ConfigurationError("\n".join(dict.fromkeys(faults))) from None
     data = tree.setdefault("data", {})
     if data.get("dataset") is None:
         data["dataset"] = "folder" if data.get("path") else "demo"

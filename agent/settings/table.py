@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
@@ -69,7 +69,9 @@ class Setting:
     def bounds(self) -> str:
         """Its range in words; empty if it has none."""
         low = high = ""
-        for limit in self.field.metadata:
+        inner = get_args(kind)[1:] if get_origin(kind := self._whole()[0]) is Annotated else ()
+        limits = [each for one in inner for each in (one.metadata if isinstance(one, FieldInfo) else [one])]
+        for limit in (*self.field.metadata, *limits):
             match limit:
                 case Ge():
                     low = f"at least {_number(limit.ge)}"
@@ -97,9 +99,16 @@ class Setting:
             words = self.field.description or "text"
         else:
             words = ", ".join(filter(None, (_KINDS[kind], self.bounds)))
+            others = [
+                word for each in self._kinds()[1:] if get_origin(each) is Literal for word in get_args(each)
+            ]
+            words = "; or ".join((words, *others))
         return f"{words}; or {NONE}" if type(None) in self._kinds() else words
 
     def _kinds(self) -> tuple[Any, ...]:
+        return tuple(get_args(kind)[0] if get_origin(kind) is Annotated else kind for kind in self._whole())
+
+    def _whole(self) -> tuple[Any, ...]:
         annotation = self.field.annotation
         union = get_origin(annotation) in (Union, types.UnionType)
         kinds = get_args(annotation) if union else (annotation,)

@@ -22,7 +22,7 @@ class ExecutionConfig(BaseModel):
     threads: int | None = Field(
         default=None, ge=1, le=256, description="CPU threads of each trial; by its cores if unset"
     )
-    pack: Literal["auto", "off"] | Annotated[int, Field(ge=1, le=256)] = Field(
+    pack: Annotated[int, Field(ge=1, le=256)] | Literal["auto", "off"] = Field(
         default="auto",
         description="trials side by side on one device; 'auto': on CUDA as many as its memory holds, elsewhere 'off'",
     )

@@ -32,15 +32,17 @@ class Batch:
 
 @dataclass(frozen=True)
 class SharedDraws:
-    """Augmented epochs that several trials share; each begins with another one, and goes round."""
+    """Augmented epochs that trials of one block share, of which each begins with another one.
+
+    Which epoch of the draws an epoch of a trial has does not depend on how long the trial is.
+    """
 
     block: int
     first: int
-    epochs: int
 
     def at(self, epoch: int) -> tuple[int, int]:
         """(block, epoch of the draws) of a trial's `epoch`, counted from 1."""
-        return self.block, (self.first + epoch - 1) % self.epochs
+        return self.block, self.first + epoch - 1
 
 
 class Mixture:
@@ -239,7 +241,7 @@ def epoch_batches(spec: TrialSpec, images: TrainingImages) -> EpochBatches:
     if spec.synthetic is not None and synthetic is not None:
         mixture = Mixture(len(images.view), np.asarray(synthetic.sources), spec.synthetic.mixing)
     if recipe.draws == "shared":
-        draws = SharedDraws(*draws_of(spec.seed), epochs=recipe.epochs)
+        draws = SharedDraws(*draws_of(spec.seed))
     return EpochBatches(len(images.view), recipe.batch_size, spec.seed, mixture, draws)
 
 

@@ -205,7 +205,7 @@ def test_seeds_of_a_block_share_their_draws_and_begin_at_different_epochs(tinted
         return False
 
     run.go(until=watch)
-    assert made[-1] == 2 * 3 * TRAIN, "every image of three epochs once for each of two blocks"
+    assert made[-1] == (5 + 3) * TRAIN, "epochs 1-3, 2-4 and 3-5 of one block, and 1-3 of another"
     losses = {run.result(spec).epochs[0].train_loss for spec in specs}
     assert len(losses) == len(specs)
 

@@ -35,6 +35,8 @@ _NEUTRAL = {
     "step_size": 1,
     "gamma": 1.0,
     "warmup_fraction": 0.0,
+    "warmup_steps": 0,
+    "cooldown_fraction": 0.0,
     "selection": "last",
     "draws": "own",
 }
