@@ -14,6 +14,7 @@ from agent.memory.ledger import Ledger, Stopwatch
 if TYPE_CHECKING:
     from agent.memory import Tracking
     from agent.memory.history import Backgrounds
+    from agent.memory.length_file import Lengths
     from agent.proposers import Proposer
     from agent.screen.terminal import Terminal
     from agent.settings.config import StudyConfig
@@ -48,8 +49,14 @@ class Context:
     synthesis: "Synthesis"
     shifts: "Sequence[Shift]" = ()
     """Other data sets that the finish tests on."""
+    fold_count: int | None = None
+    """Folds that seeds are validated on in turn; None: all are validated on the validation split."""
+    grey: bool = False
+    """Whether red, green and blue are equal in all training images."""
     original_size: tuple[int, int] | None = None
     """Median (width, height) of the training images as they are stored."""
+    lengths: "Lengths | None" = None
+    """What the phase `length` has found; None until then, and where nothing was tried."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     @cached_property

@@ -169,6 +169,13 @@ def show_study(study: str, runs_dir: Path, terminal: Terminal, uri: str | None =
     return 0
 
 
+def _folds_in_words(tag: str) -> str:
+    """What a study's tag `folds` says."""
+    if tag == "off":
+        return "off: every seed is validated on the validation split"
+    return f"seeds take turns with {tag} folds of the training and validation images"
+
+
 def _not_begun(study: str, runs_dir: Path) -> AugurError:
     return AugurError(
         f"Study {study} stopped before anything was trained, so that there is nothing to show. Start it again with: "
@@ -185,6 +192,7 @@ def _show(study: str, folder: Path, runs_dir: Path, tracking: "Tracking", termin
             ("state", state_in_words(status, folder)),
             ("arm", tags.get("arm_reason", tags.get("arm", ""))),
             ("settings", str(folder / "config.yaml")),
+            *((("folds", _folds_in_words(tags["folds"])),) if "folds" in tags else ()),
             *(
                 (("changed", "; ".join(tags["changed_settings"].splitlines())),)
                 if "changed_settings" in tags

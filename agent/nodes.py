@@ -17,12 +17,14 @@ from agent.steps.choosing import choose_policy
 from agent.steps.finish_plan import iteration_count
 from agent.steps.judging import accuracies, judge_all_again, log_spending
 from agent.steps.judging import judge as judge_candidate
+from agent.steps.length import check_length, find_length
 from agent.steps.proposing import history_of, log_contact_sheet, make_images
 from agent.steps.publishing import Finish, build_report, publish, shift_table
 from agent.steps.shifts import Shift
+from agent.steps.speed import samples_allowed, settle_speed
 from agent.steps.stopping import why_stop
 from agent.steps.testing import announce_opening, open_test, test_on, train_for_test
-from agent.steps.trials import prune_weights, train_candidates
+from agent.steps.trials import prune_weights, results_of, train_candidates
 from agent.steps.vetting import refuse
 from evaluators.report.report import ShiftTable
 from tools.errors import AugurError
@@ -39,9 +41,12 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     context = runtime.context
     # Importing torch takes seconds, and drawing contact sheets needs it: do that while the workers train.
     threading.Thread(target=_import_preview, daemon=True).start()
+    cut = find_length(context)
     candidates = [reference(), *baselines(context.config.search)]
     seeds = context.seeds(context.config.search.seeds)
-    cut = train_candidates(context, candidates, seeds, "reference", "reference and baselines")
+    cut = cut or train_candidates(context, candidates, seeds, "reference", "reference and baselines")
+    settle_speed(context, results_of(context, candidates, seeds))
+    cut = cut or check_length(context)
     for candidate in candidates:
         judge_candidate(context, candidate, "reference")
     context.terminal.iteration_table(context.tracking.records())
@@ -89,6 +94,8 @@ def vet(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
             [record for record in context.tracking.records() if record.number != state["iteration"]],
             trusted=context.proposer.name == "fixed",
             backgrounds=context.backgrounds,
+            grey=context.grey,
+            longer=samples_allowed(context) is not None,
         )
     if not reasons:
         return {"accepted": True, "warnings": warnings, "rejections": []}

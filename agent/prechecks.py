@@ -1,11 +1,15 @@
 """What is checked before anything heavy is imported: a wrong setting answers at once, and not after the reference."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
 from agent.llm import check_llm, is_price_known
+from agent.llm.ping import ping
 from agent.proposers.factory import LLM_ARMS
 from agent.settings.config import LLMConfig, StudyConfig
 from tools.datasets.registry import open_dataset
-from tools.datasets.types import Dataset
-from tools.errors import ConfigurationError, did_you_mean
+from tools.datasets.types import Card, Dataset
+from tools.errors import AugurError, ConfigurationError, did_you_mean
 from tools.policy.catalogue import CATALOGUE
 from tools.training.model_names import check_names
 
@@ -24,6 +28,88 @@ def check_before_start(config: StudyConfig) -> Dataset:
     if config.search.backgrounds != "off":
         check_captioner(config)
     return open_dataset(config.data)
+
+
+class ModelAway(AugurError):
+    """The server of a language model does not answer, or refuses the key or the account."""
+
+    resumable = True
+
+
+def check_models_answer(config: StudyConfig, card: Card, tell: Callable[[str], None]) -> None:
+    """Ask the servers of the language models that a study needs for their lists of models, which costs nothing.
+
+    A server without such a list is believed to have the model: only a call, which may cost, would tell.
+
+    Args:
+        config: with the arm and the model resolved.
+        card: of the data set; its kind decides whether backgrounds are made.
+        tell: is told what a person should look at, but what need not be wrong.
+
+    Raises:
+        ConfigurationError: a server does not have the model.
+        ModelAway: it does not answer within seconds, or refuses the key.
+    """
+    asked: set[tuple[str | None, str | None]] = set()
+    for llm in _needed(config, card):
+        if llm.model is not None and (llm.model, llm.base_url) not in asked:
+            asked.add((llm.model, llm.base_url))
+            _check_answers(llm, tell)
+
+
+def _needed(config: StudyConfig, card: Card) -> Iterator[LLMConfig]:
+    """The models that a study calls; whether it makes backgrounds is found out last, because that takes seconds."""
+    if config.search.proposer in LLM_ARMS:
+        yield config.llm
+    if config.aga.caption.kind == "llm" and _makes_backgrounds(config, card):
+        yield config.caption_llm
+
+
+def _check_answers(llm: LLMConfig, tell: Callable[[str], None]) -> None:
+    assert llm.model is not None
+    found = ping(llm.model, llm.base_url, unlisted=llm.unlisted)
+    told = f"{found.detail}{' (' + found.remedy + ')' if found.remedy else ''}"
+    if found.verdict == "unknown":
+        raise ConfigurationError(
+            f"The language model {told}. Name one of these with --llm; if the server takes names that it does not "
+            "list, add --llm.unlisted true."
+        )
+    if found.verdict in ("refused", "away"):
+        raise ModelAway(
+            f"The language model cannot be asked: {told}. Or name another with --llm and --llm-base-url."
+        )
+    if found.verdict == "unsure":
+        tell(
+            f"The language model may not answer: {told}. If it does not when a proposal is needed, the study stops "
+            "and can be resumed."
+        )
+
+
+def _makes_backgrounds(config: StudyConfig, card: Card) -> bool:
+    if config.search.backgrounds == "off":
+        return False
+    from agent.steps.synthesis import backgrounds_of  # heavy, and rarely needed
+
+    return backgrounds_of(config, card)[0] != "off"
+
+
+def may_propose(state: Mapping[str, Any], following: Sequence[str], iterations: int) -> bool:
+    """Whether a study that stands there will ask for another proposal.
+
+    Args:
+        state: of the loop, as checkpointed; empty where nothing has begun.
+        following: the nodes that come next.
+        iterations: how many the search has.
+    """
+    if not iterations:
+        return False
+    if not state:
+        return True
+    if not following or "finalise" in following or state.get("stop"):
+        return False
+    if {"realise", "train", "judge"} & set(following):
+        return state["iteration"] < iterations
+    return True
 
 
 def check_captioner(config: StudyConfig) -> None:

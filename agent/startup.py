@@ -10,6 +10,8 @@ from agent.context import Context
 from agent.llm import CallRecord, StartedCall, make_ask
 from agent.memory import Tracking
 from agent.memory.ledger import BudgetSpent, Ledger, exceeded
+from agent.memory.length_file import read_lengths
+from agent.memory.store import experiment_of
 from agent.memory.study_file import remember
 from agent.proposers.factory import make_proposer
 from agent.screen.terminal import Terminal
@@ -23,16 +25,23 @@ from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.check.class_balance import ClassCounts, class_counts, in_one_line, scarce, unbalanced
 from tools.datasets.config import DataConfig
+from tools.datasets.grey import is_grey
 from tools.datasets.original_size import median_size
+from tools.datasets.seed_folds import describe_folds, seed_folds
 from tools.datasets.types import SPLITS, Dataset
 from tools.errors import AugurError
 from tools.execution.devices import plan_workers
 from tools.execution.make import described, make_executor
+from tools.policy.catalogue import operation_names
+from tools.text import counted
 from tools.training.config import Recipe
 from tools.training.hardware import environment
 from tools.training.models import check_model
 from tools.training.recipes import describe_recipe, resolve_recipe
 from tools.training.trial_store import TrialStore
+
+_FOLDS_TAG, _NO_FOLDS = "folds", "off"
+"""Tag of a study: how many folds its seeds are validated on in turn."""
 
 
 @contextmanager
@@ -64,6 +73,7 @@ def open_context(
         workers = described(executor, plans)
         terminal.opening(study, _facts(config, why, why_backgrounds, dataset, recipe, size, workers))
         data = _read_data(dataset, config.data, size, config.runs_dir, terminal)
+        folds, grey = _folds(config, dataset, data, tracking, terminal), _grey(data, terminal)
         synthesis = Synthesis(
             config,
             dataset,
@@ -75,18 +85,20 @@ def open_context(
         )
         if backgrounds != "off":
             synthesis.tools()  # report what is missing now, not after the reference was trained
-        _enter(config, study, why, data, recipe, tracking)
+        _enter(config, study, why, data, recipe, folds, tracking)
         remember(folder, tracking.experiment_id, tracking.study_run)
         shutil.copyfile(data.splits_file, folder / data.splits_file.name)
         tracking.log_file(tracking.study_run, folder / data.splits_file.name)
         ledger = Ledger(folder / "ledger.jsonl")
+        lengths = read_lengths(folder, tracking, config.training.epochs == "auto")
         on_call = _bookkeeper(config, ledger, tracking)
         yield Context(
             config=config,
             study=study,
             folder=folder,
             data=data,
-            recipe=recipe,
+            recipe=recipe if lengths is None else recipe.model_copy(update={"epochs": lengths.epochs}),
+            lengths=lengths,
             tracking=tracking,
             ledger=ledger,
             terminal=terminal,
@@ -99,6 +111,8 @@ def open_context(
             backgrounds=backgrounds,
             synthesis=synthesis,
             shifts=decode_shifts(shifts, data, config.runs_dir / "cache", terminal),
+            fold_count=folds,
+            grey=grey,
             original_size=median_size(dataset.source, data.split("train").files),
         )
 
@@ -117,15 +131,24 @@ def _facts(
         ("arm", why),
         ("data", f"{dataset.card.title}: {_sizes(dataset)} · {size} px"),
         ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
-        ("recipe", describe_recipe(recipe)),
+        ("recipe", _recipe_line(config, recipe)),
         (
             "search",
-            f"{iteration_count(search)} iterations × {search.seeds} seeds, {search.augmentations} operations each",
+            f"{counted(iteration_count(search), 'iteration')} × {counted(search.seeds, 'seed')}, "
+            f"{search.augmentations} {'operation' if search.augmentations == '1' else 'operations'} each",
         ),
         ("finish", describe_finish(search)),
         ("backgrounds", why_backgrounds),
         ("workers", workers),
     ]
+
+
+def _recipe_line(config: StudyConfig, recipe: Recipe) -> str:
+    """The recipe; where its length is to be found, that is said in its place."""
+    line = describe_recipe(recipe)
+    if config.training.epochs != "auto":
+        return line
+    return line.replace(f" {recipe.epochs} epochs", " epochs found first (phase length)", 1)
 
 
 def _sizes(dataset: Dataset) -> str:
@@ -154,28 +177,66 @@ def _read_data(
         terminal.note(f"images that are used: {used}")
     if data.skipped:
         shown = "; ".join(f"{item.file}: {item.reason}" for item in data.skipped[:5])
-        terminal.warn(f"{len(data.skipped)} unreadable images are skipped: {shown}")
+        terminal.warn(
+            f"{counted(len(data.skipped), 'unreadable image is', 'unreadable images are')} skipped: {shown}"
+        )
     for line in (*data.card.warnings, *data.warnings, unbalanced(counts), scarce(counts)):
         if line:
             terminal.warn(line)
     return data
 
 
+def _folds(
+    config: StudyConfig, dataset: Dataset, data: CachedDataset, tracking: Tracking, terminal: Terminal
+) -> int | None:
+    """How many folds the seeds are validated on in turn, which is told; as recorded where the study began before."""
+    if tracking.study_run:
+        recorded = tracking.study_tags().get(_FOLDS_TAG, _NO_FOLDS)  # earlier versions had none, and no tag
+        count = None if recorded == _NO_FOLDS else int(recorded)
+    else:
+        gate = config.search.backgrounds != "off" and config.aga.gates.classifier is not None
+        found = seed_folds(config.data, dataset.published or dataset, data, gate)
+        count = found.count
+        if found.unusual:
+            terminal.note(f"folds: {found.why}")
+    if count is not None:
+        images = sum(sum(data.class_counts(split).values()) for split in ("train", "validation"))
+        terminal.note(describe_folds(count, images))
+    return count
+
+
+def _grey(data: CachedDataset, terminal: Terminal) -> bool:
+    """Whether the images are grey, which is told with what follows from it."""
+    grey = is_grey(data)
+    if grey:
+        usable = operation_names(grey=True)
+        left_out = ", ".join(name for name in operation_names() if name not in usable)
+        terminal.note(f"grey: the images have no colour, so operations on colour are left out ({left_out})")
+    return grey
+
+
 def _enter(
-    config: StudyConfig, study: str, why: str, data: CachedDataset, recipe: Recipe, tracking: Tracking
+    config: StudyConfig,
+    study: str,
+    why: str,
+    data: CachedDataset,
+    recipe: Recipe,
+    folds: int | None,
+    tracking: Tracking,
 ) -> None:
     """Open the study in MLflow, new or existing; the data must be those that it began with."""
     tracking.open_study(
-        config.tracking.experiment or f"{data.card.name}/{config.model.name}",
+        experiment_of(config.tracking, data.card.name, config.model.name),
         study,
         {
             "arm": config.search.proposer,
             "arm_reason": why,
             "data_fingerprint": data.fingerprint,
             "prompts": template_hash(),
+            _FOLDS_TAG: _NO_FOLDS if folds is None else str(folds),
             "cautions": "\n".join((*data.card.warnings, *data.warnings)),
         },
-        _flatten({**dump_config(config), "recipe": recipe.model_dump()}),
+        _flatten({**dump_config(config), "recipe": _logged(config, recipe)}),
     )
     recorded = tracking.study_tags().get("data_fingerprint", "")
     if recorded != data.fingerprint:
@@ -184,6 +245,11 @@ def _enter(
             f"{data.fingerprint[:12]} now): its results cannot be compared with new ones. Restore the data, or start "
             "a new study."
         )
+
+
+def _logged(config: StudyConfig, recipe: Recipe) -> dict[str, Any]:
+    """The recipe as parameters of the study, which cannot change: a length that is to be found is 'auto'."""
+    return {**recipe.model_dump(), **({"epochs": "auto"} if config.training.epochs == "auto" else {})}
 
 
 def _begin_call(ledger: Ledger, call: StartedCall) -> None:

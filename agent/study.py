@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.memory.store import Address, find_recorded_store, find_store
+from agent.memory.store import Address, experiment_of, find_recorded_store, find_store
 from agent.memory.study_file import recorded
 from agent.screen.exits import runs_dir_flag
 from agent.screen.terminal import Terminal
@@ -45,7 +45,7 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
     Raises:
         AugurError: it cannot start, or stopped; the text says what to do, and how to resume where that makes sense.
     """
-    from agent.prechecks import check_before_start
+    from agent.prechecks import check_before_start, check_models_answer
 
     address = find_store(config.tracking, config.runs_dir)
     tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
@@ -54,9 +54,13 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
     with _nothing_begun():
         from agent.memory.writing import open_store
 
+        if config.search.iterations:
+            check_models_answer(config, dataset.card, terminal.warn)
+
         _warn_of_lost_store(address, terminal)
         tracking = open_store(address, config.tracking, terminal.warn)
         tracking.check()
+        tracking.check_artifacts(experiment_of(config.tracking, dataset.card.name, config.model.name))
         study, folder = reserve(config)
         if tracking.find_study(study):
             release(folder)
@@ -69,7 +73,7 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
         try:
             config = config.model_copy(update={"study": study})
             write_config(folder, config)
-            return _run_session(config, why, folder, terminal, tracking, dataset)
+            return _run_session(config, why, folder, terminal, tracking, dataset, resumed=False)
         except AugurError as error:
             if not began(folder):  # the name stays free
                 release(folder)
@@ -105,6 +109,8 @@ def resume_study(
             _check_data(config, study, runs_dir)
             dataset = check_before_start(config)
             tracking = _open_existing(study, folder, address, config, terminal)
+            experiment = experiment_of(config.tracking, dataset.card.name, config.model.name)
+            tracking.check_artifacts(experiment, tracking.study_run)
         changes = _changes(folder, config)
         write_config(folder, config)
         if changes and tracking.study_run:
@@ -250,10 +256,14 @@ def _run_session(
     terminal: Terminal,
     tracking: "Tracking",
     dataset: "Dataset",
+    *,
+    resumed: bool = True,
 ) -> int:
     """Open everything, run the loop from its last checkpoint, close everything."""
     from agent.graph import build_graph
+    from agent.prechecks import check_models_answer, may_propose
     from agent.startup import open_context
+    from agent.steps.finish_plan import iteration_count
 
     study = folder.name
     try:
@@ -271,6 +281,9 @@ def _run_session(
                 )
             if tracking.study_run:
                 check_complete(folder, study, tracking, state.values, state.next, _has_spent(folder))
+            if resumed and may_propose(state.values, state.next, iteration_count(config.search)):
+                terminal.study = study
+                check_models_answer(config, dataset.card, terminal.warn)
             with open_context(config, why, folder, terminal, tracking, dataset) as context:
                 _run_graph(graph, thread, context)
     except OSError as error:

@@ -24,6 +24,15 @@ class DataError(AugurError):
     """The data set is missing, malformed, corrupt, or leaks between its splits."""
 
 
+class ImagesGone(DataError):
+    """Decoded or synthetic images, which trials read, are missing or damaged. No trial is to blame.
+
+    A study stops at it; when it is resumed, they are made again.
+    """
+
+    resumable = True
+
+
 def closest(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> list[str]:
     """Those of `known` that `name` is most likely a misspelling of, the likeliest first; at most `most`."""
     from difflib import get_close_matches

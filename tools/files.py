@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from tools.disk import disk_error
 from tools.errors import DataError
@@ -167,19 +167,37 @@ def locked(file: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[N
     Raises:
         DiskError: the file system gives no locks, or the file cannot be made.
     """
-    lock = FileLock(file)
-    try:
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            on_wait()
-            lock.acquire()
-    except OSError as error:
-        raise disk_error(error, file) or error from error
+    lock = try_lock(file)
+    if lock is None:
+        on_wait()
+        lock = _acquired(file, -1)
     try:
         yield
     finally:
         lock.release()
+
+
+def try_lock(file: Path) -> BaseFileLock | None:
+    """The lock `file`, taken and to be released, or None where another process holds it.
+
+    Raises:
+        DiskError: as in `locked`.
+    """
+    try:
+        return _acquired(file, 0)
+    except Timeout:
+        return None
+
+
+def _acquired(file: Path, timeout: float) -> BaseFileLock:
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=timeout)
+    except OSError as error:
+        if isinstance(error, Timeout):
+            raise
+        raise disk_error(error, file) or error from error
+    return lock
 
 
 def allocate_array(file: Path, shape: tuple[int, ...], dtype: "np.dtype") -> None:

@@ -24,6 +24,17 @@ _ITEM = re.compile(r"^(\d*)([-+=.)])(?=[-+=]*(?:\s|$))")
 """What begins an item of a list, a rule, or the underline of a heading."""
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """A count with its noun, as in '1 image' and '1,204 images'.
+
+    Args:
+        count: how many.
+        one: the noun, and what agrees with it, for one.
+        many: the same for any other number; `one` with an s where it is not given.
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def clean(text: str) -> str:
     r"""The text in characters that can be encoded, stored and shown; lines and tabs stay.
 

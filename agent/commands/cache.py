@@ -23,6 +23,7 @@ from tools.datasets.cache.upkeep import (
     verify,
 )
 from tools.errors import ConfigurationError
+from tools.text import counted
 
 _MIB = 2**20
 _PURPOSE = (
@@ -171,11 +172,16 @@ def verify_all(runs_dir: Path, terminal: Terminal) -> int:
         terminal.table(("folder", "images", "state"), rows)
     if damaged:
         terminal.result(
-            f"{damaged} of {len(shelf)} folders are damaged. The next study that opens one decodes its damaged images "
+            f"{damaged} of {counted(len(shelf), 'folder')} {'is' if damaged == 1 else 'are'} damaged. The next study "
+            "that opens one decodes its damaged images "
             "again; or remove it with agent cache --prune FOLDER."
         )
         return 1
-    terminal.result(f"All {len(shelf)} finished folders are intact.")
+    terminal.result(
+        "The one finished folder is intact."
+        if len(shelf) == 1
+        else f"All {len(shelf)} finished folders are intact."
+    )
     return 0
 
 

@@ -1,6 +1,7 @@
 """`agent datasets check`: a finding for each thing that may spoil results, and a contact sheet of the images."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from tools.datasets.cache.build import folder_prefix
 from tools.datasets.check.check_report import CheckReport
 from tools.datasets.check.check_report import check as check_data
 from tools.datasets.check.class_sheet import class_sheet
+from tools.datasets.check.doubts import Doubt, open_with_doubts
 from tools.datasets.check.finding import Finding
 from tools.datasets.folder.source import FolderSource
-from tools.datasets.registry import ENTRIES, open_published
+from tools.datasets.registry import ENTRIES
 from tools.datasets.types import Dataset
 from tools.errors import AugurError, ConfigurationError
+from tools.text import counted
 
 _MARKS = {
     "right": ("✓", "green"),
@@ -38,10 +41,11 @@ def check(config: StudyConfig, sheet: Path | None, terminal: Terminal, *, as_jso
 
     Raises:
         ConfigurationError: there is no data set of that name.
-        DataError: it is missing or malformed.
+        DataError: it is missing or malformed, and no flag would help.
         AugurError: the disk is full or cannot be written.
     """
-    published = open_published(config.data)
+    opened = open_with_doubts(config.data)
+    published, data = opened.published, opened.config
     name = config.data.dataset or "folder"
     file = sheet or config.runs_dir / f"data-{folder_prefix(published.card.name)}.png"
     _make_folder(file)
@@ -50,12 +54,13 @@ def check(config: StudyConfig, sheet: Path | None, terminal: Terminal, *, as_jso
     report = check_data(
         published,
         entry.counts if entry is not None else (),
-        config.data,
+        data,
         size,
         config.runs_dir / "cache",
         lambda done, total: terminal.progress("inspecting images", done, total),
     )
     terminal.close()
+    report = replace(report, findings=(*map(_doubt, opened.doubts), *report.findings))
     drawn = _draw_sheet(report, file)
     if as_json:
         terminal.verbatim(json.dumps(_report_json(report, name, size, file if drawn else None), indent=2))
@@ -67,6 +72,13 @@ def check(config: StudyConfig, sheet: Path | None, terminal: Terminal, *, as_jso
         terminal.verbatim(where)
         terminal.result(_summary(report))
     return 1 if report.problems else 0
+
+
+def _doubt(doubt: Doubt) -> Finding:
+    first, *lines = doubt.text.splitlines()
+    assumed = f"All that follows is said as if {doubt.assumed} were given."
+    details = (*(line.strip() for line in lines), *doubt.others, assumed)
+    return Finding("folder", "problem", first, details, {"assumed": doubt.assumed})
 
 
 def _print(report: CheckReport, name: str, size: int, terminal: Terminal) -> None:
@@ -105,9 +117,9 @@ def _described(finding: Finding) -> Text:
 
 
 def _summary(report: CheckReport) -> str:
-    warnings = f"{report.warnings} warning{'' if report.warnings == 1 else 's'}"
+    warnings = counted(report.warnings, "warning")
     if report.problems:
-        count = f"{report.problems} problem{'' if report.problems == 1 else 's'}"
+        count = counted(report.problems, "problem")
         return f"{count} and {warnings}: fix the problems (✗) before you train on it."
     return f"No problems, {warnings}." if report.warnings else "No problems."
 

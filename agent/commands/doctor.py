@@ -23,6 +23,7 @@ from agent.settings.arguments import FlagParser
 from agent.settings.config import StudyConfig
 from agent.settings.sources import load_config
 from tools.errors import AugurError, first_line
+from tools.text import counted
 
 if TYPE_CHECKING:
     from agent.memory.store import Address
@@ -105,7 +106,7 @@ def _machine() -> Iterator[Check]:
         yield Check("Python", "fails", python, f"install Python {least} or newer", essential=True)
     memory = psutil.virtual_memory()
     yield Check("machine", "works", f"{platform.platform(terse=True)} {platform.machine()}")
-    yield Check("CPU", "works", f"{usable_cores()} of {os.cpu_count()} cores are usable")
+    yield Check("CPU", "works", f"{usable_cores()} of {counted(os.cpu_count() or 0, 'core')} can be used")
     yield Check("memory", "works", f"{memory.available / _GIB:.1f} GiB free of {memory.total / _GIB:.1f} GiB")
 
 
@@ -161,7 +162,9 @@ def _devices(config: StudyConfig) -> Iterator[Check]:
     except AugurError as error:
         yield Check("workers", "fails", str(error), "see --execution.device", essential=True)
         return
-    yield Check("workers", "works", ", ".join(f"{plan.device} × {plan.threads} threads" for plan in plans))
+    yield Check(
+        "workers", "works", ", ".join(f"{plan.device} × {counted(plan.threads, 'thread')}" for plan in plans)
+    )
     for device in dict.fromkeys(plan.device for plan in plans if plan.device.startswith("cuda")):
         yield _pace(device)
 
@@ -229,7 +232,7 @@ def _open_store(address: "Address") -> Check:
         studies = len(tracking.studies())
     except AugurError as error:
         return Check("MLflow", "fails", str(error), essential=True)
-    held = f"{address.shown} holds {studies} {'study' if studies == 1 else 'studies'}"
+    held = f"{address.shown} holds {counted(studies, 'study', 'studies')}"
     return Check("MLflow", "works", "\n".join([held, *notes]))
 
 
@@ -244,7 +247,9 @@ def _data(config: StudyConfig) -> Iterator[Check]:
         first, *rest = str(error).splitlines()
         yield Check(f"data: {asked.dataset}", "fails", first, "\n".join(rest).strip(), essential=True)
     else:
-        found = f"{len(data.records):,} images, {len(data.card.classes)} classes"
+        found = (
+            f"{counted(len(data.records), 'image')}, {counted(len(data.card.classes), 'class', 'classes')}"
+        )
         yield Check(f"data: {asked.dataset}", "works", found)
     present = []
     for name in ENTRIES:
@@ -292,7 +297,7 @@ def reach_model(config: StudyConfig, *, offline: bool) -> Iterator[Check]:
     elif offline:
         yield Check("LLM", "absent", f"{model} was not contacted (--offline)")
     else:
-        found = ping(model, config.llm.base_url)
+        found = ping(model, config.llm.base_url, unlisted=config.llm.unlisted)
         states: dict[bool | None, State] = {True: "works", False: "fails", None: "absent"}
         yield Check("LLM", states[found.reachable], found.detail, found.remedy, essential=needed)
 

@@ -63,7 +63,7 @@ def serve(runs_dir: Path, host: str, port: int, terminal: Terminal, uri: str | N
     from agent.settings.config import TrackingConfig
 
     # Opened here first: what is wrong with it is said in our words, and the addresses of a moved folder are put right.
-    open_store(address, TrackingConfig(retries=0, timeout=10), terminal.warn).check()
+    open_store(address, TrackingConfig(retries=0, timeout=10), terminal.warn, writes=False).check()
     command = [sys.executable, "-m", "mlflow", "server"]
     if address.artifacts is not None:
         command += ["--default-artifact-root", address.artifacts.as_uri()]

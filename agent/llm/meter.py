@@ -84,7 +84,7 @@ class Meter:
             except _Attempt as failed:
                 tries += self._tries
                 if learned := self._refused.learn(failed.fault):
-                    _LOG.warning("the server of %s does not take %s", self._model, learned)
+                    _LOG.info("the server of %s does not take %s", self._model, learned)
                     continue
                 raise TransportError(
                     failed.fault, self._model, tries, self._config.timeout, self._config.base_url
@@ -99,13 +99,17 @@ class Meter:
             stop=stop_after_attempt(self._config.retries + 1),
             retry=retry_if_exception(lambda error: isinstance(error, _Attempt) and error.fault.transient),
             wait=self._wait,
-            before_sleep=lambda state: _LOG.info("trying %s again: %s", self._model, _line(state)),
+            before_sleep=self._tell_retry,
             reraise=True,
         )
         try:
             return retrying(self._attempt, runnable, messages, kind)
         finally:
             self._tries = int(retrying.statistics.get("attempt_number", 1))
+
+    def _tell_retry(self, state: Any) -> None:
+        fault, left = state.outcome.exception().fault, f"{state.attempt_number} of {self._config.retries}"
+        _LOG.info("%s: %s. Trying again in %.0f s (%s).", self._model, fault.line, state.upcoming_sleep, left)
 
     def _wait(self, state: Any) -> float:
         from tenacity import wait_exponential_jitter
@@ -177,10 +181,6 @@ def _limiter(model: str, base_url: str | None, requests_per_minute: float) -> "I
     from langchain_core.rate_limiters import InMemoryRateLimiter
 
     return InMemoryRateLimiter(requests_per_second=requests_per_minute / 60)
-
-
-def _line(state: Any) -> str:
-    return state.outcome.exception().fault.line
 
 
 def _content_fault(error: Exception) -> ContentFault | None:

@@ -11,8 +11,8 @@ from tools.policy.catalogue import default_operation
 if TYPE_CHECKING:
     from agent.memory.history import IterationRecord
 
-Phase = Literal["reference", "search", "choice", "final"]
-"""Reference and baselines; iterations; finalists under more seeds; what is tested, under fresh seeds."""
+Phase = Literal["length", "reference", "search", "choice", "final"]
+"""How long to train; reference and baselines; iterations; finalists under more seeds; the test, under fresh seeds."""
 
 REFERENCE = "no augmentation"
 
@@ -27,6 +27,8 @@ class Candidate:
     """The iteration, from 1; 0 for the reference and the baselines."""
     arm: str
     proposal: Proposal
+    epochs: int | None = None
+    """Of its trials in the phase `length`; None: as `agent.steps.trials.recipe_of` says."""
 
     @classmethod
     def of(cls, record: "IterationRecord") -> "Candidate":

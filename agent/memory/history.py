@@ -113,8 +113,14 @@ class History:
     """Trials of each proposal."""
     steps: int | None = None
     """Of the optimiser in one trial without synthetic images; None if unknown."""
+    fold_count: int | None = None
+    """Folds that seeds are validated on in turn (`tools.training.views.shown_view` says what may be shown)."""
+    grey: bool = False
+    """Whether red, green and blue are equal in all training images: operations on colour do nothing."""
     original_size: tuple[int, int] | None = None
     """Median (width, height) in pixels of the training images as they are stored; None if unknown."""
+    longer: bool = False
+    """Whether a proposal may ask for a longer training: where the budget counts training images."""
     chain: ChainFacts | None = None
     """What makes synthetic images; None where proposals have no backgrounds."""
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from agent.settings.config import BudgetConfig
 from tools.errors import AugurError
+from tools.text import counted
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Spent:
     output_tokens: int = 0
     dollars: float = 0.0
     unpriced_calls: int = 0
+    samples: int = 0
+    """Training images shown to a model, over all epochs of all trials; those of reused trials count as well."""
     unfinished_calls: int = 0
     """Part of `llm_calls`: begun, but their end was never recorded. Their tokens and dollars are upper bounds."""
 
@@ -84,9 +87,13 @@ class Ledger:
         self._session = f"{os.getpid()}-{time.time_ns()}"
         self._append({"kind": "sitting"})
 
-    def add_trial(self, key: str, seconds: float, reused: bool) -> None:
-        """A trial ended, well or not, after `seconds` of training; a reused one cost nothing here."""
-        self._append({"kind": "trial", "id": f"trial:{key}", "seconds": seconds, "reused": reused})
+    def add_trial(self, key: str, seconds: float, reused: bool, samples: int = 0) -> None:
+        """A trial ended, well or not, after `seconds` of training; a reused one cost nothing here.
+
+        `samples` are the training images of all its epochs.
+        """
+        event = {"kind": "trial", "id": f"trial:{key}", "seconds": seconds, "reused": reused}
+        self._append({**event, "samples": samples})
 
     def begin_trial(self, key: str) -> None:
         """From now on, this study itself trains the trial."""
@@ -130,6 +137,7 @@ class Ledger:
             training_seconds=sum(e["seconds"] for e in trained),
             trials=sum(e["kind"] == "trial" for e in trained),
             reused_trials=sum(e["kind"] == "trial" and e["reused"] for e in events),
+            samples=sum(e.get("samples", 0) for e in events if e["kind"] == "trial"),
             llm_calls=len(calls),
             input_tokens=sum(e["input"] for e in calls),
             output_tokens=sum(e["output"] for e in calls),
@@ -206,7 +214,7 @@ def describe(spent: Spent, budget: BudgetConfig) -> str:
         )
 
     parts = [
-        of(f"{spent.trials} trials", str(budget.trials) if budget.trials else None)
+        of(counted(spent.trials, "trial"), str(budget.trials) if budget.trials else None)
         + (f" (+{spent.reused_trials} reused)" if spent.reused_trials else ""),
         of(
             f"{duration(spent.training_seconds)} of training",
@@ -219,13 +227,15 @@ def describe(spent: Spent, budget: BudgetConfig) -> str:
     ]
     if spent.llm_calls or budget.llm_calls:
         cut_off = f" ({spent.unfinished_calls} cut off)" if spent.unfinished_calls else ""
-        calls = f"{'at most ' if cut_off else ''}{spent.llm_calls} LLM calls"
+        calls = f"{'at most ' if cut_off else ''}{counted(spent.llm_calls, 'LLM call')}"
         parts.append(of(calls, str(budget.llm_calls) if budget.llm_calls else None) + cut_off)
-        tokens = f"{'at most ' if cut_off else ''}{spent.tokens:,} tokens"
+        tokens = f"{'at most ' if cut_off else ''}{counted(spent.tokens, 'token')}"
         parts.append(of(tokens, f"{budget.tokens:,}" if budget.tokens else None))
         bound = "at least " if spent.unpriced_calls else "at most " if cut_off else ""
         dollars = of(f"{bound}${spent.dollars:.4f}", f"${budget.dollars:.2f}" if budget.dollars else None)
-        unknown = f" ({spent.unpriced_calls} calls of unknown price)" if spent.unpriced_calls else ""
+        unknown = (
+            f" ({counted(spent.unpriced_calls, 'call')} of unknown price)" if spent.unpriced_calls else ""
+        )
         parts.append(dollars + unknown)
     return " · ".join(parts)
 
@@ -246,5 +256,6 @@ def exceeded(spent: Spent, budget: BudgetConfig, beyond: bool = False) -> str | 
     for unit, limit_of, amount_of in _LIMITS:
         limit, amount = limit_of(budget), amount_of(spent)
         if limit is not None and amount >= limit + (1e-9 if beyond else 0):
-            return f"the budget of {limit:g} {unit} is spent ({amount:g})"
+            one = unit if unit.startswith("seconds") or limit != 1 else unit.removesuffix("s")
+            return f"the budget of {limit:g} {one} is spent ({amount:g})"
     return None

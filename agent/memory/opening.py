@@ -1,5 +1,6 @@
 """Opening a store: a file of ours is made or brought up to date; what is unusable is found before a study begins."""
 
+import errno
 import os
 import socket
 import tempfile
@@ -12,12 +13,14 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 from mlflow import set_tracking_uri
 
+from agent.memory.artifact_check import artifacts_of, try_artifacts
 from agent.memory.calls import Calls, Tell, kept_variable, set_up
 from agent.memory.database import prepare, register_engine
 from agent.memory.faults import StoreError
 from agent.memory.relocation import relocate
 from agent.memory.store import VARIABLE, Address, parse_address
 from agent.settings.config import TrackingConfig
+from agent.settings.secrets import mask
 from tools.disk import explain
 
 _PROBE_SECONDS = 5.0
@@ -71,11 +74,23 @@ class Opened:
             file.parent.mkdir(parents=True, exist_ok=True)
             prepare(file, address.artifacts, self.tell, ours=address.kind == "own", writes=self._writes)
             if address.kind == "own":
-                relocate(file, address.artifacts, self.tell, lambda: running_studies(address.runs_dir, own))
+                self._relocate(file, address.artifacts, own)
             register_engine(address.uri)
         elif address.kind == "database":
             _probe(address)
             register_engine(address.uri)
+
+    def _relocate(self, file: Path, artifacts: Path, own: str) -> None:
+        try:
+            relocate(file, artifacts, self.tell, lambda: running_studies(self.address.runs_dir, own))
+        except OSError as error:
+            if self._writes or error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise
+            # An archive, say: scores and settings are in the file, and only pictures and tables cannot be opened.
+            self.tell(
+                f"{file.parent} was moved and cannot be written to: artifacts (pictures, tables) cannot be opened from "
+                "here. A copy of the folder that can be written to has them."
+            )
 
     def check(self) -> None:
         """Ask the store something, and see whether artifacts can be written, without waiting long.
@@ -87,7 +102,8 @@ class Opened:
         timeout, name = os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"], "MLFLOW_HTTP_REQUEST_TIMEOUT"
         os.environ[name] = str(min(int(timeout), 10))
         try:
-            _within(_CHECK_SECONDS, lambda: self.client.search_experiments(max_results=1), self.address)
+            what = f"The MLflow store {self.address.shown}"
+            _within(_CHECK_SECONDS, lambda: self.client.search_experiments(max_results=1), what)
         finally:
             self.calls.retries = retries
             os.environ[name] = timeout
@@ -98,6 +114,26 @@ class Opened:
                     pass
             except OSError as error:
                 raise StoreError(explain(error, folder)) from error
+
+    def check_artifacts(self, experiment: str, run: str = "") -> None:
+        """See whether files of a study can be stored, before it has any; not again where `check` has seen it.
+
+        Args:
+            experiment: name of the study's.
+            run: of the study, if there is one.
+
+        Raises:
+            StoreError: they cannot, or the answer takes too long; says where, why and what to do.
+        """
+        retries, self.calls.retries = self.calls.retries, 0
+        try:
+            client, own = self.client, self.address.artifacts
+            location = client.get_run(run).info.artifact_uri if run else artifacts_of(client, experiment)
+            if location and not (own and location.startswith(own.as_uri())):
+                what = f"The place of artifacts {mask(location)}"
+                _within(_CHECK_SECONDS, lambda: try_artifacts(location, self.address), what)
+        finally:
+            self.calls.retries = retries
 
 
 def running_studies(runs_dir: Path, own: str = "") -> Sequence[str]:
@@ -122,7 +158,7 @@ def _probe(address: Address) -> None:
         socket.create_connection((parts.hostname, port), timeout=_PROBE_SECONDS).close()
 
 
-def _within(seconds: float, call: Callable[[], Any], address: Address) -> None:
+def _within(seconds: float, call: Callable[[], Any], what: str) -> None:
     """Call in a thread, because a server that sends a byte now and then never exceeds a timeout of its own."""
     faults: list[BaseException] = []
 
@@ -137,8 +173,7 @@ def _within(seconds: float, call: Callable[[], Any], address: Address) -> None:
     thread.join(seconds)
     if thread.is_alive():
         raise StoreError(
-            f"The MLflow store {address.shown} does not answer within {seconds:.0f} s. Check that it "
-            f"runs and can be reached."
+            f"{what} does not answer within {seconds:.0f} s. Check that it runs and can be reached."
         )
     if faults:
         raise faults[0]

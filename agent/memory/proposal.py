@@ -9,6 +9,9 @@ from tools.aga.config import PromptSet
 from tools.policy.canonical import canonical_json, one_line
 from tools.policy.policy import Operation, Policy
 
+LENGTHS = (1, 2, 4)
+"""What `Proposal.length` may be."""
+
 SCHEMA_VERSION = 1
 """Part of every trial's key: raised when the meaning of a proposal changes."""
 
@@ -34,6 +37,12 @@ class Proposal(BaseModel):
         description="what synthetic training images are made from: one set of background prompts, or none",
     )
 
+    length: int = Field(
+        default=1,
+        description="how long to train, as a multiple of the study's length: 1, 2 or 4. A longer training takes its "
+        "share of the budget; ask for it only where a policy was not finished",
+    )
+
     def as_policy(self) -> Policy:
         """The policy alone."""
         return Policy(operations=self.policy)
@@ -46,7 +55,9 @@ class Proposal(BaseModel):
     @property
     def identity(self) -> str:
         """Equal for proposals that train alike, whatever their hypotheses."""
-        return canonical_json(self.as_policy()) + "".join(item.model_dump_json() for item in self.backgrounds)
+        longer = f"×{self.length}" if self.length != 1 else ""
+        backgrounds = "".join(item.model_dump_json() for item in self.backgrounds)
+        return canonical_json(self.as_policy()) + backgrounds + longer
 
     def in_one_line(self) -> str:
         """The policy in its one-line form, and a summary of the backgrounds."""
@@ -57,7 +68,7 @@ class Proposal(BaseModel):
             turn = f", ±{item.max_rotation:g}°" if item.max_rotation else ""
             zoom = f", zoom {item.min_scale:g} to {item.max_scale:g}"
             parts.append(f"backgrounds({item.scale:g}×, {item.subject}, {sets}{turn}{zoom})")
-        return " + ".join(parts)
+        return " + ".join(parts) + (f" for {self.length} times the length" if self.length != 1 else "")
 
 
 @lru_cache(maxsize=8)

@@ -56,7 +56,9 @@ class Reader(Opened):
 
     def records(self, phase: Phase | None = None) -> list[IterationRecord]:
         """Every candidate of the study with its trials, oldest first; of `phase`, or of reference and search."""
-        wanted = f"= '{phase}'" if phase else "!= 'final' and tags.phase != 'choice'"
+        wanted = (
+            f"= '{phase}'" if phase else "!= 'final' and tags.phase != 'choice' and tags.phase != 'length'"
+        )
         runs = self._runs(f"tags.study = '{self.study}' and tags.kind != 'study' and tags.phase {wanted}")
         trials: dict[str, list[Run]] = {}
         for run in runs:
@@ -78,6 +80,12 @@ class Reader(Opened):
         return {
             int(run.data.tags["seed"]): result for run in runs if (result := self._result(run)) is not None
         }
+
+    def study_artifact(self, name: str) -> str | None:
+        """The text of an artifact of the study's own run; None where it has none of that name."""
+        if name not in {item.path for item in self.client.list_artifacts(self.study_run)}:
+            return None
+        return self._download(self.study_run, name).read_text(encoding="utf-8")
 
     def study_tags(self) -> dict[str, str]:
         """Tags of the study's run."""

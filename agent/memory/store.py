@@ -59,6 +59,11 @@ class Address:
         return self.file is None or self.file.exists()
 
 
+def experiment_of(tracking: TrackingConfig, data: str, model: str) -> str:
+    """The name of the experiment that a study of this data set and this model is kept in."""
+    return tracking.experiment or f"{data}/{model}"
+
+
 def sqlite_uri(file: Path) -> str:
     """The address of a sqlite file.
 

@@ -57,7 +57,7 @@ class Tracking(Finder):
             "policy": policy[:_TAG_LIMIT],
             _NOTE: _note(candidate, policy, list(warnings)),
         }
-        prefix = f"{phase}: " if phase in ("choice", "final") else ""
+        prefix = f"{phase}: " if phase in ("length", "choice", "final") else ""
         run = self._find_or_create(
             "iteration", prefix + candidate.name, tags, self.study_run, by=("phase", "candidate")
         )
@@ -69,8 +69,13 @@ class Tracking(Finder):
             self.client.log_batch(run.info.run_id, metrics=[gain])
         return run.info.run_id
 
-    def open_trial(self, candidate_run: str, candidate: Candidate, phase: Phase, key: str, seed: int) -> str:
-        """Find or create the run of one trial, by its key, below its candidate's run."""
+    def open_trial(
+        self, candidate_run: str, candidate: Candidate, phase: Phase, key: str, seed: int, fold: str = ""
+    ) -> str:
+        """Find or create the run of one trial, by its key, below its candidate's run.
+
+        `fold` names the images that it is validated on, such as '2 of 6'; '' for the validation split.
+        """
         tags = {
             "phase": phase,
             "candidate": candidate.name,
@@ -78,6 +83,7 @@ class Tracking(Finder):
             "arm": candidate.arm,
             "seed": str(seed),
             "trial_key": key,
+            **({"fold": fold} if fold else {}),
         }
         run = self._find_or_create(
             "trial", f"seed {seed}", tags, candidate_run, by=("phase", "candidate", "trial_key")

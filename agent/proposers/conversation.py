@@ -107,7 +107,7 @@ def _task(history: History, told: dict[str, Any]) -> str:
         recipe=history.recipe,
         steps=history.steps,
         subjects=_subjects(history),
-        catalogue=describe_catalogue(history.whole_policies),
+        catalogue=describe_catalogue(history.whole_policies, history.grey),
         starts=[_start(start) for start in starts_for(history.card.modality)],
         default_tried=told["feedback"] and any(record.name == DEFAULT for record in history.baselines),
         refused=[finding for finding in findings if finding.severity == "reject"],
@@ -154,7 +154,7 @@ def _safety_findings(history: History) -> list[SafetyFinding]:
     """What the label-safety lint says about each operation of the catalogue, at its defaults, for these images."""
     return [
         finding
-        for name in operation_names(history.whole_policies)
+        for name in operation_names(history.whole_policies, history.grey)
         for finding in lint(Policy(operations=[default_operation(name)]), history.card)
     ]
 

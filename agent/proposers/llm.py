@@ -119,7 +119,7 @@ class LLMProposer:
     def _step_down(self, why: str) -> None:
         self._modes = self._modes[1:]
         self._faults.clear()
-        _LOG.warning("%s: using mode %r from now on", why, self._modes[0])
+        _LOG.info("%s: using mode %r from now on", why, self._modes[0])
 
     def _in_one_answer(self, history: History, mode: Mode) -> Proposal | Malformed:
         messages = initial_messages(history, mode, 0, self.feedback)

@@ -20,16 +20,18 @@ RESULTS = "read_results"
 
 def proposal_schema(history: History) -> dict[str, Any]:
     """JSON schema of `Proposal`, named as the tool that submits it: with the operations that the study allows, and
-    without the backgrounds where they are off."""
+    without the backgrounds and the length where they are off."""
     from langchain_core.utils.json_schema import dereference_refs
 
     schema = dereference_refs(Proposal.model_json_schema())
     schema.pop("$defs", None)
     if history.backgrounds == "off":
         del schema["properties"]["backgrounds"]
+    if not history.longer:
+        del schema["properties"]["length"]
     schema = _tidy(schema)
     operation = schema["properties"]["policy"]["items"]
-    allowed = operation_names(history.whole_policies)
+    allowed = operation_names(history.whole_policies, history.grey)
     operation["properties"]["name"]["enum"] = list(allowed)
     parameter = operation["properties"]["parameters"]["items"]
     names = dict.fromkeys(item.name for name in allowed for item in CATALOGUE[name].parameters)

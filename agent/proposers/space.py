@@ -11,7 +11,7 @@ from agent.memory.proposal import Proposal
 from agent.proposers.drawn_prompts import is_allowed, is_safe, make_operation
 from tools.errors import ConfigurationError
 from tools.policy.canonical import canonical_policy
-from tools.policy.catalogue import CATALOGUE, ParameterSpec
+from tools.policy.catalogue import CATALOGUE, ParameterSpec, operation_names
 from tools.policy.policy import Operation, Policy
 from tools.policy.validate import check_policy
 
@@ -48,7 +48,9 @@ def space_of(history: History) -> Space:
         ConfigurationError: fewer operations are safe for these images than a policy must have.
     """
     names = tuple(
-        name for name, spec in CATALOGUE.items() if not spec.whole_policy and _has_a_safe_form(name, history)
+        name
+        for name in operation_names(whole_policies=False, grey=history.grey)
+        if _has_a_safe_form(name, history)
     )
     if len(names) < history.minimum_operations:
         raise ConfigurationError(

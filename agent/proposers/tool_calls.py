@@ -126,7 +126,9 @@ class ToolRunner:
         except ValidationError as error:
             return ToolResult(render("preview", problems=problems_of(error)))
         # a single operation may be previewed, whatever number the policy must have in the end
-        problems = check_policy(policy, 1, self._history.maximum_operations, self._history.whole_policies)
+        problems = check_policy(
+            policy, 1, self._history.maximum_operations, self._history.whole_policies, self._history.grey
+        )
         if problems:
             return ToolResult(render("preview", problems=problems))
         from tools.policy.preview import preview_statistics

@@ -17,6 +17,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from agent.screen.lengths import cost_line, lengths_lines, lengths_table
 from agent.screen.live import LiveTrials
 from agent.screen.tables import FinalRow, comparison_table, facts_grid, iterations_table, open_table, verdict
 from evaluators.wording import gain, percent, signed
@@ -25,6 +26,8 @@ from tools.training.types import TrialEvent
 
 if TYPE_CHECKING:
     from agent.memory.history import IterationRecord
+    from agent.memory.length_file import Lengths
+    from tools.training.metrics import Metric
 
 __all__ = ["FinalRow", "Terminal", "console"]
 
@@ -185,6 +188,18 @@ class Terminal:
             if result not in self._shown:
                 self._shown.add(result)
                 self._line(line)
+
+    def lengths(self, lengths: "Lengths", metric: "Metric") -> None:
+        """How long the study trains, and what that was found by."""
+        if self._quiet:
+            return
+        if self._stamped:
+            for line in lengths_lines(lengths):
+                self._line(line)
+            return
+        self._out.print(Padding(lengths_table(lengths, metric), (1, 0)))
+        if cost := cost_line(lengths):
+            self._say(f"finding the length took {cost}")
 
     def ledger(self, text: str) -> None:
         """The costs so far."""

@@ -37,6 +37,10 @@ class LLMConfig(BaseModel):
         pattern=r"^https?://\S+$",
         description="http(s) address of a server that uses the provider's protocol (vLLM, Ollama, …)",
     )
+    unlisted: bool = Field(
+        default=False,
+        description="the server takes names of models that are not in its list: do not stop where it lacks this one",
+    )
     temperature: float | None = Field(
         default=None, ge=0, le=2, description="randomness of its answers; the provider's default if unset"
     )
@@ -91,6 +95,17 @@ class SearchConfig(BaseModel):
     metric: Metric = Field(
         default="accuracy",
         description="what candidates are compared, chosen and reported by; AUROC: each class against the rest",
+    )
+    check_length: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="whether a given number of epochs is compared with twice as many, to say if it is too short for "
+        "augmentation; 'auto': for a folder of images, where that costs a tenth of the study or less",
+    )
+    shortest_steps: int = Field(
+        default=256,
+        ge=1,
+        le=100_000,
+        description="steps of the optimiser in the shortest training that the phase `length` tries, to whole epochs",
     )
     iterations: int = Field(default=8, ge=0, le=10_000, description="rounds of proposing and training")
     seeds: int = Field(default=3, ge=1, le=100, description="trials of each proposal, one per seed")
@@ -228,6 +243,15 @@ class StudyConfig(BaseModel):
     llm: LLMConfig = LLMConfig()
     budget: BudgetConfig = BudgetConfig()
     tracking: TrackingConfig = TrackingConfig()
+
+    @model_validator(mode="after")
+    def _a_length_can_be_found(self) -> "StudyConfig":
+        if self.training.epochs == "auto" and self.training.recipe == "aga":
+            raise ValueError(
+                "training.epochs auto: the recipe 'aga' lowers its rate every 30 epochs, so that a shorter training is "
+                "not the same at another length. Give a number (the paper: 100), or use --training.recipe modern"
+            )
+        return self
 
     @property
     def caption_llm(self) -> LLMConfig:

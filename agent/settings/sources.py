@@ -198,6 +198,7 @@ def _resolved(
     data = tree.setdefault("data", {})
     if data.get("dataset") is None:
         data["dataset"] = "folder" if data.get("path") else "demo"
+    _find_length_of_own_data(tree)
     preset = PRESETS / f"{data['dataset']}.yaml"
     if not preset.is_file():
         return StudyConfig.model_validate(tree)
@@ -207,8 +208,17 @@ def _resolved(
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
+        while key and key not in settings() and key not in sections():  # of a union: which of its kinds
+            key = key.rpartition(".")[0]
         value = mask(str(first.get("input")))
         raise ConfigurationError(f"{key} = {value!r} (preset {preset}): {first['msg']}") from None
+
+
+def _find_length_of_own_data(tree: dict[str, Any]) -> None:
+    """For a folder of one's own the length is found, unless a number or 'none' is given, or a recipe fixes it."""
+    training = tree.setdefault("training", {})
+    if tree["data"]["dataset"] == "folder" and training.get("recipe", "modern") == "modern":
+        training.setdefault("epochs", "auto")
 
 
 def _merged(strong: dict[str, Any], weak: dict[str, Any]) -> dict[str, Any]:

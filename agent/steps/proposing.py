@@ -11,11 +11,13 @@ from agent.memory.ledger import BudgetSpent
 from agent.memory.remaining import describe_remaining
 from agent.state import Refusal
 from agent.steps.finish_plan import iteration_count
+from agent.steps.speed import samples_allowed
 from agent.steps.synthesis import describe as describe_images
 from agent.steps.synthesis import describe_refusals
-from tools.datasets.cache.read import CachedDataset
+from tools.datasets.cache.read import SplitView
 from tools.errors import AugurError, ConfigurationError
 from tools.training.recipes import describe_recipe, training_steps
+from tools.training.views import shown_view
 
 EXAMPLES = 8
 """Training images on a contact sheet."""
@@ -51,8 +53,11 @@ def history_of(context: Context, iteration: int, refusals: Sequence[Refusal]) ->
         advice=search.advice == "on",
         whole_policies=search.whole_policies == "on",
         seeds=search.seeds,
+        longer=samples_allowed(context) is not None,
         steps=training_steps(context.recipe, len(data.split("train"))),
         original_size=context.original_size,
+        fold_count=context.fold_count,
+        grey=context.grey,
         chain=None if context.backgrounds == "off" else context.synthesis.facts,
     )
 
@@ -63,7 +68,7 @@ def log_contact_sheet(context: Context, candidate: Candidate, run: str) -> None:
 
     path = context.folder / "contact_sheets" / f"iteration-{candidate.number:03d}.png"
     path.parent.mkdir(exist_ok=True)
-    images, labels = training_examples(context.data)
+    images, labels = training_examples(context)
     contact_sheet(images, labels, candidate.proposal.as_policy(), path, seed=context.config.search.seed)
     context.tracking.log_file(run, path)
 
@@ -89,15 +94,24 @@ def make_images(context: Context, candidate: Candidate, run: str) -> dict[str, s
         return {"unrealised": str(error)}
     context.terminal.note(describe_images(made))
     sheet = context.folder / "contact_sheets" / f"backgrounds-{candidate.number:03d}.png"
-    context.synthesis.sheet(prompts, sheet)
+    shown = _shown(context)
+    context.synthesis.sheet(prompts, sheet, only=set(shown.files))
     told = "; ".join(filter(None, (describe_images(made), describe_refusals(made))))
     context.tracking.log_generated(run, told, made.gates, sheet)
     return {"unrealised": ""}
 
 
-def training_examples(data: CachedDataset, count: int = EXAMPLES) -> tuple[np.ndarray, list[str]]:
-    """Training images uint8 (n ≤ count, S, S, 3) spread over the classes, the same every time, with class names."""
-    view, classes = data.split("train"), data.card.classes
+def training_examples(context: Context, count: int = EXAMPLES) -> tuple[np.ndarray, list[str]]:
+    """Training images uint8 (n ≤ count, S, S, 3) spread over the classes, the same every time, with class names.
+
+    No seed of the search is validated on them.
+    """
+    view, classes = _shown(context), context.data.card.classes
     order = np.argsort(view.labels, kind="stable")
     picked = np.sort(order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(int)])
     return np.asarray(view.images[picked]), [classes[view.labels[i]] for i in picked]
+
+
+def _shown(context: Context) -> SplitView:
+    search = context.config.search
+    return shown_view(context.data.folder, context.fold_count, search.search_seeds)

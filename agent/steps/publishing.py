@@ -11,6 +11,7 @@ from agent.screen.tables import verdict
 from agent.screen.terminal import FinalRow
 from agent.steps.choosing import Choice
 from agent.steps.judging import log_spending
+from agent.steps.length_report import length_facts, length_section
 from agent.steps.shifts import Shift
 from agent.steps.testing import Fresh
 from evaluators.report.comparison import Comparison, TestScores, Versus, compare, verdict_between
@@ -23,6 +24,7 @@ from evaluators.report.report import (
     plot_search,
     write_markdown,
 )
+from tools.datasets.seed_folds import describe_folds
 from tools.policy.export import as_python
 from tools.text import markdown
 from tools.training.recipes import describe_recipe
@@ -122,6 +124,7 @@ def build_report(context: Context, finish: Finish) -> Report:
         earlier=finish.earlier,
         notes=[note for note in (finish.choice.note, *finish.fresh.notes) if note],
         versus=_versus(finish, scores, groups),
+        length=length_section(context),
     )
 
 
@@ -164,9 +167,11 @@ def _facts(context: Context) -> list[tuple[str, str]]:
         ("data fingerprint", data.fingerprint),
         *(("about the data", note) for note in (*data.warnings, *data.notes)),
         ("splits", "splits.csv beside this report: --data.splits FILE uses the same again"),
+        *_validation(context),
         ("unreadable images skipped", str(len(data.skipped))),
         ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
         ("recipe", describe_recipe(context.recipe)),
+        *length_facts(context),
         ("backgrounds", _chain(context)),
         ("arm", f"{context.proposer.name}" + (f" ({config.llm.model})" if config.llm.model else "")),
         (
@@ -176,6 +181,16 @@ def _facts(context: Context) -> list[tuple[str, str]]:
         ),
         ("MLflow", f"experiment {context.tracking.experiment_id}, run {context.tracking.study_run}"),
     ]
+
+
+def _validation(context: Context) -> list[tuple[str, str]]:
+    """What the seeds are validated on, where that is not the validation split."""
+    count, data = context.fold_count, context.data
+    if count is None:
+        return []
+    images = sum(sum(data.class_counts(split).values()) for split in ("train", "validation"))
+    again = "; with --data.splits, add --data.folds on"
+    return [("validation", f"{describe_folds(count, images).removeprefix('folds: ')}{again}")]
 
 
 def _range(seeds: Sequence[int]) -> str:

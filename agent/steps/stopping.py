@@ -7,7 +7,9 @@ from agent.memory.candidate import baselines
 from agent.memory.ledger import Spent, exceeded
 from agent.settings.config import BudgetConfig, SearchConfig
 from agent.steps.finish_plan import iteration_count, plan_finish
+from agent.steps.speed import samples_allowed
 from evaluators.statistics import FEWEST_SEEDS
+from tools.text import counted
 
 
 def why_stop(context: Context, iteration: int, cut: str | None) -> str:
@@ -21,13 +23,26 @@ def why_stop(context: Context, iteration: int, cut: str | None) -> str:
     if cut:
         return cut
     count = iteration_count(context.config.search)
+    if iteration > count > 1:
+        return f"all {count} iterations are done"
     if iteration > count:
-        return f"all {count} iterations are done" if count else "the search has no iterations"
-    return limit_reached(context.ledger.spent(), context.config.search, context.config.budget) or ""
+        return "the one iteration is done" if count else "the search has no iterations"
+    config = context.config
+    allowed = samples_allowed(context)
+    return limit_reached(context.ledger.spent(), config.search, config.budget, allowed) or ""
 
 
-def limit_reached(spent: Spent, search: SearchConfig, budget: BudgetConfig) -> str | None:
-    """Why no further iteration may begin: a limit is reached, or the rest is reserved for the finish."""
+def limit_reached(
+    spent: Spent, search: SearchConfig, budget: BudgetConfig, allowed: float | None = None
+) -> str | None:
+    """Why no further iteration may begin: a limit is reached, or the rest is reserved for the finish.
+
+    Args:
+        spent: so far.
+        search: for the trials that it takes.
+        budget: of the whole study.
+        allowed: training images that the limits in time come to (`agent.steps.speed`); None: by seconds.
+    """
     if reason := exceeded(spent, budget):
         return reason
     plan = plan_finish(search)
@@ -36,17 +51,25 @@ def limit_reached(spent: Spent, search: SearchConfig, budget: BudgetConfig) -> s
     if budget.trials is not None:
         reserved = floor(_reserved(finish, budget.trials - first, search))
         if spent.trials + search.seeds + reserved > budget.trials:
-            return f"what is left of {budget.trials} trials is kept for the finish ({reserved} trials)"
+            kept = counted(reserved, "trial")
+            return f"what is left of {counted(budget.trials, 'trial')} is kept for the finish ({kept})"
     trials = spent.trials + spent.reused_trials
-    for limit, used, unit in (
+    by_seconds = (
         (budget.training_seconds, spent.training_seconds, "training seconds"),
         (budget.wall_clock, spent.wall_clock, "seconds of wall-clock time"),
-    ):
+    )
+    by_images = ((allowed, spent.samples, "training images"),)
+    for limit, used, unit in by_seconds if allowed is None else by_images:
         if limit is None or not trials:
             continue
         each = used / trials
         reserved_time = each * _reserved(finish, limit / each - first, search) if each else 0.0
         if used + search.seeds * each + reserved_time > limit:
+            if unit == "training images":
+                return (
+                    f"what is left of the time, {limit:,.0f} training images in all, is kept for the finish "
+                    f"({reserved_time:,.0f})"
+                )
             return f"what is left of {limit:g} {unit} is kept for the finish ({reserved_time:.0f} s)"
     return None
 

@@ -1,7 +1,7 @@
 """Synthetic images in a study: whether proposals may ask for them, and the set that a proposal asks for."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from tools.aga.types import Box
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.types import Card, Dataset
 from tools.machine import free_memory
+from tools.text import counted
 from tools.training.synthetic import Synthetic
 
 if TYPE_CHECKING:
@@ -96,13 +97,13 @@ class Synthesis:
                 free_memory()
         return self._sets[name]
 
-    def sheet(self, prompts: PromptSet, path: Path) -> None:
-        """Write a PNG of some images of the set: real, mask, background, composite."""
+    def sheet(self, prompts: PromptSet, path: Path, only: Collection[str] | None = None) -> None:
+        """Write a PNG of some images of the set: real, mask, background, composite; `only` those of these files."""
         from tools.aga.making.example_sheet import contact_sheet
         from tools.aga.making.sheet_rows import sheet_rows
 
         made = self.set_of(prompts)
-        contact_sheet(sheet_rows(made, self._root, self._sources, SHOWN), path, describe(made))
+        contact_sheet(sheet_rows(made, self._root, self._sources, SHOWN, only), path, describe(made))
 
     def tools(self) -> Tools:
         """The detector, segmenter, captioner and background maker, loaded.
@@ -169,8 +170,10 @@ def describe_refusals(made: GeneratedSet) -> str:
 
 def describe(made: GeneratedSet) -> str:
     """How many images were made and what the gates refused, in one line for people and models."""
-    parts = [f"{made.images} synthetic images"]
-    parts += [f"{count} sources skipped: {reason}" for reason, count in made.skipped.items() if count]
+    parts = [counted(made.images, "synthetic image")]
+    parts += [
+        f"{counted(count, 'source')} skipped: {reason}" for reason, count in made.skipped.items() if count
+    ]
     for gate, counts in made.gates.items():
         name = gate.replace("_", " ")
         parts.append(f"{name}: {counts.get('passed', 0)} passed, {counts.get('refused', 0)} refused")

@@ -9,24 +9,41 @@ from collections.abc import Sequence
 
 from agent.context import Context
 from agent.memory import Candidate, Phase
+from agent.memory.candidate import REFERENCE
 from agent.memory.ledger import BudgetSpent, exceeded
 from agent.memory.proposal import SCHEMA_VERSION
 from tools.disk import disk_errors_explained
 from tools.files import DamagedFile
-from tools.training.config import TrialSpec
+from tools.training.config import Fold, Recipe, TrialSpec, fold_of_seed
+from tools.training.synthetic import epoch_images
 from tools.training.trial_store import trial_key
 from tools.training.types import Predictions, TrialEvent, TrialResult
 
 
-def trial_spec(context: Context, candidate: Candidate, seed: int) -> TrialSpec:
-    """One trial of a candidate, with its key.
+def recipe_of(context: Context, candidate: Candidate) -> Recipe:
+    """How a candidate is trained: for the study's length or as many times as long as its proposal asks for.
+
+    No augmentation has its own best length.
+    """
+    epochs, times = candidate.epochs, candidate.proposal.length
+    if epochs is None and times != 1:
+        epochs = times * context.recipe.epochs
+    if epochs is None and context.lengths is not None and candidate.name == REFERENCE:
+        epochs = context.lengths.reference
+    return context.recipe if epochs is None else context.recipe.model_copy(update={"epochs": epochs})
+
+
+def trial_spec(context: Context, candidate: Candidate, seed: int, fold: Fold | None = None) -> TrialSpec:
+    """One trial of a candidate, with its key; it is validated on the seed's fold, unless `fold` says otherwise.
 
     Raises:
         AugurError: its synthetic images cannot be made.
     """
     config, data = context.config, context.data
     policy, synthetic = candidate.policy_json, context.synthesis.of(candidate.proposal)
-    key = trial_key(policy, data.fingerprint, config.model, context.recipe, seed, SCHEMA_VERSION, synthetic)
+    fold = fold or fold_of_seed(seed, context.fold_count)
+    recipe = recipe_of(context, candidate)
+    key = trial_key(policy, data.fingerprint, config.model, recipe, seed, SCHEMA_VERSION, synthetic, fold)
     return TrialSpec(
         key=key,
         policy=policy,
@@ -35,12 +52,28 @@ def trial_spec(context: Context, candidate: Candidate, seed: int) -> TrialSpec:
         classes=len(data.card.classes),
         ordinal=data.card.ordinal,
         model=config.model,
-        recipe=context.recipe,
+        recipe=recipe,
         seed=seed,
         directory=context.store.directory(key),
         loader_workers=config.training.loader_workers,
         synthetic=synthetic,
+        fold=fold,
     )
+
+
+def samples_of(context: Context, spec: TrialSpec, result: TrialResult) -> int:
+    """Training images that a trial has shown to its model, over all its epochs."""
+    real = sum(context.data.class_counts("train").values())
+    return len(result.epochs) * epoch_images(real, spec.synthetic)
+
+
+def results_of(
+    context: Context, candidates: Sequence[Candidate], seeds: Sequence[int]
+) -> list[tuple[int, TrialResult]]:
+    """(training images, result) of every trial of the candidates that has ended."""
+    specs = [trial_spec(context, candidate, seed) for candidate in candidates for seed in seeds]
+    found = [(spec, context.store.result(spec.key)) for spec in specs]
+    return [(samples_of(context, spec, result), result) for spec, result in found if result is not None]
 
 
 def is_testable(context: Context, key: str) -> bool:
@@ -212,14 +245,16 @@ class _Runs:
 
     def end(self, result: TrialResult, reused: bool) -> None:
         """A trial has ended, now or in an earlier session."""
-        self._context.ledger.add_trial(result.key, result.seconds, reused)
+        samples = samples_of(self._context, self._jobs[result.key][1], result)
+        self._context.ledger.add_trial(result.key, result.seconds, reused, samples)
         self._context.tracking.end_trial(self._run(result.key), result, self._context.data.card.classes)
 
     def _run(self, key: str) -> str:
         if key not in self._runs:
             candidate, spec = self._jobs[key]
             parent = self._parents[candidate.name]
-            run = self._context.tracking.open_trial(parent, candidate, self._phase, key, spec.seed)
+            fold = str(spec.fold) if spec.fold else ""
+            run = self._context.tracking.open_trial(parent, candidate, self._phase, key, spec.seed, fold)
             self._runs[key] = run
             self._epochs[key] = self._context.tracking.epochs_logged(run)
         return self._runs[key]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from agent.memory.history import Backgrounds, IterationRecord
-from agent.memory.proposal import Proposal
+from agent.memory.proposal import LENGTHS, Proposal
 from agent.proposers.drawn_prompts import subject_moves
 from agent.settings.config import SearchConfig
 from tools.aga.captions.prompt_sets import vet_prompts
@@ -23,6 +23,8 @@ def refuse(
     tried: Sequence[IterationRecord],
     trusted: bool = False,
     backgrounds: Backgrounds = "off",
+    grey: bool = False,
+    longer: bool = False,
 ) -> tuple[list[str], list[str]]:
     """(reasons to refuse the proposal, warnings about it); no reason means that it may be trained.
 
@@ -34,6 +36,8 @@ def refuse(
         trusted: for the fixed baselines of the literature, which are single whole policies by design: neither the
             number of operations nor the label-safety lint refuses them.
         backgrounds: whether the proposal may, or must, have background prompts.
+        grey: whether the images are grey, so that operations on colour do nothing.
+        longer: whether it may ask for a longer training than the study's.
     """
     reasons = []
     if len(proposal.hypothesis) > HYPOTHESIS_LIMIT:
@@ -45,9 +49,12 @@ def refuse(
         reasons.append(
             f"expected_gain: {proposal.expected_gain} is not a finite number; give accuracy points, such as 1.5."
         )
+    if proposal.length not in (LENGTHS if longer else (1,)):
+        allowed = "1, 2 or 4" if longer else "1: this study trains every proposal for the same length"
+        reasons.append(f"length: {proposal.length}; give {allowed}.")
     low, high = (1, 1) if trusted else search.operation_range
     policy = proposal.as_policy()
-    reasons += check_policy(policy, low, high, trusted or search.whole_policies == "on")
+    reasons += check_policy(policy, low, high, trusted or search.whole_policies == "on", grey and not trusted)
     if not trusted:
         reasons += _check_backgrounds(proposal, card, backgrounds)
     if reasons:  # what follows needs a valid policy

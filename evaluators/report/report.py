@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluators.report.comparison import Comparison, Versus
+from evaluators.report.lengths import LengthSection
 from evaluators.statistics import Interval
 from evaluators.wording import gain, signed
 from tools.text import clean, markdown
@@ -67,6 +68,8 @@ class Report:
     notes: Sequence[str] = ()
     """Trials of the finish that are missing, and why."""
     versus: Sequence[Versus] = ()
+    length: LengthSection | None = None
+    """How long the study trains, where that was found or checked."""
 
     @property
     def cautions(self) -> list[str]:

@@ -34,16 +34,26 @@ class Received:
 class _Script:
     replies: deque[Reply]
     brain: Brain | None
+    models: tuple[str, ...] | None = ("loopback",)
     requests: list[Received] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     closing: threading.Event = field(default_factory=threading.Event)
 
 
 class LoopbackServer:
-    """Answers with the queued replies in turn, and after them with `brain`; without one, with a failure."""
+    """Answers with the queued replies in turn, and after them with `brain`; without one, with a failure.
 
-    def __init__(self, replies: Iterable[Reply] = (), brain: Brain | None = None, port: int = 0) -> None:
-        self._script = _Script(deque(replies), brain)
+    `models` is its list of models; None: it has no such list, as many gateways.
+    """
+
+    def __init__(
+        self,
+        replies: Iterable[Reply] = (),
+        brain: Brain | None = None,
+        port: int = 0,
+        models: tuple[str, ...] | None = ("loopback",),
+    ) -> None:
+        self._script = _Script(deque(replies), brain, models)
         script = self._script
 
         class Handler(_Handler):
@@ -98,8 +108,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Silent: the requests are recorded, and a test's output is its own."""
 
     def do_GET(self) -> None:
-        if self.path.endswith("/models"):
-            self._send(200, {"object": "list", "data": [{"id": "loopback", "object": "model"}]})
+        models, path = self.script.models, self.path.partition("?")[0]
+        if models is not None and path.endswith("/models"):
+            listed = [{"id": name, "name": f"models/{name}", "object": "model"} for name in models]
+            self._send(200, {"object": "list", "data": listed})
         else:
             self._send(404, {"error": {"message": f"no such path: {self.path}"}})
 

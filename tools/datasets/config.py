@@ -141,6 +141,11 @@ class DataConfig(BaseModel):
         pattern=r"^[1-9][0-9]*/[1-9][0-9]*$",
         description="I/K: the I-th of K folds of train and validation is validation, the rest train; test stays",
     )
+    folds: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="whether each seed is validated on another fold of train and validation, which makes comparisons "
+        "less noisy; 'auto': where the data set has no validation split of its own",
+    )
     fraction: float | None = Field(
         default=None, gt=0, le=1, description="share of each class's training images that is used"
     )
@@ -192,6 +197,13 @@ class DataConfig(BaseModel):
             raise ValueError(
                 "data.fraction and data.per_class both set the number of training images: give one"
             )
+        if self.folds == "on":
+            few = {"fraction": self.fraction, "per_class": self.per_class, "fold": self.fold}
+            if given := [f"data.{name}" for name, value in few.items() if value is not None]:
+                raise ValueError(
+                    f"data.folds on takes all training and validation images in turn, {given[0]} only some of them: "
+                    "give one"
+                )
         if self.fold is not None:
             part, parts = map(int, self.fold.split("/"))
             if parts < 2 or part > parts:

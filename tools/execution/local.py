@@ -1,8 +1,8 @@
 """Trials on this machine: worker processes that can be killed, each with its own device, reused between trials.
 
 `worker_process.py` owns the processes. This file decides which trial runs where, and what each way of ending means: a
-worker that died is replaced and the trial resumes from its checkpoint, at most twice; a disk that refuses stops
-everything, because no trial is to blame for it; the rest is the trial's own result.
+worker that died is replaced and the trial resumes from its checkpoint, at most twice; a disk that refuses, or
+images that are gone, stop everything, because no trial is to blame for it; the rest is the trial's own result.
 """
 
 import time
@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 from typing import Self, TypeVar
 
 from tools.disk import DiskError
-from tools.errors import AugurError, ConfigurationError
+from tools.errors import AugurError, ConfigurationError, ImagesGone
 from tools.execution.devices import WorkerPlan
 from tools.execution.ending import Ending
 from tools.execution.worker import BEGUN, WAITING, Task, evaluate_in_worker, read_outcome, train_in_worker
@@ -151,10 +151,13 @@ class LocalExecutor:
 
         Raises:
             DiskError: the disk refused something.
+            ImagesGone: the images that trials read are missing or damaged.
             WorkersDie: workers die before they begin the trial.
         """
         if ending.kind == "disk":
             raise DiskError(ending.text)
+        if ending.kind == "images":
+            raise ImagesGone(ending.text)
         if ending.kind == "shared_memory" and self._loaders and trial.spec.loader_workers:
             self._loaders = False
             note = f"{ending.text}. {_WITHOUT_LOADERS}"

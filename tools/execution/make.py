@@ -6,6 +6,7 @@ from tools.execution.local import LocalExecutor
 from tools.execution.packed import PackedExecutor
 from tools.execution.packed_worker import PackPlan
 from tools.machine import usable_cores
+from tools.text import counted
 
 _OWN_CORES = 2
 """Of each pack's process: what is left over augments."""
@@ -39,7 +40,7 @@ def make_executor(
 def described(executor: LocalExecutor | PackedExecutor, plans: list[WorkerPlan]) -> str:
     """Where trials run, in words; `plans` are those that `executor` was made of."""
     if isinstance(executor, LocalExecutor):
-        return ", ".join(f"{plan.device} × {plan.threads} threads" for plan in plans)
+        return ", ".join(f"{plan.device} × {counted(plan.threads, 'thread')}" for plan in plans)
     return ", ".join(
         f"{pack.device}: {pack.size or 'as many as fit'} trials side by side, {pack.processes} processes augment"
         for pack in executor.plans

@@ -15,7 +15,7 @@ from multiprocessing.connection import wait
 from typing import Any, Self
 
 from tools.disk import DiskError
-from tools.errors import ConfigurationError
+from tools.errors import ConfigurationError, ImagesGone
 from tools.execution.devices import WorkerPlan
 from tools.execution.ending import Ending, death
 from tools.execution.local import MOST_TRIES, LocalExecutor, WorkersDie, concluded
@@ -186,6 +186,7 @@ class PackedExecutor:
 
         Raises:
             DiskError: the disk refused something.
+            ImagesGone: the images that trials read are missing or damaged.
             WorkersDie: processes die before they begin a trial.
         """
         for key, message in pack.messages():
@@ -206,6 +207,8 @@ class PackedExecutor:
             elif isinstance(message, Ending):
                 if message.kind == "disk":
                     raise DiskError(message.text)
+                if message.kind == "images":
+                    raise ImagesGone(message.text)
                 del pack.trials[key]
                 yield trial, message
         if self._hangs(pack):

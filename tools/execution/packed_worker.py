@@ -13,12 +13,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from tools.disk import DiskError, disk_error, disk_errors_explained
+from tools.disk import DiskError, disk_errors_explained
+from tools.errors import ImagesGone
 from tools.execution.ending import Ending
 from tools.execution.worker import BEGUN, OUTCOME, WAITING, send_output_to
-from tools.files import make_folder, write_checked_json
+from tools.files import make_folder, try_lock, write_checked_json
 from tools.processes import exit_with_parent
 from tools.training.config import TrialSpec
 from tools.training.trial_store import LOCK
@@ -118,17 +117,14 @@ class _Server(logging.Handler):
         try:
             with disk_errors_explained(spec.directory):
                 make_folder(spec.directory)
-                lock = FileLock(spec.directory / LOCK)
-                try:
-                    lock.acquire(timeout=0)
-                except Timeout:
+                lock = try_lock(spec.directory / LOCK)
+                if lock is None:
                     self._locked[spec.key] = (spec, time.monotonic() + _LOCK_SECONDS)
                     if tell:
                         self._send(spec.key, WAITING)
                     return
-        except (DiskError, OSError) as error:
-            refused = error if isinstance(error, DiskError) else disk_error(error, spec.directory)
-            self._send(spec.key, Ending("disk", str(refused or error)))
+        except DiskError as error:
+            self._send(spec.key, Ending("disk", str(error)))
             return
         held = ExitStack()
         held.callback(lock.release)
@@ -146,6 +142,8 @@ class _Server(logging.Handler):
             ending = Ending("late")
         elif isinstance(outcome, DiskError):
             ending = Ending("disk", str(outcome))
+        elif isinstance(outcome, ImagesGone):
+            ending = Ending("images", str(outcome))
         elif isinstance(outcome, TrialResult):
             try:
                 with disk_errors_explained(spec.directory):

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tools.disk import DiskError, disk_error, disk_errors_explained
-from tools.errors import first_line
+from tools.errors import ImagesGone, first_line
 from tools.execution.ending import OUTPUT, Ending
 from tools.files import DamagedFile, locked, make_folder, read_checked_json, write_checked_json
 from tools.processes import exit_with_parent
@@ -71,6 +71,8 @@ def _session(task: Task, spec: TrialSpec, device: str, connection: Connection) -
                     ending = task(spec, device)
     except DiskError as error:
         ending = Ending("disk", str(error))
+    except ImagesGone as error:
+        ending = Ending("images", str(error))
     except Exception as error:
         ending = Ending("died", f"its worker process failed ({type(error).__name__}: {first_line(error)})")
     return Ending(ending.kind, ending.text, tuple(notes.texts))
@@ -94,13 +96,15 @@ def train_in_worker(spec: TrialSpec, device: str) -> Ending:
 def evaluate_in_worker(split: str, spec: TrialSpec, device: str) -> Ending:
     """Evaluate one trial; its predictions are written to its folder."""
     from tools.training.evaluation import evaluate_under_lock
-    from tools.training.failures import failure_of
+    from tools.training.failures import failure_of, images_gone
 
     try:
         evaluate_under_lock(spec, split, device)
     except Exception as error:
         if (refused := disk_error(error, spec.directory)) is not None:
             raise refused from error
+        if gone := images_gone(error):
+            raise gone from error
         return Ending("failed", failure_of(spec, device, error)[1])
     return Ending("done")
 
@@ -151,7 +155,7 @@ def _output_kept(file: Path) -> Iterator[None]:
         send_output_to(file)
         try:
             yield
-        except DiskError:
+        except (DiskError, ImagesGone):
             raise
         except Exception:
             traceback.print_exc()

@@ -47,6 +47,11 @@ class OperationSpec:
     whole_policy: bool = False
     """Whether it is a published policy that draws from many operations, as the baselines are."""
 
+    @property
+    def needs_colour(self) -> bool:
+        """Whether it changes colours and nothing else, so that it does nothing to a grey image."""
+        return self.traits == {"colour"}
+
     def parameter(self, name: str) -> ParameterSpec | None:
         """The parameter of that name, if there is one."""
         return next((spec for spec in self.parameters if spec.name == name), None)
@@ -165,14 +170,23 @@ def default_operation(name: str) -> Operation:
     return Operation(name=name, probability=1.0, parameters=parameters)
 
 
-def operation_names(whole_policies: bool = True) -> tuple[str, ...]:
-    """The operations of the catalogue, in its order; the whole policies among them or not."""
-    return tuple(name for name, spec in CATALOGUE.items() if whole_policies or not spec.whole_policy)
+def operation_names(whole_policies: bool = True, grey: bool = False) -> tuple[str, ...]:
+    """The operations of the catalogue, in its order.
+
+    Args:
+        whole_policies: whether RandAugment and other whole policies are among them.
+        grey: whether they are for grey images, which operations on colour alone do not change.
+    """
+    return tuple(
+        name
+        for name, spec in CATALOGUE.items()
+        if (whole_policies or not spec.whole_policy) and not (grey and spec.needs_colour)
+    )
 
 
-def describe_catalogue(whole_policies: bool = True) -> str:
-    """The catalogue for an LLM's prompt: a line for each operation, with the range of each parameter."""
-    return "\n".join(_describe(CATALOGUE[name]) for name in operation_names(whole_policies))
+def describe_catalogue(whole_policies: bool = True, grey: bool = False) -> str:
+    """The catalogue for an LLM's prompt: a line for each operation of `operation_names`, with its ranges."""
+    return "\n".join(_describe(CATALOGUE[name]) for name in operation_names(whole_policies, grey))
 
 
 def as_markdown() -> str:

@@ -8,7 +8,9 @@ from tools.policy.catalogue import CATALOGUE, OperationSpec, ParameterSpec, oper
 from tools.policy.policy import Operation, Parameter, Policy
 
 
-def check_policy(policy: Policy, minimum: int, maximum: int, whole_policies: bool = True) -> list[str]:
+def check_policy(
+    policy: Policy, minimum: int, maximum: int, whole_policies: bool = True, grey: bool = False
+) -> list[str]:
     """Every problem, as a sentence that names the value, the place and the remedy; empty if none.
 
     Args:
@@ -16,6 +18,7 @@ def check_policy(policy: Policy, minimum: int, maximum: int, whole_policies: boo
         minimum: fewest operations allowed; 0 lets the reference, no augmentation, pass.
         maximum: most operations allowed.
         whole_policies: whether RandAugment and other whole policies are allowed.
+        grey: whether the images are grey, so that operations on colour do nothing.
 
     At most one operation works on the batch: mixup of a cutmix batch would mix labels twice (torchvision's
     reference recipe draws one of the two for each batch). At most one is a whole policy; it may be combined
@@ -23,7 +26,9 @@ def check_policy(policy: Policy, minimum: int, maximum: int, whole_policies: boo
     """
     problems = _check_number(len(policy.operations), minimum, maximum)
     for position, operation in enumerate(policy.operations, start=1):
-        problems += _check_operation(operation, f"operation {position} ({operation.name!r})", whole_policies)
+        problems += _check_operation(
+            operation, f"operation {position} ({operation.name!r})", whole_policies, grey
+        )
     return problems + _check_combination(policy)
 
 
@@ -35,7 +40,7 @@ def _check_number(number: int, minimum: int, maximum: int) -> list[str]:
     return [f"the policy has {number} operation{'s' * (number != 1)}, but must have {allowed}: {change}"]
 
 
-def _check_operation(operation: Operation, place: str, whole_policies: bool) -> list[str]:
+def _check_operation(operation: Operation, place: str, whole_policies: bool, grey: bool) -> list[str]:
     problems = []
     if not 0 < operation.probability <= 1:  # also true of NaN
         problems.append(
@@ -44,7 +49,7 @@ def _check_operation(operation: Operation, place: str, whole_policies: bool) -> 
         )
     spec = CATALOGUE.get(operation.name)
     if spec is None:
-        known = operation_names(whole_policies)
+        known = operation_names(whole_policies, grey)
         remedy = did_you_mean(operation.name.lower(), known, most=3) or f"choose from: {', '.join(known)}"
         return [*problems, f"{place} is not in the catalogue: {remedy}"]
     if spec.whole_policy and not whole_policies:
@@ -52,6 +57,12 @@ def _check_operation(operation: Operation, place: str, whole_policies: bool) -> 
             *problems,
             f"{place} is a whole policy, which this study leaves to its baselines (search.whole_policies is off): "
             "use single operations",
+        ]
+    if spec.needs_colour and grey:
+        return [
+            *problems,
+            f"{place} changes colours only, and the images of this study are grey (red, green and blue are equal): "
+            "it would do nothing; use another operation",
         ]
     return problems + _check_parameters(operation, spec, place)
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +15,8 @@ from tools.policy.canonical import from_canonical
 from tools.processes import exit_with_parent
 from tools.training.config import TrialSpec
 from tools.training.seeds import Stream, derived_seed, draws_of
-from tools.training.synthetic import Mixing, Synthetic, SyntheticSet, open_synthetic
+from tools.training.synthetic import Mixing, UsableImages, open_synthetic
+from tools.training.views import PoolView, source_places, training_view
 
 
 @dataclass(frozen=True)
@@ -135,13 +135,9 @@ class TrainingImages(Dataset):
     Numbered as in `Mixture`: the real ones, then the synthetic ones.
     """
 
-    def __init__(
-        self, cache: Path, policy: str, image_size: int, classes: int, synthetic: Synthetic | None = None
-    ) -> None:
-        """`policy` is canonical JSON; the rest as in `TrialSpec`."""
-        self._cache, self._policy = cache, policy
-        self._image_size, self._classes = image_size, classes
-        self._synthetic = synthetic
+    def __init__(self, spec: TrialSpec) -> None:
+        """`spec` says which images, and how they are augmented."""
+        self._spec = spec
 
     def __getstate__(self) -> dict[str, object]:
         opened = ("view", "synthetic", "policy", "numbers")
@@ -149,39 +145,42 @@ class TrainingImages(Dataset):
 
     @cached_property
     def view(self) -> SplitView:
-        """The training split: the real images."""
-        return open_cache(self._cache).split("train")
+        """The real images."""
+        return training_view(self._spec)
 
     @cached_property
-    def synthetic(self) -> SyntheticSet | None:
-        """The synthetic images, where the trial has any.
+    def synthetic(self) -> UsableImages | None:
+        """The synthetic images that the trial may train on, where it has any, with their sources in `view`.
 
         Raises:
             DataError: they cannot be opened, or were not made from this training split.
         """
-        if self._synthetic is None:
+        spec = self._spec
+        if spec.synthetic is None:
             return None
-        opened = open_synthetic(self._synthetic.folder, self._synthetic.key)
-        opened.refuse_unless_made_for(self.view.labels, self._classes, self._image_size)
-        return opened
+        opened = open_synthetic(spec.synthetic.folder, spec.synthetic.key)
+        training_split = open_cache(spec.cache).split("train")
+        opened.refuse_unless_made_for(training_split.labels, spec.classes, spec.image_size)
+        return UsableImages(opened, source_places(spec))
 
     @cached_property
     def policy(self) -> BuiltPolicy:
         """The augmentation, ready to run."""
-        return build(from_canonical(self._policy), self._image_size, self._classes)
+        return build(from_canonical(self._spec.policy), self._spec.image_size, self._spec.classes)
 
     @cached_property
     def numbers(self) -> np.ndarray:
         """int64 (N + M,): what shared draws know each image by, whichever of the search's images a trial trains on.
 
-        Real ones by their place among all training and validation images, and after them the synthetic ones.
+        Real ones by their place in the training split, with the validation split after it; then the synthetic ones.
         """
-        opened = open_cache(self._cache)
-        known = np.concatenate([opened.split(name).images.rows for name in ("train", "validation")])
-        order = np.argsort(known, kind="stable")
-        real = order[np.searchsorted(known, self.view.images.rows, sorter=order)]
-        synthetic = 0 if self.synthetic is None else len(self.synthetic)
-        return np.concatenate([real, len(known) + np.arange(synthetic)])
+        view, synthetic = self.view, self.synthetic
+        real = view.places if isinstance(view, PoolView) else np.arange(len(view))
+        if synthetic is None:
+            return real
+        cached = open_cache(self._spec.cache)
+        pool = len(cached.split("train")) + len(cached.split("validation"))
+        return np.concatenate([real, pool + synthetic.rows])
 
     def labels(self, indices: np.ndarray) -> np.ndarray:
         """int64 (B,) of these images."""
@@ -221,13 +220,13 @@ class TrainingImages(Dataset):
         pixels = np.empty((len(indices), *view.images.shape[1:]), dtype=np.uint8)
         labels = np.empty(len(indices), dtype=np.int64)
         pixels[real], labels[real] = view.images[indices[real]], view.labels[indices[real]]
-        pixels[~real], labels[~real] = synthetic.pixels[made], synthetic.labels[made]
+        pixels[~real], labels[~real] = synthetic.read(made)
         return pixels, labels
 
 
 def training_images(spec: TrialSpec) -> TrainingImages:
     """The augmented training images of a trial; nothing is opened yet."""
-    return TrainingImages(spec.cache, spec.policy, spec.image_size, spec.classes, spec.synthetic)
+    return TrainingImages(spec)
 
 
 def epoch_batches(spec: TrialSpec, images: TrainingImages) -> EpochBatches:
@@ -239,7 +238,7 @@ def epoch_batches(spec: TrialSpec, images: TrainingImages) -> EpochBatches:
     recipe, synthetic = spec.recipe, images.synthetic
     mixture = draws = None
     if spec.synthetic is not None and synthetic is not None:
-        mixture = Mixture(len(images.view), np.asarray(synthetic.sources), spec.synthetic.mixing)
+        mixture = Mixture(len(images.view), synthetic.sources, spec.synthetic.mixing)
     if recipe.draws == "shared":
         draws = SharedDraws(*draws_of(spec.seed))
     return EpochBatches(len(images.view), recipe.batch_size, spec.seed, mixture, draws)

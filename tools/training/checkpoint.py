@@ -38,9 +38,9 @@ class Checkpoint:
     kill then loses a few seconds of work, at most 1 / `LARGEST_SHARE` times the time of one writing.
     """
 
-    def __init__(self, directory: Path, key: str, trials: int = 1) -> None:
-        """Of the trial `key` in `directory`, one of so many `trials` that wait for each other's checkpoints."""
-        self._file = directory / CHECKPOINT
+    def __init__(self, directory: Path, key: str, name: str = CHECKPOINT, trials: int = 1) -> None:
+        """Of `key`, in the file `name`; one of so many `trials` that wait for each other's checkpoints."""
+        self._file = directory / name
         self._key = key
         self._trials = trials
         self._cost: float | None = None
@@ -82,6 +82,13 @@ class Checkpoint:
         started = time.monotonic()
         if started - self._last < cost * self._trials / LARGEST_SHARE:
             return False
+        self.save(state)
+        self._last = time.monotonic()
+        self._cost = self._last - started
+        return True
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace the checkpoint; `state` as in `save_if_due`."""
         # torch's own checksums would take most of the time; a SHA-256 of the whole takes a tenth
         checksum = torch.serialization.get_crc32_options()
         torch.serialization.set_crc32_options(False)
@@ -93,9 +100,6 @@ class Checkpoint:
                 opened.write(_MARK + hashing.digest.digest())
         finally:
             torch.serialization.set_crc32_options(checksum)
-        self._last = time.monotonic()
-        self._cost = self._last - started
-        return True
 
     def remove(self) -> None:
         """Delete the checkpoint, and what a kill left half-written of one."""

@@ -1,13 +1,15 @@
 """Settings of the classifier and of its training recipe. Light: imports no torch."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tools.training.synthetic import Synthetic
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+Epochs = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class ModelConfig(BaseModel):
@@ -34,7 +36,11 @@ class TrainingConfig(BaseModel):
     recipe: Literal["modern", "aga"] = Field(
         default="modern", description="'aga' is Table 4 of the AGA paper"
     )
-    epochs: int | None = Field(default=None, ge=1, le=10_000, description="passes over the training images")
+    epochs: Epochs | Literal["auto"] | None = Field(
+        default=None,
+        description="passes over the training images; 'auto': found first, for no augmentation and the default policy "
+        "(docs/length.md), which is the default for a folder of images; else the recipe's",
+    )
     batch_size: int | None = Field(default=None, ge=2, le=65_536, description="training images in a step")
     learning_rate: float | None = Field(default=None, gt=0, le=100, description="the highest of the schedule")
     weight_decay: float | None = Field(default=None, ge=0, le=10, description="of the optimiser")
@@ -67,7 +73,8 @@ class Recipe(BaseModel):
     learning_rate: float
     momentum: float
     weight_decay: float
-    schedule: Literal["step", "cosine"]
+    schedule: Literal["step", "cosine", "wsd"]
+    """'wsd': warm-up, a constant rate, and a cool-down at the end (see `recipes.learning_rate_at`)."""
     step_size: int
     """Epochs between decays (schedule 'step')."""
     gamma: float
@@ -79,6 +86,56 @@ class Recipe(BaseModel):
     amp: Literal["auto", "off", "bf16", "fp16"]
     draws: Literal["own", "shared"] = "own"
     """Of the augmentation: each trial its own, or one set of epochs for all seeds of a block (`seeds.draws_of`)."""
+    warmup_steps: int = 0
+    """Of the linear warm-up (schedule 'wsd'): a number of steps, so that trials of every length begin alike."""
+    cooldown_fraction: float = 0.0
+    """Share of the epochs with a falling rate (schedule 'wsd'), at least one epoch."""
+
+
+class Trunk(BaseModel):
+    """Where trials of schedule 'wsd' that differ in length only share the epochs at a constant rate."""
+
+    model_config = _FROZEN
+
+    key: str
+    """SHA-256 of all that decides those epochs (see `tools.training.trial_store.trunk_key`)."""
+    directory: Path
+
+
+class Fold(BaseModel):
+    """The images that one trial is validated on, where that is not the validation split as it is.
+
+    Fold 0 of `both` is the validation split; folds 1 to `count` - 1 are cut from the training split, and where one of
+    them is held out, the images of the validation split are trained on. Folds of `train` are cut from the training
+    split alone: the others are trained on, and the validation split is not used.
+    """
+
+    model_config = _FROZEN
+
+    number: int = Field(ge=0)
+    """0 to `count` - 1."""
+    count: int = Field(ge=2)
+    of: Literal["both", "train"] = "both"
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> Self:
+        if self.number >= self.count:
+            raise ValueError(f"fold {self.number} of {self.count}: the folds are 0 to {self.count - 1}")
+        return self
+
+    @property
+    def is_as_split(self) -> bool:
+        """Whether it trains and validates on the splits as they are, so that its trial is that without folds."""
+        return self.number == 0 and self.of == "both"
+
+    def __str__(self) -> str:
+        """Counted from 1, for people: '3 of 6'."""
+        return f"{self.number + 1} of {self.count}"
+
+
+def fold_of_seed(seed: int, count: int | None) -> Fold | None:
+    """The fold that trials of `seed` are validated on; None where there are no folds."""
+    return None if count is None else Fold(number=seed % count, count=count)
 
 
 class TrialSpec(BaseModel):
@@ -103,3 +160,7 @@ class TrialSpec(BaseModel):
     loader_workers: int = 0
     synthetic: Synthetic | None = None
     """Images to train on in addition to, or in place of, the real ones."""
+    fold: Fold | None = None
+    """None: the training and validation splits as they are. `tools.training.views` opens what it means."""
+    trunk: Trunk | None = None
+    """What is shared with trials of other lengths. It saves time and changes no number."""

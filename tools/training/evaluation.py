@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from tools.datasets.cache.read import CachedDataset, SplitView, open_cache
+from tools.datasets.cache.read import SplitView, open_cache
 from tools.disk import disk_errors_explained
 from tools.errors import AugurError, DataError, first_line
 from tools.files import DamagedFile, locked, remove_unfinished, sha256_of, written_whole
@@ -31,6 +31,7 @@ from tools.training.trial_store import (
     write_predictions,
 )
 from tools.training.types import Fit, Predictions, Scores
+from tools.training.views import training_view, validation_view
 
 _log = logging.getLogger(__name__)
 
@@ -51,8 +52,8 @@ def evaluate_trial(spec: TrialSpec, split: str, device: str) -> Predictions:
 
     Args:
         spec: of a trial that has finished.
-        split: 'train' or 'validation'; 'test' opens the sealed images, and so does any name that begins with it: the
-            test set of another data set, whose cache `spec.cache` then is.
+        split: 'train' or 'validation', the images of the trial's fold; 'test' opens the sealed images, and so does any
+            name that begins with it: the test set of another data set, whose cache `spec.cache` then is.
         device: 'cpu', 'mps' or 'cuda:N'.
 
     Raises:
@@ -75,16 +76,16 @@ def evaluate_under_lock(spec: TrialSpec, split: str, device: str) -> Predictions
         _log.warning("%s: the images are predicted again", damage)
         predictions_file(spec.directory, split).unlink()
     classifier = load_trained(spec, device)
-    view = _view(open_cache(spec.cache), split)
+    view = _view(spec, split)
     predictions = predict(classifier, view, spec, precision_for(device, spec.recipe.amp))
     write_predictions(spec.directory, split, predictions)
     return predictions
 
 
-def _view(cached: CachedDataset, split: str) -> SplitView:
+def _view(spec: TrialSpec, split: str) -> SplitView:
     if split.startswith("test"):
-        return cached.open_test()
-    return cached.split("train" if split == "train" else "validation")
+        return open_cache(spec.cache).open_test()
+    return training_view(spec) if split == "train" else validation_view(spec)
 
 
 FIT_SAMPLE = 512

@@ -3,7 +3,7 @@
 import re
 import traceback
 
-from tools.errors import AugurError, first_line
+from tools.errors import AugurError, ImagesGone, first_line
 from tools.machine import SHARED_MEMORY_REMEDY, is_out_of_memory, is_shared_memory_fault
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import read_epochs
@@ -36,6 +36,13 @@ def failure_of(spec: TrialSpec, device: str, error: Exception) -> tuple[FailureK
     file = spec.directory / TRACEBACK
     file.write_text("".join(traceback.format_exception(error)), "utf-8", errors="backslashreplace")
     return "error", f"{type(error).__name__}: {first_line(error)} (the traceback is in {file})"
+
+
+def images_gone(error: Exception) -> ImagesGone | None:
+    """`error` where it says that images are gone; a process that loads them adds its traceback, which is cut off."""
+    if not isinstance(error, ImagesGone):
+        return None
+    return ImagesGone(str(error).rpartition(f"{ImagesGone.__name__}: ")[2].strip())
 
 
 def failed(

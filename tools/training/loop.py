@@ -3,10 +3,10 @@
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
-from tools.datasets.cache.read import open_cache
 from tools.disk import disk_error, disk_errors_explained
 from tools.errors import AugurError
 from tools.files import DamagedFile, locked, make_folder
@@ -16,16 +16,18 @@ from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochLog, seconds_spent
 from tools.training.evaluation import Classifier, predict
-from tools.training.failures import NonFiniteLoss, failed, failure_of
+from tools.training.failures import NonFiniteLoss, failed, failure_of, images_gone
 from tools.training.hardware import environment, on_device, precision_for
 from tools.training.models import build_model
 from tools.training.normalisation import IMAGENET, training_normalisation
 from tools.training.progress import Progress, mean_loss, refuse_non_finite
 from tools.training.recipes import learning_rate_at, optimizer_for
 from tools.training.seeds import Stream, derived_seed
+from tools.training.shared_trunk import SharedTrunk
 from tools.training.step import update
 from tools.training.trial_store import LOCK, RESULT, read_result, write_result
 from tools.training.types import EpochReport, FailureKind, TrialResult
+from tools.training.views import validation_view
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], 
 
     Raises:
         DiskError: a file cannot be read or written. The trial is not to blame; it resumes when called again.
+        ImagesGone: the images that it reads were removed or damaged; likewise.
     """
     with disk_errors_explained(spec.directory):
         make_folder(spec.directory)
@@ -79,10 +82,13 @@ def explained(spec: TrialSpec, device: str, error: Exception) -> tuple[FailureKi
 
     Raises:
         DiskError: it is the disk's fault, not the trial's.
+        ImagesGone: the images that it reads are gone; likewise.
     """
     refused = None if is_shared_memory_fault(error) else disk_error(error, spec.directory)
     if refused is not None:
         raise refused from error
+    if gone := images_gone(error):
+        raise gone from error
     return failure_of(spec, device, error)
 
 
@@ -108,11 +114,14 @@ def kept_result(spec: TrialSpec) -> TrialResult | None:
 def _train(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]) -> TrialResult:
     training = _Training(spec, device)
     log = EpochLog(spec.directory)
+    for report in training.inherited:
+        log.append(report)
+        on_epoch(report)
     for epoch in range(training.finished_epochs + 1, spec.recipe.epochs + 1):
         report = training.run_epoch(epoch)
         log.append(report)
         if epoch < spec.recipe.epochs:
-            training.save_if_due()
+            training.save_if_due(epoch)
         on_epoch(report)
     return training.finish()
 
@@ -127,11 +136,13 @@ class _Training:
         self._images = training_images(spec)
         self._batches = epoch_batches(spec, self._images)
         self._loader = training_loader(spec, self._images, self._batches, device)
-        self._validation = open_cache(spec.cache).split("validation")
+        self._validation = validation_view(spec)
         pretrained = spec.model.weights is not None
         self._classifier = Classifier(
             on_device(build_model(spec.model, spec.classes, spec.image_size, spec.seed), device),
-            IMAGENET if pretrained else training_normalisation(spec.cache, self._images.view.images),
+            IMAGENET
+            if pretrained
+            else training_normalisation(spec.cache, self._images.view.images, spec.fold),
             device,
         )
         self._model = self._classifier.model
@@ -139,6 +150,9 @@ class _Training:
         self._scaler = torch.GradScaler(enabled=self._precision.scaled)
         self._progress = Progress(spec)
         self._checkpoint = Checkpoint(spec.directory, spec.key)
+        self.inherited: list[EpochReport] = []
+        """Epochs that another trial of the same trunk has trained, and this one has just read."""
+        self._trunk = SharedTrunk(spec)
         self._restore()
         if torch.device(device).type == "cuda":
             torch.backends.cudnn.benchmark = True  # shapes rarely change
@@ -157,9 +171,13 @@ class _Training:
         seconds = time.perf_counter() - started
         return self._progress.add(epoch, train_loss, rate, predictions, self._model, seconds)
 
-    def save_if_due(self) -> None:
-        state = self._progress.state(self._model, self._optimizer.state_dict(), self._scaler.state_dict())
-        self._checkpoint.save_if_due(state, self._model)
+    def save_if_due(self, epoch: int) -> None:
+        if self._trunk.ends_with(epoch):
+            self._trunk.save(self._state())
+        self._checkpoint.save_if_due(self._state(), self._model)
+
+    def _state(self) -> dict[str, Any]:
+        return self._progress.state(self._model, self._optimizer.state_dict(), self._scaler.state_dict())
 
     def finish(self) -> TrialResult:
         result = self._progress.finish(self._classifier, self._images.view, self._precision)
@@ -167,9 +185,10 @@ class _Training:
         return result
 
     def _restore(self) -> None:
-        state = self._checkpoint.load(self._device)
+        state, done = self._trunk.latest(self._checkpoint.load(self._device), self._device)
         if state is None or not self._progress.restore(state, self._validation.labels):
             return
+        self.inherited = self._progress.reports[done:]
         self._model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])

@@ -10,6 +10,7 @@ import torch
 
 from tools.datasets.cache.read import Rows
 from tools.files import DamagedFile, read_checked_json, write_checked_json
+from tools.training.config import Fold
 
 _log = logging.getLogger(__name__)
 
@@ -45,17 +46,18 @@ IMAGENET = Normalisation((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 """What torchvision's pretrained weights expect."""
 
 
-def training_normalisation(cache: Path, images: Rows | np.ndarray) -> Normalisation:
-    """Mean and deviation of the training images, computed once for a data set and kept in its cache folder.
+def training_normalisation(cache: Path, images: Rows | np.ndarray, fold: Fold | None = None) -> Normalisation:
+    """Mean and deviation of the training images, computed once for a data set or fold and kept in its cache folder.
 
     They are computed from how often each channel takes each of its 256 values, so that every process gets exactly the
     same. A channel that never varies gets the deviation 1.
 
     Args:
         cache: folder of the decoded data set.
-        images: its training images.
+        images: its training images, those of `fold` where one is given.
+        fold: what the trial is validated on.
     """
-    file = cache / _CACHED
+    file = cache / _file_name(fold)
     try:
         return _kept(file)
     except FileNotFoundError:
@@ -76,6 +78,12 @@ def training_normalisation(cache: Path, images: Rows | np.ndarray) -> Normalisat
     found = Normalisation(tuple(mean.tolist()), tuple(std.tolist()))
     write_checked_json(file, asdict(found))
     return found
+
+
+def _file_name(fold: Fold | None) -> str:
+    if fold is None or fold.is_as_split:
+        return _CACHED
+    return f"normalisation-{fold.of}-{fold.number}-of-{fold.count}.json"
 
 
 def _kept(file: Path) -> Normalisation:

@@ -57,16 +57,20 @@ RECIPES: dict[str, Recipe] = {
 }
 """`momentum` is AdamW's first beta where the optimizer is AdamW."""
 
+COOLDOWN = 0.25
+"""Share of the epochs in which a trial of schedule 'wsd' cools down."""
+
 
 def resolve_recipe(config: TrainingConfig) -> Recipe:
     """The recipe that `config` names, with the fields that `config` sets in place of the recipe's own.
 
-    'aga' is Table 4 of the AGA paper; 'modern' is AdamW with warm-up, cosine and label smoothing.
+    'aga' is Table 4 of the AGA paper; 'modern' is AdamW with warm-up, cosine and label smoothing. Where the epochs are
+    'auto', they are the recipe's own until a study has found its length.
     """
     chosen = {
         name: value
         for name in ("epochs", "batch_size", "learning_rate", "weight_decay", "label_smoothing")
-        if (value := getattr(config, name)) is not None
+        if (value := getattr(config, name)) is not None and value != "auto"
     }
     return RECIPES[config.recipe].model_copy(
         update={**chosen, "selection": config.selection, "amp": config.amp, "draws": config.draws}
@@ -75,7 +79,11 @@ def resolve_recipe(config: TrainingConfig) -> Recipe:
 
 def describe_recipe(recipe: Recipe) -> str:
     """The recipe in one line."""
-    schedule = f"step {recipe.step_size}×{recipe.gamma:g}" if recipe.schedule == "step" else "cosine"
+    schedule = {
+        "step": f"step {recipe.step_size}×{recipe.gamma:g}",
+        "cosine": "cosine",
+        "wsd": f"warm-up, constant rate, cool-down over {100 * recipe.cooldown_fraction:.0f}%",
+    }[recipe.schedule]
     return (
         f"{recipe.name}: {recipe.epochs} epochs, batch {recipe.batch_size}, {recipe.optimizer} "
         f"lr {recipe.learning_rate:g}, {schedule}, weight decay {recipe.weight_decay:g}, "
@@ -119,7 +127,9 @@ def optimizer_for(model: "nn.Module", recipe: Recipe) -> "torch.optim.Optimizer"
 def learning_rate_at(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
     """The learning rate of one step. It depends on the step alone, so that resuming needs no scheduler state.
 
-    'step' is StepLR; 'cosine' is a linear warm-up over `warmup_fraction` of all steps, then a half cosine to 0.
+    'step' is StepLR; 'cosine' is a linear warm-up over `warmup_fraction` of all steps, then a half cosine to 0; 'wsd'
+    is a linear warm-up over `warmup_steps`, a constant rate, and a cool-down to 0 as 1 - √x (Hägele et al. 2024,
+    arXiv 2405.18392): two trials that differ in length only are equal until the shorter one cools down.
 
     Args:
         recipe: the trial's.
@@ -130,7 +140,29 @@ def learning_rate_at(recipe: Recipe, epoch: int, step: int, steps: int) -> float
     if recipe.schedule == "step":
         return recipe.learning_rate * recipe.gamma ** ((epoch - 1) // recipe.step_size)
     done, total = (epoch - 1) * steps + step, recipe.epochs * steps
+    if recipe.schedule == "wsd":
+        return recipe.learning_rate * _wsd(recipe, done, total, steps)
     warmup = round(recipe.warmup_fraction * total)
     if done < warmup:
         return recipe.learning_rate * (done + 1) / warmup
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (done - warmup) / (total - warmup)))
+
+
+def _wsd(recipe: Recipe, done: int, total: int, steps: int) -> float:
+    """The share of the highest rate after `done` of `total` steps, `steps` in each epoch."""
+    stable = trunk_epochs(recipe) * steps
+    if done < stable or not recipe.cooldown_fraction:
+        return min(1.0, (done + 1) / max(1, recipe.warmup_steps))
+    return 1 - math.sqrt((done - stable) / (total - stable))
+
+
+def trunk_epochs(recipe: Recipe) -> int:
+    """Epochs before the cool-down of schedule 'wsd'; all that trials of several lengths have in common."""
+    return recipe.epochs - max(1, round(recipe.cooldown_fraction * recipe.epochs))
+
+
+def wsd_recipe(recipe: Recipe, warmup_steps: int, cooldown_fraction: float = COOLDOWN) -> Recipe:
+    """`recipe` with a warm-up, a constant rate and a cool-down in place of its own schedule."""
+    return recipe.model_copy(
+        update={"schedule": "wsd", "warmup_steps": warmup_steps, "cooldown_fraction": cooldown_fraction}
+    )

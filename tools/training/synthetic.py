@@ -8,7 +8,8 @@ A set is a folder, written once and only read by trials:
     set.json      {"key": hex, "image_size": S, "images": M}; anything else in it is not read
 
 `batches.py` decides which images an epoch uses, and `tools.aga` makes them. Validation and test images never come
-from here.
+from here. With folds over seeds, a trial leaves out those that were made from an image that it is validated on
+(`UsableImages`); what its fold adds to the training images has none.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tools.errors import DataError
+from tools.errors import DataError, ImagesGone
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,6 +135,34 @@ class SyntheticSet:
             )
 
 
+class UsableImages:
+    """The images of a set that a trial may train on: not those whose source it is validated on. Numbered from 0."""
+
+    def __init__(self, opened: SyntheticSet, places: "np.ndarray") -> None:
+        """`places` int64 (N,): where each row of the training split is among the trial's real images; -1: nowhere."""
+        import numpy as np
+
+        sources = places[np.asarray(opened.sources)]
+        self._set = opened
+        self.rows: np.ndarray = np.flatnonzero(sources >= 0)
+        """int64 (M,): their places in the set."""
+        self.sources: np.ndarray = sources[self.rows]
+        """int64 (M,): places among the trial's real images."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def labels(self) -> "np.ndarray":
+        """int64 (M,)."""
+        return self._set.labels[self.rows]
+
+    def read(self, numbers: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+        """Pixels uint8 (B, S, S, 3) and labels int64 (B,) of these images; nothing else is read from disk."""
+        rows = self.rows[numbers]
+        return self._set.pixels[rows], self._set.labels[rows]
+
+
 class _SetDescription(BaseModel):
     """The part of set.json that is read."""
 
@@ -150,11 +179,12 @@ def open_synthetic(folder: Path, key: str | None = None) -> SyntheticSet:
         key: that the set must have; None takes any.
 
     Raises:
-        DataError: a file is missing or damaged, sizes or dtypes disagree, the key is another, or the set is empty.
+        ImagesGone: a file is missing or damaged, sizes or dtypes disagree, or the key is another.
+        DataError: the set is empty.
     """
     description = _read_description(folder)
     if key is not None and description.key != key:
-        raise DataError(
+        raise ImagesGone(
             f"{folder} holds the synthetic images {description.key}, but the trial needs {key}: give the folder of "
             f"that set, or {_REMEDY}"
         )
@@ -177,18 +207,18 @@ def _read_description(folder: Path) -> _SetDescription:
     try:
         return _SetDescription.model_validate_json(file.read_bytes(), strict=True)
     except FileNotFoundError as error:
-        raise DataError(
+        raise ImagesGone(
             f"{folder} is not a finished set of synthetic images ({DESCRIPTION} is missing): make it, or give another "
             "folder"
         ) from error
     except OSError as error:
-        raise DataError(
+        raise ImagesGone(
             f"{file} cannot be read ({error.strerror}): check the path and its permissions"
         ) from error
     except ValidationError as error:
         first = error.errors()[0]
         field = "".join(f"{part}: " for part in first["loc"])
-        raise DataError(f"{file} is damaged ({field}{first['msg']}): {_REMEDY}") from error
+        raise ImagesGone(f"{file} is damaged ({field}{first['msg']}): {_REMEDY}") from error
 
 
 def _mapped(file: Path, dtype: str, shape: tuple[int, ...]) -> "np.memmap":
@@ -197,13 +227,24 @@ def _mapped(file: Path, dtype: str, shape: tuple[int, ...]) -> "np.memmap":
     try:
         array = np.lib.format.open_memmap(file, mode="r")
     except FileNotFoundError as error:
-        raise DataError(f"{file} is missing: {_REMEDY}") from error
+        raise ImagesGone(f"{file} is missing: {_REMEDY}") from error
     except (OSError, ValueError) as error:
-        raise DataError(f"{file} cannot be opened ({error}): {_REMEDY}") from error
+        raise ImagesGone(f"{file} cannot be opened ({error}): {_REMEDY}") from error
     if array.dtype != np.dtype(dtype) or array.shape != shape or not array.flags.c_contiguous:
         order = "C-order" if array.flags.c_contiguous else "Fortran order"
-        raise DataError(
+        raise ImagesGone(
             f"{file} holds {array.dtype} {array.shape} in {order}, but its {DESCRIPTION} says {dtype} {shape} in "
             f"C-order: {_REMEDY}"
         )
     return array
+
+
+def epoch_images(real: int, synthetic: Synthetic | None) -> int:
+    """Images of one epoch of a trial with `real` ones in its training split.
+
+    Raises:
+        DataError: the set of synthetic images cannot be opened.
+    """
+    if synthetic is None or synthetic.mixing.mode == "replace" or synthetic.mixing.step_matched:
+        return real
+    return real + len(open_synthetic(synthetic.folder, synthetic.key))

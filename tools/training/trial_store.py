@@ -26,7 +26,7 @@ from tools.files import (
     write_checked_json,
     write_whole,
 )
-from tools.training.config import ModelConfig, Recipe
+from tools.training.config import Fold, ModelConfig, Recipe
 from tools.training.synthetic import Synthetic
 from tools.training.types import Scores, TrialResult
 
@@ -52,6 +52,7 @@ def trial_key(
     seed: int,
     schema_version: int,
     synthetic: Synthetic | None = None,
+    fold: Fold | None = None,
 ) -> str:
     """SHA-256 (64 hex digits) of everything that decides a trial's outcome, except the machine.
 
@@ -64,6 +65,7 @@ def trial_key(
         schema_version: of the proposal's meaning.
         synthetic: counts by the key of the set and by how it is mixed in, wherever its folder is. It is part of the
             key only if there is one, so that trials without keep theirs.
+        fold: part of the key only where it differs from the splits as they are.
 
     Raises:
         ConfigurationError: the weights file cannot be read.
@@ -75,14 +77,31 @@ def trial_key(
         "policy": canonical_policy,
         "data": fingerprint,
         "model": described,
-        # fields with a default came later: trials that leave them at it keep their keys
+        # A field with a default counts only where it differs: keys of earlier versions stay as they were.
         "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
         "seed": seed,
         "schema": schema_version,
     }
     if synthetic is not None:
         content["synthetic"] = {"key": synthetic.key, **synthetic.mixing.decisive()}
+    if fold is not None and not fold.is_as_split:
+        content["fold"] = fold.model_dump(mode="json")
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def trunk_key(
+    canonical_policy: str,
+    fingerprint: str,
+    model: ModelConfig,
+    recipe: Recipe,
+    seed: int,
+    schema_version: int,
+    synthetic: Synthetic | None = None,
+    fold: Fold | None = None,
+) -> str:
+    """As `trial_key`, of what trials of schedule 'wsd' have in common that differ in nothing but their length."""
+    endless = recipe.model_copy(update={"epochs": 0, "cooldown_fraction": 0.0})
+    return trial_key(canonical_policy, fingerprint, model, endless, seed, schema_version, synthetic, fold)
 
 
 def _digest_of_weights(file: Path) -> str:

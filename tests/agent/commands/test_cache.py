@@ -250,7 +250,7 @@ def test_damaged_pixels_are_found_and_counted(told, runs):
     code, out, _ = told("--verify")
     assert code == 1
     assert "damaged: 1 of 12 images are not as they were written" in " ".join(row(out, folder.name))
-    assert "1 of 2 folders are damaged" in out
+    assert "1 of 2 folders is damaged" in out
 
 
 def test_a_lost_file_is_damage(told, runs):

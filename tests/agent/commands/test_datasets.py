@@ -294,6 +294,34 @@ def test_settings_of_the_data_are_flags_here_too(told, home):
     assert verdicts["near copies"] == "unknown"
 
 
+def test_all_that_is_unclear_is_shown_with_its_flags_and_not_only_the_first(told, home):
+    """Two parts, classes that differ by case, an unreadable image: three questions, one command."""
+    root = fill(home / "mine", {f"part{p}/{c}": 4 for p in (1, 2) for c in ("Cat", "dog", "owl")})
+    (root / "part2/Cat").rename(root / "part2/cat")
+    (root / "part1/dog/broken.png").write_bytes(b"no image")
+    code, out, err = check(told, "--data", "mine", "--json")
+    assert (code, err) == (1, "")
+    findings = [each for each in json.loads(out)["findings"] if each["verdict"] == "problem"]
+    layout, spelling, unreadable = findings[:3]
+    assert "it is not clear what the classes of" in layout["text"]
+    assert any("--data.layout any/class" in line for line in layout["details"])
+    assert layout["numbers"]["assumed"].startswith("--data.layout ")
+    assert "differ only in case" in spelling["text"]
+    assert "--data.similar_labels merge" in spelling["text"]
+    assert any("broken.png" in line for line in unreadable["details"])
+    code, out, _ = check(told, "--data", "mine")
+    assert code == 1
+    assert f"{len(findings)} problems" in out
+    assert "All that follows is said as if --data.layout" in " ".join(out.split())
+
+
+def test_where_no_flag_leads_on_everything_found_is_the_error(told, home):
+    (home / "mine").mkdir()
+    code, out, err = check(told, "--data", "mine")
+    assert (code, out) == (1, "")
+    assert "mine" in err
+
+
 # wrong words
 
 

@@ -1,6 +1,7 @@
 """Parameters that a server refuses: asked again without them, or under the name that it gives, and remembered."""
 
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -43,6 +44,7 @@ def unsupported(
 def test_the_limit_of_tokens_is_sent_under_the_name_that_the_server_gives(
     server: LoopbackServer, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     words = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
     for refusal in (unsupported("max_tokens", words), openai_error(400, words), unsupported("max_tokens")):
         forget()

@@ -186,4 +186,4 @@ def test_an_unknown_price_is_a_lower_bound_never_zero(tmp_path):
     ledger = Ledger(tmp_path / "ledger.jsonl")
     ledger.add_llm_call("known", 10, 10, 0.25)
     ledger.add_llm_call("unknown", 10, 10, None)
-    assert "at least $0.2500 (1 calls of unknown price)" in describe(ledger.spent(), BudgetConfig())
+    assert "at least $0.2500 (1 call of unknown price)" in describe(ledger.spent(), BudgetConfig())

@@ -14,6 +14,7 @@ import pytest
 
 from agent.llm import connect
 from agent.proposers.llm import LLMProposer
+from agent.proposers.schema import proposal_schema
 from tests.agent.proposers.arms import history
 from tests.loopback.clients import llm_config
 from tests.loopback.replies import Answer
@@ -138,3 +139,11 @@ class TestWholePolicies:
             assert parameter in allowed
             assert parameter not in without
         assert "rotate" in without
+
+
+def test_a_length_is_asked_for_only_where_the_budget_counts_training_images():
+    fixed = proposal_schema(history())
+    assert "length" not in fixed["properties"]
+    counted = proposal_schema(replace(history(), longer=True))
+    assert "length" in counted["properties"]
+    assert "length" in counted["required"]

@@ -3,7 +3,7 @@
 import itertools
 import json
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
@@ -34,6 +34,7 @@ def valid_text(setting: Setting) -> str:
     kinds = [kind for kind in get_args(setting.field.annotation) if kind is not type(None)]
     annotation = setting.field.annotation
     kind = kinds[0] if kinds and get_origin(annotation) is not list else annotation
+    kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     if setting.choices:
         return next(choice for choice in setting.choices if choice != setting.default)
     if kind is bool:
@@ -215,6 +216,21 @@ def test_the_flag_names_a_file_before_the_variable_does(tmp_path: Path) -> None:
     path = yaml_file(tmp_path, "search.seeds", "9")
     environ = {"AGENT_CONFIG": str(tmp_path / "missing.yaml")}
     assert settings_of(["--config", str(path)], environ).search.seeds == 9
+
+
+def test_a_folder_of_images_has_its_length_found_unless_a_number_is_given(tmp_path: Path) -> None:
+    own = ["--data", str(tmp_path)]
+    assert settings_of(own).training.epochs == "auto"
+    assert settings_of([*own, "--epochs", "7"]).training.epochs == 7
+    assert settings_of([*own, "--epochs", "none"]).training.epochs is None
+    assert settings_of([*own, "--training.recipe", "aga"]).training.epochs is None
+    assert settings_of(["--dataset", "aptos"]).training.epochs is None
+    assert settings_of(["--dataset", "aptos", "--epochs", "auto"]).training.epochs == "auto"
+
+
+def test_a_recipe_with_steps_has_no_length_to_be_found() -> None:
+    with pytest.raises(ConfigurationError, match="recipe 'aga' lowers its rate every 30 epochs"):
+        settings_of(["--epochs", "auto", "--training.recipe", "aga"])
 
 
 def test_the_last_of_two_equal_flags_wins_however_it_is_spelled() -> None:

@@ -135,7 +135,7 @@ def test_a_section_that_is_a_value_is_refused(file) -> None:
 
 
 def test_a_bad_value_names_its_flag_as_it_was_typed() -> None:
-    allowed = "must be a whole number, 1 to 10,000; or none"
+    allowed = "must be a whole number, 1 to 10,000; or auto; or none"
     assert complaint("--epochs", "0") == f"training.epochs = '0' (flag --epochs): {allowed}"
     assert complaint("--training.epochs=x") == f"training.epochs = 'x' (flag --training.epochs): {allowed}"
 

@@ -32,7 +32,7 @@ def test_enough_is_reserved_to_show_something_but_not_the_first_iteration():
     assert limit_reached(Spent(trials=4), SEARCH, budget) is None
     assert "(6 trials)" in (limit_reached(Spent(trials=6), SEARCH, budget) or "")
     assert limit_reached(Spent(trials=4), SEARCH, BudgetConfig(trials=7)) is None
-    assert "(1 trials)" in (limit_reached(Spent(trials=6), SEARCH, BudgetConfig(trials=7)) or "")
+    assert "(1 trial)" in (limit_reached(Spent(trials=6), SEARCH, BudgetConfig(trials=7)) or "")
 
 
 def test_time_is_reserved_by_what_a_trial_took():
@@ -44,3 +44,16 @@ def test_time_is_reserved_by_what_a_trial_took():
 
 def test_a_limit_that_is_reached_is_the_reason():
     assert "3 LLM calls" in (limit_reached(Spent(llm_calls=3), SEARCH, BudgetConfig(llm_calls=3)) or "")
+
+
+def test_a_limit_in_time_that_became_training_images_is_planned_by_these():
+    """Twenty trials of 1,000 images each; the finish keeps 9, and the next iteration takes 2."""
+    budget = BudgetConfig(wall_clock=1e6)
+    spent = Spent(trials=15, reused_trials=5, samples=20_000)
+    assert limit_reached(spent, SEARCH, budget, allowed=31_000) is None
+    reason = limit_reached(spent, SEARCH, budget, allowed=30_999)
+    assert reason == "what is left of the time, 30,999 training images in all, is kept for the finish (9,000)"
+    late = replace(spent, wall_clock=2e6)
+    assert "1e+06 seconds of wall-clock time is spent" in (
+        limit_reached(late, SEARCH, budget, allowed=1e9) or ""
+    )

@@ -98,3 +98,17 @@ def test_a_misspelt_operation_is_never_corrected_to_a_whole_policy_that_is_left_
 def test_without_advice_the_rules_of_label_safety_still_refuse():
     plain = SearchConfig(advice="off")
     assert refuse(proposal(SAFE[0], default_operation("horizontal_flip")), plain, DIGITS, [])[0]
+
+
+def test_a_longer_training_is_refused_where_the_budget_does_not_count_it():
+    reasons, _ = refuse(proposal(*SAFE, length=2), SEARCH, DIGITS, [])
+    assert reasons == ["length: 2; give 1: this study trains every proposal for the same length."]
+    assert refuse(proposal(*SAFE, length=2), SEARCH, DIGITS, [], longer=True) == ([], [])
+    reasons, _ = refuse(proposal(*SAFE, length=3), SEARCH, DIGITS, [], longer=True)
+    assert reasons == ["length: 3; give 1, 2 or 4."]
+
+
+def test_the_same_policy_trained_for_longer_is_another_proposal():
+    once, twice = proposal(*SAFE), proposal(*SAFE, length=2)
+    assert once.identity != twice.identity
+    assert twice.in_one_line() == f"{once.in_one_line()} for 2 times the length"

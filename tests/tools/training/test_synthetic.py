@@ -20,7 +20,6 @@ from tests.tools.training.trials import (
 )
 from tools.datasets.cache.read import CachedDataset
 from tools.errors import DataError
-from tools.policy.canonical import canonical_json, parse_one_line
 from tools.training.batches import Batch, EpochBatches, Mixture, TrainingImages, epoch_batches
 from tools.training.config import ModelConfig, TrainingConfig
 from tools.training.recipes import resolve_recipe
@@ -130,9 +129,7 @@ def test_what_replaces_an_image_does_not_depend_on_the_versions_of_others():
 
 
 def test_a_batch_holds_the_pixels_and_labels_of_both_kinds(tinted: CachedDataset, folder: Path):
-    images = TrainingImages(
-        tinted.folder, canonical_json(parse_one_line("")), SIZE, CLASSES, mixed(folder, EXTRA)
-    )
+    images = TrainingImages(tiny_trial(tinted, folder, synthetic=mixed(folder, EXTRA)))
     pixels, labels = images.__getitems__(Batch(0, np.array([TRAIN + 3, 1, TRAIN, 32])))
     view, made = tinted.split("train"), open_synthetic(folder)
     expected = [made.pixels[3], view.images[1], made.pixels[0], view.images[32]]
@@ -142,8 +139,7 @@ def test_a_batch_holds_the_pixels_and_labels_of_both_kinds(tinted: CachedDataset
 
 
 def test_the_policy_augments_synthetic_images_as_real_ones(tinted: CachedDataset, folder: Path):
-    invert = canonical_json(parse_one_line("invert(p=1)"))
-    images = TrainingImages(tinted.folder, invert, SIZE, CLASSES, mixed(folder, EXTRA))
+    images = TrainingImages(tiny_trial(tinted, folder, "invert(p=1)", synthetic=mixed(folder, EXTRA)))
     pixels, _ = images.__getitems__(Batch(0, np.array([1, TRAIN + 3])))
     expected = [tinted.split("train").images[1], open_synthetic(folder).pixels[3]]
     np.testing.assert_array_equal(255 - pixels.permute(0, 2, 3, 1).numpy(), np.stack(expected))
@@ -160,7 +156,7 @@ def test_the_memory_of_an_epoch_does_not_grow_with_the_pixels_of_the_set(
         synthetic = mixed(write_set(tmp_path / f"{made}", sources, labels[sources]), mixing)
         spec = tiny_trial(tinted, tmp_path, synthetic=synthetic)
         tracemalloc.start()
-        images = TrainingImages(tinted.folder, spec.policy, SIZE, CLASSES, synthetic)
+        images = TrainingImages(spec)
         for batch in epoch_batches(spec, images):
             images.__getitems__(batch)
         highest = tracemalloc.get_traced_memory()[1]
@@ -188,10 +184,11 @@ def written(tinted: CachedDataset, folder: Path) -> Path:
 
 
 def refusal(tinted: CachedDataset, folder: Path, key: str = "ab12") -> str:
+    images = TrainingImages(
+        tiny_trial(tinted, folder, synthetic=Synthetic(folder=folder, key=key, mixing=EXTRA))
+    )
     with pytest.raises(DataError) as caught:
-        _ = TrainingImages(
-            tinted.folder, "", SIZE, CLASSES, Synthetic(folder=folder, key=key, mixing=EXTRA)
-        ).synthetic
+        _ = images.synthetic
     return str(caught.value)
 
 

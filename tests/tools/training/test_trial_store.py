@@ -60,6 +60,16 @@ def test_everything_that_decides_the_outcome_is_in_the_key():
     assert len({key(**change) for change in changes}) == len(changes)
 
 
+def test_fields_of_the_recipe_that_came_later_leave_earlier_keys_as_they_were():
+    """The key that version 0.1 gave to this trial."""
+    recipe = resolve_recipe(TrainingConfig())
+    assert key(recipe=recipe) == "fbdf627edbbbbfcec7d82e1ab126ac6bd5f1af4a0626a54e97a927a3f3c46e8e"
+    later = [
+        recipe.model_copy(update=change) for change in ({"warmup_steps": 9}, {"cooldown_fraction": 0.25})
+    ]
+    assert len({key(recipe=each) for each in (recipe, *later)}) == 3
+
+
 def test_a_weights_file_counts_by_its_content_not_by_its_place(tmp_path: Path):
     here, there, other = tmp_path / "a.pth", tmp_path / "b.pth", tmp_path / "c.pth"
     here.write_bytes(b"weights")

@@ -14,7 +14,7 @@ from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
 from tools.datasets.types import SPLITS, Card, Dataset, Record, Split
 from tools.policy.canonical import canonical_json, parse_one_line
-from tools.training.config import ModelConfig, Recipe, TrainingConfig, TrialSpec
+from tools.training.config import Fold, ModelConfig, Recipe, TrainingConfig, TrialSpec
 from tools.training.recipes import resolve_recipe
 from tools.training.synthetic import Mixing, Synthetic
 from tools.training.trial_store import TrialStore, trial_key
@@ -70,12 +70,13 @@ def tiny_trial(
     model: str = "shufflenet_v2_x0_5",
     loader_workers: int = 0,
     synthetic: Synthetic | None = None,
+    fold: Fold | None = None,
     **recipe: Any,
 ) -> TrialSpec:
     """`policy` is a line of text as `one_line` writes it; `recipe` are fields that differ from `tiny_recipe`."""
     canonical = canonical_json(parse_one_line(policy))
     config, resolved = ModelConfig(name=model), tiny_recipe(**recipe)
-    key = trial_key(canonical, cached.fingerprint, config, resolved, seed, 1, synthetic)
+    key = trial_key(canonical, cached.fingerprint, config, resolved, seed, 1, synthetic, fold)
     return TrialSpec(
         key=key,
         policy=canonical,
@@ -89,6 +90,7 @@ def tiny_trial(
         directory=TrialStore(root).directory(key),
         loader_workers=loader_workers,
         synthetic=synthetic,
+        fold=fold,
     )
 
 

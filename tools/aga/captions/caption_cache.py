@@ -6,18 +6,20 @@ NAME.lock         held while a captioner is asked: of two studies that want the 
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 
-from filelock import FileLock
 from pydantic import TypeAdapter, ValidationError
 
 from tools.aga.captions.combinations import Combination
 from tools.aga.types import Caption, Captioner
-from tools.errors import AugurError
-from tools.files import write_json
+from tools.disk import disk_errors_explained
+from tools.files import locked, write_json
+
+_log = logging.getLogger(__name__)
 
 _CAPTION = TypeAdapter(Caption)
 
@@ -40,7 +42,7 @@ class CachedCaptioner:
         """One caption for each combination, equal ones for equal combinations. The order of `avoid` does not matter.
 
         Raises:
-            AugurError: captions cannot be read or written; else whatever the inner captioner raises.
+            DiskError: captions cannot be read or written; else whatever the inner captioner raises.
         """
         avoid = sorted(set(avoid))
         identity = self._inner.identity
@@ -58,8 +60,9 @@ class CachedCaptioner:
     ) -> dict[Combination, Caption]:
         with self._disk_errors_explained():
             self._folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self._folder / f"{_hash(identity)[:16]}.lock").acquire()
-        with lock:
+        lock = self._folder / f"{_hash(identity)[:16]}.lock"
+        waits = f"Another process writes captions with the same model: waiting for it (it holds {lock})."
+        with locked(lock, lambda: _log.info(waits)):
             with self._disk_errors_explained():
                 known = _read(files)
             missing = [each for each in files if each not in known]
@@ -70,16 +73,9 @@ class CachedCaptioner:
                 known[each] = caption
         return known
 
-    @contextmanager
-    def _disk_errors_explained(self) -> Iterator[None]:
+    def _disk_errors_explained(self) -> AbstractContextManager[None]:
         """Not for the inner captioner: a broken connection is an OSError, too."""
-        try:
-            yield
-        except OSError as error:
-            raise AugurError(
-                f"captions cannot be kept in {self._folder} ({error.strerror or error}): check the disk and its "
-                "permissions, or choose another --runs-dir"
-            ) from error
+        return disk_errors_explained(self._folder)
 
     def _file(self, identity: str, combination: Combination, avoid: list[str]) -> Path:
         key = _hash(identity, combination, avoid)

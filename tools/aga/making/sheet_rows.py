@@ -1,5 +1,6 @@
 """Rows for the contact sheet of a finished set: read back from its provenance, spread over the whole set."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +14,28 @@ from tools.aga.store.sets import GeneratedSet
 _COLUMNS = ["training_row", "class", "mask", "background", "caption", "file", "accepted"]
 
 
-def sheet_rows(made: GeneratedSet, root: Path, sources: TrainingSources, count: int = 8) -> list[Example]:
+def sheet_rows(
+    made: GeneratedSet,
+    root: Path,
+    sources: TrainingSources,
+    count: int = 8,
+    only: Collection[str] | None = None,
+) -> list[Example]:
     """Up to `count` accepted images of a set, the classes in turn, with all that they were made from.
 
     Args:
         made: the set.
         root: folder of the store (runs_dir/aga).
         sources: what the set was made from.
+        only: the files of the sources that may be shown; None: all.
         count: rows at most. An image whose mask or background was pruned since is skipped.
     """
     import pyarrow.parquet as pq
 
     rows = pq.read_table(made.provenance, columns=_COLUMNS).to_pylist()
-    accepted = [row for row in rows if row["accepted"]]
+    accepted = [
+        row for row in rows if row["accepted"] and (only is None or sources.file(row["training_row"]) in only)
+    ]
     found = []
     for row in _in_turns(accepted, count):
         mask = kept_mask(root / row["mask"])

@@ -14,18 +14,21 @@ removes anything; while it runs, no process can begin a set.
 
 import hashlib
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock
 
-from tools.errors import AugurError
-from tools.files import allocate_array, sync
+from tools.disk import disk_errors_explained
+from tools.files import allocate_array, locked, sync, try_lock
+
+_log = logging.getLogger(__name__)
 
 Piece = Literal["masks", "backgrounds", "sightings"]
 
@@ -93,24 +96,37 @@ def writing_set(root: Path, key: str) -> Iterator[Path]:
     """The set's folder, this process being the only one that writes it; waits while another does.
 
     Raises:
-        AugurError: the folder cannot be made.
+        DiskError: the folder or its lock cannot be made.
     """
     folder = set_folder(root, key)
-    try:
+    with disk_errors_explained(root):
         folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AugurError(
-            f"the folder {root} for synthetic images cannot be made ({error.strerror}): choose another --runs-dir"
-        ) from error
-    lock = FileLock(f"{folder}.lock")
-    while True:
-        # The store's lock is not held while waiting; it only keeps a set from being begun while the store is pruned.
-        with FileLock(root / STORE_LOCK), suppress(Timeout):
-            lock.acquire(timeout=0)
-        if lock.is_locked:
-            break
+    told = False
+    # The store's lock is not held while waiting; it only keeps a set from being begun while the store is pruned.
+    while (lock := _lock_unless_pruned(root, folder)) is None:
+        if not told:
+            _log.info(
+                "Another process makes these synthetic images: waiting for it (it holds %s.lock).", folder
+            )
+            told = True
         time.sleep(_POLL)
     try:
         yield folder
     finally:
         lock.release()
+
+
+def locked_store(root: Path) -> AbstractContextManager[None]:
+    """Hold the store: in this block, no process begins a set, and none removes any."""
+    waits = f"Another process makes room in {root}: waiting for it (it holds {root / STORE_LOCK})."
+    return locked(root / STORE_LOCK, lambda: _log.info(waits))
+
+
+def _lock_unless_pruned(root: Path, folder: Path) -> BaseFileLock | None:
+    with locked_store(root):
+        return try_lock(lock_file(folder))
+
+
+def lock_file(folder: Path) -> Path:
+    """The lock of the set in `folder`."""
+    return Path(f"{folder}.lock")

@@ -9,11 +9,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from tools.aga.store.disk_space import disk_usage
-from tools.aga.store.pieces import KNOWN, PIECES, PLAN, SETS, STORE_LOCK, SUFFIX, WORK, set_folder
-from tools.files import DamagedFile, read_checked_json, read_json, sha256_of
+from tools.aga.store.pieces import (
+    KNOWN,
+    PIECES,
+    PLAN,
+    SETS,
+    SUFFIX,
+    WORK,
+    lock_file,
+    locked_store,
+    set_folder,
+)
+from tools.disk import DiskError
+from tools.files import DamagedFile, read_checked_json, read_json, sha256_of, try_lock
 from tools.training.synthetic import DESCRIPTION, LABELS, PIXELS, SOURCES
 
 DIGESTS = "digests"
@@ -152,7 +161,7 @@ def prune(root: Path, keep: Collection[str], down_to: int = 0) -> int:
     if not root.is_dir():
         return 0
     before = taken = disk_usage(root)
-    with FileLock(root / STORE_LOCK):
+    with locked_store(root):
         stored = list_sets(root)
         left = []
         for each in reversed(stored):
@@ -191,10 +200,11 @@ def _references(folder: Path) -> set[str]:
 
 
 def _is_locked(folder: Path) -> bool:
-    lock = FileLock(f"{folder}.lock")
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
+        lock = try_lock(lock_file(folder))
+    except DiskError:  # in a folder that nobody can write to
+        return False
+    if lock is None:
         return True
     lock.release()
     return False
@@ -206,7 +216,7 @@ def _remove(folder: Path) -> int:
     (folder / DESCRIPTION).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     if not folder.exists():
-        Path(f"{folder}.lock").unlink(missing_ok=True)
+        lock_file(folder).unlink(missing_ok=True)
     return size - disk_usage(folder)
 
 

@@ -5,6 +5,7 @@
 reads them. A folder gets its final name only when it is complete.
 """
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from tools.datasets.cache.appearance import Oddity, oddities
 from tools.datasets.cache.decode_all import OnProgress
@@ -33,8 +33,11 @@ from tools.datasets.splits.contradictions import resolve_contradictions
 from tools.datasets.splits.leaks import EXACT, Pair, resolve_image_leaks
 from tools.datasets.splits.likeness import find_alike
 from tools.datasets.types import SPLITS, Dataset, Record, Split
-from tools.errors import AugurError, DataError
-from tools.files import write_json
+from tools.disk import disk_errors_explained
+from tools.errors import DataError
+from tools.files import locked, write_json
+
+_log = logging.getLogger(__name__)
 
 _LIKENESS_IN_WORDS = {
     "same": "the same picture, saved or sized otherwise",
@@ -122,16 +125,13 @@ def decoded_images(
         AugurError: the disk is full or cannot be written, or a decoding process died.
     """
     root = root.absolute()
-    try:
+    with disk_errors_explained(root):
         root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AugurError(
-            f"the folder {root} for decoded images cannot be made ({error.strerror}): choose another --runs-dir"
-        ) from error
     span = span_of(published, config, progress)
     plan = plan_decoding(published, Decoding(image_size, config.fit, config.max_pixels, span=span), root)
     folder = root / f"{folder_prefix(published.card.name)}-{image_size}px-{plan.key[:16]}"
-    with FileLock(f"{folder}.lock"):
+    waits = f"Another process decodes these images: waiting for it (it holds {folder}.lock)."
+    with locked(Path(f"{folder}.lock"), lambda: _log.info(waits)), disk_errors_explained(root):
         unreadable, repairs = fill_folder(folder, plan, published.source, config, progress)
         (folder / USED).touch()
         remove_abandoned(root, folder.name.rpartition("-")[0])

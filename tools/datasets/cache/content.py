@@ -1,5 +1,6 @@
 """The SHA-256 of each image, remembered so that an unchanged file is read only once."""
 
+import errno
 import hashlib
 import os
 import sqlite3
@@ -13,12 +14,20 @@ from pathlib import Path
 
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.types import Source
+from tools.disk import DiskError, disk_error
 from tools.errors import AugurError
 from tools.files import sha256_of
 
 _BATCH = 1_024
 """Files recorded at once: each time waits for the disk, and a kill loses at most this many."""
 _THREADS = 8
+_DISK = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+}
+"""What sqlite calls a disk that refuses → what the system calls it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,7 @@ class ContentIndex:
 
         Raises:
             AugurError: the index itself cannot be used.
+            DiskError: the disk is full, read-only or failing.
         """
         if not isinstance(source, FolderSource):
             yield from (_hash_bytes(source, file) for file in files)
@@ -54,10 +64,19 @@ class ContentIndex:
                 while batch := list(islice(remaining, _BATCH)):
                     yield from self._batch(database, threads, [source.path(file) for file in batch])
         except sqlite3.Error as error:
+            if refused := self._refusal(error):
+                raise refused from error
             raise AugurError(
                 f"the index of image hashes {self._file} cannot be used ({error}). Delete it and "
                 "run again: it is only there to save time."
             ) from error
+
+    def _refusal(self, error: sqlite3.Error) -> DiskError | None:
+        """The error where the disk is at fault, and not what is in the index."""
+        number = _DISK.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        if number is None:
+            return None
+        return disk_error(OSError(number, os.strerror(number), str(self._file)), self._file)
 
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._file, timeout=60)

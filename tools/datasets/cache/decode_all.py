@@ -116,8 +116,9 @@ def _decode_all(task: _Task, todo: list[ImageRow], processes: int) -> Iterator[l
     except WorkerDied as died:
         suspects = sorted(task.source.where(row.file) for chunk in died.in_flight for row in chunk)
         raise AugurError(
-            "a process that decodes images died (out of memory, or an error in the decoder). It was working on one of "
-            f"these {len(suspects)} files: {', '.join(suspects[:_CHUNK])}. Fewer processes "
+            "a process that decodes images died (out of memory, or an error in the decoder). It was working on "
+            f"{'this file' if len(suspects) == 1 else f'one of these {len(suspects)} files'}: "
+            f"{', '.join(suspects[:_CHUNK])}. Fewer processes "
             "(--data.decode_workers) or a lower --data.max_pixels need less memory; what was decoded is kept."
         ) from died
 

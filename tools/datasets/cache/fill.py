@@ -21,6 +21,7 @@ from tools.datasets.config import DataConfig
 from tools.datasets.splits.leaks import NAMED
 from tools.datasets.types import Dataset, Source
 from tools.errors import DataError
+from tools.text import counted
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ def _repair(
             raise DataError(f"{len(lost)} damaged images could not be decoded again")
     if progress is not None:
         progress(len(plan.rows), len(plan.rows))
-    notes = (f"{len(damaged)} decoded images were damaged on disk and were decoded again",) if damaged else ()
+    were = counted(len(damaged), "decoded image was", "decoded images were")
+    notes = (f"{were} damaged on disk and decoded again",) if damaged else ()
     return unreadable, notes
 
 

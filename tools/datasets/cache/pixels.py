@@ -15,6 +15,7 @@ While it is being filled, the folder is called NAME-SIZEpx-KEY.partial. Pixels a
 mapping: a full disk then raises an error, where a mapping would kill the process.
 """
 
+import errno
 import os
 import shutil
 import zlib
@@ -30,7 +31,8 @@ from tools.datasets.cache.decode import Fit
 from tools.datasets.cache.levels import Span
 from tools.datasets.cache.look import LOOK
 from tools.datasets.splits.thumbnails import THUMB
-from tools.errors import AugurError, DataError
+from tools.disk import DiskError, disk_error, disk_errors_explained
+from tools.errors import DataError, ImagesGone
 from tools.files import allocate_array, read_json, sync, write_json
 
 FORMAT = 2
@@ -118,14 +120,15 @@ class PixelFolder:
         """Make the files at their full size, unless an earlier, interrupted call did.
 
         Raises:
-            AugurError: the disk is too small or cannot be written.
+            DiskError: the disk is too small or cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with disk_errors_explained(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         count, size = len(contents), decoding.size
         needed = 0 if self.pixels.exists() else count * (size * size * 3 + THUMB * THUMB)
         free = shutil.disk_usage(self.folder).free
         if needed > free:
-            raise AugurError(
+            raise DiskError(
                 f"the decoded images need {needed / 2**20:.0f} MiB, but {self.folder} has {free / 2**20:.0f} MiB free. "
                 "Free some space (`agent cache` lists the folders), or choose another --runs-dir or a smaller image "
                 "size."
@@ -137,8 +140,10 @@ class PixelFolder:
             allocate_array(self.looks_file, (count,), LOOK)
             allocate_array(self.pixels, (count, size, size, 3), np.dtype("u1"))
         except OSError as error:
-            raise AugurError(
-                f"{needed / 2**20:.0f} MiB for decoded images cannot be allocated in {self.folder}: {error.strerror}"
+            if (refused := disk_error(error, self.folder)) is None:
+                raise
+            raise DiskError(
+                f"{needed / 2**20:.0f} MiB for decoded images cannot be allocated: {refused}"
             ) from error
         if count:
             self.book("r+")["content"] = np.frombuffer(b"".join(contents), np.uint8).reshape(count, 32)
@@ -233,17 +238,18 @@ class RowWriter:
         """Write one image and its look into its row; returns the checksum of its pixels.
 
         Raises:
-            AugurError: the disk is full, or cannot be written.
+            DiskError: the disk is full, or cannot be written.
         """
         try:
             for (opened, start), values in zip(self._opened, (pixels, thumbnail, look), strict=True):
                 data = values.tobytes()
                 if os.pwrite(opened.fileno(), data, start + row * len(data)) != len(data):
-                    raise OSError(28, "No space left on device")
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            raise AugurError(
-                f"the decoded images cannot be written to {self._folder.folder} ({error.strerror}). What was "
-                "decoded is kept: free some space, and run again."
+            if (refused := disk_error(error, self._folder.folder)) is None:
+                raise
+            raise DiskError(
+                f"the decoded images cannot be written: {refused} What was decoded is kept."
             ) from error
         return zlib.crc32(pixels.tobytes())
 
@@ -252,9 +258,9 @@ def _opened(file: Path, mode: Any) -> np.memmap:
     try:
         opened = np.lib.format.open_memmap(file, mode=mode)
     except (OSError, ValueError) as error:
-        raise DataError(f"{file} is missing or damaged ({error})") from error
+        raise ImagesGone(f"{file} is missing or damaged ({error})") from error
     if not isinstance(opened, np.memmap):
-        raise DataError(f"{file} does not hold an array")
+        raise ImagesGone(f"{file} does not hold an array")
     return opened
 
 
@@ -262,11 +268,11 @@ def read_part(file: Path) -> dict[str, Any]:
     """The content of one of the JSON files of a cache.
 
     Raises:
-        DataError: it is missing or damaged.
+        ImagesGone: it is missing or damaged.
     """
     content = read_json(file)
     if content is None:
-        raise DataError(f"{file} is missing or damaged: delete {file.parent}, and it will be made again")
+        raise ImagesGone(f"{file} is missing or damaged: delete {file.parent}, and it will be made again")
     return content
 
 

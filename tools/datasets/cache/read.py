@@ -23,7 +23,7 @@ from tools.datasets.cache.levels import Span
 from tools.datasets.cache.pixels import FORMAT, PixelFolder, read_part
 from tools.datasets.cards import card_from
 from tools.datasets.types import Split
-from tools.errors import AugurError, DataError
+from tools.errors import AugurError, DataError, ImagesGone
 
 
 class SealedTestError(AugurError):
@@ -49,11 +49,11 @@ class Rows:
         try:
             mapped = np.load(file, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise DataError(
+            raise ImagesGone(
                 f"{file} cannot be opened ({error}): delete {file.parent}, and it will be made again"
             ) from error
         if len(rows) and int(rows.max()) >= len(mapped):
-            raise DataError(
+            raise ImagesGone(
                 f"{file} holds {len(mapped)} images, fewer than its views refer to: delete {file.parent}, and they "
                 "will be made again"
             )
@@ -91,11 +91,22 @@ class Rows:
         """One image, uint8 (S, S, 3), by reading the file.
 
         Mapped pages, once read, count as memory of this process until it ends.
+
+        Raises:
+            ImagesGone: the file was removed or cut off since it was opened.
         """
         shape = self._pixels.shape[1:]
         count = int(np.prod(shape))
         start = self._offset + int(self.rows[index]) * count
-        return np.fromfile(self._file, np.uint8, count, offset=start).reshape(shape)
+        try:
+            pixels = np.fromfile(self._file, np.uint8, count, offset=start)
+        except FileNotFoundError as error:
+            raise ImagesGone(f"{self._file} is gone: it will be made again") from error
+        if len(pixels) != count:
+            raise ImagesGone(
+                f"{self._file} was cut off: delete {self._file.parent}, and it will be made again"
+            )
+        return pixels.reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -177,7 +188,8 @@ def open_cache(folder: Path) -> CachedDataset:
     """Open a finished cache from its folder.
 
     Raises:
-        DataError: there is none, it is not finished, or it was written by another version.
+        ImagesGone: there is none, or it is not finished.
+        DataError: it was written by another version.
     """
     return CachedDataset(Path(folder))
 

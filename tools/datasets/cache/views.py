@@ -14,7 +14,7 @@ from tools.datasets.splits.split_file import NAME as SPLITS_FILE
 from tools.datasets.splits.split_file import write_splits
 from tools.datasets.types import SPLITS, Card, Record, Split
 from tools.errors import DataError
-from tools.files import sync, write_json
+from tools.files import read_json, sync, write_json
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class View:
 
 
 def write_view(parent: Path, view: View, decoding: Decoding, gaps: set[tuple[Split, int]]) -> Path:
-    """Write the view below `parent`, unless it is already there; returns its folder.
+    """Write the view below `parent`, unless it is already there and whole; returns its folder.
 
     Args:
         parent: the folder of the pixels.
@@ -46,7 +46,7 @@ def write_view(parent: Path, view: View, decoding: Decoding, gaps: set[tuple[Spl
     names = [(each.file, each.group) for each in view.records]
     key = _digest([fingerprint, names, [asdict(each) for each in view.skipped]])
     folder = parent / "views" / key[:16]
-    if not folder.exists():
+    if not _is_whole(folder):
         counts = count_classes(view, gaps)
         partial = folder.with_name(f"{folder.name}.writing")
         shutil.rmtree(partial, ignore_errors=True)
@@ -76,9 +76,18 @@ def write_view(parent: Path, view: View, decoding: Decoding, gaps: set[tuple[Spl
             },
         )
         _write_about(partial, view)
+        if folder.exists():
+            shutil.rmtree(folder)
         os.replace(partial, folder)
     _write_about(folder, view)
     return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether every file of a view is there, and those that the search reads can be read. (Test is sealed.)"""
+    read = ("meta.json", "about.json", *(f"{split}.json" for split in SPLITS if split != "test"))
+    there = all((folder / name).is_file() for name in (*read, "test.json", SPLITS_FILE))
+    return there and all(read_json(folder / name) is not None for name in read)
 
 
 def _fingerprint(view: View, decoding: Decoding) -> str:

@@ -27,8 +27,3 @@ def shortened(lines: Sequence[str]) -> tuple[str, ...]:
     if len(lines) <= NAMED:
         return tuple(lines)
     return (*lines[:NAMED], f"… and {len(lines) - NAMED:,} more")
-
-
-def counted(count: int, what: str) -> str:
-    """The count with its noun in the singular or plural."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -7,10 +7,11 @@ from statistics import median
 from tools.datasets.cache.decode import UnreadableImage, read_header
 from tools.datasets.cache.value_range import describe_span
 from tools.datasets.check.class_balance import ClassCounts, class_counts, imbalance, scarce, unbalanced
-from tools.datasets.check.finding import Finding, counted, shortened
+from tools.datasets.check.finding import Finding, shortened
 from tools.datasets.check.inspection import Inspection
 from tools.datasets.config import DataConfig
 from tools.datasets.types import SPLITS, Dataset
+from tools.text import counted
 
 _HEADERS = 300
 """At most this many images have their size and mode read."""

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tools.datasets.check.finding import Finding, Severity, counted, shortened
+from tools.datasets.check.finding import Finding, Severity, shortened
 from tools.datasets.check.inspection import Inspection
 from tools.datasets.config import DataConfig
 from tools.datasets.splits.leaks import EXACT, Pair, describe
 from tools.datasets.types import Dataset, Record, Split
+from tools.text import counted
 
 
 def exact_copies(found: Inspection, config: DataConfig) -> Finding:
@@ -101,7 +102,8 @@ def _crosses_splits(records: Sequence[Record], pair: Pair, config: DataConfig) -
 
 def _decided_split(record: Record, config: DataConfig) -> Split:
     """The split as published, or 'train' where train and validation are still to be divided into folds."""
-    return "train" if config.fold is not None and record.split == "validation" else record.split
+    one = config.fold is not None or config.folds == "on"
+    return "train" if one and record.split == "validation" else record.split
 
 
 def _both(records: Sequence[Record], pair: Pair) -> Iterator[Record]:

@@ -8,6 +8,7 @@ from tools.datasets.folder.companions import CompanionRule, looks_like_mask, nam
 from tools.datasets.folder.walk import ImageFiles
 from tools.datasets.formats import may_be_image, remedy
 from tools.errors import DataError
+from tools.text import counted
 
 _NAMED = 5
 """At most this many files or classes are named in a line."""
@@ -43,16 +44,21 @@ def tell_left_out(
     plain = _by_suffix(found, _no_images)
     if plain:
         total = sum(counts.total() for counts in plain.values())
-        notes.append(f"{total} files are not images and are not used: {_suffixes(plain)}")
+        what = counted(total, "file is not an image and is", "files are not images and are")
+        notes.append(f"{what} not used: {_suffixes(plain)}")
     warnings = [
-        f"{counts.total()} files {f'with the suffix {suffix}' if suffix else 'without a suffix'} may be images and are "
-        f"not used ({_places(counts)}): {remedy(suffix)}"
+        f"{_possible(counts.total(), suffix)} not used ({_places(counts)}): {remedy(suffix)}"
         for suffix, counts in _by_suffix(found, _possible_images).items()
     ]
     warnings += _special(found)
     notes += _passed_over(found)
     more_notes, more_warnings = _companions(found)
     return notes + more_notes, warnings + more_warnings
+
+
+def _possible(count: int, suffix: str) -> str:
+    which = f"with the suffix {suffix}" if suffix else "without a suffix"
+    return counted(count, f"file {which} may be an image and is", f"files {which} may be images and are")
 
 
 def _possible_images(files: ImageFiles) -> dict[str, int]:
@@ -127,7 +133,10 @@ def _may_belong(stem: str, others: set[str]) -> bool:
 
 def _special(found: Mapping[str, ImageFiles]) -> list[str]:
     special = [each for files in found.values() for each in files.special]
-    return [f"{len(special)} entries are no files and are not used: {_listed(special)}"] if special else []
+    if not special:
+        return []
+    what = counted(len(special), "entry is no file and is", "entries are no files and are")
+    return [f"{what} not used: {_listed(special)}"]
 
 
 def _passed_over(found: Mapping[str, ImageFiles]) -> list[str]:
@@ -157,16 +166,21 @@ def _companions(found: Mapping[str, ImageFiles]) -> tuple[list[str], list[str]]:
         )
     doubtful = [pair for files in found.values() for pair in files.doubtful]
     if doubtful:
+        one = "file is named like a mask or a copy of an image beside it and is used as an image"
+        many = "files are named like a mask or a copy of an image beside them and are used as images"
         warnings.append(
-            f"{len(doubtful)} files are named like a mask or a copy of an image beside them and are used as images, "
+            f"{counted(len(doubtful), one, many)}, "
             f"such as {doubtful[0].file} beside {doubtful[0].of}: --data.companions skip leaves them out, keep says "
             "that they are images"
         )
     alone = [file for files in found.values() for file in files.alone]
     if alone:
+        one = "file is named like a mask, looks like a mask, and is used as an image"
+        many = "files are named like masks, look like masks, and are used as images"
+        it, masks = ("it", "it is a mask") if len(alone) == 1 else ("them", "they are masks")
         warnings.append(
-            f"{len(alone)} files are named like masks, look like masks, and are used as images, since no image of that "
-            f"name is beside them ({_listed(alone)}): move them out of the data set if they are masks"
+            f"{counted(len(alone), one, many)}, since no image of that name is beside {it} ({_listed(alone)}): "
+            f"move {it} out of the data set if {masks}"
         )
     return notes, warnings
 

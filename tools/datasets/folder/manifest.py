@@ -11,9 +11,10 @@ from tools.datasets.folder.csv_table import TableRow, read_table
 from tools.datasets.folder.finder import ImageFinder
 from tools.datasets.folder.tables.image_index import ImageIndex, comparable
 from tools.datasets.folder.walk import SPLIT_SPELLINGS, split_named
-from tools.datasets.folder.wording import counted, shortened
+from tools.datasets.folder.wording import shortened
 from tools.datasets.types import Split
 from tools.errors import DataError
+from tools.text import counted
 
 NAME = "manifest.csv"
 

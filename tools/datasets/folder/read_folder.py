@@ -17,8 +17,9 @@ from tools.datasets.folder.split_names import split_names
 from tools.datasets.folder.tables.label_spec import parse_labels
 from tools.datasets.folder.tables.label_table import read_labels
 from tools.datasets.folder.walk import passed_over_at, split_named
-from tools.datasets.folder.wording import counted, counts_in_words, shortened
+from tools.datasets.folder.wording import counts_in_words, shortened
 from tools.errors import DataError
+from tools.text import counted
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,12 @@ def _notes(
     if arranged.unused:
         notes.append(f"folders beside the splits are not used: {_with_counts(arranged)}")
     if arranged.outside:
-        notes.append(f"{len(arranged.outside)} images outside the class folders are not used")
+        outside = counted(
+            len(arranged.outside),
+            "image outside the class folders is",
+            "images outside the class folders are",
+        )
+        notes.append(f"{outside} not used")
     if passed_over := passed_over_at(finder.root):
         notes.append(passed_over_line(passed_over))
     told, warnings = tell_left_out(arranged.found, finder.root, config.companions, classes)

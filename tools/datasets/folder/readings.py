@@ -23,8 +23,9 @@ from tools.datasets.folder.layout import Arrangement, Levels, arrange, label_in_
 from tools.datasets.folder.manifest import NAME as MANIFEST
 from tools.datasets.folder.split_names import split_names
 from tools.datasets.folder.tables.table_search import MatchingTable, matching_tables, quoted
-from tools.datasets.folder.wording import counted, counts_in_words, shortened
+from tools.datasets.folder.wording import counts_in_words, shortened
 from tools.errors import DataError
+from tools.text import counted
 
 SPLITS_FILE = "splits.csv"
 """What a study leaves: no table of labels."""

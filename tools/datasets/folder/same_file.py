@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from tools.datasets.assemble import Item
 from tools.datasets.folder.source import FolderSource
-from tools.datasets.folder.wording import counted
 from tools.errors import DataError
+from tools.text import counted
 
 _KINDS = {
     stat.S_IFIFO: "a FIFO",

@@ -16,8 +16,3 @@ def counts_in_words(counts: Iterable[tuple[str, int]], most: int = 8) -> str:
     """'cat 12, dog 10'; of many, the first `most` and how many more."""
     listed = [f"{name or '(empty)'} {count:,}" for name, count in counts]
     return ", ".join(listed[:most]) + (f" and {len(listed) - most:,} more" if len(listed) > most else "")
-
-
-def counted(count: int, what: str) -> str:
-    """The count with its noun in the singular or plural."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -20,6 +20,7 @@ from tools.datasets.folder.source import FolderSource
 from tools.datasets.location import check_files, data_folder, not_found, shortened
 from tools.datasets.types import Corners, Dataset, Entry, Split
 from tools.errors import DataError
+from tools.text import counted
 
 _INNER = "CUB_200_2011"
 _IMAGES = "images.txt"
@@ -91,7 +92,7 @@ def open_cub(config: DataConfig) -> Dataset:
     boxes = _boxes(base / _BOXES, files) if (base / _BOXES).is_file() else {}
     masks = _masks(base, files.values())
     if masks and len(masks) < len(files):
-        notes.append(f"{len(files) - len(masks)} images have no mask in {_MASKS}")
+        notes.append(f"{counted(len(files) - len(masks), 'image has', 'images have')} no mask in {_MASKS}")
     assembled = assemble(items, base, list(names.values()))
     return Dataset(
         replace(CARD, classes=assembled.classes, superclasses=("bird",) * len(names)),

@@ -9,6 +9,7 @@ from tools.datasets.folder.source import FolderSource
 from tools.datasets.folder.walk import find_images, subfolders
 from tools.datasets.types import Card, Dataset, Split
 from tools.errors import DataError
+from tools.text import counted
 
 TRAINED_ON = "imagenet10"
 """Name of the data set whose classifiers ImageNet-V2 and ImageNet-Sketch test."""
@@ -104,7 +105,8 @@ def class_images(folders: ClassFolders, root: Path, split: Split) -> tuple[list[
     if folders.others:
         notes.append(f"{prefix}{folders.others} folders of other classes are not used")
     if ignored:
-        notes.append(f"{prefix}{ignored} files are not images and are not used")
+        what = counted(ignored, "file is not an image and is", "files are not images and are")
+        notes.append(f"{prefix}{what} not used")
     return items, notes
 
 

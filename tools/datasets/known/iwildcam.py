@@ -21,6 +21,7 @@ from tools.datasets.folder.source import FolderSource
 from tools.datasets.location import data_folder, files_missing, not_found
 from tools.datasets.types import Card, Dataset, Entry, Split
 from tools.errors import DataError
+from tools.text import counted
 
 VARIANTS = ("alia", "alia-classes")
 
@@ -186,7 +187,10 @@ def _single(frames: Sequence[_Frame]) -> tuple[list[_Frame], list[str]]:
         if first.setdefault(frame.filename, frame).y != frame.y:
             ambiguous.add(frame.filename)
     kept = [frame for name, frame in first.items() if name not in ambiguous]
-    return kept, [f"{len(ambiguous)} images that show several classes are not used"] if ambiguous else []
+    what = counted(
+        len(ambiguous), "image that shows several classes is", "images that show several classes are"
+    )
+    return kept, [f"{what} not used"] if ambiguous else []
 
 
 def _groups(frames: Sequence[_Frame], variant: str | None) -> Iterator[str]:

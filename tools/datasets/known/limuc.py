@@ -28,6 +28,7 @@ from tools.datasets.folder.walk import (
 from tools.datasets.location import data_folder, not_found, shortened
 from tools.datasets.types import Dataset, Entry, Split
 from tools.errors import DataError
+from tools.text import counted
 
 CARD = read_card(Path(__file__).with_suffix(".yaml"))
 
@@ -185,7 +186,8 @@ class _LimucImages:
         if self.others:
             notes.append(f"{self.others} files in the class folders are not images of LIMUC and are not used")
         if self.nested:
-            notes.append(f"{self.nested} images in folders within the class folders are not used")
+            within = "in folders within the class folders"
+            notes.append(f"{counted(self.nested, f'image {within} is', f'images {within} are')} not used")
         return tuple(notes)
 
     def all_warnings(self) -> tuple[str, ...]:

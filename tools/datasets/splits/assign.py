@@ -26,7 +26,8 @@ def assign_splits(dataset: Dataset, config: DataConfig, alike: Sequence[tuple[in
 
     Args:
         dataset: as published, with or without splits.
-        config: `splits`, `fold`, `validation_fraction`, `test_fraction`, `split_seed`, `fraction` and `per_class`.
+        config: `splits`, `fold`, `folds`, `validation_fraction`, `test_fraction`, `split_seed`, `fraction` and
+            `per_class`.
         alike: pairs of records (by position) that show the same image; splits made here do not divide them.
 
     Raises:
@@ -44,25 +45,16 @@ def assign_splits(dataset: Dataset, config: DataConfig, alike: Sequence[tuple[in
     if config.splits is not None:
         records, note = read_splits(config.splits, records)
         notes.append(note)
+    if config.folds == "on" and (config.splits is not None or "validation" not in dataset.missing):
+        records, said = _pool_validation(dataset, records, alike)
+        notes += said
     place = dataset.source.root if isinstance(dataset.source, FolderSource) else dataset.card.name
     records, said = resolve_group_leaks(records, config.on_leak, str(place))
     notes += said
     if config.splits is None:
         divided: set[Split] = {"train"} if config.fold is None else {"train", "validation"}
         if dataset.missing or config.fold is not None:
-            # Records may have been dropped since `alike` was found.
-            now_at = {record.file: position for position, record in enumerate(records)}
-            pairs = [[now_at.get(dataset.records[position].file) for position in pair] for pair in alike]
-            records = _join_groups(
-                records,
-                [
-                    (one, other)
-                    for one, other in pairs
-                    if one is not None
-                    and other is not None
-                    and {records[one].split, records[other].split} <= divided
-                ],
-            )
+            records = _join_alike(dataset, records, alike, divided)
         wanted: list[Split] = [split for split in dataset.missing if split == "test" or config.fold is None]
         records, said = _carve(dataset, records, wanted, config)
         notes += said
@@ -72,6 +64,53 @@ def assign_splits(dataset: Dataset, config: DataConfig, alike: Sequence[tuple[in
     records, few = _few_labels(dataset, records, config)
     notes += few
     return replace(dataset, records=tuple(records), notes=(*dataset.notes, *notes), published=dataset)
+
+
+def _join_alike(
+    dataset: Dataset, records: list[Record], alike: Sequence[tuple[int, int]], splits: set[Split]
+) -> list[Record]:
+    """`records` with one group for those that show the same picture and are in these splits."""
+    # Records may have been dropped since `alike` was found.
+    now_at = {record.file: position for position, record in enumerate(records)}
+    pairs = [[now_at.get(dataset.records[position].file) for position in pair] for pair in alike]
+    return _join_groups(
+        records,
+        [
+            (one, other)
+            for one, other in pairs
+            if one is not None and other is not None and {records[one].split, records[other].split} <= splits
+        ],
+    )
+
+
+def _pool_validation(
+    dataset: Dataset, records: list[Record], alike: Sequence[tuple[int, int]]
+) -> tuple[list[Record], list[str]]:
+    """With folds, train and validation are one: what is in both is no leak, but is never divided by a fold.
+
+    It all counts as validation, which is fold 0.
+
+    Raises:
+        DataError: that would be most of the training images.
+    """
+    records = _join_alike(dataset, records, alike, {"train", "validation"})
+    validation = {record.group for record in records if record.split == "validation"}
+    train = sum(record.split == "train" for record in records)
+    moved = [at for at, each in enumerate(records) if each.split == "train" and each.group in validation]
+    if not moved:
+        return records, []
+    if 2 * len(moved) > train:
+        raise DataError(
+            f"data.folds on: {len(moved)} of {train} training images share a group (patient, source) or a picture with "
+            "a validation image, so that folds cannot be cut around this validation split. Remove it, to have one "
+            "carved, or use --data.folds off"
+        )
+    for at in moved:
+        records[at] = replace(records[at], split="validation")
+    return records, [
+        f"{len(moved)} training images count as validation, because their group or picture is in both splits: each "
+        "fold holds out all of a group"
+    ]
 
 
 def _join_groups(records: list[Record], alike: Sequence[tuple[int, int]]) -> list[Record]:

@@ -26,7 +26,8 @@ from tools.training.packed.stores import Shown, Stores
 from tools.training.progress import Progress, mean_loss, refuse_non_finite
 from tools.training.recipes import learning_rate_at
 from tools.training.seeds import Stream, derived_seed
-from tools.training.types import Fit, Predictions, TrialResult
+from tools.training.shared_trunk import SharedTrunk
+from tools.training.types import EpochReport, Fit, Predictions, TrialResult
 
 
 class Wait(Enum):
@@ -63,8 +64,11 @@ class Trial:
         self._batches = epoch_batches(spec, self._source)
         self._mix: MixKind = mix_kind(self._source.policy)
         self._progress = Progress(spec)
-        self._checkpoint = Checkpoint(spec.directory, spec.key, trials)
+        self._checkpoint = Checkpoint(spec.directory, spec.key, trials=trials)
+        self._trunk = SharedTrunk(spec)
         self._feeder = feeder
+        self._inherited: list[EpochReport] = []
+        """Epochs that another trial of the same trunk has trained."""
         self._feed: Feed | None = None
         self._copying: deque[tuple[Any, Part]] = deque()
 
@@ -74,6 +78,8 @@ class Trial:
         self._enter(validation)
         yield Wait.TURN
         log = EpochLog(spec.directory)
+        for report in self._inherited:
+            log.append(report)
         for epoch in range(len(self._progress.reports) + 1, spec.recipe.epochs + 1):
             before = self.account.seconds
             losses, rate = yield from self._train_epoch(epoch)
@@ -87,7 +93,7 @@ class Trial:
             seconds = self.account.seconds - before
             log.append(self._progress.add(epoch, loss, rate, predictions, self._slot.model, seconds))
             if epoch < spec.recipe.epochs:
-                self._save_if_due()
+                self._save_if_due(epoch)
             yield Wait.TURN
         return (yield from self._finish())
 
@@ -108,9 +114,10 @@ class Trial:
         spec, slot = self.spec, self._slot
         slot.prepare(sorted(set(self._batches.sizes), reverse=True), self._mix)
         slot.fill(self._stores.weights(spec), self._stores.normalisation(spec, self._source))
-        state = self._checkpoint.load(slot.device)
+        state, done = self._trunk.latest(self._checkpoint.load(slot.device), slot.device)
         if state is not None and self._progress.restore(state, validation.view.labels):
             slot.restore(state["model"], state["optimizer"])
+            self._inherited = self._progress.reports[done:]
         self._feed = self._feeder.feed(spec, self._source, self._batches, len(self._progress.reports) + 1)
 
     def _train_epoch(self, epoch: int) -> Generator[Wait, None, tuple[torch.Tensor, float]]:
@@ -170,9 +177,11 @@ class Trial:
     def _sizes(self) -> torch.Tensor:
         return torch.tensor(self._batches.sizes, dtype=torch.float64)
 
-    def _save_if_due(self) -> None:
+    def _save_if_due(self, epoch: int) -> None:
         with self._slot.on_stream():
             state = self._progress.state(self._slot.model, self._slot.optimizer_state(), {})
+            if self._trunk.ends_with(epoch):
+                self._trunk.save(state)
             self._checkpoint.save_if_due(state, self._slot.model)
 
     def _finish(self) -> Generator[Wait, None, TrialResult]:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from tools.disk import DiskError
-from tools.errors import AugurError
+from tools.errors import AugurError, ImagesGone
 from tools.machine import free_memory, is_out_of_memory
 from tools.training.batches import training_images
 from tools.training.config import TrialSpec
@@ -54,7 +54,7 @@ class Uncapturable(AugurError):
     """The trial's model cannot run in a pack."""
 
 
-Outcome = TrialResult | DiskError | Uncapturable | None
+Outcome = TrialResult | DiskError | ImagesGone | Uncapturable | None
 """How a trial ended; None: it ran out of time."""
 
 
@@ -203,7 +203,7 @@ class Pack:
         try:
             kind, reason = explained(entry.spec, self.device, error)
             outcome = self._failed(entry, kind, reason)
-        except DiskError as refused:
+        except (DiskError, ImagesGone) as refused:
             outcome = refused
         error.__traceback__ = None  # it holds the trial's tensors
         self._end(entry, outcome, reusable=not is_out_of_memory(error))

@@ -8,12 +8,13 @@ from typing import Generic, TypeVar
 import numpy as np
 import torch
 
-from tools.datasets.cache.read import SplitView, open_cache
+from tools.datasets.cache.read import SplitView
 from tools.training.batches import TrainingImages
 from tools.training.config import TrialSpec
 from tools.training.evaluation import fit_sample
 from tools.training.models import build_model
 from tools.training.normalisation import IMAGENET, Normalisation, training_normalisation
+from tools.training.views import validation_view
 
 MOST_BYTES = 2 * 2**30
 """Of images or of weights that are kept on the device; larger ones stay in the machine's memory."""
@@ -57,7 +58,7 @@ class Stores:
 
     def validation(self, spec: TrialSpec) -> Shown:
         """The validation images of a trial."""
-        return self._view("validation", spec, lambda: open_cache(spec.cache).split("validation"))
+        return self._view("validation", spec, lambda: validation_view(spec))
 
     def fit(self, spec: TrialSpec, source: TrainingImages) -> Shown:
         """The training images on which its fit is measured."""
@@ -79,7 +80,7 @@ class Stores:
         """As the single trainer chooses it."""
         if spec.model.weights is not None:
             return IMAGENET
-        return training_normalisation(spec.cache, source.view.images)
+        return training_normalisation(spec.cache, source.view.images, spec.fold)
 
     def _view(self, what: str, spec: TrialSpec, open_view: Callable[[], SplitView]) -> Shown:
         def make() -> tuple[Shown, int]:
@@ -89,7 +90,7 @@ class Stores:
             where = self._device if images.numel() <= MOST_BYTES // 2 else "cpu"
             return self._settled(Shown(view, images.to(where))), images.numel()
 
-        return self._shown.get((what, spec.cache, getattr(spec, "fold", None)), make)
+        return self._shown.get((what, spec.cache, spec.fold), make)
 
     def _settled(self, value: Value) -> Value:
         """`value`, copied to the device, now for every stream."""

@@ -135,7 +135,7 @@ def test_one_wrong_byte_is_found_and_decoded_again(tmp_path):
     assert read == ["002"]
     assert second.folder == first.folder
     assert (second.split("train").images[:] == before).all()
-    assert any(note.startswith("1 decoded images were damaged on disk") for note in second.notes)
+    assert any(note.startswith("1 decoded image was damaged on disk") for note in second.notes)
     third, read = decoded(dataset, tmp_path)
     assert read == []
     assert not any("damaged" in note for note in third.notes)

@@ -18,7 +18,8 @@ from tools.datasets.cache.read import CachedDataset, SealedTestError, Skipped, o
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Dataset, Record
-from tools.errors import AugurError, DataError
+from tools.disk import DiskError
+from tools.errors import AugurError, DataError, ImagesGone
 
 CONFIG = DataConfig()
 
@@ -329,6 +330,51 @@ def test_an_unfinished_cache_is_never_taken_for_a_finished_one(tmp_path):
         open_cache(partial)
 
 
+def test_an_image_whose_file_is_cut_off_or_gone_is_told_so(tmp_path):
+    view = built(in_memory(), tmp_path).split("train")
+    pixels = view.folder.parent.parent / "pixels.npy"
+    whole = pixels.read_bytes()
+    pixels.write_bytes(whole[: len(whole) // 50])
+    with pytest.raises(ImagesGone, match="cut off"):
+        view.images.read(len(view) - 1)
+    pixels.unlink()
+    with pytest.raises(ImagesGone, match="is gone"):
+        view.images.read(0)
+
+
+@pytest.mark.parametrize(
+    "name", ["meta.json", "about.json", "train.json", "validation.json", "test.json", "splits.csv"]
+)
+def test_a_view_of_which_a_file_is_missing_is_written_again(tmp_path, name):
+    first = built(in_memory(), tmp_path)
+    (first.folder / name).unlink()
+    again = built(in_memory(), tmp_path)
+    assert (again.folder, again.fingerprint) == (first.folder, first.fingerprint)
+    assert (again.folder / name).is_file()
+    assert len(again.split("train")) > 0
+
+
+@pytest.mark.parametrize("size", ["20k", "40k", "80k"])
+def test_a_full_disk_is_told_as_one(tmp_path, size):
+    """At whichever file it becomes full: the index of hashes, the decoded images, or what is written about them."""
+    root = fill(tmp_path / "images", {"a": 40, "b": 40})
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        with pytest.raises(DiskError) as caught:
+            built(open_dataset(DataConfig(path=root)), disk / "cache")
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+    assert caught.value.resumable
+    assert str(disk) in str(caught.value)
+    assert "free" in str(caught.value)
+
+
 def test_a_cache_of_another_version_is_refused(tmp_path):
     folder = built(in_memory(), tmp_path).folder
     meta = json.loads((folder / "meta.json").read_text())
@@ -339,5 +385,5 @@ def test_a_cache_of_another_version_is_refused(tmp_path):
 
 def test_a_cache_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "runs").write_text("a file, not a folder")
-    with pytest.raises(AugurError, match=r"runs/cache for decoded images cannot be made .*--runs-dir"):
+    with pytest.raises(AugurError, match=r"runs/cache cannot be written or read .*--runs-dir"):
         built(in_memory(), tmp_path / "runs" / "cache")

@@ -156,7 +156,7 @@ def test_a_mask_without_its_image_is_used_and_told(root):
     dataset = opened(root)
     assert "a/lost_mask.png" in [record.file for record in dataset.records]
     (warning,) = dataset.warnings
-    assert warning.startswith("1 files are named like masks, look like masks, and are used as images")
+    assert warning.startswith("1 file is named like a mask, looks like a mask, and is used as an image")
     assert "a/lost_mask.png" in warning
 
 

@@ -84,7 +84,7 @@ def test_hidden_files_are_passed_over_and_others_counted(tmp_path):
     assert "2 files are not images and are not used: 1 .txt (a 1); 1 .json (b 1)" in told
     assert "keeps for itself are not used: 3 in .git, 2 in __MACOSX" in told
     assert "keeps for itself are not used: 2 in .thumbnails" in told
-    assert "1 images outside the class folders are not used" in dataset.notes
+    assert "1 image outside the class folders is not used" in dataset.notes
 
 
 def test_upper_case_suffixes_and_unicode_names_are_images(tmp_path):

@@ -161,7 +161,7 @@ def test_a_wrong_row_is_named(photos, rows, message):
 
 def test_rows_that_repeat_an_image_with_its_label_are_counted(photos):
     write_csv(photos / "t.csv", [("id", "dx"), ("s0", "x"), ("s1", "y"), ("s0", "x")])
-    assert "1 rows of t.csv repeat an image with the same label" in opened(photos, "t.csv:id:dx").notes
+    assert "1 row of t.csv repeats an image with the same label" in opened(photos, "t.csv:id:dx").notes
 
 
 def test_an_id_of_two_images_is_not_guessed(tmp_path):

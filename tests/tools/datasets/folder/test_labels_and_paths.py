@@ -121,7 +121,7 @@ def test_a_missing_label_is_no_class(tmp_path, missing):
         opened(root)
     dataset = opened(root, missing_labels="drop")
     assert by_class(dataset) == {"0": 2, "1": 2}
-    assert any(note.startswith("1 images without a label are not used") for note in dataset.notes)
+    assert any(note.startswith("1 image without a label is not used") for note in dataset.notes)
 
 
 def test_a_word_for_nothing_may_be_a_class_if_one_says_so(tmp_path):

@@ -128,7 +128,7 @@ def test_a_folder_of_tables_and_texts_is_no_class_and_is_told(root):
     dataset = opened(root)
     assert dataset.card.classes == ("cat", "dog")
     assert "folders without an image are no classes: annotations" in dataset.notes
-    assert "1 files are not images and are not used: 1 .xml (annotations 1)" in dataset.notes
+    assert "1 file is not an image and is not used: 1 .xml (annotations 1)" in dataset.notes
 
 
 def test_what_may_be_images_is_a_warning_by_suffix_and_class(root):
@@ -147,9 +147,9 @@ def test_images_without_a_suffix_are_named(root):
     dataset = opened(root)
     (warning,) = dataset.warnings
     assert warning.startswith(
-        "1 files without a suffix may be images and are not used (cat 1): give them the suffix"
+        "1 file without a suffix may be an image and is not used (cat 1): give them the suffix"
     )
-    assert "1 files are not images and are not used: 1 without a suffix (cat 1)" in dataset.notes
+    assert "1 file is not an image and is not used: 1 without a suffix (cat 1)" in dataset.notes
 
 
 # what is no file

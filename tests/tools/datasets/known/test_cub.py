@@ -180,7 +180,7 @@ def test_images_without_a_mask_are_counted(birds):
     (folder / birds.files[5]).with_suffix(".png").unlink()
     dataset = published(birds.root)
     assert len(dataset.masks) == 32
-    assert "1 images have no mask in segmentations" in dataset.notes
+    assert "1 image has no mask in segmentations" in dataset.notes
 
 
 def test_without_the_archive_of_masks_there_are_none_and_nothing_is_said(birds):

@@ -191,7 +191,7 @@ def test_an_image_of_two_species_has_no_single_label_and_is_left_out(wilds):
     (inner / "metadata.csv").write_text(f"{text}{second}\n{again}\n")
     dataset = iwildcam(wilds)
     assert len(dataset.records) == 16
-    assert "1 images that show several classes are not used" in dataset.notes
+    assert "1 image that shows several classes is not used" in dataset.notes
 
 
 def test_a_trap_in_two_splits_is_refused(wilds):

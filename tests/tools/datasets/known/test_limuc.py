@@ -197,7 +197,7 @@ def test_images_in_stray_folders_within_a_class_are_not_used_and_counted(patient
     write(inner / "Mayo 2", 7, 2)
     dataset = limuc(patients)
     assert len(dataset.records) == 80
-    assert "1 images in folders within the class folders are not used" in dataset.notes
+    assert "1 image in folders within the class folders is not used" in dataset.notes
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from tools.datasets.assemble import Item
 from tools.datasets.config import DataConfig
-from tools.datasets.folder.wording import counted, counts_in_words
+from tools.datasets.folder.wording import counts_in_words
 from tools.errors import DataError
+from tools.text import counted
 
 _NO_LABEL = frozenset(("", "nan", "none", "null", "n/a", "#n/a", "na", "<na>", "nat", "?", "-", "--"))
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
@@ -72,9 +73,8 @@ def _without_missing(
     counts = Counter(items[at].label for at in missing)
     if config.missing_labels == "drop":
         dropped = set(missing)
-        note = (
-            f"{len(missing):,} images without a label are not used ({counts_in_words(counts.most_common())})"
-        )
+        what = counted(len(missing), "image without a label is", "images without a label are")
+        note = f"{what} not used ({counts_in_words(counts.most_common())})"
         return [at for at in range(len(items)) if at not in dropped], [note]
     first = missing[0]
     said = (

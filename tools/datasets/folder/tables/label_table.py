@@ -10,6 +10,7 @@ from tools.datasets.folder.tables.image_index import ImageIndex
 from tools.datasets.folder.tables.label_spec import Columns, LabelSpec, find_columns, truth
 from tools.datasets.folder.wording import shortened
 from tools.errors import DataError
+from tools.text import counted
 
 
 @dataclass(frozen=True)
@@ -58,17 +59,21 @@ def read_labels(spec: LabelSpec, placed: Sequence[Placed]) -> Labelled:
     if not found:
         raise _no_match(table, columns, placed)
     rest = sorted(of_file.keys() - found.keys())
-    notes = [f"{len(found):,} images have labels from {spec.file.name}: {_used(columns)}"]
+    name = spec.file.name
+    notes = [f"{counted(len(found), 'image has labels', 'images have labels')} from {name}: {_used(columns)}"]
     if lost:
-        notes.append(
-            f"{len(lost):,} rows of {spec.file.name} name no image and are not used: {shortened(lost)}"
+        what = counted(
+            len(lost), f"row of {name} names no image and is", f"rows of {name} name no image and are"
         )
+        notes.append(f"{what} not used: {shortened(lost)}")
     if rest:
-        notes.append(
-            f"{len(rest):,} images have no row in {spec.file.name} and are not used: {shortened(rest)}"
+        what = counted(
+            len(rest), f"image has no row in {name} and is", f"images have no row in {name} and are"
         )
+        notes.append(f"{what} not used: {shortened(rest)}")
     if again:
-        notes.append(f"{again:,} rows of {spec.file.name} repeat an image with the same label")
+        what = counted(again, f"row of {name} repeats", f"rows of {name} repeat")
+        notes.append(f"{what} an image with the same label")
     images, lines = zip(*found.values(), strict=True)
     return Labelled(images, lines, tuple(notes))
 

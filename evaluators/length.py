@@ -1,0 +1,322 @@
+"""How long to train: what no augmentation and the default policy score at several lengths, and what follows from it.
+
+Lengths are compared by the validation log loss after temperature scaling (Guo et al. 2017, arXiv 1706.04599): it is
+less noisy than the metric, and a classifier that is merely too sure of itself does not count as over-trained. Two
+lengths are compared image by image and seed by seed; a difference counts where it exceeds its own standard error. With
+one seed, that is the noise of the validation images alone.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+_HOTTEST = np.log(20.0)
+"""Temperatures between 1/20 and 20 are tried."""
+_FINEST = 1e-4
+_SMALLEST = 1e-7
+"""Probabilities below it count as this."""
+
+
+def scaled_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Log loss in nats of each image, float64 (N,), after the temperature that fits these images best.
+
+    Args:
+        probabilities: (N, C), rows sum to 1.
+        labels: int (N,), the true classes.
+    """
+    logits = np.log(np.clip(probabilities.astype(np.float64), _SMALLEST, 1.0))
+    rows = np.arange(len(labels))
+
+    def losses(log_temperature: float) -> np.ndarray:
+        scaled = logits / np.exp(log_temperature)
+        top = scaled.max(axis=1, keepdims=True)
+        return (top[:, 0] + np.log(np.exp(scaled - top).sum(axis=1))) - scaled[rows, labels]
+
+    # The mean is convex in 1/T, and so has one minimum in log T: golden-section search.
+    ratio = (np.sqrt(5) - 1) / 2
+    low, high = -_HOTTEST, _HOTTEST
+    while high - low > _FINEST:
+        first, second = high - ratio * (high - low), low + ratio * (high - low)
+        if losses(first).mean() < losses(second).mean():
+            high = second
+        else:
+            low = first
+    return losses((low + high) / 2)
+
+
+@dataclass(frozen=True)
+class Point:
+    """What one arm came to at one length."""
+
+    epochs: int
+    score: float
+    """The study's metric on validation, mean over seeds."""
+    loss: float
+    """Validation log loss after temperature scaling, mean over images and seeds."""
+    losses: Mapping[int, np.ndarray]
+    """Seed → loss of each validation image, (N,)."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A difference of validation losses between two lengths of one arm."""
+
+    fall: float
+    """How much lower the loss of the longer training is; negative where it is higher."""
+    noise: float
+    """Its standard error."""
+
+    @property
+    def improves(self) -> bool:
+        """Whether the longer training is better by more than the noise."""
+        return self.fall > self.noise
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the difference is more than twice the noise: enough to say so, rather than to try further."""
+        return abs(self.fall) > 2 * self.noise
+
+    @property
+    def worsens(self) -> bool:
+        """Whether the longer training is shown to be worse."""
+        return self.fall < 0 and self.is_shown
+
+
+def change(shorter: Point, longer: Point, groups: Sequence[str] | None, shared: bool = True) -> Change:
+    """The change of the validation loss from one length to another, over the seeds that both have.
+
+    Args:
+        shorter: of an arm.
+        longer: of the same arm.
+        groups: of the validation images, (N,): images of one group are one draw. None: each is its own.
+        shared: whether every seed validates on the same images. Otherwise `groups` is not looked at.
+    """
+    differences = [
+        shorter.losses[seed] - longer.losses[seed] for seed in shorter.losses if seed in longer.losses
+    ]
+    if not differences:
+        raise ValueError(f"{shorter.epochs} and {longer.epochs} epochs have no seed in common")
+    by_seed = np.array([each.mean() for each in differences])
+    by_image = np.mean(differences, axis=0) if shared else np.concatenate(differences)
+    variance = _of_the_mean(by_image, groups if shared else None)
+    if len(by_seed) > 1:
+        variance += by_seed.var(ddof=1) / len(by_seed)
+    return Change(float(by_seed.mean()), float(np.sqrt(variance)))
+
+
+def _of_the_mean(values: np.ndarray, groups: Sequence[str] | None) -> float:
+    """The variance of the mean of `values` (N,) over draws of images, or of whole groups."""
+    centred = values - values.mean()
+    if groups is not None:
+        _, place = np.unique(np.asarray(groups), return_inverse=True)
+        centred = np.bincount(place, centred)
+    count = len(centred)
+    return float((centred**2).sum() / len(values) ** 2 * count / max(1, count - 1))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One arm at growing lengths."""
+
+    arm: str
+    points: tuple[Point, ...]
+    """Shortest first."""
+    groups: Sequence[str] | None = None
+    shared: bool = True
+    """As in `change`."""
+
+    def change(self, shorter: Point, longer: Point) -> Change:
+        """See `change`."""
+        return change(shorter, longer, self.groups, self.shared)
+
+    @property
+    def best(self) -> Point:
+        """The shortest length whose loss is, within noise, as low as the lowest."""
+        lowest = min(self.points, key=lambda point: point.loss)
+        return next(
+            point for point in self.points if point is lowest or not self.change(point, lowest).improves
+        )
+
+    @property
+    def over_trains(self) -> bool:
+        """Whether a longer training than the best is shown to be worse."""
+        return any(
+            self.change(self.best, point).worsens for point in self.points if point.epochs > self.best.epochs
+        )
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the longest training that was tried is better than the one before it, by more than the noise."""
+        return len(self.points) > 1 and self.change(*self.points[-2:]).improves
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last doubling was of no use."""
+        return len(self.points) > 1 and not self.unfinished
+
+
+def sentence(none: Curve, default: Curve, study_epochs: int, reference_epochs: int) -> str:
+    """What the two curves say, and what the study does about it; scores in percent."""
+    return " ".join(
+        (
+            f"{_about(none, 'No augmentation')}; {_about(default, 'the default')}.",
+            f"The study trains {times(study_epochs)}"
+            + (
+                f"; no augmentation keeps its {reference_epochs}."
+                if reference_epochs != study_epochs
+                else ", and so does no augmentation."
+            ),
+        )
+    )
+
+
+def _about(curve: Curve, name: str) -> str:
+    best = curve.best
+    reached = f"{times(best.epochs)} ({100 * best.score:.1f})"
+    if len(curve.points) == 1:
+        return f"{name} was tried at {reached} only"
+    last = curve.points[-1]
+    if curve.over_trains:
+        return f"{name} is best after {reached} and over-trains after that"
+    if best is last:
+        return f"{name} goes on to {reached} and is not done there"
+    if best is curve.points[0]:
+        return f"{name} is as good after {reached} as after {last.epochs}"
+    return f"{name} goes on to {reached} and gains nothing more by {last.epochs}"
+
+
+def too_short(none: Curve, default: Curve) -> str:
+    """Whether a length that was given is too short for augmentation, in a sentence; both have it and its double."""
+    given, double = default.points
+    reference = [point for point in none.points if point.epochs in (given.epochs, double.epochs)]
+    better = default.change(given, double)
+    scores = f"{100 * given.score:.1f} after {given.epochs}, {100 * double.score:.1f} after {double.epochs}"
+    if not (better.improves and better.is_shown):
+        return (
+            f"Nothing speaks for more than {times(given.epochs)}: twice as many do not clearly lower the validation "
+            f"loss of the default policy ({scores})."
+        )
+    text = f"{times(given.epochs)} are too short for augmentation: the default policy goes on improving ({scores})"
+    if len(reference) == 2:
+        text += f", no augmentation {_instead(none.change(*reference))} ({100 * reference[0].score:.1f}, "
+        text += f"{100 * reference[1].score:.1f})"
+    return (
+        f"{text}. What this study finds holds for {given.epochs} epochs; "
+        "--training.epochs auto finds the length."
+    )
+
+
+def _instead(change: Change) -> str:
+    return "improves too" if change.improves else "over-trains" if change.worsens else "does not"
+
+
+def times(count: int) -> str:
+    """A number of epochs in words."""
+    return f"{count} epoch" if count == 1 else f"{count} epochs"
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What trainings cost, in training images that are shown to a model."""
+
+    images: int
+    """In one epoch of one trial."""
+    trials: int
+    """That the rest of the study is planned to take."""
+    smallest: int
+    """Trials without which it has no result: reference, default and one iteration, and a verdict."""
+    allowance: float | None
+    """Images that a limit in time leaves for the whole study; None without one."""
+
+    def study(self, epochs: int) -> float:
+        """Images of a study that trains `epochs` epochs."""
+        planned = float(self.trials * epochs * self.images)
+        return planned if self.allowance is None else min(planned, self.allowance)
+
+    def fits(self, epochs: int, spent: float) -> bool:
+        """Whether a study of that length has a result after `spent` images."""
+        return self.allowance is None or self.smallest * epochs * self.images + spent <= self.allowance
+
+
+LARGEST_SHARE = 0.2
+"""Of a study's training images, that finding its length may add."""
+
+
+def may_try(costs: Costs, spent: float, longer: int, trials: int, settled: int, reused: float) -> bool:
+    """Whether another length is within the share, even if it turns out to be of no use.
+
+    Args:
+        costs: of trainings.
+        spent: images for lengths so far.
+        longer: the length to try, in epochs.
+        trials: how many it takes: arms × seeds.
+        settled: the study's length if this one is of no use.
+        reused: images of the trials among those so far that the study then needs anyway.
+    """
+    total = spent + trials * longer * costs.images
+    return total - reused <= LARGEST_SHARE * costs.study(settled) and costs.fits(longer, total)
+
+
+def seeds_for(trials: int, most: int) -> int:
+    """How many seeds the lengths are tried under: as many as leave room for three lengths and one too many.
+
+    The lengths L/4, L/2, L and 2L of two arms are 7.5 trials of length L, of which the study needs two anyway.
+    """
+    return max(1, min(most, int(LARGEST_SHARE * trials / 5.5)))
+
+
+def second_lengths(
+    leading: Sequence[tuple[str, str, int]], room: Callable[[int], bool] = lambda epochs: True
+) -> list[tuple[str, int]]:
+    """At which other length the leading contenders are tried as well: (name, epochs), in the order of `leading`.
+
+    Twice the length for one that has not finished learning, half of it for one that over-trains; at most two.
+
+    Args:
+        leading: (name, state, epochs), best first; state as in `evaluators.fit`: 'unfinished', 'over-trained', ….
+        room: whether the budget leaves room for the trials of one contender at so many epochs.
+    """
+    found = []
+    for name, state, epochs in leading[:2]:
+        wanted = {"unfinished": 2 * epochs, "over-trained": epochs // 2}.get(state, 0)
+        if wanted and room(wanted):
+            found.append((name, wanted))
+    return found
+
+
+@dataclass(frozen=True)
+class WithinSchedule:
+    """How one candidate did from epoch to epoch of trainings that all had the full length."""
+
+    best_epoch: int
+    best: float
+    """The highest validation accuracy, mean over seeds."""
+    last_epoch: int
+    last: float
+
+    def sentence(self) -> str:
+        """What no augmentation would have scored at its best epoch."""
+        if self.best_epoch == self.last_epoch:
+            return (
+                f"highest validation accuracy at the last of {times(self.last_epoch)} ({100 * self.last:.1f})"
+            )
+        return (
+            f"highest validation accuracy after {self.best_epoch} of {times(self.last_epoch)} "
+            f"({100 * self.best:.1f}; at the end {100 * self.last:.1f}), by the curve within one schedule: its rate "
+            "had not fallen yet, and the highest of many epochs is a little too high"
+        )
+
+
+def within_schedule(accuracies: Sequence[Sequence[float]]) -> WithinSchedule | None:
+    """The best epoch of trainings of one length.
+
+    Args:
+        accuracies: validation accuracy (0..1) after each epoch, one row for each seed; None where there are none.
+    """
+    length = min((len(each) for each in accuracies), default=0)
+    if not length:
+        return None
+    means = np.mean([each[:length] for each in accuracies], axis=0)
+    best = int(means.argmax())
+    return WithinSchedule(best + 1, float(means[best]), length, float(means[-1]))
