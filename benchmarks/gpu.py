@@ -1,7 +1,7 @@
 """What one GPU does with packs of trials: `python -m benchmarks.gpu [SECTION …] [--out FOLDER]`; `make bench-gpu`.
 
-Sections: constant, augmented, single, captures, sizes, study. Each writes one JSON; together they take five minutes at
-most. Data are generated. Without a CUDA device nothing is measured, and the exit code is 2.
+Sections: constant, augmented, single, study, correctness, sizes, captures. Each writes one JSON; together they take five
+minutes at most. Data are generated. Without a CUDA device nothing is measured, and the exit code is 2.
 """
 
 import argparse
@@ -14,12 +14,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from scipy.stats import ks_2samp
 
 from benchmarks.gpu_data import blobs, trial
 from benchmarks.gpu_parts import DEVICE, constant, packed, processes, seeds, single
 from tools.datasets.cache.read import CachedDataset
+from tools.execution.config import ExecutionConfig
+from tools.execution.devices import WorkerPlan
+from tools.execution.make import make_executor
 from tools.training.packed.graphs import CannotCapture
+from tools.training.packed.measure import USUAL
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -79,10 +85,9 @@ def section_constant(bench: Bench) -> Any:
 def section_augmented(bench: Bench) -> Any:
     """The same on 1,024 images, augmented by a policy of three operations."""
     found: dict[str, Any] = {"processes": processes()}
-    for draws in ("own", "shared"):
-        for pack in (8, 16):
-            specs = seeds(bench.data(64), bench.folder(), 2 * pack, epochs=12, draws=draws)
-            found[f"{pack}, {draws} draws"] = told(packed(specs, pack, 10))
+    for pack, draws in ((8, "shared"), (8, "own"), (16, "shared")):
+        specs = seeds(bench.data(64), bench.folder(), 2 * pack, epochs=15, draws=draws)
+        found[f"{pack}, {draws} draws"] = told(packed(specs, pack, 12))
     return found
 
 
@@ -122,23 +127,74 @@ def section_sizes(bench: Bench) -> Any:
         pack = 4 if large else 8
         limit = constant(spec, pack, 2.5)
         fed = packed(
-            seeds(cached, bench.folder(), 2 * pack, model=model, epochs=4 if large else 12), pack, 15
+            seeds(cached, bench.folder(), 2 * pack, model=model, epochs=4 if large else 12, draws="shared"),
+            pack,
+            10,
         )
         share = fed["images_per_second"] / max(1, limit["images_per_second"])
         found[f"{model} {size} px"] = told({"constant": limit, "augmented": fed, "share": round(share, 3)})
     return found
 
 
+STUDY = (
+    "horizontal_flip(p=0.5)",
+    USUAL,
+    "rotate(p=0.5, degrees=15)",
+    "trivial_augment_wide(p=1)",
+    "horizontal_flip(p=0.5) > mixup(p=0.5, alpha=0.4)",
+    "brightness(p=0.5, strength=0.2) > cutmix(p=0.5, alpha=1.0)",
+    "",
+)
+"""The policies of a study's trials."""
+
+
 def section_study(bench: Bench) -> Any:
-    """21 trials of 15 epochs on 1,024 images at 64 px, with the start."""
-    specs = seeds(bench.data(64), bench.folder(), 21, epochs=15)
-    return packed(specs, None)
+    """21 trials of 15 epochs on 1,024 images at 64 px: seven policies, three seeds that share their draws."""
+    cached, root, started = bench.data(64), bench.folder(), time.perf_counter()
+    specs = [
+        trial(cached, root, policy, seed, epochs=15, draws="shared") for policy in STUDY for seed in (0, 1, 2)
+    ]
+    with make_executor(ExecutionConfig(), [WorkerPlan(DEVICE, 2)]) as executor:
+        executor.warm_up()
+        ended, first = [], None
+        for result in executor.train(specs, lambda event: None):
+            first = first or time.perf_counter() - started
+            ended.append(result)
+        seconds = time.perf_counter() - started
+        pace = executor.take_pace()
+    return {
+        "seconds_with_start": round(seconds, 1),
+        "seconds_until_first_trial_ended": round(first or 0, 1),
+        "finished": sum(result.status == "finished" for result in ended),
+        "reasons": [result.reason for result in ended if result.reason],
+        "pace": pace,
+    }
+
+
+def section_correctness(bench: Bench) -> Any:
+    """Final accuracies of 16 packed and 16 single trials on 512 images, 8 epochs."""
+    cached = bench.data(64, 512)
+    fields: dict[str, Any] = {"epochs": 8}
+    side_by_side = packed(seeds(cached, bench.folder(), 16, **fields), 8)["accuracies"]
+    root = bench.folder()
+    one_by_one = [single(trial(cached, root, seed=seed, **fields))["accuracy"] for seed in range(16)]
+    test = ks_2samp(side_by_side, one_by_one)
+    return {
+        "packed": side_by_side,
+        "single": one_by_one,
+        "means": [round(float(np.mean(each)), 4) for each in (side_by_side, one_by_one)],
+        "kolmogorov_smirnov_p": round(float(test.pvalue), 3),  # pyright: ignore[reportAttributeAccessIssue]
+    }
 
 
 SECTIONS: dict[str, Callable[[Bench], Any]] = {
-    name.removeprefix("section_"): function
-    for name, function in tuple(globals().items())
-    if name.startswith("section_")
+    "constant": section_constant,
+    "augmented": section_augmented,
+    "single": section_single,
+    "study": section_study,
+    "correctness": section_correctness,
+    "sizes": section_sizes,
+    "captures": section_captures,
 }
 
 

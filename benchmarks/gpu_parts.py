@@ -37,6 +37,7 @@ def packed(specs: list[TrialSpec], size: int | None, seconds: float = 1e9) -> di
     results: list[TrialResult] = []
     notes: list[str] = []
     started = time.perf_counter()
+    import sklearn.metrics  # noqa: F401 -- judging predictions needs it
 
     def on_end(spec: TrialSpec, outcome: Any) -> None:
         if not isinstance(outcome, TrialResult):

@@ -67,6 +67,13 @@ def serve_pack(connection: Connection, plan: PackPlan, output: Path) -> None:
     faulthandler.enable()
     import torch
 
+    from tools.training.packed.feeder import prepared
+
+    if plan.processes:
+        prepared()
+    # imported here, where it delays no trial: judging predictions needs it
+    import sklearn.metrics  # noqa: F401
+
     torch.set_num_threads(plan.threads)
     _Server(connection, plan).run()
 

@@ -6,11 +6,14 @@ numbers that the single trainer uses. Shared draws (`epochs.py`) are made once f
 
 import multiprocessing
 import signal
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import numpy as np
@@ -159,9 +162,7 @@ class Feeder:
 
     def _started(self) -> ProcessPoolExecutor:
         arenas = [(arena.path, arena.shape, name) for name, arena in self.arenas.items()]
-        pool = ProcessPoolExecutor(
-            self.processes, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(arenas,)
-        )
+        pool = ProcessPoolExecutor(self.processes, prepared(), initializer=_begin, initargs=(arenas,))
         for _ in range(self.processes):
             pool.submit(_nothing)  # so that all of them start now
         return pool
@@ -192,6 +193,20 @@ class Feeder:
         for job in self._jobs:
             if self._is_broken(job):
                 self._send(job)
+
+
+def prepared() -> BaseContext:
+    """How processes that augment are started. To call it early saves the seconds that torch takes to be imported.
+
+    On Linux they are forked from a process that has imported all they need, and nothing else: it holds no threads,
+    no locks and no device. Elsewhere they are spawned.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tools.training.packed.making"])
+    forkserver.ensure_running()
+    return context
 
 
 def _begin(arenas: Sequence[tuple[str, tuple[int, ...], str]]) -> None:
