@@ -1,7 +1,7 @@
 """What one GPU does with packs of trials: `python -m benchmarks.gpu [SECTION …] [--out FOLDER]`; `make bench-gpu`.
 
-Sections: constant, augmented, single, study, correctness, sizes, captures. Each writes one JSON; together they take five
-minutes at most. Data are generated. Without a CUDA device nothing is measured, and the exit code is 2.
+Sections: constant, augmented, single, study, correctness, sizes, captures. Each writes one JSON; together they take
+five minutes at most. Data are generated. Without a CUDA device nothing is measured, and the exit code is 2.
 """
 
 import argparse
