@@ -18,6 +18,7 @@ COMMANDS = {
     "generate": "make training images with new backgrounds",
     "datasets": "list, show, download and check data sets",
     "cache": "list, check and remove decoded images on disk",
+    "simulate": "try rules of choosing on a table of trained policies",
     "list": "list the studies",
     "show": "show what a study tried, found and spent",
     "ui": "open the studies in MLflow's web interface",

@@ -10,7 +10,7 @@ from agent.context import Context
 from agent.llm import CallRecord, StartedCall, make_ask
 from agent.memory import Tracking
 from agent.memory.ledger import BudgetSpent, Ledger, exceeded
-from agent.memory.length_file import read_lengths
+from agent.memory.length_file import Lengths, read_lengths
 from agent.memory.store import experiment_of
 from agent.memory.study_file import remember
 from agent.proposers.factory import make_proposer
@@ -66,12 +66,14 @@ def open_context(
     shifts = find_shifts(config.data, dataset.card)
     recipe = resolve_recipe(config.training)
     size = config.data.image_size or dataset.card.image_size
+    lengths = read_lengths(folder, tracking, found=False)
+    recipe = _of_length(recipe, lengths)
     check_model(config.model, len(dataset.card.classes), size)
     with make_executor(config.execution, plans, config.training.loader_workers) as executor:
         executor.warm_up()
         backgrounds, why_backgrounds = backgrounds_of(config, dataset.card)
-        workers = described(executor, plans)
-        terminal.opening(study, _facts(config, why, why_backgrounds, dataset, recipe, size, workers))
+        workers, line = described(executor, plans), _recipe_line(config, recipe, lengths)
+        terminal.opening(study, _facts(config, why, why_backgrounds, dataset, line, size, workers))
         data = _read_data(dataset, config.data, size, config.runs_dir, terminal)
         folds, grey = _folds(config, dataset, data, tracking, terminal), _grey(data, terminal)
         synthesis = Synthesis(
@@ -90,14 +92,14 @@ def open_context(
         shutil.copyfile(data.splits_file, folder / data.splits_file.name)
         tracking.log_file(tracking.study_run, folder / data.splits_file.name)
         ledger = Ledger(folder / "ledger.jsonl")
-        lengths = read_lengths(folder, tracking, config.training.epochs == "auto")
+        lengths = lengths or read_lengths(folder, tracking, config.training.epochs == "auto")
         on_call = _bookkeeper(config, ledger, tracking)
         yield Context(
             config=config,
             study=study,
             folder=folder,
             data=data,
-            recipe=recipe if lengths is None else recipe.model_copy(update={"epochs": lengths.epochs}),
+            recipe=_of_length(recipe, lengths),
             lengths=lengths,
             tracking=tracking,
             ledger=ledger,
@@ -122,7 +124,7 @@ def _facts(
     why: str,
     why_backgrounds: str,
     dataset: Dataset,
-    recipe: Recipe,
+    recipe: str,
     size: int,
     workers: str,
 ) -> list[tuple[str, str]]:
@@ -131,7 +133,7 @@ def _facts(
         ("arm", why),
         ("data", f"{dataset.card.title}: {_sizes(dataset)} · {size} px"),
         ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
-        ("recipe", _recipe_line(config, recipe)),
+        ("recipe", recipe),
         (
             "search",
             f"{counted(iteration_count(search), 'iteration')} × {counted(search.seeds, 'seed')}, "
@@ -143,10 +145,15 @@ def _facts(
     ]
 
 
-def _recipe_line(config: StudyConfig, recipe: Recipe) -> str:
-    """The recipe; where its length is to be found, that is said in its place."""
+def _of_length(recipe: Recipe, lengths: Lengths | None) -> Recipe:
+    """`recipe` for the length that was found, if it was."""
+    return recipe if lengths is None else recipe.model_copy(update={"epochs": lengths.epochs})
+
+
+def _recipe_line(config: StudyConfig, recipe: Recipe, lengths: Lengths | None) -> str:
+    """The recipe; where its length is still to be found, that is said in its place."""
     line = describe_recipe(recipe)
-    if config.training.epochs != "auto":
+    if config.training.epochs != "auto" or lengths is not None:
         return line
     return line.replace(f" {recipe.epochs} epochs", " epochs found first (phase length)", 1)
 

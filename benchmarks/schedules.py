@@ -28,7 +28,7 @@ from tools.training.trial_store import trial_key, trunk_key
 from tools.training.types import TrialResult
 
 MODEL = "shufflenet_v2_x0_5"
-LENGTHS = 2
+LENGTHS = 3
 SEEDS = 2
 FIRST_STEPS = 100
 

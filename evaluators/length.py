@@ -86,6 +86,8 @@ class Change:
 def change(shorter: Point, longer: Point, groups: Sequence[str] | None, shared: bool = True) -> Change:
     """The change of the validation loss from one length to another, over the seeds that both have.
 
+    Where they have none in common, because trials failed, nothing is known of it: the noise is infinite.
+
     Args:
         shorter: of an arm.
         longer: of the same arm.
@@ -96,7 +98,7 @@ def change(shorter: Point, longer: Point, groups: Sequence[str] | None, shared: 
         shorter.losses[seed] - longer.losses[seed] for seed in shorter.losses if seed in longer.losses
     ]
     if not differences:
-        raise ValueError(f"{shorter.epochs} and {longer.epochs} epochs have no seed in common")
+        return Change(0.0, np.inf)
     by_seed = np.array([each.mean() for each in differences])
     by_image = np.mean(differences, axis=0) if shared else np.concatenate(differences)
     variance = _of_the_mean(by_image, groups if shared else None)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evaluators.scatter import scatter_of
 from evaluators.statistics import Interval, t_bounds
 
 Accuracies = Mapping[str, Mapping[int, float]]
@@ -35,27 +36,14 @@ class Noise:
 
 def pooled_noise(accuracies: Accuracies) -> Noise | None:
     """The noise of a trial, estimated from all candidates; None where none of them finished two seeds."""
-    several = [by_seed for by_seed in accuracies.values() if len(by_seed) > 1]
-    if not several:
-        return None
-    place = {seed: at for at, seed in enumerate(sorted({seed for by_seed in several for seed in by_seed}))}
-    within, deviations, sides = 0.0, np.zeros(len(place)), np.zeros((len(place), len(place)))
-    trials = 0
-    for by_seed in several:
-        at = [place[seed] for seed in by_seed]
-        values = np.array(list(by_seed.values()), dtype=np.float64)
-        centred = values - values.mean()
-        within += float(centred @ centred)
-        deviations[at] += centred
-        sides[np.ix_(at, at)] += np.eye(len(at)) - 1 / len(at)
-        trials += len(at)
-    effects, _, rank, _ = np.linalg.lstsq(sides, deviations, rcond=None)
-    free = trials - len(several)
-    freedom = free - int(rank)
-    left = max(0.0, within - float(deviations @ effects))
-    return Noise(
-        float(np.sqrt(within / free)), float(np.sqrt(left / freedom)) if freedom > 0 else 0.0, freedom
+    found = scatter_of(
+        [{seed: np.array([score]) for seed, score in by_seed.items()} for by_seed in accuracies.values()]
     )
+    if found is None:
+        return None
+    left = max(0.0, float(found.left[0, 0])) / found.freedom if found.freedom > 0 else 0.0
+    within = float(found.within[0, 0]) / found.within_freedom
+    return Noise(float(np.sqrt(within)), float(np.sqrt(left)), found.freedom)
 
 
 def pooled_gain(

@@ -1,10 +1,10 @@
 """Which of everything that was tried to use: no augmentation, a baseline, or a proposal.
 
-The best mean of many noisy ones was mostly lucky. Each mean is therefore shrunk towards that of all contenders, by as
-much as chance explains of their spread (empirical Bayes; the random-effects model of meta-analysis, with the spread of
-the true values by Paule and Mandel 1982). What is left decides, and in doubt the simpler contender wins: a proposal
-has to be likely better than the baseline that needs no search, and anything has to be likely better than no
-augmentation. Pure functions of candidate → seed → score, on validation alone.
+The best mean of many noisy ones was mostly lucky, so that picking it loses to a plain default. Here the default is
+what must be beaten: gains over it are measured by the study's metric and by log loss together, as far as the study's
+own trials show that the two go together (`measures_of`); they are shrunk (`shrinkage.py`) and judged by the noise of
+seeds and of images (`scatter.py`). A candidate replaces the default only if it is better with a probability of
+`REPLACES`; between the default and no augmentation, the higher shrunk mean wins. Pure functions, on validation alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,37 +12,43 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LIKELY = 0.75
-"""Probability of being better than no augmentation that a recommendation needs at least."""
+from evaluators.contenders import Contender, ImageScores, Kind
+from evaluators.evidence import Belief, Evidence, Measure, above_zero, mean
+from evaluators.wording import signed
+
+__all__ = [
+    "CLEARLY",
+    "REPLACES",
+    "Contender",
+    "Estimate",
+    "ImageScores",
+    "Kind",
+    "Measure",
+    "Recommendation",
+    "rank",
+    "recommend",
+]
+
+REPLACES = 0.9
+"""Probability of being better than the default, and than no augmentation, that a candidate needs at least."""
 CLEARLY = 0.6
-"""Probability of being better than a simpler contender that a less simple one needs at least."""
-_FEWEST = 3
-"""Contenders below which the spread of their true values is not estimated, and nothing is shrunk."""
-
-
-@dataclass(frozen=True)
-class Contender:
-    """Something that may be recommended."""
-
-    name: str
-    simplicity: int
-    """0 for no augmentation; the higher, the more a user has to take over (baseline, policy, new backgrounds)."""
-    scores: Mapping[int, float]
-    """Seed → score (0..1, higher is better), over the finished trials."""
-    image_error: float = 0.0
-    """Standard error (0..1) of its gain over no augmentation that is due to the sample of validation images."""
+"""Probability of being better than a simpler candidate that passed, which a less simple one needs at least."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is believed of a contender after all were seen."""
+    """What is believed of a contender after all were seen; differences of the metric."""
 
-    gain: float
-    """Shrunk gain over no augmentation (0..1)."""
+    gain_over_default: float
+    """Shrunk; 0 for the default. Without a default among the contenders, over no augmentation."""
+    gain_over_none: float
+    """Shrunk; 0 for no augmentation. Without no augmentation among the contenders, over the default."""
     deviation: float
-    """Standard deviation of that belief."""
-    probability: float
-    """That it is better than no augmentation."""
+    """Standard deviation of the belief in `gain_over_default`; for the default, in `gain_over_none`."""
+    better_than_default: float
+    """Probability (0..1); one half for the default itself."""
+    better_than_none: float
+    """Probability (0..1); one half for no augmentation itself."""
 
 
 @dataclass(frozen=True)
@@ -50,98 +56,127 @@ class Recommendation:
     """The contender to use."""
 
     name: str
+    measure: Measure
+    """What gains were measured by."""
     estimates: Mapping[str, Estimate]
-    """By contender, without the reference."""
+    """By contender; those that share no finished seed with the default (or no augmentation) have none."""
+    reason: str
+    """Why this one, in a sentence."""
 
 
-def recommend(
-    reference: Contender, contenders: Sequence[Contender], deviation: float, freedom: float
-) -> Recommendation:
-    """The contender to use; the reference where nothing is likely better.
+def recommend(contenders: Sequence[Contender]) -> Recommendation:
+    """The contender to use: the default, or no augmentation, where nothing is likely enough to be better.
 
-    Args:
-        reference: no augmentation.
-        contenders: everything else that finished a trial; the earlier one wins a tie.
-        deviation: standard deviation of one trial's score when a seed's effect on all is taken out (`noise.py`).
-        freedom: degrees of freedom of `deviation`.
+    The earlier contender wins a tie. Where neither of the two finished a trial, the highest mean is taken.
+
+    Raises:
+        ValueError: if no contender finished a trial, a name comes twice, or a kind that can be there once does.
     """
-    tried = [each for each in contenders if each.scores and reference.scores]
-    estimates = estimate(reference, tried, deviation, freedom)
-    likely = [each for each in tried if estimates[each.name].probability >= LIKELY]
-    if not likely:
-        return Recommendation(reference.name, estimates)
-    best = max(likely, key=lambda each: estimates[each.name].gain)
-    for simplicity in sorted({each.simplicity for each in likely if each.simplicity < best.simplicity}):
-        level = [each for each in likely if each.simplicity == simplicity]
-        simple = max(level, key=lambda each: estimates[each.name].gain)
-        if _is_better(estimates[best.name], estimates[simple.name], freedom) < CLEARLY:
-            return Recommendation(simple.name, estimates)
-    return Recommendation(best.name, estimates)
+    evidence = Evidence(contenders)
+    estimates = _estimates(evidence)
+    if evidence.anchor is None:
+        best = max(evidence.finished, key=lambda each: mean(each.scores))
+        why = "neither no augmentation nor the default finished a trial; this has the highest mean score"
+        return Recommendation(best.name, evidence.measure, estimates, why)
+    name, why = _choose(evidence, estimates, evidence.anchor)
+    return Recommendation(name, evidence.measure, estimates, why)
 
 
-def estimate(
-    reference: Contender, contenders: Sequence[Contender], deviation: float, freedom: float
-) -> dict[str, Estimate]:
-    """Shrunk gain over the reference of every contender; see `recommend`.
+def rank(contenders: Sequence[Contender]) -> list[str]:
+    """All contenders that finished a trial, best first by the least noisy measure; the earlier one where they tie.
 
-    Gains are paired over the seeds that a contender and the reference both finished. A contender without such a seed
-    has no estimate.
+    Those that share no seed with the default (or no augmentation) come last, by their mean score.
     """
-    paired = {each.name: sorted(each.scores.keys() & reference.scores.keys()) for each in contenders}
-    known = [each for each in contenders if paired[each.name]]
-    if not known:
+    evidence = Evidence(contenders)
+    estimates = _estimates(evidence)
+
+    def place(each: Contender) -> tuple[bool, float]:
+        known = each.name in estimates
+        return known, estimates[each.name].gain_over_default if known else mean(each.scores)
+
+    return [each.name for each in sorted(evidence.finished, key=place, reverse=True)]
+
+
+def _estimates(evidence: Evidence) -> dict[str, Estimate]:
+    none, default, anchor = evidence.none, evidence.default, evidence.anchor
+    if anchor is None:
         return {}
-    gains = np.array([_mean_gain(each, reference, paired[each.name]) for each in known])
-    seeds = np.array([len(paired[each.name]) for each in known], dtype=np.float64)
-    images = np.array([each.image_error for each in known]) ** 2 / 2
-    own = deviation**2 / seeds + images
-    common = deviation**2 / float(seeds.max()) + float(images.mean())
-    middle, spread = _random_effects(gains, own)
-    kept = np.ones_like(own) if spread is None else spread / (spread + own)
-    shrunk = middle + kept * (gains - middle)
-    beliefs = np.sqrt(kept * own + common)
+    candidates = [each for each in evidence.finished if each is not none and each is not default]
+    over_default = evidence.beliefs(default, candidates) if default else {}
+    over_none = evidence.beliefs(none, candidates) if none else {}
+    if none and default:
+        # The default was not picked for its luck: nothing is taken off.
+        over_none |= evidence.beliefs(none, [default])
+    zero = Belief(0.0, 0.0, 0.5)
+    if default and none:
+        between = over_none.get(default.name)
+        over_default[default.name] = Belief(0.0, between.deviation if between else 0.0, 0.5)
+        over_none[none.name] = zero
+        if between:
+            over_default[none.name] = Belief(-between.gain, between.deviation, 1 - between.probability)
+    else:
+        over_none = over_default = {anchor.name: zero, **(over_default or over_none)}
     return {
-        each.name: Estimate(float(gain), float(belief), _above_zero(float(gain), float(belief), freedom))
-        for each, gain, belief in zip(known, shrunk, beliefs, strict=True)
+        each.name: Estimate(
+            over_default[each.name].gain,
+            over_none[each.name].gain,
+            over_default[each.name].deviation,
+            over_default[each.name].probability,
+            over_none[each.name].probability,
+        )
+        for each in evidence.finished
+        if each.name in over_default and each.name in over_none
     }
 
 
-def _mean_gain(contender: Contender, reference: Contender, seeds: Sequence[int]) -> float:
-    return float(np.mean([contender.scores[seed] - reference.scores[seed] for seed in seeds]))
+def _choose(evidence: Evidence, estimates: Mapping[str, Estimate], anchor: Contender) -> tuple[str, str]:
+    """Name and reason."""
+    passed = [
+        each
+        for each in evidence.finished
+        if each.kind not in ("none", "default")
+        and each.name in estimates
+        and _sure(estimates[each.name]) >= REPLACES
+    ]
+    if not passed:
+        return _simple_choice(evidence, estimates, anchor)
+
+    def gain(each: Contender) -> float:
+        return estimates[each.name].gain_over_default
+
+    best = max(passed, key=gain)
+    for simplicity in sorted({each.simplicity for each in passed if each.simplicity < best.simplicity}):
+        other = max((each for each in passed if each.simplicity == simplicity), key=gain)
+        one, two = estimates[best.name], estimates[other.name]
+        deviation = float(np.hypot(one.deviation, two.deviation))
+        chance = above_zero(np.array(gain(best) - gain(other)), np.array(deviation), evidence.freedom)
+        if chance < CLEARLY:
+            return other.name, f"{best.name} is not clearly better, and {other.name} is simpler"
+    found = estimates[best.name]
+    over = "the default" if evidence.default else "no augmentation"
+    return best.name, (
+        f"better than {over} with a probability of {_percent(_sure(found))}, by {signed(found.gain_over_default)} "
+        "points after what luck explains is taken off"
+    )
 
 
-def _random_effects(values: np.ndarray, variances: np.ndarray) -> tuple[float, float | None]:
-    """Mean and variance of the true values behind noisy ones; (mean, None) where these are too few to tell.
-
-    Paule and Mandel's variance is the one with which the values spread as much as they should.
-    """
-    if len(values) < _FEWEST:
-        return float(values.mean()), None
-    if not variances.all():
-        return float(values.mean()), None
-
-    def excess(spread: float) -> float:
-        weights = 1 / (variances + spread)
-        middle = float(weights @ values / weights.sum())
-        return float(weights @ (values - middle) ** 2) - (len(values) - 1)
-
-    spread = 0.0
-    if excess(0.0) > 0:
-        from scipy.optimize import root_scalar
-
-        spread = float(root_scalar(excess, bracket=(0.0, float(np.ptp(values)) ** 2 * len(values))).root)
-    weights = 1 / (variances + spread)
-    return float(weights @ values / weights.sum()), spread
+def _simple_choice(
+    evidence: Evidence, estimates: Mapping[str, Estimate], anchor: Contender
+) -> tuple[str, str]:
+    """The default or no augmentation: the higher shrunk mean."""
+    nothing = f"nothing else is better with a probability of {_percent(REPLACES)}"
+    none, default = evidence.none, evidence.default
+    if not (none and default) or default.name not in estimates:
+        return anchor.name, nothing
+    found = estimates[default.name].gain_over_none
+    if found > 0:
+        return default.name, f"{signed(found)} points over no augmentation, and {nothing}"
+    return none.name, f"the default gains {signed(found)} points, and {nothing}"
 
 
-def _is_better(one: Estimate, other: Estimate, freedom: float) -> float:
-    """Probability that the first is better. The error of the reference, which both share, is counted: cautious."""
-    return _above_zero(one.gain - other.gain, float(np.hypot(one.deviation, other.deviation)), freedom)
+def _sure(estimate: Estimate) -> float:
+    return min(estimate.better_than_default, estimate.better_than_none)
 
 
-def _above_zero(mean: float, deviation: float, freedom: float) -> float:
-    from scipy import stats
-
-    if deviation <= 0:
-        return 0.5 if mean == 0 else float(mean > 0)
-    return float(stats.t.cdf(mean / deviation, max(freedom, 1.0)))
+def _percent(probability: float) -> str:
+    return f"{100 * probability:.0f}%"

@@ -16,7 +16,10 @@ MODULES = (
     "tools.execution.config",
     "tools.execution.devices",
     "tools.execution.executor",
-    *(f"agent.commands.{name}" for name in ("run", "resume", "list", "show", "ui", "doctor", "generate")),
+    *(
+        f"agent.commands.{name}"
+        for name in ("run", "resume", "list", "show", "ui", "doctor", "generate", "simulate")
+    ),
     "agent.screen.live",
 )
 COMMANDS = (

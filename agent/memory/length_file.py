@@ -49,6 +49,8 @@ class Lengths:
     tried: tuple[Tried, ...] = ()
     samples: int = 0
     """Training images that the phase has shown to models."""
+    trials: int = 0
+    """Trainings of the whole study, by its plan."""
     planned: int = 0
     """Training images of the whole study at this length, by its plan."""
 

@@ -47,7 +47,10 @@ def lengths_lines(lengths: Lengths) -> list[str]:
 
 def cost_line(lengths: Lengths) -> str:
     """What finding the length has cost, and why it ended there."""
-    share = "" if lengths.share is None else f"{lengths.share:.0%} of what the study is planned to train"
+    share = ""
+    if lengths.share is not None:
+        plan = f"up to {lengths.trials} trainings of {lengths.epochs} epochs"
+        share = f"{lengths.share:.0%} of what the study is planned to train, {plan}"
     return "; ".join(filter(None, (share, lengths.note)))
 
 

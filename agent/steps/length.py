@@ -30,6 +30,8 @@ from evaluators.length import (
 )
 from evaluators.report.lengths import plot_lengths
 from evaluators.statistics import FEWEST_SEEDS
+from tools.disk import disk_errors_explained
+from tools.files import DamagedFile
 from tools.policy.canonical import one_line
 from tools.policy.starts import default_policy
 from tools.training.metrics import value_of
@@ -132,10 +134,14 @@ class _Phase:
 
     def train_at(self, epochs: int) -> str | None:
         """Train the arms that may still gain at a length, and keep what they came to; why a limit cut it short."""
+        with disk_errors_explained(self.context.store.root):
+            return self._train_at(epochs)
+
+    def _train_at(self, epochs: int) -> str | None:
         context, arms = self.context, self.active()
         jobs = {arm: self.candidate(arm, epochs) for arm in arms}
         for candidate in jobs.values():
-            self.forget_without_predictions(candidate)
+            self.forget_unreadable(candidate)
         cut = train_candidates(context, list(jobs.values()), self.seeds, "length", f"length: {times(epochs)}")
         for arm, candidate in jobs.items():
             point = self.point(candidate)
@@ -158,19 +164,22 @@ class _Phase:
         )
         return Candidate(f"{arm}, {times(epochs)}", 0, "length", proposal, epochs)
 
-    def forget_without_predictions(self, candidate: Candidate) -> None:
-        """Results of earlier versions kept no predictions: such a trial is trained again."""
+    def forget_unreadable(self, candidate: Candidate) -> None:
+        """A trial without predictions (of an earlier version), or with damaged ones, is trained again."""
         for seed in self.seeds:
-            key = trial_spec(self.context, candidate, seed).key
-            found = self.context.store.result(key)
-            if found is None or found.scores is None:
-                continue
-            if self.context.store.predictions(key, "validation") is None:
-                self.context.terminal.note(
-                    f"{candidate.name}, seed {seed}: trained by an earlier version, which kept no predictions; trained "
-                    "again"
-                )
-                self.context.store.forget(key)
+            key, why = trial_spec(self.context, candidate, seed).key, "it was trained by an earlier version"
+            try:
+                found = self.context.store.result(key)
+                if found is None or found.scores is None:
+                    continue
+                if self.context.store.predictions(key, "validation") is not None:
+                    continue
+            except DamagedFile as damage:
+                why = str(damage)
+            self.context.terminal.warn(
+                f"{candidate.name}, seed {seed}: no predictions ({why}); it is trained again"
+            )
+            self.context.store.forget(key)
 
     def point(self, candidate: Candidate) -> Point | None:
         """What a candidate came to; None where no trial of it finished. Ends its run in MLflow."""
@@ -204,7 +213,8 @@ class _Phase:
         """An arm at the lengths so far."""
         view = self.context.data.split("validation")
         groups = view.groups if len(set(view.groups)) < len(view.groups) else None
-        return Curve(arm, tuple(self.points[arm]), groups)
+        shared = (getattr(self.context, "fold_count", None) or 1) == 1
+        return Curve(arm, tuple(self.points[arm]), groups, shared)
 
     def curves(self) -> tuple[Curve, Curve]:
         """No augmentation, and the default policy."""
@@ -277,6 +287,7 @@ class _Phase:
                 for point in points
             ),
             samples=self.samples,
+            trials=planned_trials(self.context),
             planned=planned_trials(self.context) * epochs * self.images,
         )
 

@@ -106,9 +106,10 @@ def test_seeds_that_validate_on_their_own_images_are_more_draws():
     assert own.noise == pytest.approx(shared.noise / 2**0.5, rel=0.01)
 
 
-def test_lengths_without_a_common_seed_cannot_be_compared():
-    with pytest.raises(ValueError, match="no seed in common"):
-        change(Point(8, 0, 0, {0: np.zeros(3)}), Point(16, 0, 0, {1: np.zeros(3)}), None)
+def test_of_lengths_without_a_common_seed_nothing_is_known():
+    unknown = change(Point(8, 0, 0, {0: np.zeros(3)}), Point(16, 0, 9, {1: np.ones(3)}), None)
+    assert not unknown.improves
+    assert not unknown.worsens
 
 
 def test_being_too_sure_is_taken_out_of_the_loss():

@@ -12,7 +12,7 @@ from tests.loopback.server import LoopbackServer
 from tools.datasets.types import Card
 from tools.errors import ConfigurationError
 
-CARD = Card(name="x", title="x", modality="histology", description="", classes=("a", "b"))
+CARD = Card(name="x", title="x", modality="microscopy", description="", classes=("a", "b"))
 
 
 @pytest.fixture(autouse=True)

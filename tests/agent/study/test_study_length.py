@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.agent.studies import TINY, conclusions, copy_trials, outcome, resume, run, tracking
+from tests.agent.studies import TINY, agent, copy_trials, ledger, outcome, resume, run, tracking
 
 _MODEL = TINY.replace("--epochs 2", "--epochs auto").replace("batch_size 5", "batch_size 50")
 AUTO = (
@@ -36,19 +36,19 @@ def epochs_of(runs: Path, phase: str) -> dict[str, set[int]]:
 
 
 @pytest.fixture(scope="module")
-def auto(once) -> Path:
-    """The runs folder of a study that found its length, as its first session left it."""
+def prepared(once) -> Path:
+    """The runs folder of a study that has found its length and trained its reference, and was killed then."""
 
     def make(folder: Path) -> None:
-        done = run(folder, size=AUTO)
-        assert done.returncode == 0, done.stderr + done.stdout
-        (folder / "stdout").write_text(done.stdout)
+        killed = run(folder, size=AUTO, moment="before:propose")
+        assert killed.returncode == KILLED, killed.stderr + killed.stdout
+        (folder / "stdout").write_text(killed.stdout)
 
-    return once("auto-length", make)
+    return once("prepared-length", make)
 
 
-def test_lengths_double_until_the_default_gains_nothing_more_or_the_share_is_spent(auto: Path):
-    found = lengths(auto)
+def test_lengths_double_until_the_default_gains_nothing_more_or_the_share_is_spent(prepared: Path):
+    found = lengths(prepared)
     tried = [each["epochs"] for each in found["tried"] if each["arm"] == "default"]
     assert tried == [FIRST * 2**number for number in range(len(tried))]
     assert len(tried) >= 2
@@ -60,19 +60,11 @@ def test_lengths_double_until_the_default_gains_nothing_more_or_the_share_is_spe
     assert found["samples"] - needed <= 0.2 * found["planned"]
 
 
-def test_the_study_trains_what_was_found_and_no_augmentation_its_own(auto: Path):
-    found = lengths(auto)
-    assert epochs_of(auto, "reference")["no augmentation"] == {found["reference"]}
-    assert epochs_of(auto, "reference")["trivial_augment_wide"] == {found["epochs"]}
-    assert set().union(*epochs_of(auto, "search").values()) == {found["epochs"]}
-    assert epochs_of(auto, "final")["no augmentation"] == {found["reference"]}
-
-
-def test_the_outcome_is_told_in_the_terminal_the_store_and_the_report(auto: Path):
-    found = lengths(auto)
-    assert f"length: {found['sentence']}" in (auto / "stdout").read_text()
-    assert "epochs found first (phase length)" in (auto / "stdout").read_text()
-    store = tracking(auto)
+def test_the_outcome_is_told_in_the_terminal_and_the_store(prepared: Path):
+    found = lengths(prepared)
+    assert f"length: {found['sentence']}" in (prepared / "stdout").read_text()
+    assert "epochs found first (phase length)" in (prepared / "stdout").read_text()
+    store = tracking(prepared)
     study = store.client.get_run(store.study_run)
     assert study.data.tags["length"] == found["sentence"]
     assert study.data.metrics["epochs"] == found["epochs"]
@@ -84,81 +76,74 @@ def test_the_outcome_is_told_in_the_terminal_the_store_and_the_report(auto: Path
     assert {"length.json", "length.png"} <= {
         item.path for item in store.client.list_artifacts(store.study_run)
     }
-    report = (auto / "studies" / "s" / "report.md").read_text()
-    assert "## How long to train" in report
-    assert "![validation loss by length of training](length.png)" in report
-    assert f"| length of training | {found['epochs']} epoch" in report
 
 
-def test_trials_for_the_length_are_no_candidates(auto: Path):
-    assert {record.name for record in tracking(auto).records()} == {
-        "no augmentation",
-        "trivial_augment_wide",
-        *(f"iteration {number}" for number in (1, 2)),
+def test_no_augmentation_keeps_its_own_length_and_trials_for_the_length_are_no_candidates(prepared: Path):
+    found, store = lengths(prepared), tracking(prepared)
+    assert epochs_of(prepared, "reference") == {
+        "no augmentation": {found["reference"]},
+        "trivial_augment_wide": {found["epochs"]},
     }
-    assert {item.name for item in tracking(auto).records("length")} == {
-        f"{each['arm']}, {each['epochs']} epoch{'s' if each['epochs'] > 1 else ''}"
-        for each in lengths(auto)["tried"]
+    assert {record.name for record in store.records()} == {"no augmentation", "trivial_augment_wide"}
+    assert {item.name for item in store.records("length")} == {
+        f"{each['arm']}, {each['epochs']} epoch{'s' if each['epochs'] > 1 else ''}" for each in found["tried"]
     }
 
 
-def test_killed_in_the_phase_and_right_after_it_the_study_ends_alike(auto: Path, runs: Path):
-    copy_trials(auto, runs)
-    found = lengths(auto)
-    # The second length is trained again, and killed in its first epoch.
-    store = tracking(auto)
+def test_killed_in_the_phase_the_study_finds_the_same(prepared: Path, runs: Path):
+    copy_trials(prepared, runs)
+    store = tracking(prepared)
     where = "tags.study = 's' and tags.kind = 'trial' and tags.phase = 'length'"
     for item in store.client.search_runs([store.experiment_id], where):
         result = runs / "trials" / item.data.tags["trial_key"] / "result.json"
         if len(json.loads(result.read_text())["epochs"]) == 2 * FIRST:
-            result.unlink()
+            result.unlink()  # so that there is something to train
     killed = run(runs, size=AUTO, moment="epoch:1")
     assert killed.returncode == KILLED, killed.stderr
     assert not (runs / "studies" / "s" / "length.json").exists()
     killed = resume(runs, moment="after:prepare")
     assert killed.returncode == KILLED, killed.stderr
-    assert lengths(runs) == found
-    done = resume(runs)
-    assert done.returncode == 0, done.stderr
-    assert conclusions(runs) == conclusions(auto)
-    assert outcome(runs) == outcome(auto)
+    assert lengths(runs) == lengths(prepared)
+    assert outcome(runs) == outcome(prepared)
 
 
-def test_a_study_that_is_resumed_reads_its_length_and_finds_it_in_the_store(auto: Path, runs: Path):
-    copy_trials(auto, runs)
+def test_a_study_that_is_resumed_reads_its_length_and_ends_with_it_in_the_report(prepared: Path, runs: Path):
+    copy_trials(prepared, runs)
     killed = run(runs, size=AUTO, moment="before:propose")
     assert killed.returncode == KILLED, killed.stderr
     file = runs / "studies" / "s" / "length.json"
-    file.unlink()
-    killed = resume(runs, moment="before:vet")
-    assert killed.returncode == KILLED, killed.stderr
-    # What is read is what is trained: another number, written by hand, is believed.
-    file.write_text(json.dumps({**lengths_of_copy(runs), "epochs": 3}))
-    killed = resume(runs, moment="after:train")
-    assert killed.returncode == KILLED, killed.stderr
-    assert epochs_of(runs, "search")["iteration 1"] == {3}
+    found = lengths(runs)
     file.write_text("{")
     broken = resume(runs)
     assert broken.returncode == 1
     assert "length.json, which says how long this study trains, is damaged" in broken.stderr
-
-
-def lengths_of_copy(runs: Path) -> dict[str, Any]:
-    store = tracking(runs)
-    text = store.study_artifact("length.json")
-    assert text is not None
-    return json.loads(text)
+    file.unlink()  # the copy in the store is read
+    killed = resume(runs, moment="before:vet")
+    assert killed.returncode == KILLED, killed.stderr
+    # What is read is what is trained: another number, written by hand, is believed.
+    file.write_text(json.dumps({**found, "epochs": 3}))
+    used = len(ledger(runs))
+    done = agent("resume", "s", "--runs-dir", str(runs), "--iterations", "1", "--budget.trials", "9")
+    assert done.returncode == 0, done.stderr
+    assert len(ledger(runs)) > used
+    assert epochs_of(runs, "search") == {"iteration 1": {3}}
+    assert epochs_of(runs, "final")["no augmentation"] == {found["reference"]}
+    report = (runs / "studies" / "s" / "report.md").read_text()
+    assert "## How long to train" in report
+    assert "![validation loss by length of training](length.png)" in report
+    assert "| length of training | 3 epochs, found first" in report
 
 
 def test_a_study_that_is_too_small_says_so_and_trains_the_recipes_number(runs: Path):
-    killed = run(runs, "--search.final_seeds", "2", "--iterations", "1", size=AUTO, moment="epoch:1")
+    killed = run(runs, "--search.final_seeds", "2", size=AUTO, moment="epoch:1")
     assert killed.returncode == KILLED
     assert "is too small: two lengths of two policies would cost more than 20% of it" in killed.stdout
     assert lengths(runs)["epochs"] == 30
     assert not lengths(runs)["found"]
 
 
-def test_a_given_number_is_kept_and_compared_with_twice_as_many(runs: Path):
+def test_a_given_number_is_kept_and_compared_with_twice_as_many(prepared: Path, runs: Path):
+    copy_trials(prepared, runs)
     given = AUTO.replace("--epochs auto", "--epochs 1")
     killed = run(runs, "--search.check_length", "on", size=given, moment="after:prepare")
     assert killed.returncode == KILLED, killed.stderr
@@ -167,3 +152,10 @@ def test_a_given_number_is_kept_and_compared_with_twice_as_many(runs: Path):
     assert sorted({each["epochs"] for each in found["tried"]}) == [1, 2]
     assert found["sentence"] in killed.stdout
     assert epochs_of(runs, "reference")["no augmentation"] == {1}
+
+
+def test_with_a_given_number_the_report_says_how_no_augmentation_did_at_its_best_epoch(finished: Path):
+    report = (finished / "studies" / "s" / "report.md").read_text()
+    assert "| length of training | 2 epochs, the same for all |" in report
+    assert "| no augmentation at its best length | highest validation accuracy " in report
+    assert "## How long to train" not in report
