@@ -282,7 +282,8 @@ class PackedExecutor:
 
     def _tell(self, pack: PackProcess, key: str, text: str, on_event: _OnEvent) -> None:
         """A note; one that is about no single trial is shown with any of the pack's."""
-        key = key or next(iter(pack.trials), "")
+        if key not in pack.trials:
+            key = next(iter(pack.trials), "")
         if key:
             on_event(TrialEvent(key, "note", pack.plan.device, text=text))
 

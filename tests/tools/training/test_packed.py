@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from tests.tools.training.trials import TRAIN, mixed, numbers, silent, tiny_trial
 from tools.datasets.cache.read import CachedDataset
 from tools.training import checkpoint
-from tools.training.config import TrialSpec
+from tools.training.config import TrialSpec, Trunk, fold_of_seed
 from tools.training.loop import train_trial
 from tools.training.packed import slot as slots
 from tools.training.packed.graphs import CannotCapture
@@ -115,6 +115,29 @@ def test_synthetic_images_are_mixed_in_as_ever(tinted: CachedDataset, root: Path
         assert (numbers(found.result(spec)), left(spec)) == alone(spec, root)
 
 
+def test_folds_are_honoured_and_share_draws(tinted: CachedDataset, root: Path):
+    specs = [
+        tiny_trial(tinted, root, ROTATE, seed, fold=fold_of_seed(seed, 3), epochs=2, draws="shared")
+        for seed in (0, 1, 2)
+    ]
+    run = Run(specs, 3).go()
+    for spec in specs[1:]:
+        assert (numbers(run.result(spec)), left(spec)) == alone(spec, root)
+
+
+def test_a_longer_trial_begins_with_the_trunk_of_a_shorter_one(tinted: CachedDataset, root: Path):
+    fields: dict[str, Any] = {"schedule": "wsd", "warmup_steps": 3, "cooldown_fraction": 0.25}
+    trunk = Trunk(key="ab12", directory=root / "trunk")
+    short, long = (
+        tiny_trial(tinted, root, ROTATE, epochs=epochs, **fields).model_copy(update={"trunk": trunk})
+        for epochs in (4, 6)
+    )
+    run = Run([short, long], 1).go()
+    assert [report.seconds > 0 for report in run.result(long).epochs] == [False] * 3 + [True] * 3
+    without = long.model_copy(update={"trunk": None})
+    assert (numbers(run.result(long)), left(long)) == alone(without, root)
+
+
 def test_a_diverging_trial_leaves_its_seven_neighbours_as_they_are(tinted: CachedDataset, root: Path):
     others = [
         tiny_trial(tinted, root, seed=seed, epochs=2, **{**WILD, "learning_rate": 0.01}) for seed in range(7)
@@ -143,7 +166,7 @@ def test_slots_are_refilled_in_order_and_take_trials_of_other_shapes(tinted: Cac
         tiny_trial(tinted, root, epochs=1),
         tiny_trial(tinted, root, epochs=2),
         tiny_trial(tinted, root, epochs=1, batch_size=11),
-        tiny_trial(tinted, root, epochs=1, model="squeezenet1_1"),
+        tiny_trial(tinted, root, epochs=1, model="mobilenet_v3_small"),
         tiny_trial(tinted, root, epochs=1, draws="shared"),
     ]
     run = Run(specs, 2).go()
@@ -218,7 +241,7 @@ def test_where_memory_runs_out_half_of_the_pack_goes_on_and_nothing_is_lost(
     train = slots.Slot.train
 
     def short_of_memory(self: slots.Slot, *arguments: Any) -> Any:
-        if len(run.pack.running) > 2:
+        if len(run.pack.running) == 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return train(self, *arguments)
 
@@ -265,9 +288,10 @@ def test_images_are_the_same_from_processes_one_of_which_is_killed(
     killed: list[int] = []
 
     def kill_one() -> bool:
-        children = psutil.Process().children()
         if run.pack.meter.images and not killed:
-            victim = next(child for child in children if "spawn_main" in " ".join(child.cmdline()))
+            this = psutil.Process()
+            # forked from Python's fork server, which is a child of this process
+            victim = next(each for each in this.children(recursive=True) if each not in this.children())
             killed.append(victim.pid)
             os.kill(victim.pid, signal.SIGKILL)
         return False

@@ -19,7 +19,8 @@ from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochLog
 from tools.training.evaluation import predictions_from
 from tools.training.failures import NonFiniteLoss
-from tools.training.packed.feeder import Feed, Feeder, Part
+from tools.training.packed.feed import Feed, Part
+from tools.training.packed.feeder import Feeder
 from tools.training.packed.mixing import Mix, MixKind, draw_mix, mix_kind
 from tools.training.packed.slot import Slot, Step
 from tools.training.packed.stores import Shown, Stores

@@ -193,11 +193,12 @@ class Pack:
         if isinstance(error, FeedersDie) or _is_lost(error):
             raise error
         if isinstance(error, CannotCapture):
-            self._end(entry, Uncapturable(str(error)))
+            self._end(entry, Uncapturable(str(error)), reusable=False)
             return
         others = [each for each in self._running if each is not entry]
         if is_out_of_memory(error) and (others or self._idle):
-            self._halve(entry, len(others) + 1)
+            error.__traceback__ = None  # it holds the trial's tensors
+            self._make_room(entry, len(others) + 1)
             return
         outcome: Outcome
         try:
@@ -212,16 +213,17 @@ class Pack:
         account = 0.0 if entry.trial is None else entry.trial.account.seconds
         return end_failed(entry.spec, self.device, kind, reason, entry.seconds_before + account)
 
-    def _halve(self, entry: Entry, running: int) -> None:
-        """Memory ran out with so many `running`: half of them go on, the others wait."""
-        self.size = max(1, running // 2)
-        self._measured = True
-        self._on_note(
-            f"out of memory on {self.device} with {running} trials at a time: {self.size} from now on "
-            "(execution.pack)"
-        )
-        given_up = [entry] + [each for each in reversed(self._running) if each is not entry]
-        for each in given_up[: max(1, len(given_up) - self.size)]:
+    def _make_room(self, entry: Entry, running: int) -> None:
+        """Memory ran out with so many `running`: half of them go on, the others wait; empty slots are given up."""
+        given_up = [entry]
+        if running > 1:
+            self.size, self._measured = running // 2, True
+            self._on_note(
+                f"out of memory on {self.device} with {running} trials at a time: {self.size} from now on "
+                "(execution.pack)"
+            )
+            given_up += [each for each in reversed(self._running) if each is not entry]
+        for each in given_up[: max(1, running - self.size)]:
             self._leave(each, reusable=False)
             self._waiting.appendleft(each)
         self._drop_idle()
