@@ -140,7 +140,7 @@ class TrainingImages(Dataset):
         self._spec = spec
 
     def __getstate__(self) -> dict[str, object]:
-        opened = ("view", "synthetic", "policy", "numbers")
+        opened = ("view", "synthetic", "policy", "numbers", "_pool")
         return {name: value for name, value in vars(self).items() if name not in opened}
 
     @cached_property
@@ -176,11 +176,19 @@ class TrainingImages(Dataset):
         """
         view, synthetic = self.view, self.synthetic
         real = view.places if isinstance(view, PoolView) else np.arange(len(view))
-        if synthetic is None:
-            return real
+        return real if synthetic is None else np.concatenate([real, self._pool + synthetic.rows])
+
+    @property
+    def most_numbers(self) -> int:
+        """Above all `numbers`, in whatever fold; where there are no folds, only the training split has any."""
+        if self._spec.fold is None and self.synthetic is None:
+            return len(self.view)
+        return self._pool + (0 if self.synthetic is None else self.synthetic.in_set)
+
+    @cached_property
+    def _pool(self) -> int:
         cached = open_cache(self._spec.cache)
-        pool = len(cached.split("train")) + len(cached.split("validation"))
-        return np.concatenate([real, pool + synthetic.rows])
+        return len(cached.split("train")) + len(cached.split("validation"))
 
     def labels(self, indices: np.ndarray) -> np.ndarray:
         """int64 (B,) of these images."""

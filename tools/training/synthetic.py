@@ -153,6 +153,11 @@ class UsableImages:
         return len(self.rows)
 
     @property
+    def in_set(self) -> int:
+        """Images of the whole set."""
+        return len(self._set)
+
+    @property
     def labels(self) -> "np.ndarray":
         """int64 (M,)."""
         return self._set.labels[self.rows]

@@ -266,7 +266,7 @@ class Pack:
             self._feeder = None
         if self._feeder is None:
             image_size, batch_size, draws = wanted = _fed(spec)
-            shared = len(training_images(spec)) if draws == "shared" else 0
+            shared = training_images(spec).most_numbers if draws == "shared" else 0
             feeder = Feeder(self._processes, image_size, batch_size, STEPS, self.size, self._cuda, shared)
             self._feeder = (wanted, feeder)
         return self._feeder[1]

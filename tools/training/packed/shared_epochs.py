@@ -90,8 +90,6 @@ class SharedEpochs:
         indices = np.concatenate([batch.indices for batch in batches])
         numbers = source.numbers[indices]
         missing = np.unique(indices[epoch.places[numbers] < 0])
-        if epoch.filled + len(missing) > epoch.rows:
-            return None
         for start in range(0, len(missing), _IMAGES_OF_A_JOB):
             self._make(epoch, spec, source, missing[start : start + _IMAGES_OF_A_JOB], drawn)
         return Share(self, epoch, numbers)
@@ -122,14 +120,13 @@ class SharedEpochs:
         self.made += len(indices)
 
     def _new(self, key: tuple[object, ...], source: TrainingImages) -> _Epoch | None:
-        rows = len(source)
-        numbers = int(source.numbers.max()) + 1
+        rows = source.most_numbers
         row = self._arena.take(rows)
         while row is None and self._drop_one():
             row = self._arena.take(rows)
         if row is None:
             return None
-        made = _Epoch(row, np.full(numbers, -1), np.full(numbers, -1), rows)
+        made = _Epoch(row, np.full(rows, -1), np.full(rows, -1), rows)
         self._epochs[key] = made
         return made
 
