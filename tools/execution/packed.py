@@ -38,6 +38,9 @@ _AHEAD = 18
 _GRACE_SECONDS = 60.0
 """Beyond a trial's time-out, after which a pack that does not end it itself is killed."""
 
+_LAST_SECONDS = 2.0
+"""That a process which has closed its pipe is given to end."""
+
 MOST_DEATHS = 2
 """Of packs that a trial was in, before it is trained alone."""
 
@@ -86,6 +89,7 @@ class PackProcess(WorkerProcess):
             while self._connection.poll():
                 yield self._connection.recv()
         except UNREADABLE:
+            self._process.join(_LAST_SECONDS)  # it is ending: its own exit code says more than a kill
             self._process.kill()
             alive = False
         if not alive:
@@ -224,19 +228,20 @@ class PackedExecutor:
         self, pack: PackProcess, ending: Ending, waiting: deque[_Packed], on_event: _OnEvent
     ) -> Iterator[tuple[_Packed, Ending]]:
         """The process has ended: a new one resumes its trials, but those that were there too often."""
-        trials, pack.trials = list(pack.trials.values()), {}
-        pack.kill()
-        if not any(trial.begun for trial in trials):
-            pack.not_begun += 1
-            if trials and pack.not_begun == MOST_TRIES:
-                raise WorkersDie(
-                    f"{MOST_TRIES} worker processes in a row ended before they began a trial: {ending.text}. Try "
-                    "execution.pack=off or execution.device=cpu, and see agent doctor."
-                )
+        trials = list(pack.trials.values())
         running = [trial for trial in trials if trial.begun is not None]
         if running:
             text = f"{ending.text}; its {len(running)} trials resume from their checkpoints"
             self._tell(pack, running[0].spec.key, text, on_event)
+        pack.trials = {}
+        pack.kill()
+        if trials and not running:
+            pack.not_begun += 1
+            if pack.not_begun == MOST_TRIES:
+                raise WorkersDie(
+                    f"{MOST_TRIES} worker processes in a row ended before they began a trial: {ending.text}. Try "
+                    "execution.pack=off or execution.device=cpu, and see agent doctor."
+                )
         for trial in running:
             trial.deaths += 1
             if trial.deaths == MOST_DEATHS:

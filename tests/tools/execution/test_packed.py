@@ -161,21 +161,24 @@ def test_a_trial_that_is_out_of_time_is_named_and_the_others_finish(tinted: Cach
 def test_closing_the_iterator_stops_the_pack_and_its_processes(tinted: CachedDataset, tmp_path: Path):
     spec = tiny_trial(tinted, tmp_path, "rotate(p=0.5, degrees=15)", epochs=10_000)
     with PackedExecutor([PackPlan("cpu", 1, 1, 1, None)]) as executor:
-        seen: list[int] = []
+        seen: list[psutil.Process] = []
 
         class Enough(Exception):
             pass
 
         def stop(event: TrialEvent) -> None:
             if event.kind == "epoch":
-                seen.extend(child.pid for child in psutil.Process().children(recursive=True))
+                seen.extend(psutil.Process().children(recursive=True))
                 raise Enough
 
         results = executor.train([spec], stop)
         with pytest.raises(Enough):
             next(results)
-    gone = [pid for pid in seen if not psutil.pid_exists(pid)]
-    assert len(seen) - len(gone) <= 1, "all but the resource tracker have ended"
+        trackers = [child for child in psutil.Process().children() if child not in workers()]
+    assert len(seen) > 2, "the pack's process, and at least one that augments"
+    gone, alive = psutil.wait_procs([child for child in seen if child not in trackers], timeout=30)
+    assert gone
+    assert alive == []
 
 
 def killed_at_random(
