@@ -14,13 +14,14 @@ from agent.study import address_of
 from agent.study_folder import began, folder_of, is_running, names
 from evaluators.wording import percent
 from tools.errors import AugurError
+from tools.training.metrics import metric_title
 
 if TYPE_CHECKING:
     from agent.memory import StudySummary, Tracking
 
 _QUICK = TrackingConfig(retries=0, timeout=10)
 """For a command that answers a question: it rather says at once that a store does not answer."""
-_HEADERS = ("study", "experiment", "arm", "state", "iterations", "best validation", "started")
+_HEADERS = ("study", "experiment", "arm", "state", "iterations", "best validation", "use", "started")
 
 
 def list_studies(runs_dir: Path, terminal: Terminal, uri: str | None = None) -> int:
@@ -103,7 +104,8 @@ def _rows(
                 summary.arm,
                 state_in_words(summary.status, folder, local=address.kind == "own"),
                 str(summary.iterations),
-                percent(summary.best),
+                _score(summary),
+                summary.recommended,
                 datetime.fromtimestamp(summary.started).strftime("%Y-%m-%d %H:%M"),
             ),
         )
@@ -115,7 +117,15 @@ def _rows(
 
 
 def _row(name: str, state: str) -> tuple[str, ...]:
-    return (name, "", "", state, "", "", "")
+    return (name, "", "", state, "", "", "", "")
+
+
+def _score(summary: "StudySummary") -> str:
+    """The best score of an iteration, with its metric where that is not the accuracy."""
+    shown = percent(summary.best)
+    if summary.metric == "accuracy" or summary.best is None:
+        return shown
+    return f"{shown} ({metric_title(summary.metric)})"
 
 
 def state_in_words(status: str, folder: Path, *, local: bool = True) -> str:
@@ -201,6 +211,7 @@ def _show(study: str, folder: Path, runs_dir: Path, tracking: "Tracking", termin
             ),
         ],
     )
+    terminal.metric = tracking.metric
     terminal.iteration_table(tracking.records())
     for caution in tags.get("cautions", "").splitlines():
         terminal.warn(caution)

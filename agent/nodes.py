@@ -13,9 +13,9 @@ from agent.memory.ledger import BudgetSpent
 from agent.memory.proposal import parse_proposal
 from agent.proposers import Malformed
 from agent.state import Refusal, State
-from agent.steps.choosing import choose_policy
+from agent.steps.choosing import choose
 from agent.steps.finish_plan import iteration_count
-from agent.steps.judging import accuracies, judge_all_again, log_spending
+from agent.steps.judging import has_reference, judge_all_again, log_spending
 from agent.steps.judging import judge as judge_candidate
 from agent.steps.length import check_length, find_length
 from agent.steps.proposing import history_of, log_contact_sheet, make_images
@@ -42,7 +42,7 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     # Importing torch takes seconds, and drawing contact sheets needs it: do that while the workers train.
     threading.Thread(target=_import_preview, daemon=True).start()
     cut = find_length(context)
-    candidates = [reference(), *baselines(context.config.search)]
+    candidates = [reference(), *baselines(context.config.search, context.data.card.modality)]
     seeds = context.seeds(context.config.search.seeds)
     cut = cut or train_candidates(context, candidates, seeds, "reference", "reference and baselines")
     settle_speed(context, results_of(context, candidates, seeds))
@@ -50,7 +50,7 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     for candidate in candidates:
         judge_candidate(context, candidate, "reference")
     context.terminal.iteration_table(context.tracking.records())
-    if not accuracies(context, reference(), "reference") and not cut:
+    if not has_reference(context) and not cut:
         failed = context.tracking.trial_results(REFERENCE, "reference").values()
         raise AugurError(
             f"No trial of the reference (no augmentation) finished: {'; '.join(sorted({r.reason for r in failed}))}. "
@@ -143,7 +143,7 @@ def judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     best = max((r.mean for r in records if r.number > 0 and r.mean is not None), default=None)
     curve = {
         "iterations_done": float(number),
-        "incumbent_validation_accuracy": best,
+        f"incumbent_validation_{context.config.search.metric}": best,
         "seconds_outside_training": context.stopwatch.outside_training(),
     }
     known = {name: value for name, value in curve.items() if value is not None}
@@ -158,9 +158,9 @@ def judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 
 def finalise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Choose one of the best proposals on validation, train it under fresh seeds, open the test set once, report."""
+    """Choose what to use on validation, train it under fresh seeds, open the test set once, report."""
     context = runtime.context
-    choice = choose_policy(context)
+    choice = choose(context)
     fresh = train_for_test(context, choice)
     finish = Finish(choice, fresh, state["stop"])
     for line in (choice.note, *fresh.notes):
@@ -172,14 +172,14 @@ def finalise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         scores = open_test(context, fresh)
         finish = replace(finish, earlier=earlier, scores=scores)
         finish = replace(finish, shifts=[_shifted(context, shift, finish) for shift in context.shifts])
-    publish(context, build_report(context, finish), choice.chosen)
+    publish(context, build_report(context, finish), finish)
     prune_weights(context)
-    return {"chosen": choice.chosen.name if choice.chosen else ""}
+    return {"chosen": choice.recommended.name if choice.recommendation else ""}
 
 
 def _shifted(context: Context, shift: Shift, finish: Finish) -> ShiftTable:
     return shift_table(
-        shift, finish, announce_opening(context, shift.data), test_on(context, shift, finish.fresh)
+        context, shift, finish, announce_opening(context, shift.data), test_on(context, shift, finish.fresh)
     )
 
 

@@ -5,12 +5,13 @@ from typing import Any
 
 from agent.llm import check_llm, is_price_known
 from agent.llm.ping import ping
+from agent.memory.candidate import named_baselines
 from agent.proposers.factory import LLM_ARMS
 from agent.settings.config import LLMConfig, StudyConfig
+from agent.steps.metric import check_metric
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Card, Dataset
-from tools.errors import AugurError, ConfigurationError, did_you_mean
-from tools.policy.catalogue import CATALOGUE
+from tools.errors import AugurError, ConfigurationError
 from tools.training.model_names import check_names
 
 
@@ -27,7 +28,9 @@ def check_before_start(config: StudyConfig) -> Dataset:
     check_names(config.model)
     if config.search.backgrounds != "off":
         check_captioner(config)
-    return open_dataset(config.data)
+    dataset = open_dataset(config.data)
+    check_metric(config.search.metric, dataset)
+    return dataset
 
 
 class ModelAway(AugurError):
@@ -126,16 +129,9 @@ def check_settings(config: StudyConfig) -> None:
     """Check settings that are valid one by one but cannot work together.
 
     Raises:
-        ConfigurationError: an unknown baseline, or a limit in dollars for a model whose price is unknown.
+        ConfigurationError: a baseline that is no policy, or a limit in dollars for a model whose price is unknown.
     """
-    whole = [name for name, spec in CATALOGUE.items() if spec.whole_policy]
-    for name in config.search.baselines:
-        if name not in CATALOGUE:
-            hint = did_you_mean(name, CATALOGUE)
-            raise ConfigurationError(
-                f"search.baselines: there is no operation {name!r}{': ' + hint if hint else '.'} Published whole "
-                f"policies are {', '.join(whole)}; any operation of the catalogue may be a baseline."
-            )
+    named_baselines(config.search, config.data.modality or "unknown")
     calls = config.search.proposer in LLM_ARMS
     if calls and config.budget.dollars is not None and not is_price_known(config.llm):
         raise ConfigurationError(

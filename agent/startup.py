@@ -73,6 +73,7 @@ def open_context(
         executor.warm_up()
         backgrounds, why_backgrounds = backgrounds_of(config, dataset.card)
         workers, line = described(executor, plans), _recipe_line(config, recipe, lengths)
+        terminal.metric = config.search.metric
         terminal.opening(study, _facts(config, why, why_backgrounds, dataset, line, size, workers))
         data = _read_data(dataset, config.data, size, config.runs_dir, terminal)
         folds, grey = _folds(config, dataset, data, tracking, terminal), _grey(data, terminal)
@@ -237,6 +238,7 @@ def _enter(
         study,
         {
             "arm": config.search.proposer,
+            "metric": config.search.metric,
             "arm_reason": why,
             "data_fingerprint": data.fingerprint,
             "prompts": template_hash(),

@@ -30,4 +30,4 @@ class State(TypedDict):
     stop: str
     """Why the search ended; empty while it continues."""
     chosen: str
-    """The candidate that was chosen on validation; empty where no proposal finished."""
+    """The candidate that is recommended; empty where nothing finished."""

@@ -83,7 +83,11 @@ class Change:
         return self.fall < 0 and self.is_shown
 
 
-def change(shorter: Point, longer: Point, groups: Sequence[str] | None, shared: bool = True) -> Change:
+Groups = Mapping[int, Sequence[str]]
+"""Seed → group of each image that it validates on, (N,)."""
+
+
+def change(shorter: Point, longer: Point, groups: Groups | None, shared: bool = True) -> Change:
     """The change of the validation loss from one length to another, over the seeds that both have.
 
     Where they have none in common, because trials failed, nothing is known of it: the noise is infinite.
@@ -91,26 +95,26 @@ def change(shorter: Point, longer: Point, groups: Sequence[str] | None, shared: 
     Args:
         shorter: of an arm.
         longer: of the same arm.
-        groups: of the validation images, (N,): images of one group are one draw. None: each is its own.
-        shared: whether every seed validates on the same images. Otherwise `groups` is not looked at.
+        groups: images of one group are one draw. None: each is its own.
+        shared: whether every seed validates on the same images, rather than on a fold of its own.
     """
-    differences = [
-        shorter.losses[seed] - longer.losses[seed] for seed in shorter.losses if seed in longer.losses
-    ]
-    if not differences:
+    seeds = [seed for seed in shorter.losses if seed in longer.losses]
+    if not seeds:
         return Change(0.0, np.inf)
+    differences = [shorter.losses[seed] - longer.losses[seed] for seed in seeds]
     by_seed = np.array([each.mean() for each in differences])
     by_image = np.mean(differences, axis=0) if shared else np.concatenate(differences)
-    variance = _of_the_mean(by_image, groups if shared else None)
+    names = [] if groups is None else [groups[seed] for seed in (seeds[:1] if shared else seeds)]
+    variance = _of_the_mean(by_image, [name for each in names for name in each])
     if len(by_seed) > 1:
         variance += by_seed.var(ddof=1) / len(by_seed)
     return Change(float(by_seed.mean()), float(np.sqrt(variance)))
 
 
-def _of_the_mean(values: np.ndarray, groups: Sequence[str] | None) -> float:
-    """The variance of the mean of `values` (N,) over draws of images, or of whole groups."""
+def _of_the_mean(values: np.ndarray, groups: Sequence[str]) -> float:
+    """The variance of the mean of `values` (N,) over draws of images, or of whole groups where there are any."""
     centred = values - values.mean()
-    if groups is not None:
+    if groups:
         _, place = np.unique(np.asarray(groups), return_inverse=True)
         centred = np.bincount(place, centred)
     count = len(centred)
@@ -124,7 +128,7 @@ class Curve:
     arm: str
     points: tuple[Point, ...]
     """Shortest first."""
-    groups: Sequence[str] | None = None
+    groups: Groups | None = None
     shared: bool = True
     """As in `change`."""
 
@@ -156,6 +160,24 @@ class Curve:
     def ended(self) -> bool:
         """Whether the last doubling was of no use."""
         return len(self.points) > 1 and not self.unfinished
+
+
+def is_done(none: Curve, default: Curve) -> bool:
+    """Whether no further length is needed: the last doubling was of no use, neither to the default nor, where it was
+    tried as well, to no augmentation, which is learnt sooner than anything augmented."""
+    if not default.points:
+        return True
+    return default.ended and (not none.points or none.ended)
+
+
+def study_length(none: Curve, default: Curve) -> int:
+    """Epochs of the study: the default's best length; or no augmentation's, where that is longer and the default is not
+    shown to be worse there, since stronger policies need more training than either."""
+    best = default.best
+    for point in default.points:
+        if none.points and point.epochs == none.best.epochs > best.epochs:
+            return best.epochs if default.change(best, point).worsens else point.epochs
+    return best.epochs
 
 
 def sentence(none: Curve, default: Curve, study_epochs: int, reference_epochs: int) -> str:

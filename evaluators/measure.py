@@ -51,8 +51,7 @@ def find_index(means: np.ndarray, noise: np.ndarray) -> Index:
 
     The slope is that of the true means: noise in log loss would flatten it (regression with errors in variables, by
     moments; Fuller 1987). It is at most that of the regression the other way round, of log loss on the metric, which
-    noise in the metric makes too steep. The misfit is what the noise does not explain of the distances to the line,
-    with one standard error more, because few contenders say little of it.
+    noise in the metric makes too steep. The misfit is what the noise does not explain of the distances to the line.
 
     Args:
         means: (contenders, 2), mean metric and mean −log loss.
@@ -69,11 +68,28 @@ def find_index(means: np.ndarray, noise: np.ndarray) -> Index:
     across = np.array([1.0, -slope])
     distance = float(across @ seen @ across) * (count - 1) / (count - 2)
     explained = float(across @ noise @ across)
-    misfit = max(0.0, distance * (1 + np.sqrt(2 / (count - 2))) - explained)
+    misfit = _more_than(explained, distance, count - 2)
     of_metric, of_loss, of_both = noise[0, 0], slope**2 * noise[1, 1] + misfit, slope * noise[0, 1]
     weights = of_metric + of_loss - 2 * of_both
     weight = float(np.clip((of_loss - of_both) / weights, 0.0, 1.0)) if weights > 0 else 1.0
     return Index(weight, slope, (1 - weight) ** 2 * misfit)
+
+
+def _more_than(noise: float, found: float, freedom: int) -> float:
+    """What to expect of a variance beside `noise`, given that both together were found to be `found`.
+
+    It cannot be negative, and is never certain to be zero: the mean of its posterior under Jeffreys' prior for the sum,
+    an inverse gamma distribution cut off at `noise`.
+    """
+    from scipy.special import gammainc
+
+    shape, scale = freedom / 2, freedom * found / 2
+    if noise <= 0:
+        return found
+    below = float(gammainc(shape, scale / noise))
+    if below < _EQUAL:
+        return 0.0
+    return max(0.0, scale / (shape - 1) * float(gammainc(shape - 1, scale / noise)) / below - noise)
 
 
 def go_together(means: np.ndarray) -> bool:

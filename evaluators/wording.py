@@ -2,20 +2,20 @@
 
 
 def percent(value: float | None, spread: float | None = None) -> str:
-    """An accuracy (0..1) as '93.4%', or '93.4% ± 0.5' with its standard deviation; a dash for None."""
+    """A score (0..1; kappa -1..1) as '93.4%', or '93.4% ± 0.5' with its standard deviation; a dash for None."""
     if value is None:
         return "–"
-    return f"{100 * value:.1f}%" + ("" if spread is None else f" ± {100 * spread:.1f}")
+    return f"{100 * value:.1f}%".replace("-", "−") + ("" if spread is None else f" ± {100 * spread:.1f}")
 
 
 def signed(difference: float) -> str:
-    """A difference of accuracies (-1..1) as '+1.2' points, with a true minus sign."""
+    """A difference of scores (-1..1) as '+1.2' points, with a true minus sign."""
     rounded = round(100 * difference, 1) + 0.0  # + 0.0: no negative zero
     return f"{rounded:+.1f}".replace("-", "−")
 
 
 def gain(difference: float | None, interval: tuple[float | None, float | None] | None = None) -> str:
-    """A difference of accuracies with its interval, as '+1.2 [−0.3, +2.7]' in points; a dash for None."""
+    """A difference of scores with its interval, as '+1.2 [−0.3, +2.7]' in points; a dash for None."""
     if difference is None:
         return "–"
     low, high = interval or (None, None)

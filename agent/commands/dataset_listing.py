@@ -25,7 +25,11 @@ _COLLECTIONS = {
     "medmnist": "2-D data sets of MedMNIST v2, such as medmnist:bloodmnist or medmnist:bloodmnist_64",
 }
 """Kinds of names that have no entry of their own → what they mean."""
-_MEASURES = {"validation_accuracy": "accuracy", "validation_macro_f1": "macro F1"}
+_MEASURES = {
+    "validation_accuracy": "accuracy",
+    "validation_macro_f1": "macro F1 is usual for it: --search.metric macro_f1 (a study decides by accuracy unless "
+    "told otherwise)",
+}
 
 
 def list_all(terminal: Terminal, *, as_json: bool) -> int:

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Literal
 
 from agent.memory.proposal import Proposal
 from agent.settings.config import SearchConfig
+from tools.errors import ConfigurationError
 from tools.policy.canonical import canonical_json
-from tools.policy.catalogue import default_operation
+from tools.policy.named import DEFAULT, NamedPolicy, named_policy
+from tools.policy.policy import Policy
 
 if TYPE_CHECKING:
     from agent.memory.history import IterationRecord
@@ -22,7 +24,7 @@ class Candidate:
     """Something that is trained and judged: the reference, a baseline, or an iteration's proposal."""
 
     name: str
-    """'no augmentation', the baseline's operation, or 'iteration 3': unique within a phase of a study."""
+    """'no augmentation', the baseline as its setting names it, or 'iteration 3': unique within a phase of a study."""
     number: int
     """The iteration, from 1; 0 for the reference and the baselines."""
     arm: str
@@ -47,20 +49,62 @@ def reference() -> Candidate:
     return Candidate(REFERENCE, 0, "reference", proposal)
 
 
-def baselines(search: SearchConfig) -> list[Candidate]:
-    """Published whole policies with default parameters; none for the arm `fixed`, which proposes them itself."""
+def baselines(search: SearchConfig, modality: str) -> list[Candidate]:
+    """What a proposal is compared with besides no augmentation, the default policy first.
+
+    The arm `fixed` has the default policy alone: it proposes the others itself.
+
+    Args:
+        search: for the names, calls and lines in `search.baselines`.
+        modality: kind of images, which decides what 'default' means.
+
+    Raises:
+        ConfigurationError: one of them is no policy, or means the same as another.
+    """
+    named = named_baselines(search, modality)
     if search.proposer == "fixed":
-        return []
-    why = "A baseline of the literature."
+        named = [each for each in named if each.name == DEFAULT]
     return [
         Candidate(
-            name,
+            each.name,
             0,
             "baseline",
-            Proposal(hypothesis=why, expected_gain=0.0, policy=[default_operation(name)]),
+            Proposal(hypothesis=each.why, expected_gain=0.0, policy=each.policy.operations),
         )
-        for name in search.baselines
+        for each in named
     ]
+
+
+def named_baselines(search: SearchConfig, modality: str) -> list[NamedPolicy]:
+    """The policies of `search.baselines`, the default first.
+
+    Raises:
+        ConfigurationError: see `baselines`.
+    """
+    try:
+        named = [named_policy(text, modality) for text in search.baselines]
+    except ConfigurationError as error:
+        raise ConfigurationError(f"search.baselines: {error}") from None
+    seen = {canonical_json(Policy(operations=[])): REFERENCE}
+    for each in named:
+        policy = canonical_json(each.policy)
+        if policy in seen:
+            raise ConfigurationError(
+                f"search.baselines: {each.name!r} is the same policy as {seen[policy]!r}, which is trained anyway: "
+                "remove one of them."
+            )
+        seen[policy] = each.name
+    return sorted(named, key=lambda each: each.name != DEFAULT)
+
+
+def baseline_count(search: SearchConfig) -> int:
+    """How many `baselines` there are."""
+    return search.baselines.count(DEFAULT) if search.proposer == "fixed" else len(search.baselines)
+
+
+def proposed_by_fixed(search: SearchConfig) -> list[str]:
+    """What the arm `fixed` proposes, one in each iteration: the baselines but for the default policy."""
+    return [text for text in search.baselines if text != DEFAULT]
 
 
 def iteration(number: int, arm: str, proposal: Proposal) -> Candidate:

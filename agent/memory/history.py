@@ -6,20 +6,23 @@ from pathlib import Path
 from typing import Literal
 
 from agent.memory.proposal import Proposal
-from evaluators.noise import pooled_gain, pooled_noise
+from evaluators.noise import Noise, pooled_gain, pooled_noise
+from evaluators.statistics import Interval
 from tools.aga.chain_facts import ChainFacts
 from tools.datasets.types import Card
+from tools.policy.named import DEFAULT
+from tools.training.metrics import Metric
 
 Backgrounds = Literal["off", "optional", "always"]
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trained classifier. Scores are 0..1; `accuracy` is the validation accuracy it is judged by."""
+    """One trained classifier. `score` is the metric of the study on validation: 0..1, kappa -1..1."""
 
     seed: int
     status: Literal["finished", "failed"]
-    accuracy: float | None
+    score: float | None
     per_class_recall: tuple[float | None, ...] = ()
     train_loss: float | None = None
     """Of the last epoch; with `validation_loss`, it shows over- or under-fitting."""
@@ -32,7 +35,7 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class IterationRecord:
-    """One proposal and its results. Differences are in accuracy (0..1), paired by seed with the reference."""
+    """One proposal and its results. Scores and differences are in the study's metric (0..1), paired by seed."""
 
     number: int
     """From 1; references and baselines have 0."""
@@ -42,10 +45,10 @@ class IterationRecord:
     proposal: Proposal
     trials: tuple[TrialRecord, ...]
     mean: float | None
-    """Mean validation accuracy over the finished seeds."""
+    """Mean score on validation over the finished seeds."""
     std: float | None
     gain: float | None
-    """Mean paired difference to the reference."""
+    """Mean paired difference to no augmentation."""
     gain_interval: tuple[float, float] | None
     """95% interval of the gain by the noise of all candidates so far; None where they are too few to know it."""
     within_noise: bool | None
@@ -54,11 +57,15 @@ class IterationRecord:
     """Result of making its synthetic images: how many, and how many each gate refused; empty without backgrounds."""
     sheet: Path | None = None
     """Contact sheet of its synthetic images."""
+    gain_over_default: float | None = None
+    """Mean paired difference to the default policy; None for that policy itself, and where it was not trained."""
+    interval_over_default: tuple[float, float] | None = None
+    """As `gain_interval`."""
 
     @property
-    def accuracies(self) -> dict[int, float]:
-        """Seed → validation accuracy, over the finished trials."""
-        return {trial.seed: trial.accuracy for trial in self.trials if trial.accuracy is not None}
+    def scores(self) -> dict[int, float]:
+        """Seed → the study's metric on validation, over the finished trials."""
+        return {trial.seed: trial.score for trial in self.trials if trial.score is not None}
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ class History:
     reference: IterationRecord | None
     """No augmentation."""
     noise: float | None
-    """Standard deviation of a trial's accuracy over seeds, pooled over all candidates; None with a single seed."""
+    """Standard deviation of a trial's score over seeds, pooled over all candidates; None with a single seed."""
     baselines: tuple[IterationRecord, ...]
     past: tuple[IterationRecord, ...]
     """Earlier iterations, oldest first."""
@@ -104,7 +111,7 @@ class History:
     backgrounds: Backgrounds = "off"
     """Whether a proposal may, or must, have background prompts."""
     incumbent: IterationRecord | None = None
-    """The best iteration so far by mean validation accuracy; never a baseline."""
+    """The best iteration so far by its mean score on validation; never a baseline."""
     advice: bool = True
     """Whether a model is told our advice."""
     whole_policies: bool = True
@@ -123,37 +130,53 @@ class History:
     """Whether a proposal may ask for a longer training: where the budget counts training images."""
     chain: ChainFacts | None = None
     """What makes synthetic images; None where proposals have no backgrounds."""
+    metric: Metric = "accuracy"
+    """What candidates are compared and chosen by."""
 
 
 def best_iteration(records: Sequence[IterationRecord]) -> IterationRecord | None:
-    """The iteration with the highest mean validation accuracy, the earlier one where they tie; None where none has."""
+    """The iteration with the highest mean score on validation, the earlier one where they tie; None where none has."""
     judged = [(r.mean, -r.number, r) for r in records if r.number > 0 and r.mean is not None]
     return max(judged, key=lambda ranked: ranked[:2])[2] if judged else None
 
 
 def noise_of(records: Iterable[IterationRecord]) -> float | None:
-    """Standard deviation of a trial's accuracy (0..1) over seeds, pooled over all candidates; None with one seed."""
-    noise = pooled_noise({record.name: record.accuracies for record in records})
+    """Standard deviation of a trial's score (0..1) over seeds, pooled over all candidates; None with one seed."""
+    noise = pooled_noise({record.name: record.scores for record in records})
     return None if noise is None else noise.between_seeds
 
 
 def with_pooled_gains(records: Sequence[IterationRecord]) -> list[IterationRecord]:
-    """The records with their intervals by the noise of all of them, and with what follows from these.
+    """The records with their gains and intervals by the noise of all of them.
 
-    What was written when a candidate was judged knew only the candidates before it. Records without a gain stay as they
-    are, and so do all where the reference is not among them.
+    What was written when a candidate was judged knew only the candidates before it. Records without a gain over no
+    augmentation stay as they are, and so do all where the reference is not among them.
     """
     reference = next((record for record in records if record.arm == "reference"), None)
     if reference is None:
         return list(records)
-    noise = pooled_noise({record.name: record.accuracies for record in records})
-    found = []
-    for record in records:
-        gain = pooled_gain(record.accuracies, reference.accuracies, noise)
-        if record is reference or record.gain is None or gain is None:
-            found.append(record)
-            continue
-        known = gain.low is not None and gain.high is not None
-        interval = (gain.low, gain.high) if known else None
-        found.append(replace(record, gain_interval=interval, within_noise=not gain.excludes_zero))
-    return found
+    default = next((record for record in records if record.number == 0 and record.name == DEFAULT), None)
+    noise = pooled_noise({record.name: record.scores for record in records})
+    return [_pooled(record, reference, default, noise) for record in records]
+
+
+def _pooled(
+    record: IterationRecord,
+    reference: IterationRecord,
+    default: IterationRecord | None,
+    noise: Noise | None,
+) -> IterationRecord:
+    if record is not reference and record.gain is not None:
+        gain = pooled_gain(record.scores, reference.scores, noise)
+        if gain is not None:
+            record = replace(record, gain_interval=_bounds(gain), within_noise=not gain.excludes_zero)
+    if default is not None and record.name != default.name and record.mean is not None:
+        over = pooled_gain(record.scores, default.scores, noise)
+        if over is not None:
+            record = replace(record, gain_over_default=over.mean, interval_over_default=_bounds(over))
+    return record
+
+
+def _bounds(interval: Interval) -> tuple[float, float] | None:
+    low, high = interval.low, interval.high
+    return None if low is None or high is None else (low, high)

@@ -60,14 +60,13 @@ class Lengths:
         return self.samples / self.planned if self.planned else None
 
 
-def write_lengths(folder: Path, lengths: Lengths) -> Path:
-    """Write down how long the study in `folder` trains; the file.
+def write_lengths(folder: Path, lengths: Lengths) -> None:
+    """Write down how long the study in `folder` trains.
 
     Raises:
         OSError: as the system raises it.
     """
     write_json(folder / NAME, asdict(lengths))
-    return folder / NAME
 
 
 def read_lengths(folder: Path, tracking: "Tracking", found: bool) -> Lengths | None:

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from agent.memory.history import IterationRecord, TrialRecord, with_pooled_gains
 from agent.memory.opening import Opened
 from agent.memory.proposal import Proposal, parse_proposal
 from agent.memory.study_file import StudyFile
+from tools.training.metrics import METRICS, Metric, value_of
 from tools.training.types import TrialResult
 
 _PAGE = 500
@@ -38,7 +39,10 @@ class StudySummary:
     """Seconds since the epoch."""
     iterations: int
     best: float | None
-    """Best mean validation accuracy of an iteration, 0..1."""
+    """Best mean score on validation of an iteration, in the study's metric."""
+    metric: Metric = "accuracy"
+    recommended: str = ""
+    """The candidate to use, once the study has ended."""
 
 
 class Reader(Opened):
@@ -49,10 +53,18 @@ class Reader(Opened):
         self.experiment_id = ""
         self.study = ""
         self.study_run = ""
+        self._metric: Metric | None = None
         self._results: dict[str, TrialResult] = {}
         self._proposals: dict[str, Proposal] = {}
         self._sheets: dict[str, Path | None] = {}
         self._downloads: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def metric(self) -> Metric:
+        """What the study compares by, as its tags say; studies of earlier versions compared accuracies."""
+        if self._metric is None:
+            self._metric = metric_of(self.study_tags())
+        return self._metric
 
     def records(self, phase: Phase | None = None) -> list[IterationRecord]:
         """Every candidate of the study with its trials, oldest first; of `phase`, or of reference and search."""
@@ -95,6 +107,7 @@ class Reader(Opened):
         """Attach to the existing study of that name, in whichever experiment it is; whether there is one."""
         for run in self._of_experiments(f"tags.kind = 'study' and tags.study = '{study}'"):
             self.experiment_id, self.study, self.study_run = run.info.experiment_id, study, run.info.run_id
+            self._metric = None
             return True
         return False
 
@@ -125,6 +138,7 @@ class Reader(Opened):
             restore = how_to_restore(self.address, "run", [run.info.run_id])
             raise StoreError(f"The run of study {study} was deleted in MLflow. {restore}")
         self.experiment_id, self.study, self.study_run = recorded.experiment, study, recorded.run
+        self._metric = None
         where = f"tags.study = '{study}' and tags.kind != 'study' and tags.kind != '{DOUBLE}'"
         if gone := self._runs(where, ViewType.DELETED_ONLY):
             names = sorted({run.data.tags.get("candidate", run.info.run_id) for run in gone})
@@ -190,8 +204,8 @@ class Reader(Opened):
             name=tags["candidate"],
             proposal=self._proposal(run),
             trials=tuple(sorted((self._trial(trial) for trial in trials), key=lambda t: t.seed)),
-            mean=metrics.get("validation_accuracy"),
-            std=metrics.get("validation_accuracy_std"),
+            mean=metrics.get(f"validation_{self.metric}"),
+            std=metrics.get(f"validation_{self.metric}_std"),
             gain=metrics.get("gain_over_reference"),
             gain_interval=(low, high) if low is not None and high is not None else None,
             within_noise=None if noise is None else noise == "true",
@@ -210,7 +224,7 @@ class Reader(Opened):
         return TrialRecord(
             seed,
             "finished",
-            result.scores.accuracy,
+            value_of(result.scores, self.metric),
             result.scores.per_class_recall,
             last.train_loss if last else None,
             last.validation_loss if last else None,
@@ -274,6 +288,12 @@ class Reader(Opened):
         return Path(self.client.download_artifacts(run_id, path, str(folder)))
 
 
+def metric_of(tags: Mapping[str, str]) -> Metric:
+    """The metric that the tags of a study's run name."""
+    known: dict[str, Metric] = {metric: metric for metric in METRICS}
+    return known.get(tags.get("metric", ""), "accuracy")
+
+
 def _all_pages(page_of: Callable[[str | None], Any]) -> list[Any]:
     items, token = [], None
     while True:
@@ -286,6 +306,7 @@ def _all_pages(page_of: Callable[[str | None], Any]) -> list[Any]:
 
 def _summary(run: Run, experiment: Experiment) -> StudySummary:
     metrics, tags = run.data.metrics, run.data.tags
+    metric = metric_of(tags)
     deleted = "deleted" in (run.info.lifecycle_stage, experiment.lifecycle_stage)
     return StudySummary(
         name=tags["study"],
@@ -294,5 +315,7 @@ def _summary(run: Run, experiment: Experiment) -> StudySummary:
         status="DELETED" if deleted else run.info.status,
         started=run.info.start_time / 1000,
         iterations=int(metrics.get("iterations_done", 0)),
-        best=metrics.get("incumbent_validation_accuracy"),
+        best=metrics.get(f"incumbent_validation_{metric}"),
+        metric=metric,
+        recommended=tags.get("recommended", tags.get("chosen", "")),
     )

@@ -38,6 +38,7 @@ class Tracking(Finder):
         if self.study != study or not self.study_run:
             self.experiment_id = self.calls.retried(lambda: self.find_experiment(experiment))
         self.study = study
+        self._metric = None
         run = self._find_or_create("study", study, {"phase": "search", **tags}, parent=None)
         self.study_run = run.info.run_id
         missing = [
@@ -121,6 +122,8 @@ class Tracking(Finder):
                     "selected_validation_macro_f1": scores.macro_f1,
                     "selected_validation_balanced_accuracy": scores.balanced_accuracy,
                     "selected_validation_quadratic_kappa": scores.quadratic_kappa,
+                    "selected_validation_auroc": scores.auroc,
+                    "selected_validation_loss": scores.loss,
                     **{f"recall_class_{i}": recall for i, recall in enumerate(scores.per_class_recall)},
                 }.items()
                 if value is not None
@@ -139,25 +142,32 @@ class Tracking(Finder):
     def end_candidate(
         self,
         run_id: str,
-        accuracies: Mapping[int, float],
+        scores: Mapping[int, float],
         std: float | None,
         gain: Interval | None,
         noise: bool | None,
+        over_default: Interval | None = None,
     ) -> None:
-        """Write a candidate's mean, spread and paired gain, and end its run; FAILED where no trial finished."""
+        """Write a candidate's mean, spread and paired gains, and end its run; FAILED where no trial finished."""
         now = int(time.time() * 1000)
         values: dict[str, float | None] = {
-            "seeds_finished": float(len(accuracies)),
-            "validation_accuracy_std": std,
+            "seeds_finished": float(len(scores)),
+            f"validation_{self.metric}_std": std,
         }
-        if accuracies:
-            values["validation_accuracy"] = sum(accuracies.values()) / len(accuracies)
+        if scores:
+            values[f"validation_{self.metric}"] = sum(scores.values()) / len(scores)
         if gain is not None:
             values |= {"gain_over_reference": gain.mean, "gain_low": gain.low, "gain_high": gain.high}
+        if over_default is not None:
+            values |= {
+                "gain_over_default": over_default.mean,
+                "gain_over_default_low": over_default.low,
+                "gain_over_default_high": over_default.high,
+            }
         metrics = [Metric(key, value, now, 0) for key, value in values.items() if value is not None]
         tags = [] if noise is None else [RunTag("within_noise", str(noise).lower())]
         self.client.log_batch(run_id, metrics=metrics, tags=tags)
-        self.client.set_terminated(run_id, "FINISHED" if accuracies else "FAILED")
+        self.client.set_terminated(run_id, "FINISHED" if scores else "FAILED")
 
     def log_study(
         self,
@@ -185,11 +195,13 @@ class Tracking(Finder):
         text = "\n".join(filter(None, (earlier, *lines)))
         self.client.set_tag(self.study_run, "changed_settings", text[-_TAG_LIMIT:])
 
-    def log_test(self, run_id: str, accuracy: float, macro_f1: float, on: str = "") -> None:
-        """Scores on the test set, or on a shifted one, whose metrics end with `on`; only on runs of phase final."""
+    def log_test(self, run_id: str, scores: Mapping[str, float], on: str = "") -> None:
+        """Scores (accuracy, macro_f1, …) on the test set, or on a shifted one, whose metrics end with `on`.
+
+        Only on runs of phase final.
+        """
         now = int(time.time() * 1000)
-        scores = {"test_accuracy": accuracy, "test_macro_f1": macro_f1}
-        metrics = [Metric(f"{name}{on}", value, now, 0) for name, value in scores.items()]
+        metrics = [Metric(f"test_{name}{on}", value, now, 0) for name, value in scores.items()]
         self.client.log_batch(run_id, metrics=metrics)
 
     def log_json(self, run_id: str, value: Any, name: str) -> None:

@@ -5,6 +5,7 @@ from pkgutil import resolve_name
 
 from agent.llm import CallRecord, StartedCall, configured_model, connect, with_server
 from agent.llm.providers import server_of
+from agent.memory.candidate import proposed_by_fixed
 from agent.proposers import Proposer
 from agent.settings.config import Arm, LLMConfig, SearchConfig
 from agent.settings.secrets import mask
@@ -84,4 +85,4 @@ def make_proposer(
     if arm in LLM_ARMS:
         config = resolved(llm)
         return kind(connect(config), config, on_call, on_start), sentence
-    return (kind(search.baselines) if arm == "fixed" else kind()), sentence
+    return (kind(proposed_by_fixed(search)) if arm == "fixed" else kind()), sentence

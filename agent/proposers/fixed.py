@@ -5,26 +5,33 @@ from collections.abc import Sequence
 from agent.memory.history import History
 from agent.memory.proposal import Proposal
 from tools.errors import ConfigurationError
-from tools.policy.catalogue import CATALOGUE, default_operation
+from tools.policy.catalogue import CATALOGUE
+from tools.policy.named import named_policy
 
 
 class FixedProposer:
-    """Arm `fixed`: iteration i proposes the i-th operation of a list, at its defaults."""
+    """Arm `fixed`: iteration i proposes the i-th policy of a list."""
 
     name = "fixed"
 
-    def __init__(self, operations: Sequence[str]) -> None:
-        """`operations`: names in the catalogue.
+    def __init__(self, policies: Sequence[str]) -> None:
+        """`policies`: as `tools.policy.named` reads them.
 
         Raises:
-            ConfigurationError: the list is empty, or a name is not in the catalogue.
+            ConfigurationError: the list is empty, or one of them is no policy.
         """
-        unknown = [name for name in operations if name not in CATALOGUE]
-        if unknown or not operations:
+        if not policies:
             whole = ", ".join(name for name, spec in CATALOGUE.items() if spec.whole_policy)
-            problem = f"has unknown operations ({', '.join(map(repr, unknown))})" if unknown else "is empty"
-            raise ConfigurationError(f"search.baselines {problem}: name operations such as {whole}")
-        self._operations = tuple(operations)
+            raise ConfigurationError(
+                "search.proposer is fixed, but search.baselines has nothing for it to propose besides the default "
+                f"policy: name policies such as {whole}"
+            )
+        for text in policies:
+            try:
+                named_policy(text, "unknown")
+            except ConfigurationError as error:
+                raise ConfigurationError(f"search.baselines: {error}") from None
+        self._policies = tuple(policies)
 
     def ask(self, history: History) -> Proposal:
         """The policy of this iteration.
@@ -32,14 +39,12 @@ class FixedProposer:
         Raises:
             ConfigurationError: there are more iterations than policies.
         """
-        if history.iteration > len(self._operations):
+        if history.iteration > len(self._policies):
             raise ConfigurationError(
-                f"the arm fixed has {len(self._operations)} policies (search.baselines), but iteration "
-                f"{history.iteration} needs another: set search.iterations to {len(self._operations)}"
+                f"the arm fixed has {len(self._policies)} policies (search.baselines), but iteration "
+                f"{history.iteration} needs another: set search.iterations to {len(self._policies)}"
             )
-        name = self._operations[history.iteration - 1]
-        return Proposal(
-            hypothesis=f"Published policy, unchanged: {CATALOGUE[name].summary}",
-            expected_gain=0.0,
-            policy=[default_operation(name)],
-        )
+        named = named_policy(self._policies[history.iteration - 1], history.card.modality)
+        known = CATALOGUE.get(named.name)
+        why = f"Published policy, unchanged: {known.summary}" if known else named.why
+        return Proposal(hypothesis=why, expected_gain=0.0, policy=named.policy.operations)

@@ -124,7 +124,7 @@ def _noise(history: History) -> Noise | None:
 
 
 def _accuracies(record: IterationRecord) -> dict[int, float]:
-    return {trial.seed: trial.accuracy for trial in record.trials if trial.accuracy is not None}
+    return record.scores
 
 
 def _row_of(record: IterationRecord, history: History, noise: Noise | None) -> PromptRow:
@@ -146,7 +146,7 @@ def _row_of(record: IterationRecord, history: History, noise: Noise | None) -> P
         fit=_fit(train_loss, validation_loss),
         failure=shortened(_failure(record), LONGEST_REASON),
         made=shortened(record.generated, LONGEST_MADE),
-        seeds=tuple((trial.seed, trial.accuracy) for trial in finished if trial.accuracy is not None),
+        seeds=tuple((trial.seed, trial.score) for trial in finished if trial.score is not None),
         recalls=summary(recalls),
         many_classes=len(recalls) > MOST_CLASSES,
         recall_changes=changed,

@@ -9,10 +9,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from evaluators.wording import gain, percent, signed
+from evaluators.wording import gain, likelihood, percent, signed
+from tools.policy.named import DEFAULT
+from tools.training.metrics import Metric, metric_title
 
 if TYPE_CHECKING:
     from agent.memory.history import IterationRecord
+    from evaluators.noise import Noise
     from evaluators.statistics import Interval
     from tools.datasets.types import Split
 
@@ -21,7 +24,7 @@ _CLASSES_SHOWN = 40
 
 @dataclass(frozen=True)
 class FinalRow:
-    """A line of the final table: accuracy on validation (search) and test (fresh seeds), and the gain there (0..1)."""
+    """A line of the final table: scores on validation (search) and test (fresh seeds), and the gains there (0..1)."""
 
     name: str
     policy: str
@@ -29,19 +32,63 @@ class FinalRow:
     validation: "Interval | None"
     test: "Interval | None"
     gain: "Interval | None"
+    """Over no augmentation."""
+    over_default: "Interval | None" = None
 
 
-def verdict(record: "IterationRecord") -> str:
-    """How a candidate compares with the reference, in a word or two; empty if it has no gain yet."""
+def in_words(record: "IterationRecord", control: "IterationRecord | None", noise: "Noise | None") -> str:
+    """How sure it is that a candidate is better than another: 'likely better', 'as likely better as worse'."""
+    if control is None or record.name == control.name or record.mean is None or control.mean is None:
+        return ""
+    from evaluators.noise import chance_of_gain  # imports NumPy
+
+    chance = chance_of_gain(record.scores, control.scores, noise)
+    return "" if chance is None else likelihood(chance).partition(" (")[0]
+
+
+def verdict(record: "IterationRecord", records: Sequence["IterationRecord"]) -> str:
+    """How a candidate compares with the default policy, else with no augmentation, in graded words."""
     if record.arm == "reference":
         return "reference"
     if record.mean is None:
         return "failed"
-    if record.within_noise is None:
-        return ""
-    if record.within_noise:
-        return "within noise"
-    return "better" if (record.gain or 0.0) > 0 else "worse"
+    default, reference = controls(records)
+    noise = noise_of_all(records)
+    against_default = in_words(record, default, noise)
+    return against_default or in_words(record, reference, noise)
+
+
+def noise_of_all(records: Sequence["IterationRecord"]) -> "Noise | None":
+    """The noise of a trial, pooled over all candidates."""
+    from evaluators.noise import pooled_noise  # imports NumPy
+
+    return pooled_noise({each.name: each.scores for each in records})
+
+
+def controls(
+    records: Sequence["IterationRecord"],
+) -> "tuple[IterationRecord | None, IterationRecord | None]":
+    """The default policy and no augmentation, where they are among the records."""
+    default = next((each for each in records if each.number == 0 and each.name == DEFAULT), None)
+    reference = next((each for each in records if each.arm == "reference"), None)
+    return default, reference
+
+
+def compared(record: "IterationRecord", records: Sequence["IterationRecord"]) -> str:
+    """Its gains over the default policy and over no augmentation, each in graded words, for a line of text."""
+    if record.mean is None:
+        return ", failed"
+    parts = []
+    default, reference = controls(records)
+    noise = noise_of_all(records)
+    for control, found, interval, name in (
+        (default, record.gain_over_default, record.interval_over_default, "the default"),
+        (reference, record.gain, record.gain_interval, "no augmentation"),
+    ):
+        if found is not None and record is not control:
+            words = in_words(record, control, noise)
+            parts.append(f"{gain(found, interval)} points over {name}" + (f" ({words})" if words else ""))
+    return "".join(f", {part}" for part in parts)
 
 
 def open_table(*headers: str) -> Table:
@@ -60,35 +107,64 @@ def _named(name: str, policy: str, style: str, note: str = "") -> Group:
     )
 
 
-def iterations_table(records: Sequence["IterationRecord"]) -> Table:
-    """All candidates so far, the best iteration marked."""
+def iterations_table(records: Sequence["IterationRecord"], metric: Metric = "accuracy") -> Table:
+    """All candidates so far, the best iteration marked; gains with how sure they are."""
+    default, reference = controls(records)
+    noise = noise_of_all(records)
     table = open_table("candidate")
-    for header in ("validation", "gain (points)", "verdict"):
-        table.add_column(header, no_wrap=True)
+    table.add_column(f"validation\n{metric_title(metric)}", no_wrap=True)
+    for header in ("over default\n(points)", "over none\n(points)")[0 if default else 1 :]:
+        table.add_column(header, overflow="fold")
     found = [record.mean for record in records if record.number and record.mean is not None]
     if found:
         table.caption, table.caption_justify = Text("★ the best iteration so far", style="dim"), "left"
     for record in records:
         best = bool(record.number) and record.mean is not None and record.mean == max(found)
-        style, word = "bold green" if best else "", verdict(record)
+        style = "bold green" if best else ""
+        over_default = _graded(
+            record.gain_over_default, record.interval_over_default, in_words(record, default, noise)
+        )
+        over_none = _graded(record.gain, record.gain_interval, in_words(record, reference, noise))
+        if record.arm == "reference":
+            over_none = Text("reference", style="dim")
+        elif record.mean is None:
+            over_default = over_none = Text("failed", style="red")
+        elif record is default:
+            over_default = Text("default", style="dim")
         table.add_row(
             _named(record.name, record.proposal.in_one_line(), style, " ★" if best else ""),
             Text(percent(record.mean, record.std), style=style),
-            Text(gain(record.gain, record.gain_interval)),
-            Text(word, style={"better": "green", "worse": "red", "failed": "red"}.get(word, "dim")),
+            *([over_default] if default else []),
+            over_none,
         )
     return table
 
 
-def comparison_table(rows: Sequence[FinalRow]) -> Table:
-    """The finalists on validation, under the seeds that they were chosen by, and on the test, under fresh ones."""
+def _graded(found: float | None, interval: tuple[float, float] | None, words: str) -> Text:
+    """A gain and, on the next line, how sure it is."""
+    colour = {"better": "green", "worse": "red"}.get(
+        words.rpartition(" ")[2] if " as " not in words else "", "dim"
+    )
+    return Text(gain(found, interval)).append(f"\n{words}" if words else "", style=colour)
+
+
+def comparison_table(rows: Sequence[FinalRow], metric: Metric = "accuracy") -> Table:
+    """What was compared, on validation under the seeds of the choice, and on the test under fresh ones."""
     table = open_table("candidate")
-    for header in ("validation\n(search)", "test\n(fresh seeds)", "gain on test\n(points)"):
+    default = any(row.over_default for row in rows)
+    headers = [
+        f"validation\n{metric_title(metric)}\n(search)",
+        f"test\n{metric_title(metric)}\n(fresh seeds)",
+    ]
+    headers += ["gain on test\nover default\n(points)"] if default else []
+    for header in (*headers, "gain on test\nover none\n(points)"):
         table.add_column(header, no_wrap=True)
     for row in rows:
-        style = "bold green" if row.role == "chosen" else ""
+        style = "bold green" if row.role == "recommended" else ""
         role = f" ({row.role})" if row.role else ""
-        cells = [_bounded(row.validation, False), _bounded(row.test, False), _bounded(row.gain, True)]
+        cells = [_bounded(row.validation, False), _bounded(row.test, False)]
+        cells += [_bounded(row.over_default, True)] if default else []
+        cells.append(_bounded(row.gain, True))
         table.add_row(_named(row.name, row.policy, style, role), *(Text(cell, style=style) for cell in cells))
     return table
 

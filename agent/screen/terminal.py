@@ -19,15 +19,15 @@ from rich.text import Text
 
 from agent.screen.lengths import cost_line, lengths_lines, lengths_table
 from agent.screen.live import LiveTrials
-from agent.screen.tables import FinalRow, comparison_table, facts_grid, iterations_table, open_table, verdict
-from evaluators.wording import gain, percent, signed
+from agent.screen.tables import FinalRow, compared, comparison_table, facts_grid, iterations_table, open_table
+from evaluators.wording import percent, signed
 from tools.text import clean
+from tools.training.metrics import Metric, metric_title, value_of
 from tools.training.types import TrialEvent
 
 if TYPE_CHECKING:
     from agent.memory.history import IterationRecord
     from agent.memory.length_file import Lengths
-    from tools.training.metrics import Metric
 
 __all__ = ["FinalRow", "Terminal", "console"]
 
@@ -64,6 +64,8 @@ class Terminal:
         self._trials = LiveTrials(self._out) if self._live else None
         self._shown: set[str] = set()
         self._quarter: tuple[str, int] = ("", -1)
+        self.metric: Metric = "accuracy"
+        """What the study compares by; scores are shown in it."""
         self.study: str | None = None
         """The study that was opened, for the line that says how to resume it."""
 
@@ -154,8 +156,8 @@ class Terminal:
         result = event.result
         seconds = f"{result.seconds:.1f} s"
         if result.scores is not None:
-            accuracy = f"validation accuracy {percent(result.scores.accuracy)}"
-            mark, text = "✓", f"{label}: {accuracy}, {seconds}"
+            score = f"{self._measure} {percent(value_of(result.scores, self.metric))}"
+            mark, text = "✓", f"{label}: {score}, {seconds}"
         else:
             mark, text = "✗", f"{label}: FAILED ({result.failure}) after {seconds}: {result.reason}"
         if self._quiet:
@@ -176,15 +178,13 @@ class Terminal:
         if self._quiet or not records:
             return
         if not self._stamped:
-            self._out.print(Padding(iterations_table(records), (1, 0)))
+            self._out.print(Padding(iterations_table(records, self.metric), (1, 0)))
             return
         for record in records:
-            accuracy = f"validation accuracy {percent(record.mean, record.std)}"
-            won = "" if record.gain is None else f", gain {gain(record.gain, record.gain_interval)} points"
-            word = f", {verdict(record)}" if verdict(record) else ""
-            line = f"{record.name}: {accuracy}{won}{word} | {record.proposal.in_one_line()}"
+            score = f"{self._measure} {percent(record.mean, record.std)}"
+            line = f"{record.name}: {score}{compared(record, records)} | {record.proposal.in_one_line()}"
             # Its interval, by the noise of all candidates, changes with each of them.
-            result = f"{record.name}: {accuracy}"
+            result = f"{record.name}: {score}"
             if result not in self._shown:
                 self._shown.add(result)
                 self._line(line)
@@ -246,12 +246,16 @@ class Terminal:
         sentence: str,
         where: Sequence[tuple[str, str]],
         cautions: Sequence[str] = (),
+        more: Sequence[str] = (),
     ) -> None:
-        """The result: the comparison on the test set, a sentence on it, cautions, and where to find more."""
+        """The result: a sentence on what to use, the comparison on the test set, cautions, and where to find more."""
         self.close()
         self._out.print()
-        self._out.print(comparison_table(rows))
         self.result(sentence)
+        self._out.print()
+        self._out.print(comparison_table(rows, self.metric))
+        for text in more:
+            self.result(text)
         for caution in cautions:
             self.warn(caution)
         for name, place in where:
@@ -263,6 +267,15 @@ class Terminal:
             self._trials.end()
 
     # ------------------------------------------------------------------ details
+
+    @property
+    def score(self) -> str:
+        """The metric in words."""
+        return metric_title(self.metric)
+
+    @property
+    def _measure(self) -> str:
+        return f"validation {self.score}"
 
     def _say(self, text: str) -> None:
         if self._stamped:

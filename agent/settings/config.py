@@ -9,8 +9,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tools.aga.config import AgaConfig
-from tools.datasets.config import DataConfig, Names
+from tools.datasets.config import DataConfig
 from tools.execution.config import ExecutionConfig
+from tools.policy.config import Policies
 from tools.training.config import ModelConfig, TrainingConfig
 from tools.training.metrics import Metric
 
@@ -118,9 +119,11 @@ class SearchConfig(BaseModel):
     repairs: int = Field(
         default=5, ge=0, le=100, description="rejected proposals in one iteration before the study stops"
     )
-    baselines: Names = Field(
-        default_factory=lambda: ["trivial_augment_wide", "rand_augment", "aug_mix"],
-        description="whole-policy operations trained as baselines, with their default parameters",
+    baselines: Policies = Field(
+        default_factory=lambda: ["default", "trivial_augment_wide", "rand_augment"],
+        description="policies that are trained as baselines: 'default' (the usual one for the kind of images), an "
+        "operation, a call such as rand_augment(num_ops=3), or a whole line such as horizontal_flip > "
+        "rotate(p=0.5, degrees=15)",
     )
     top_k: int = Field(
         default=2, ge=1, le=100, description="proposals of which one is chosen at the end: the finalists"

@@ -1,105 +1,140 @@
-"""The end of the search: finalists, more seeds for them, and one choice, on validation and the seeds of the search."""
+"""One choice among all: no augmentation, every baseline and the best proposals, on validation and on equal seeds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.context import Context
-from agent.memory.candidate import Candidate, Phase, baselines, reference
-from agent.steps.finish_plan import room_for_trials
-from agent.steps.judging import accuracies, judge
+from agent.memory.candidate import Candidate, baselines, reference
+from agent.steps.contenders import chosen_by, contenders_of, kind_of
+from agent.steps.finish_plan import plan_finish, room_for_trials
+from agent.steps.judging import judge
 from agent.steps.trials import train_candidates
-from evaluators.choice import best, finalists
+from evaluators.recommendation import Recommendation, rank, recommend
 
 POLICY_ONLY, BACKGROUNDS_ONLY = "policy only", "backgrounds only"
 
 Validation = Mapping[str, Mapping[int, float]]
-"""Candidate → seed → validation accuracy, over the finished trials."""
+"""Candidate → seed → score on validation, over the finished trials."""
 
 
 @dataclass(frozen=True)
 class Choice:
     """What the study recommends, and by which trials."""
 
-    finalists: Sequence[Candidate]
-    """Best first, by the search."""
-    chosen: Candidate | None
-    """None where no proposal finished a trial."""
+    candidates: Sequence[Candidate]
+    """Everything that could be recommended: no augmentation, the baselines, the best proposals (best first)."""
+    recommendation: Recommendation | None
+    """None where nothing finished a trial."""
+    order: Sequence[str]
+    """Names, best first by the least noisy measure."""
     validation: Validation
-    """Reference, baselines and finalists in the search and the choice."""
+    """Of the candidates, in the search and the choice."""
     note: str = ""
-    """Why the finalists were trained under fewer seeds than wanted; empty if they were not."""
+    """Why fewer seeds were trained than wanted; empty if they were not."""
+    parts: Sequence[Candidate] = ()
+    """Policy and backgrounds alone, of the proposal that is tested and has both."""
+
+    @property
+    def recommended(self) -> Candidate:
+        """What to use; no augmentation where nothing can be said."""
+        return self.named(self.recommendation.name) if self.recommendation else self.candidates[0]
+
+    @property
+    def proposals(self) -> list[Candidate]:
+        """The finalists of the search, best first."""
+        known = [self.named(name) for name in self.order]
+        return [each for each in known if each.number > 0]
+
+    @property
+    def proposal(self) -> Candidate | None:
+        """The proposal that is tested: the recommended one, else the best; None where none finished a trial."""
+        return self.recommended if self.recommended.number > 0 else next(iter(self.proposals), None)
+
+    @property
+    def rival(self) -> Candidate | None:
+        """The best baseline besides what is recommended; None where there is none."""
+        known = [self.named(name) for name in self.order]
+        others = (each for each in known if kind_of(each) in ("default", "baseline"))
+        return next((each for each in others if each != self.recommended), None)
+
+    @property
+    def tested(self) -> list[Candidate]:
+        """What is trained under fresh seeds, the most important first: no augmentation, the recommended, its rival."""
+        simple = [each for each in self.candidates if each.number == 0]
+        wanted = [self.candidates[0], self.recommended, self.rival, self.proposal, *simple, *self.parts]
+        return list({each.name: each for each in wanted if each is not None}.values())
+
+    def named(self, name: str) -> Candidate:
+        """The candidate of that name."""
+        return next(each for each in self.candidates if each.name == name)
 
 
-def choose_policy(context: Context) -> Choice:
-    """Train the finalists under the seeds of the choice, where there are several, and choose one."""
-    rivals, note = finalists_of(context), ""
-    if len(rivals) > 1 and len(context.config.search.choice_seeds) > context.config.search.seeds:
-        reason = train_for_choice(context, rivals)
-        for candidate in rivals:
+def choose(context: Context) -> Choice:
+    """Train what competes under the seeds of the choice, and recommend one of it."""
+    search = context.config.search
+    simple = [reference(), *baselines(search, context.data.card.modality)]
+    rivals = finalists_of(context)
+    every = [*simple, *rivals]
+    note = ""
+    if len(every) > 1 and len(search.choice_seeds) > search.seeds:
+        reason = train_for_choice(context, every)
+        for candidate in every:
             judge(context, candidate, "choice")
         if reason:
-            wanted = len(context.config.search.choice_seeds)
-            note = f"Not all of {wanted} seeds were trained by which one finalist is chosen: {reason}."
-    phases: list[tuple[Candidate, Sequence[Phase]]] = [
-        *((each, ["reference"]) for each in (reference(), *baselines(context.config.search))),
-        *((each, ["search", "choice"]) for each in rivals),
-    ]
-    validation = {
-        each.name: {
-            seed: value for phase in names for seed, value in accuracies(context, each, phase).items()
-        }
-        for each, names in phases
-    }
-    return Choice(rivals, choose(rivals, validation), validation, note)
+            note = f"Not all of {len(search.choice_seeds)} seeds were trained that the choice is made by: {reason}."
+    contenders = contenders_of(context, every)
+    validation = {each.name: chosen_by(context, each) for each in every}
+    found = recommend(contenders) if contenders else None
+    choice = Choice(every, found, rank(contenders) if contenders else (), validation, note)
+    return replace(choice, parts=ablations(choice.proposal))
 
 
 def finalists_of(context: Context) -> list[Candidate]:
-    """The top k iterations by mean validation accuracy in the search, best first; the earlier one where they tie."""
-    found = {
-        record.name: record
-        for record in sorted(context.tracking.records(), key=lambda record: record.number)
-        if record.number > 0 and record.mean is not None
-    }
-    names = finalists(
-        {name: record.accuracies for name, record in found.items()}, context.config.search.top_k
-    )
-    return [Candidate.of(found[name]) for name in names]
+    """The top k iterations by the least noisy measure, best first; the earlier one where they tie.
+
+    A candidate that finished fewer than half as many seeds as others is left out: one lucky trial, where the other
+    trainings failed, says nothing.
+    """
+    records = sorted(context.tracking.records(), key=lambda record: record.number)
+    found = {record.name: record for record in records if record.scores}
+    most = max((len(record.scores) for record in found.values()), default=0)
+    contenders = contenders_of(context, [Candidate.of(record) for record in found.values()])
+    return [
+        Candidate.of(found[name])
+        for name in (rank(contenders) if contenders else ())
+        if found[name].number > 0 and 2 * len(found[name].scores) >= most
+    ][: context.config.search.top_k]
 
 
-def train_for_choice(context: Context, rivals: Sequence[Candidate]) -> str:
-    """Train the finalists under the seeds of the choice; why some are missing, or the empty string.
+def train_for_choice(context: Context, candidates: Sequence[Candidate]) -> str:
+    """Train the candidates under the seeds of the choice; why some are missing, or the empty string.
 
-    Where a budget bounds the study, one seed after the other, and only what leaves room for the test of the choice
-    and the reference under every fresh seed: without that, there is no result.
+    Where a budget bounds the study, one seed after the other, and only what leaves room for the test of what is
+    recommended, of no augmentation and of the best baseline under every fresh seed: without that, there is no result.
     """
     search, budget = context.config.search, context.config.budget.of_training
     title = "more seeds for the choice"
     if not budget.is_limited:
-        return train_candidates(context, rivals, search.choice_seeds, "choice", title) or ""
-    if cut := train_candidates(context, rivals, search.search_seeds, "choice", title):
+        return train_candidates(context, candidates, search.choice_seeds, "choice", title) or ""
+    if cut := train_candidates(context, candidates, search.search_seeds, "choice", title):
         return cut
+    plan = plan_finish(search)
     for seed in search.choice_seeds[search.seeds :]:
         room = room_for_trials(context.ledger.spent(), budget)
-        if room is not None and room < len(rivals) + 2 * search.final_seeds:
+        if room is not None and room < len(candidates) + plan.least:
             return "what is left of the budget is kept for the test"
-        if cut := train_candidates(context, rivals, [seed], "choice", title):
+        if cut := train_candidates(context, candidates, [seed], "choice", title):
             return cut
     return ""
 
 
-def choose(rivals: Sequence[Candidate], validation: Validation) -> Candidate | None:
-    """The finalist with the best mean validation accuracy, compared on equal seeds (`evaluators.choice.best`)."""
-    name = best({each.name: validation[each.name] for each in rivals})
-    return next((each for each in rivals if each.name == name), None)
-
-
-def ablations(chosen: Candidate | None) -> list[Candidate]:
-    """The chosen proposal's policy alone and its backgrounds alone, where it has both."""
-    if chosen is None or not chosen.proposal.backgrounds or not chosen.proposal.policy:
+def ablations(proposal: Candidate | None) -> list[Candidate]:
+    """The policy alone and the backgrounds alone of a proposal that has both."""
+    if proposal is None or not proposal.proposal.backgrounds or not proposal.proposal.policy:
         return []
-    why = "A part of the chosen proposal, to see what it does alone."
+    why = f"A part of {proposal.name}, to see what it does alone."
     parts = {
-        POLICY_ONLY: chosen.proposal.model_copy(update={"backgrounds": [], "hypothesis": why}),
-        BACKGROUNDS_ONLY: chosen.proposal.model_copy(update={"policy": [], "hypothesis": why}),
+        POLICY_ONLY: proposal.proposal.model_copy(update={"backgrounds": [], "hypothesis": why}),
+        BACKGROUNDS_ONLY: proposal.proposal.model_copy(update={"policy": [], "hypothesis": why}),
     }
-    return [Candidate(name, 0, chosen.arm, proposal) for name, proposal in parts.items()]
+    return [Candidate(name, 0, proposal.arm, part) for name, part in parts.items()]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import floor
 
-from agent.memory.candidate import baselines
+from agent.memory.candidate import baseline_count, proposed_by_fixed
 from agent.memory.ledger import Spent
 from agent.settings.config import BudgetConfig, SearchConfig
 
@@ -13,43 +13,60 @@ class FinishPlan:
     """Trials after the search, at most."""
 
     choice: int
-    """More seeds of the finalists, by which one is chosen; none where there is only one."""
+    """More seeds of everything that may be recommended."""
     test: int
-    """Reference, baselines and choice under fresh seeds."""
+    """No augmentation, the baselines and a proposal under fresh seeds."""
     parts: int
-    """The choice's policy and its backgrounds alone under fresh seeds; only where it has both."""
+    """The proposal's policy and its backgrounds alone under fresh seeds; only where it has both."""
+    least: int
+    """Of `test`: what the first sentence rests on, that is no augmentation, the recommended and its best rival."""
 
 
 def iteration_count(search: SearchConfig) -> int:
-    """How many iterations the search has; the arm `fixed` has one for each baseline."""
-    return min(search.iterations, len(search.baselines)) if search.proposer == "fixed" else search.iterations
+    """How many iterations the search has; the arm `fixed` has one for each baseline that it proposes."""
+    if search.proposer != "fixed":
+        return search.iterations
+    return min(search.iterations, len(proposed_by_fixed(search)))
 
 
 def plan_finish(search: SearchConfig) -> FinishPlan:
     """What the finish takes if the search has as many proposals as it may have finalists."""
     possible = min(search.top_k, iteration_count(search))
     more = len(search.choice_seeds) - len(search.search_seeds)
-    tested = 1 + len(baselines(search)) + min(possible, 1)
+    contenders = 1 + baseline_count(search) + possible
+    tested = 1 + baseline_count(search) + min(possible, 1)
     return FinishPlan(
-        choice=possible * more if possible > 1 else 0,
+        choice=contenders * more if contenders > 1 else 0,
         test=tested * search.final_seeds,
         parts=2 * search.final_seeds if possible else 0,
+        least=min(tested, 3) * search.final_seeds,
     )
 
 
 def describe_finish(search: SearchConfig) -> str:
     """How many trials the finish takes and what for, in a line."""
     plan = plan_finish(search)
-    choice = (
-        f"{plan.choice} to choose among the best {min(search.top_k, iteration_count(search))}, "
-        if plan.choice
-        else ""
+    possible = min(search.top_k, iteration_count(search))
+    among = ", ".join(
+        filter(
+            None,
+            (
+                "no augmentation",
+                _count(baseline_count(search), "baseline"),
+                _count(possible, "proposal"),
+            ),
+        )
     )
-    parts = f"; {plan.parts} more if the choice has a policy and backgrounds" if plan.parts else ""
+    choice = f"{plan.choice} more seeds to choose among {among}, " if plan.choice else ""
+    parts = f"; {plan.parts} more if the best proposal has a policy and backgrounds" if plan.parts else ""
     return (
         f"up to {plan.choice + plan.test} trials: {choice}{plan.test} under {search.final_seeds} fresh seeds for the "
         f"test{parts}"
     )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}" if number else ""
 
 
 def room_for_trials(spent: Spent, budget: BudgetConfig) -> int | None:

@@ -1,4 +1,4 @@
-"""What a candidate's trials came to, on validation: mean, spread, and paired gain over the reference."""
+"""What a candidate's trials came to, on validation: mean, spread, and gains over no augmentation and the default."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
@@ -7,39 +7,43 @@ from statistics import stdev
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate, Phase, reference
 from agent.memory.ledger import describe
-from evaluators.noise import pooled_gain, pooled_noise
+from evaluators.noise import Noise, pooled_gain, pooled_noise
+from evaluators.statistics import Interval
+from tools.policy.named import DEFAULT
+from tools.training.metrics import value_of
 
 Pool = Mapping[str, Mapping[int, float]]
-"""Candidate → seed → validation accuracy: the trials that the noise is estimated from."""
+"""Candidate → seed → score on validation: the trials that the noise is estimated from."""
 
 
-def accuracies(context: Context, candidate: Candidate, phase: Phase) -> dict[int, float]:
-    """Seed → validation accuracy of the finished trials, by seed; in the phase final, of fresh seeds only.
+def scores_of(context: Context, name: str, phase: Phase) -> dict[int, float]:
+    """Seed → the study's metric on validation, over a candidate's finished trials; in the phase final, of fresh seeds.
 
     Earlier versions trained the seeds of the search in that phase too: a study that one of them began may have some.
     """
-    results = context.tracking.trial_results(candidate.name, phase)
+    results = context.tracking.trial_results(name, phase)
     fresh = set(context.config.search.fresh_seeds) if phase == "final" else None
     return {
-        seed: result.scores.accuracy
+        seed: value
         for seed, result in sorted(results.items())
         if result.scores is not None and (fresh is None or seed in fresh)
+        if (value := value_of(result.scores, context.config.search.metric)) is not None
     }
 
 
 def pool_of(context: Context, phase: Phase) -> dict[str, dict[int, float]]:
     """The trials whose noise counts in `phase`: those of the final phase, or of reference and search."""
     if phase != "final":
-        return {record.name: record.accuracies for record in context.tracking.records()}
+        return {record.name: record.scores for record in context.tracking.records()}
     fresh = set(context.config.search.fresh_seeds)
     return {
-        record.name: {seed: value for seed, value in record.accuracies.items() if seed in fresh}
+        record.name: {seed: value for seed, value in record.scores.items() if seed in fresh}
         for record in context.tracking.records("final")
     }
 
 
 def judge(context: Context, candidate: Candidate, phase: Phase, pool: Pool | None = None) -> None:
-    """Write a candidate's mean, spread and paired gain over the reference to MLflow.
+    """Write a candidate's mean, spread and paired gains over no augmentation and the default policy to MLflow.
 
     Args:
         context: for the store.
@@ -47,14 +51,28 @@ def judge(context: Context, candidate: Candidate, phase: Phase, pool: Pool | Non
         phase: of these trials.
         pool: as `pool_of` returns it, if it is at hand.
     """
-    found = accuracies(context, candidate, phase)
-    control = accuracies(context, reference(), "final" if phase == "final" else "reference")
-    gain = within = None
-    if candidate.name != REFERENCE:
-        gain = pooled_gain(found, control, pooled_noise(pool_of(context, phase) if pool is None else pool))
-        within = None if gain is None else not gain.excludes_zero
+    found = scores_of(context, candidate.name, phase)
+    noise = pooled_noise(pool_of(context, phase) if pool is None else pool)
+    gain = _gain_over(context, reference().name, candidate, found, phase, noise)
+    over_default = _gain_over(context, DEFAULT, candidate, found, phase, noise)
+    within = None if gain is None else not gain.excludes_zero
     run = context.tracking.open_candidate(candidate, phase)
-    context.tracking.end_candidate(run, found, _spread(found.values()), gain, within)
+    context.tracking.end_candidate(run, found, _spread(found.values()), gain, within, over_default)
+
+
+def _gain_over(
+    context: Context,
+    control: str,
+    candidate: Candidate,
+    found: Mapping[int, float],
+    phase: Phase,
+    noise: Noise | None,
+) -> Interval | None:
+    """None for the control itself, and where the two have no seed in common."""
+    if candidate.name == control:
+        return None
+    own: Phase = phase if phase in ("final", "choice") else "reference"
+    return pooled_gain(found, scores_of(context, control, own), noise)
 
 
 def judge_all_again(context: Context) -> None:
@@ -72,6 +90,11 @@ def log_spending(context: Context) -> None:
     context.terminal.ledger(line)
     context.tracking.log_study({}, tags={"ledger": line})
     context.tracking.log_json(context.tracking.study_run, asdict(spent), "ledger.json")
+
+
+def has_reference(context: Context) -> bool:
+    """Whether no augmentation finished a trial, without which nothing can be compared."""
+    return bool(scores_of(context, REFERENCE, "reference"))
 
 
 def _spread(values: Collection[float]) -> float | None:

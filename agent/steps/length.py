@@ -5,41 +5,15 @@ scores differently at short lengths (docs/length.md). What a length comes to is 
 when it is killed, resumes where it was; its outcome is written down once.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict
 
 from agent.context import Context
-from agent.memory.candidate import REFERENCE, Candidate, baselines
-from agent.memory.length_file import Lengths, Tried, write_lengths
-from agent.memory.proposal import Proposal
-from agent.steps.finish_plan import iteration_count, plan_finish
+from agent.memory.length_file import NAME, Lengths, write_lengths
+from agent.steps.length_phase import Phase
 from agent.steps.length_report import PLOT, section_of
-from agent.steps.speed import samples_allowed, settle_speed
-from agent.steps.trials import results_of, samples_of, train_candidates, trial_spec
-from evaluators.length import (
-    LARGEST_SHARE,
-    Costs,
-    Curve,
-    Point,
-    may_try,
-    scaled_losses,
-    seeds_for,
-    sentence,
-    times,
-    too_short,
-)
+from evaluators.length import too_short
 from evaluators.report.lengths import plot_lengths
-from evaluators.statistics import FEWEST_SEEDS
-from tools.disk import disk_errors_explained
-from tools.files import DamagedFile
-from tools.policy.canonical import one_line
-from tools.policy.starts import default_policy
-from tools.training.metrics import value_of
-from tools.training.recipes import training_steps
-from tools.training.types import TrialResult
 
-DEFAULT = "default"
-LONGEST_STEPS = 65_536
 CHECK_SHARE = 0.1
 """Of a study's training images, for checking a length that was given, unless it is asked for."""
 
@@ -48,7 +22,7 @@ def find_length(context: Context) -> str | None:
     """Find how long the study trains, unless it was given or found before; why a limit cut it short, or None."""
     if context.config.training.epochs != "auto" or context.lengths is not None:
         return None
-    phase = _Phase(context)
+    phase = Phase(context)
     cut = phase.run()
     _settle(context, phase.outcome(cut))
     return cut
@@ -60,7 +34,7 @@ def check_length(context: Context) -> str | None:
     epochs, wanted = context.recipe.epochs, config.search.check_length
     if config.training.epochs == "auto" or context.lengths is not None or wanted == "off":
         return None
-    phase = _Phase(context, seeds=[context.config.search.seed])
+    phase = Phase(context, seeds=[context.config.search.seed])
     extra = 2 * 2 * epochs * phase.images
     own = config.data.dataset == "folder" and config.training.epochs is not None
     if wanted == "auto" and not (own and extra <= CHECK_SHARE * phase.costs().study(epochs)):
@@ -75,228 +49,13 @@ def check_length(context: Context) -> str | None:
     return cut
 
 
-def planned_trials(context: Context) -> int:
-    """Trials of the whole study by its plan, or as many as its budget allows; those for its length do not count."""
-    search, limit = context.config.search, context.config.budget.trials
-    plan = plan_finish(search)
-    searched = (1 + len(baselines(search)) + iteration_count(search)) * search.seeds
-    planned = searched + plan.choice + plan.test
-    return planned if limit is None else min(planned, limit)
-
-
-@dataclass
-class _Phase:
-    """What is tried, and what it came to so far."""
-
-    context: Context
-    seeds: Sequence[int] = ()
-    epochs: list[int] = field(default_factory=list)
-    """Lengths that were tried, shortest first."""
-    points: dict[str, list[Point]] = field(default_factory=lambda: {REFERENCE: [], DEFAULT: []})
-    samples: int = 0
-    note: str = ""
-
-    def __post_init__(self) -> None:
-        context = self.context
-        self.images = sum(context.data.class_counts("train").values())
-        self.seeds = self.seeds or context.seeds(
-            seeds_for(planned_trials(context), context.config.search.seeds)
-        )
-        self.start = default_policy(context.data.card.modality)
-
-    def run(self) -> str | None:
-        """Try lengths until the default gains nothing more, or the share is spent; why a limit cut it short."""
-        first = self.first_epochs()
-        # The speed is not known yet, nor looked at in a session that resumes: both decide alike.
-        costs, begun = replace(self.costs(), allowance=None), 2 * len(self.seeds) * first * self.images
-        if not self.may_go_on(costs, 2 * first, first, begun):
-            self.note = (
-                f"a study of {planned_trials(self.context)} trainings is too small: two lengths of two policies would "
-                f"cost more than {LARGEST_SHARE:.0%} of it"
-            )
-            return None
-        epochs = first
-        while True:
-            if cut := self.train_at(epochs):
-                self.note = cut
-                return cut
-            settle_speed(self.context, self.results())
-            default = self.curve(DEFAULT)
-            if not default.points or default.ended:
-                return None
-            epochs *= 2
-            if self.steps(epochs) > LONGEST_STEPS:
-                self.note = f"{epochs} epochs would be more than {LONGEST_STEPS:,} steps"
-                return None
-            if not self.may_go_on(self.costs(), epochs, default.best.epochs, self.samples):
-                self.note = f"{epochs} epochs would cost more than {LARGEST_SHARE:.0%} of the study"
-                return None
-
-    def train_at(self, epochs: int) -> str | None:
-        """Train the arms that may still gain at a length, and keep what they came to; why a limit cut it short."""
-        with disk_errors_explained(self.context.store.root):
-            return self._train_at(epochs)
-
-    def _train_at(self, epochs: int) -> str | None:
-        context, arms = self.context, self.active()
-        jobs = {arm: self.candidate(arm, epochs) for arm in arms}
-        for candidate in jobs.values():
-            self.forget_unreadable(candidate)
-        cut = train_candidates(context, list(jobs.values()), self.seeds, "length", f"length: {times(epochs)}")
-        for arm, candidate in jobs.items():
-            point = self.point(candidate)
-            if point is not None and not cut:
-                self.points[arm].append(point)
-        if not cut:
-            self.epochs.append(epochs)
-        return cut
-
-    def active(self) -> list[str]:
-        """The default, and no augmentation until it gains nothing more."""
-        arms: list[str] = [REFERENCE, DEFAULT]
-        return [arm for arm in arms if arm == DEFAULT or not self.curve(arm).ended]
-
-    def candidate(self, arm: str, epochs: int) -> Candidate:
-        """An arm at a length, under a name of its own."""
-        operations = [] if arm == REFERENCE else self.start.policy.operations
-        proposal = Proposal(
-            hypothesis=f"How long to train: {times(epochs)}.", expected_gain=0.0, policy=operations
-        )
-        return Candidate(f"{arm}, {times(epochs)}", 0, "length", proposal, epochs)
-
-    def forget_unreadable(self, candidate: Candidate) -> None:
-        """A trial without predictions (of an earlier version), or with damaged ones, is trained again."""
-        for seed in self.seeds:
-            key, why = trial_spec(self.context, candidate, seed).key, "it was trained by an earlier version"
-            try:
-                found = self.context.store.result(key)
-                if found is None or found.scores is None:
-                    continue
-                if self.context.store.predictions(key, "validation") is not None:
-                    continue
-            except DamagedFile as damage:
-                why = str(damage)
-            self.context.terminal.warn(
-                f"{candidate.name}, seed {seed}: no predictions ({why}); it is trained again"
-            )
-            self.context.store.forget(key)
-
-    def point(self, candidate: Candidate) -> Point | None:
-        """What a candidate came to; None where no trial of it finished. Ends its run in MLflow."""
-        context, metric = self.context, self.context.config.search.metric
-        scores, losses = {}, {}
-        for seed in self.seeds:
-            spec = trial_spec(context, candidate, seed)
-            result = context.store.result(spec.key)
-            if result is None:
-                continue
-            self.samples += samples_of(context, spec, result)
-            kept = context.store.predictions(spec.key, "validation")
-            value = None if result.scores is None else value_of(result.scores, metric)
-            if kept is not None and value is not None:
-                scores[seed], losses[seed] = value, scaled_losses(kept.probabilities, kept.labels)
-            context.store.drop_weights(spec.key)
-        run = context.tracking.open_candidate(candidate, "length")
-        context.tracking.end_candidate(run, scores, None, None, None)
-        if not scores:
-            return None
-        assert candidate.epochs is not None
-        loss = sum(float(each.mean()) for each in losses.values()) / len(losses)
-        return Point(candidate.epochs, sum(scores.values()) / len(scores), loss, losses)
-
-    def results(self) -> list[tuple[int, TrialResult]]:
-        """(training images, result) of every trial so far."""
-        tried = [self.candidate(arm, each.epochs) for arm, points in self.points.items() for each in points]
-        return results_of(self.context, tried, self.seeds)
-
-    def curve(self, arm: str) -> Curve:
-        """An arm at the lengths so far."""
-        view = self.context.data.split("validation")
-        groups = view.groups if len(set(view.groups)) < len(view.groups) else None
-        shared = (getattr(self.context, "fold_count", None) or 1) == 1
-        return Curve(arm, tuple(self.points[arm]), groups, shared)
-
-    def curves(self) -> tuple[Curve, Curve]:
-        """No augmentation, and the default policy."""
-        return self.curve(REFERENCE), self.curve(DEFAULT)
-
-    def costs(self) -> Costs:
-        """What trainings of this study cost."""
-        search = self.context.config.search
-        verdict = 2 * min(FEWEST_SEEDS, search.final_seeds)
-        return Costs(
-            images=self.images,
-            trials=planned_trials(self.context),
-            smallest=3 * search.seeds + verdict,
-            allowance=samples_allowed(self.context),
-        )
-
-    def may_go_on(self, costs: Costs, epochs: int, settled: int, spent: int) -> bool:
-        """Whether the next length is within the share."""
-        none = self.curve(REFERENCE)
-        reused = len(self.seeds) * self.images * (settled + (none.best.epochs if none.points else settled))
-        trials = len(self.active()) * len(self.seeds)
-        limit = self.context.config.budget.trials
-        if limit is not None:
-            begun = 2 * len(self.seeds) * max(1, len(self.epochs))
-            if begun + trials > LARGEST_SHARE * limit:
-                return False
-        return may_try(costs, spent, epochs, trials, settled, reused)
-
-    def first_epochs(self) -> int:
-        """The shortest length, in epochs."""
-        return max(1, round(self.context.config.search.shortest_steps / self.steps(1)))
-
-    def steps(self, epochs: int) -> int:
-        """Steps of the optimiser in so many epochs."""
-        return training_steps(self.context.recipe.model_copy(update={"epochs": epochs}), self.images)
-
-    def outcome(self, cut: str | None) -> Lengths:
-        """How long the study trains, by what was tried."""
-        none, default = self.curves()
-        if not default.points:
-            epochs = self.context.recipe.epochs
-            why = self.note or "no training with the default policy finished"
-            return self.recorded(
-                epochs,
-                epochs,
-                f"The length of training was not found ({why}): the study trains the recipe's {times(epochs)}.",
-                found=False,
-            )
-        epochs = default.best.epochs
-        reference = none.best.epochs if none.points else epochs
-        if not none.points:
-            text = f"The study trains {times(epochs)}; no training without augmentation finished."
-        else:
-            text = sentence(none, default, epochs, reference)
-        return self.recorded(epochs, reference, text, found=True)
-
-    def recorded(self, epochs: int, reference: int, text: str, found: bool) -> Lengths:
-        """What is written down."""
-        return Lengths(
-            epochs=epochs,
-            reference=reference,
-            found=found,
-            sentence=text,
-            note=self.note,
-            default=one_line(self.start.policy),
-            seeds=len(self.seeds),
-            tried=tuple(
-                Tried(arm, point.epochs, self.steps(point.epochs), point.score, point.loss)
-                for arm, points in self.points.items()
-                for point in points
-            ),
-            samples=self.samples,
-            trials=planned_trials(self.context),
-            planned=planned_trials(self.context) * epochs * self.images,
-        )
-
-
 def _settle(context: Context, lengths: Lengths) -> None:
-    """Write the outcome down, tell it, and train by it from now on."""
+    """Write the outcome down, tell it, and train by it from now on.
+
+    The study's own file comes last: where it is there, the rest is.
+    """
     tracking = context.tracking
-    file = write_lengths(context.folder, lengths)
-    tracking.log_file(tracking.study_run, file)
+    tracking.log_json(tracking.study_run, asdict(lengths), NAME)
     for tried in lengths.tried:
         name = tried.arm.replace(" ", "_")
         tracking.log_study(
@@ -311,6 +70,7 @@ def _settle(context: Context, lengths: Lengths) -> None:
         section = section_of(lengths, context.config.search.metric)
         plot_lengths(section, plot, lengths.epochs, lengths.reference)
         tracking.log_file(tracking.study_run, plot)
+    write_lengths(context.folder, lengths)
     context.lengths = lengths
     context.recipe = context.recipe.model_copy(update={"epochs": lengths.epochs})
     context.terminal.lengths(lengths, context.config.search.metric)

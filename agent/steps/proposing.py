@@ -56,6 +56,7 @@ def history_of(context: Context, iteration: int, refusals: Sequence[Refusal]) ->
         longer=samples_allowed(context) is not None,
         steps=training_steps(context.recipe, len(data.split("train"))),
         original_size=context.original_size,
+        metric=search.metric,
         fold_count=context.fold_count,
         grey=context.grey,
         chain=None if context.backgrounds == "off" else context.synthesis.facts,
@@ -94,10 +95,9 @@ def make_images(context: Context, candidate: Candidate, run: str) -> dict[str, s
         return {"unrealised": str(error)}
     context.terminal.note(describe_images(made))
     sheet = context.folder / "contact_sheets" / f"backgrounds-{candidate.number:03d}.png"
-    shown = _shown(context)
-    context.synthesis.sheet(prompts, sheet, only=set(shown.files))
+    drawn = context.synthesis.sheet(prompts, sheet, only=set(_shown(context).files))
     told = "; ".join(filter(None, (describe_images(made), describe_refusals(made))))
-    context.tracking.log_generated(run, told, made.gates, sheet)
+    context.tracking.log_generated(run, told, made.gates, sheet if drawn else None)
     return {"unrealised": ""}
 
 

@@ -1,4 +1,4 @@
-"""What a study ends with: the comparison on the test set, the report, the policy as code, the words on the terminal."""
+"""What a study ends with: the comparison on the test set, the report, the words on the terminal and in MLflow."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,14 @@ from agent.memory.ledger import describe
 from agent.screen.tables import verdict
 from agent.screen.terminal import FinalRow
 from agent.steps.choosing import Choice
+from agent.steps.contenders import kind_of
+from agent.steps.handing_over import about, backgrounds_command, hand_over, policy_as_python
 from agent.steps.judging import log_spending
 from agent.steps.length_report import length_facts, length_section
 from agent.steps.shifts import Shift
 from agent.steps.testing import Fresh
-from evaluators.report.comparison import Comparison, TestScores, Versus, compare, verdict_between
+from evaluators.report.answer import Against, Named, answer
+from evaluators.report.comparison import Arm, Comparison, TestScores, Versus, compare, verdict_between
 from evaluators.report.report import (
     IterationLine,
     Report,
@@ -25,7 +28,7 @@ from evaluators.report.report import (
     write_markdown,
 )
 from tools.datasets.seed_folds import describe_folds
-from tools.policy.export import as_python
+from tools.policy.named import DEFAULT
 from tools.text import markdown
 from tools.training.recipes import describe_recipe
 
@@ -46,35 +49,50 @@ class Finish:
 
 
 def compare_all(
-    finish: Finish, scores: Mapping[str, TestScores], groups: Sequence[str] | None
+    context: Context, finish: Finish, scores: Mapping[str, TestScores], groups: Sequence[str] | None
 ) -> list[Comparison]:
-    """Every candidate of the finish against the reference; `groups` are those of the test images."""
-    chosen, validation = finish.choice.chosen, finish.choice.validation
-    parts = finish.fresh.parts(finish.choice)
-    of_search = [each for each in finish.fresh.candidates if each not in parts and each != chosen]
-
-    def role(candidate: Candidate) -> str:
-        if candidate.name == REFERENCE:
-            return "reference"
-        if candidate in parts:
-            return "ablation"
-        if candidate.number == 0:
-            return "baseline"
-        return "chosen" if candidate == chosen else "finalist"
-
+    """Every candidate of the finish, compared with no augmentation and the default; `groups` of the test images."""
+    choice = finish.choice
+    estimates = choice.recommendation.estimates if choice.recommendation else {}
+    arms = [*choice.candidates, *choice.parts]
     return [
         compare(
-            name=c.name,
-            policy=c.proposal.in_one_line(),
-            role=role(c),
-            validation=validation.get(c.name, {}),
-            fresh_validation=finish.fresh.validation.get(c.name, {}),
-            test=scores.get(c.name),
-            reference=None if c.name == REFERENCE else scores.get(REFERENCE),
-            groups=_crossed(groups),
+            Arm(
+                name=each.name,
+                policy=each.proposal.in_one_line(),
+                role=_role(choice, each),
+                validation=choice.validation.get(each.name, {}),
+                fresh_validation=finish.fresh.validation.get(each.name, {}),
+                test=scores.get(each.name),
+                recommended=each == choice.recommended,
+                estimate=estimates.get(each.name),
+            ),
+            None if each.name == REFERENCE else scores.get(REFERENCE),
+            None if each.name == DEFAULT else scores.get(DEFAULT),
+            _crossed(groups),
+            context.config.search.metric,
         )
-        for c in (*of_search, *finish.choice.finalists, *parts)
+        for each in arms
     ]
+
+
+def _role(choice: Choice, candidate: Candidate) -> str:
+    if candidate in choice.parts:
+        return "ablation"
+    if candidate.number:
+        return "proposal" if candidate == choice.proposal else "finalist"
+    return "reference" if kind_of(candidate) == "none" else "baseline"
+
+
+def _named(candidate: Candidate) -> Named:
+    made = candidate.proposal
+    return Named(
+        candidate.name,
+        made.in_one_line(),
+        candidate.number > 0,
+        bool(made.policy),
+        bool(made.backgrounds),
+    )
 
 
 def _crossed(groups: Sequence[str] | None) -> Sequence[str] | None:
@@ -83,75 +101,97 @@ def _crossed(groups: Sequence[str] | None) -> Sequence[str] | None:
 
 
 def _versus(finish: Finish, scores: Mapping[str, TestScores], groups: Sequence[str]) -> list[Versus]:
-    """The chosen policy against each baseline."""
-    chosen = finish.choice.chosen
-    if chosen is None or chosen.name not in scores:
+    """What is recommended against each baseline."""
+    recommended = finish.choice.recommended
+    if recommended.name not in scores:
         return []
     return [
-        Versus(each.name, verdict)
+        Versus(each.name, found)
         for each in finish.fresh.candidates
-        if each.arm == "baseline" and each.name in scores
-        if (verdict := verdict_between(scores[chosen.name], scores[each.name], _crossed(groups)))
+        if kind_of(each) in ("default", "baseline") and each.arm == "baseline" and each != recommended
+        if each.name in scores
+        if (found := verdict_between(scores[recommended.name], scores[each.name], _crossed(groups)))
     ]
+
+
+def _answer(
+    finish: Finish, scores: Mapping[str, TestScores], groups: Sequence[str], searched: bool, opened: bool
+) -> str:
+    """The first sentence of everything that is published."""
+    choice = finish.choice
+    recommended, proposal = choice.recommended, choice.proposal
+    if choice.recommendation is None:
+        return "Nothing finished a trial, so that nothing can be recommended."
+
+    def against(one: Candidate, other: Candidate | None, named: Candidate | None) -> Against | None:
+        if other is None or named is None or one == other:
+            return None
+        both = one.name in scores and other.name in scores
+        found = verdict_between(scores[one.name], scores[other.name], _crossed(groups)) if both else None
+        return Against(_named(named), found)
+
+    text = answer(
+        _named(recommended),
+        against(recommended, choice.candidates[0], choice.candidates[0]),
+        against(recommended, choice.rival, choice.rival),
+        against(proposal, recommended, proposal) if proposal else None,
+        searched,
+    )
+    return text if opened else f"{text} The test set stays sealed."
 
 
 def build_report(context: Context, finish: Finish) -> Report:
     """Everything that the report says."""
-    config, data, chosen = context.config, context.data, finish.choice.chosen
+    config, data, choice = context.config, context.data, finish.choice
     # Only an opened test set is read here; the number of its images is no secret.
-    groups = data.open_test().groups if finish.scores is not None else []
+    opened = finish.scores is not None
+    groups = data.open_test().groups if opened else []
     scores = finish.scores or {}
-    comparisons = compare_all(finish, scores, groups)
     records = sorted(context.tracking.records(), key=lambda r: r.number)
+    iterations = [_line(r, records) for r in records if r.number > 0]
+    sentence = _answer(finish, scores, groups, bool(iterations), opened)
+    recommended, found = choice.recommended, choice.recommendation
     return Report(
         study=context.study,
         title=f"{data.card.title}: augmentation for {config.model.name}",
         facts=_facts(context),
         warnings=data.card.warnings,
-        iterations=[_line(r) for r in records if r.number > 0],
-        comparisons=comparisons,
-        sentence=_sentence(comparisons, opened=finish.scores is not None),
+        iterations=iterations,
+        comparisons=compare_all(context, finish, scores, groups),
+        sentence=sentence,
         why_stopped=finish.why_stopped,
         ledger=describe(context.ledger.spent(), config.budget),
-        python=as_python(chosen.proposal.as_policy(), data.image_size, len(data.card.classes))
-        if chosen
-        else None,
-        recall=_recall(data.card.classes, scores, chosen),
+        python=policy_as_python(context, recommended, about(context, recommended, sentence)),
+        recall=_recall(data.card.classes, scores, recommended),
         test_images=sum(data.class_counts("test").values()),
         test_groups=len(set(groups)) or sum(data.class_counts("test").values()),
         shifts=finish.shifts,
-        opened=finish.scores is not None,
+        opened=opened,
         earlier=finish.earlier,
-        notes=[note for note in (finish.choice.note, *finish.fresh.notes) if note],
+        notes=[note for note in (choice.note, *finish.fresh.notes) if note],
         versus=_versus(finish, scores, groups),
+        metric=config.search.metric,
+        recommended=_named(recommended).title,
+        reason=found.reason if found else "",
+        measure=found.measure.replace("metric", context.terminal.score) if found else "",
+        backgrounds=backgrounds_command(context, recommended),
         length=length_section(context),
     )
 
 
-def shift_table(shift: Shift, finish: Finish, earlier: str, scores: Mapping[str, TestScores]) -> ShiftTable:
+def shift_table(
+    context: Context, shift: Shift, finish: Finish, earlier: str, scores: Mapping[str, TestScores]
+) -> ShiftTable:
     """The comparison on a shifted set, as a section of the report; `earlier` as in `Finish`."""
     test = shift.data.open_test()
-    tested = [c for c in compare_all(finish, scores, test.groups) if c.name in scores]
+    tested = [c for c in compare_all(context, finish, scores, test.groups) if c.name in scores]
     return ShiftTable(
         shift.name,
         shift.data.card.title,
         len(test),
         (*shift.cautions, *([earlier] if earlier else [])),
         tested,
-        _sentence(tested, opened=True),
-    )
-
-
-def _sentence(comparisons: Sequence[Comparison], opened: bool) -> str:
-    winner = next((c for c in comparisons if c.role == "chosen"), None)
-    if winner is None:
-        return "No proposal finished a trial, so there is no policy to compare with no augmentation."
-    if winner.verdict is not None:
-        return winner.verdict.sentence(f"The chosen policy ({winner.policy})")
-    sealed = "" if opened else " The test set stays sealed."
-    return (
-        f"Nothing can be said of the chosen policy ({winner.policy}) against no augmentation: they finished no trial "
-        f"under the same fresh seed.{sealed}"
+        _answer(finish, scores, test.groups, searched=False, opened=True),
     )
 
 
@@ -176,7 +216,7 @@ def _facts(context: Context) -> list[tuple[str, str]]:
         ("arm", f"{context.proposer.name}" + (f" ({config.llm.model})" if config.llm.model else "")),
         (
             "seeds",
-            f"search {_range(search.search_seeds)}; choice among several finalists "
+            f"search {_range(search.search_seeds)}; choice "
             f"{_range(search.choice_seeds)}; test, fresh {_range(search.fresh_seeds)}",
         ),
         ("MLflow", f"experiment {context.tracking.experiment_id}, run {context.tracking.study_run}"),
@@ -207,85 +247,118 @@ def _chain(context: Context) -> str:
     return f"{context.backgrounds}: {' → '.join(kinds)}; {mixing}"
 
 
-def _line(record: IterationRecord) -> IterationLine:
+def _line(record: IterationRecord, records: Sequence[IterationRecord]) -> IterationLine:
     return IterationLine(
         name=record.name,
         policy=record.proposal.in_one_line(),
         mean=record.mean,
         std=record.std,
+        over_default=record.gain_over_default,
+        interval_over_default=record.interval_over_default,
         gain=record.gain,
         interval=record.gain_interval,
-        verdict=verdict(record),
+        verdict=verdict(record, records),
         hypothesis=record.proposal.hypothesis,
         failures=tuple(f"seed {t.seed}: {t.reason}" for t in record.trials if t.status == "failed"),
     )
 
 
 def _recall(
-    classes: Sequence[str], scores: Mapping[str, TestScores], chosen: Candidate | None
+    classes: Sequence[str], scores: Mapping[str, TestScores], recommended: Candidate
 ) -> list[tuple[str, float | None, float | None]]:
-    if chosen is None or chosen.name not in scores or REFERENCE not in scores:
+    if recommended.name == REFERENCE or recommended.name not in scores or REFERENCE not in scores:
         return []
 
     def mean(name: str, index: int) -> float | None:
         values = [r for recall in scores[name].per_class_recall.values() if (r := recall[index]) is not None]
         return sum(values) / len(values) if values else None
 
-    return [(name, mean(REFERENCE, i), mean(chosen.name, i)) for i, name in enumerate(classes)]
+    return [(name, mean(REFERENCE, i), mean(recommended.name, i)) for i, name in enumerate(classes)]
 
 
-def publish(context: Context, report: Report, chosen: Candidate | None) -> None:
+def publish(context: Context, report: Report, finish: Finish) -> None:
     """Write the report to the study's folder and to MLflow, and its essence to the terminal."""
-    tracking, folder = context.tracking, context.folder
-    records = tracking.records()
-    reference = next((r for r in records if r.name == REFERENCE), None)
-    band = (reference.mean, noise_of(records) or 0.0) if reference and reference.mean is not None else None
-    plot_search(report, folder / "search.png", band)
+    folder, recommended = context.folder, finish.choice.recommended
+    _plot(context, report)
     write_markdown(report, folder / "report.md")
-    tracking.log_file(tracking.study_run, folder / "search.png")
-    tracking.log_file(tracking.study_run, folder / "report.md")
-    tracking.log_leaderboard(
-        [
-            {
-                "arm": c.name,
-                "role": c.role,
-                "policy": c.policy,
-                "validation accuracy, search (%)": interval_percent(c.validation),
-                "validation accuracy, fresh seeds (%)": interval_percent(c.fresh_validation),
-                "test accuracy, fresh seeds (%)": interval_percent(c.test),
-                "test macro-F1 (%)": interval_percent(c.macro_f1),
-                "gain over seeds and images (points)": interval_points(
-                    c.verdict.over_both if c.verdict else None
-                ),
-                "gain over seeds (points)": interval_points(c.verdict.over_seeds if c.verdict else None),
-                "gain over images (points)": interval_points(c.verdict.over_images if c.verdict else None),
-            }
-            for c in report.comparisons
-        ]
-    )
+    for name in ("search.png", "report.md"):
+        context.tracking.log_file(context.tracking.study_run, folder / name)
+    context.tracking.log_leaderboard([_row(report, each) for each in report.comparisons])
     log_spending(context)
-    winner = next((c for c in report.comparisons if c.role == "chosen"), None)
-    if chosen is not None:
-        policy = folder / "policy.json"
-        policy.write_text(chosen.policy_json + "\n", encoding="utf-8")
-        (folder / "policy.py").write_text(report.python or "", encoding="utf-8")
-        tracking.log_file(tracking.study_run, policy)
-        tracking.log_file(tracking.study_run, folder / "policy.py")
+    files = hand_over(context, recommended, about(context, recommended, report.sentence), report.python)
+    _log_result(context, report, finish.choice)
+    context.terminal.final(
+        [
+            FinalRow(
+                name=c.name,
+                policy=c.policy,
+                role="recommended" if c.recommended else c.role,
+                validation=c.validation,
+                test=c.test,
+                gain=c.verdict.over_both if c.verdict else None,
+                over_default=c.over_default.over_both if c.over_default else None,
+            )
+            for c in report.comparisons
+        ],
+        report.sentence,
+        [
+            ("report", str(folder / "report.md")),
+            *((what, str(where)) for what, where in files),
+            *([("its images", report.backgrounds)] if report.backgrounds else []),
+            ("all trials", f"agent ui --runs-dir {context.config.runs_dir}"),
+        ],
+        report.warnings,
+        [f"On {shift.name}: {shift.sentence}" for shift in report.shifts],
+    )
+
+
+def _plot(context: Context, report: Report) -> None:
+    records = context.tracking.records()
+    reference = next((r for r in records if r.name == REFERENCE), None)
+    default = next((r for r in records if r.number == 0 and r.name == DEFAULT), None)
+    band = (reference.mean, noise_of(records) or 0.0) if reference and reference.mean is not None else None
+    plot_search(report, context.folder / "search.png", band, default.mean if default else None)
+
+
+def _row(report: Report, comparison: Comparison) -> dict[str, str]:
+    """One row of the leaderboard in MLflow."""
+    c, over = comparison, comparison.verdict
+    return {
+        "arm": c.name,
+        "role": c.role,
+        "recommended": "yes" if c.recommended else "",
+        "policy": c.policy,
+        f"validation {report.score}, search (%)": interval_percent(c.validation),
+        f"validation {report.score}, fresh seeds (%)": interval_percent(c.fresh_validation),
+        f"test {report.score}, fresh seeds (%)": interval_percent(c.test),
+        **({} if report.metric == "accuracy" else {"test accuracy (%)": interval_percent(c.accuracy)}),
+        "test macro-F1 (%)": interval_percent(c.macro_f1),
+        "gain over default (points)": interval_points(c.over_default.over_both if c.over_default else None),
+        "gain over seeds and images (points)": interval_points(over.over_both if over else None),
+        "gain over seeds (points)": interval_points(over.over_seeds if over else None),
+        "gain over images (points)": interval_points(over.over_images if over else None),
+    }
+
+
+def _log_result(context: Context, report: Report, choice: Choice) -> None:
+    """Tags, metrics and the note of the study's run."""
+    winner = next(c for c in report.comparisons if c.recommended)
     tags = {
-        "chosen": chosen.name if chosen else "",
-        "verdict": winner.verdict.kind
-        if winner and winner.verdict
-        else "not tested"
-        if winner
-        else "no proposal",
+        "recommended": choice.recommended.name if choice.recommendation else "",
+        "best_proposal": choice.proposal.name if choice.proposal else "",
+        "verdict": _word(winner, report),
         "sentence": report.sentence,
         "phase": "final",
         "cautions": "\n".join(report.cautions),
         **({"test_opened_before": report.earlier} if report.earlier else {}),
     }
     metrics = {}
-    if winner is not None and winner.test is not None and winner.verdict is not None:
-        metrics = {"test_accuracy": winner.test.mean, "test_gain": winner.verdict.over_seeds.mean}
+    if winner.test is not None:
+        metrics[f"test_{report.metric}"] = winner.test.mean
+    if winner.verdict is not None:
+        metrics["test_gain"] = winner.verdict.over_seeds.mean
+    if winner.over_default is not None:
+        metrics["test_gain_over_default"] = winner.over_default.over_seeds.mean
     cautions = (f"Caution: {warning}" for warning in report.cautions)
     note = "\n\n".join(
         (
@@ -294,24 +367,13 @@ def publish(context: Context, report: Report, chosen: Candidate | None) -> None:
             "The full report is report.md among the artifacts.",
         )
     )
-    tracking.log_study(metrics, tags=tags, note=note)
-    context.terminal.final(
-        [
-            FinalRow(
-                name=c.name,
-                policy=c.policy,
-                role=c.role,
-                validation=c.validation,
-                test=c.test,
-                gain=c.verdict.over_both if c.verdict else None,
-            )
-            for c in report.comparisons
-        ],
-        "\n".join([report.sentence, *(f"On {shift.name}: {shift.sentence}" for shift in report.shifts)]),
-        [
-            ("report", str(folder / "report.md")),
-            *([("policy as Python", str(folder / "policy.py"))] if chosen else []),
-            ("all trials", f"agent ui --runs-dir {context.config.runs_dir}"),
-        ],
-        report.warnings,
-    )
+    context.tracking.log_study(metrics, tags=tags, note=note)
+
+
+def _word(winner: Comparison, report: Report) -> str:
+    """What the test says of the recommended against no augmentation."""
+    if not report.opened or winner.test is None:
+        return "not tested"
+    if winner.role == "reference":
+        return "no augmentation"
+    return winner.verdict.kind if winner.verdict else "not tested"

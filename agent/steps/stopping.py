@@ -3,10 +3,10 @@
 from math import floor
 
 from agent.context import Context
-from agent.memory.candidate import baselines
+from agent.memory.candidate import baseline_count
 from agent.memory.ledger import Spent, exceeded
 from agent.settings.config import BudgetConfig, SearchConfig
-from agent.steps.finish_plan import iteration_count, plan_finish
+from agent.steps.finish_plan import FinishPlan, iteration_count, plan_finish
 from agent.steps.speed import samples_allowed
 from evaluators.statistics import FEWEST_SEEDS
 from tools.text import counted
@@ -46,10 +46,9 @@ def limit_reached(
     if reason := exceeded(spent, budget):
         return reason
     plan = plan_finish(search)
-    finish = plan.choice + plan.test
-    first = (1 + len(baselines(search))) * search.seeds
+    first = (1 + baseline_count(search)) * search.seeds
     if budget.trials is not None:
-        reserved = floor(_reserved(finish, budget.trials - first, search))
+        reserved = floor(_reserved(plan, budget.trials - first, search))
         if spent.trials + search.seeds + reserved > budget.trials:
             kept = counted(reserved, "trial")
             return f"what is left of {counted(budget.trials, 'trial')} is kept for the finish ({kept})"
@@ -63,7 +62,7 @@ def limit_reached(
         if limit is None or not trials:
             continue
         each = used / trials
-        reserved_time = each * _reserved(finish, limit / each - first, search) if each else 0.0
+        reserved_time = each * _reserved(plan, limit / each - first, search) if each else 0.0
         if used + search.seeds * each + reserved_time > limit:
             if unit == "training images":
                 return (
@@ -74,11 +73,12 @@ def limit_reached(
     return None
 
 
-def _reserved(finish: int, left: float, search: SearchConfig) -> float:
-    """How many trials are kept for a finish that takes `finish`, of the `left` that the reference left.
+def _reserved(plan: FinishPlan, left: float, search: SearchConfig) -> float:
+    """How many trials are kept for the finish, of the `left` that the reference and the baselines left.
 
-    At most half, so that a small budget still searches; but, beside one iteration, enough for the choice and the
-    reference under as many fresh seeds as can show anything, since a search without a verdict is worth nothing.
+    At most half, so that a small budget still searches; but, beside one iteration, enough for what is
+    recommended, no augmentation and the best baseline under as many fresh seeds as can show anything, since a search
+    without a verdict is worth nothing.
     """
-    verdict = 2 * min(FEWEST_SEEDS, search.final_seeds)
-    return min(finish, max(0.0, left / 2, min(verdict, left - search.seeds)))
+    verdict = plan.least // search.final_seeds * min(FEWEST_SEEDS, search.final_seeds)
+    return min(plan.choice + plan.test, max(0.0, left / 2, min(verdict, left - search.seeds)))

@@ -97,13 +97,26 @@ class Synthesis:
                 free_memory()
         return self._sets[name]
 
-    def sheet(self, prompts: PromptSet, path: Path, only: Collection[str] | None = None) -> None:
-        """Write a PNG of some images of the set: real, mask, background, composite; `only` those of these files."""
+    def sheet(self, prompts: PromptSet, path: Path, only: Collection[str] | None = None) -> bool:
+        """Write a PNG of some images of the set: real, mask, background, composite.
+
+        Args:
+            prompts: name the set.
+            path: of the PNG.
+            only: the files of the sources that may be shown; None: all.
+
+        Returns:
+            Whether it was written: not where none of the images is of these files.
+        """
         from tools.aga.making.example_sheet import contact_sheet
         from tools.aga.making.sheet_rows import sheet_rows
 
         made = self.set_of(prompts)
-        contact_sheet(sheet_rows(made, self._root, self._sources, SHOWN, only), path, describe(made))
+        rows = sheet_rows(made, self._root, self._sources, SHOWN, only)
+        if not rows and only is not None:
+            return False
+        contact_sheet(rows, path, describe(made))
+        return True
 
     def tools(self) -> Tools:
         """The detector, segmenter, captioner and background maker, loaded.

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from agent.context import Context
-from agent.memory.candidate import Candidate, baselines, reference
+from agent.memory.candidate import Candidate
 from agent.memory.openings import Openings, describe_openings
-from agent.steps.choosing import Choice, Validation, ablations
-from agent.steps.judging import accuracies, judge, pool_of
+from agent.steps.choosing import Choice, Validation
+from agent.steps.judging import judge, pool_of, scores_of
 from agent.steps.shifts import Shift
 from agent.steps.trials import evaluate, is_testable, train_candidates, trial_spec
 from evaluators.report.comparison import TestScores
@@ -20,13 +20,17 @@ from tools.datasets.cache.read import CachedDataset
 from tools.datasets.cache.test_digest import digest_by_fingerprint, test_digest
 from tools.training.config import TrialSpec
 
+FIRST = 3
+"""Of `Choice.tested`: what the first sentence of the result rests on."""
+
 
 @dataclass(frozen=True)
 class Fresh:
     """What was trained under fresh seeds, to be tested."""
 
     candidates: Sequence[Candidate]
-    """Reference, baselines, choice, and its parts; whether or not a trial finished."""
+    """No augmentation first; then the recommended, its rival, a proposal, the other baselines, and parts; whether or
+    not a trial finished."""
     validation: Validation
     """Of these, under fresh seeds only."""
     notes: Sequence[str]
@@ -34,30 +38,25 @@ class Fresh:
 
     @property
     def tested(self) -> list[Candidate]:
-        """Those with a finished trial; none where the reference has none, since nothing could be compared."""
+        """Those with a finished trial; none where no augmentation has none, since nothing could be compared."""
         first, *_ = self.candidates
         return [
             each for each in self.candidates if self.validation[each.name] and self.validation[first.name]
         ]
 
-    def parts(self, choice: Choice) -> list[Candidate]:
-        """The choice's parts alone."""
-        return [each for each in self.candidates if each.number == 0 and each.name not in choice.validation]
-
 
 def train_for_test(context: Context, choice: Choice) -> Fresh:
-    """Train reference, baselines, choice and its parts under the fresh seeds, and judge them on validation.
+    """Train what is to be tested under the fresh seeds, and judge it on validation.
 
-    Where a budget bounds the study, the choice and the reference come first, one seed after the other: their comparison
-    is the result of the study.
+    Where a budget bounds the study, what the first sentence rests on comes first, one seed after the other: no
+    augmentation, the recommended and the best baseline; then the rest.
     """
-    first, others = reference(), baselines(context.config.search)
-    main = [first, *([choice.chosen] if choice.chosen else [])]
-    parts = ablations(choice.chosen)
-    every = [first, *others, *main[1:], *parts]
+    every = choice.tested
     seeds, cut = context.config.search.fresh_seeds, None
     if context.config.budget.of_training.is_limited:
-        rounds = [(group, [seed]) for group in (main, others, parts) if group for seed in seeds]
+        parts = list(choice.parts)
+        rest = [each for each in every[FIRST:] if each not in parts]
+        rounds = [(group, [seed]) for group in (every[:FIRST], rest, parts) if group for seed in seeds]
     else:
         rounds = [(every, seeds)]
     for group, some in rounds:
@@ -67,7 +66,7 @@ def train_for_test(context: Context, choice: Choice) -> Fresh:
     pool = pool_of(context, "final")
     for candidate in every:
         judge(context, candidate, "final", pool)
-    validation = {each.name: accuracies(context, each, "final") for each in every}
+    validation = {each.name: scores_of(context, each.name, "final") for each in every}
     return Fresh(every, validation, list(_missing(context, every, cut)))
 
 
@@ -111,7 +110,7 @@ def open_test(context: Context, fresh: Fresh) -> dict[str, TestScores]:
     scores = {}
     for candidate in fresh.tested:
         predictions = {spec.seed: by_key[spec.key] for spec in specs[candidate.name]}
-        scores[candidate.name] = TestScores.of(predictions)
+        scores[candidate.name] = TestScores.of(predictions, context.config.search.metric)
         runs = _log_scores(context, candidate, specs[candidate.name], scores[candidate.name], "")
         for seed, run in runs.items():
             context.tracking.log_json(run, asdict(predictions[seed].scores), "test_scores.json")
@@ -126,7 +125,8 @@ def test_on(context: Context, shift: Shift, fresh: Fresh) -> dict[str, TestScore
         shifted = [spec.model_copy(update={"cache": shift.data.folder}) for spec in specs]
         predictions = evaluate(context, shifted, shift.predictions)
         scores[candidate.name] = TestScores.of(
-            {spec.seed: each for spec, each in zip(specs, predictions, strict=True)}
+            {spec.seed: each for spec, each in zip(specs, predictions, strict=True)},
+            context.config.search.metric,
         )
         _log_scores(context, candidate, specs, scores[candidate.name], shift.metric)
     return scores
@@ -146,14 +146,9 @@ def _log_scores(
     runs = {}
     for spec in specs:
         run = runs[spec.seed] = tracking.open_trial(parent, candidate, "final", spec.key, spec.seed)
-        tracking.log_test(run, scores.accuracy[spec.seed], scores.macro_f1[spec.seed], suffix)
+        tracking.log_test(run, scores.of_seed(spec.seed), suffix)
         tracking.close_run(run)
     if specs:
-        tracking.log_test(parent, _mean(scores.accuracy.values()), _mean(scores.macro_f1.values()), suffix)
+        tracking.log_test(parent, scores.means, suffix)
     tracking.close_run(parent)
     return runs
-
-
-def _mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return sum(found) / len(found)

@@ -12,6 +12,7 @@ from agent.memory import Candidate, Phase
 from agent.memory.candidate import REFERENCE
 from agent.memory.ledger import BudgetSpent, exceeded
 from agent.memory.proposal import SCHEMA_VERSION
+from agent.steps.metric import with_metric
 from tools.disk import disk_errors_explained
 from tools.files import DamagedFile
 from tools.training.config import Fold, Recipe, TrialSpec, fold_of_seed
@@ -148,8 +149,10 @@ def _train_candidates(
     todo = []
     for key, (_, spec) in jobs.items():
         known = _known(context, key)
-        if known is not None and _usable(context, known, testable):
-            runs.end(known, reused=not context.ledger.knows(key))
+        usable = known is not None and _usable(context, known, testable)
+        scored = with_metric(context, known) if known is not None and usable else None
+        if scored is not None:
+            runs.end(scored, reused=not context.ledger.knows(key))
             continue
         if known is not None:
             context.store.forget(key)

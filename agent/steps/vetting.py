@@ -11,6 +11,7 @@ from tools.aga.captions.prompt_sets import vet_prompts
 from tools.datasets.types import Card
 from tools.policy.safety import lint
 from tools.policy.validate import check_policy
+from tools.training.metrics import metric_title
 
 HYPOTHESIS_LIMIT = 3000
 """Characters; a tag in MLflow holds little more."""
@@ -47,7 +48,8 @@ def refuse(
         )
     if not math.isfinite(proposal.expected_gain):
         reasons.append(
-            f"expected_gain: {proposal.expected_gain} is not a finite number; give accuracy points, such as 1.5."
+            f"expected_gain: {proposal.expected_gain} is not a finite number; give points (hundredths of the metric), "
+            "such as 1.5."
         )
     if proposal.length not in (LENGTHS if longer else (1,)):
         allowed = "1, 2 or 4" if longer else "1: this study trains every proposal for the same length"
@@ -63,7 +65,7 @@ def refuse(
         if record.proposal.identity == proposal.identity:
             score = "failed" if record.mean is None else f"{record.mean:.4f}"
             reasons.append(
-                f"this policy was tried before, as {record.name} (validation accuracy {score}): "
+                f"this policy was tried before, as {record.name} (validation {metric_title(search.metric)} {score}): "
                 f"{proposal.in_one_line()}. Propose one that differs."
             )
     warnings = []

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import fsum
 
 import numpy as np
 
+from evaluators.influence import image_values
+from evaluators.recommendation import Estimate
 from evaluators.statistics import (
     DIFFERENCES,
     SCORES,
@@ -15,6 +18,7 @@ from evaluators.statistics import (
     mean_interval,
     paired_difference,
 )
+from tools.training.metrics import Metric, metric_title
 from tools.training.types import Predictions
 
 
@@ -31,11 +35,45 @@ class TestScores:
     per_class_recall: Mapping[int, tuple[float | None, ...]] = field(default_factory=dict)
     quadratic_kappa: Mapping[int, float] = field(default_factory=dict)
     """Only where labels are ordinal."""
+    metric: Metric = "accuracy"
+    """What the arms are compared by."""
+    images: Mapping[int, np.ndarray] = field(default_factory=dict)
+    """Seed → float (images,), what each image adds to the metric, if that is not the accuracy (`influence.py`)."""
+
+    @property
+    def values(self) -> Mapping[int, float]:
+        """Seed → the metric, over the seeds for which it is defined."""
+        if self.metric == "accuracy":
+            return self.accuracy
+        return {seed: float(values.mean()) for seed, values in self.images.items()}
+
+    @property
+    def by_image(self) -> Mapping[int, np.ndarray]:
+        """Seed → (images,), whose mean is the metric."""
+        return self.correct if self.metric == "accuracy" else self.images
+
+    def of_seed(self, seed: int) -> dict[str, float]:
+        """Accuracy, macro F1 and the metric under one seed, by their names in MLflow."""
+        own = {self.metric: self.values[seed]} if seed in self.values else {}
+        return {"accuracy": self.accuracy[seed], "macro_f1": self.macro_f1[seed], **own}
+
+    @property
+    def means(self) -> dict[str, float]:
+        """The same over all seeds; there must be one."""
+        found = {"accuracy": self.accuracy, "macro_f1": self.macro_f1, self.metric: self.values}
+        return {name: fsum(by_seed.values()) / len(by_seed) for name, by_seed in found.items() if by_seed}
 
     @classmethod
-    def of(cls, predictions: Mapping[int, Predictions]) -> "TestScores":
+    def of(cls, predictions: Mapping[int, Predictions], metric: Metric = "accuracy") -> "TestScores":
         """From the predictions under each seed."""
+        images = {}
+        if metric != "accuracy":
+            images = {
+                seed: image_values(p.probabilities, p.labels, metric) for seed, p in predictions.items()
+            }
         return cls(
+            metric=metric,
+            images={seed: values for seed, values in images.items() if np.isfinite(values).all()},
             accuracy={seed: p.scores.accuracy for seed, p in predictions.items()},
             macro_f1={seed: p.scores.macro_f1 for seed, p in predictions.items()},
             correct={seed: p.probabilities.argmax(axis=1) == p.labels for seed, p in predictions.items()},
@@ -50,22 +88,28 @@ class TestScores:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One arm of the final table. Differences are to the reference, in accuracy (0..1)."""
+    """One arm of the final table. Scores are of the study's metric (0..1; kappa -1..1) unless they are named."""
 
     name: str
     policy: str
+    role: str
+    """'reference', 'baseline', 'proposal', 'ablation', or 'finalist', which is never tested."""
     validation: Interval | None
-    """Over the seeds of the search and of the choice: the chosen policy's is too high, because it was chosen by it."""
+    """Over the seeds of the search and of the choice: too high for the recommended, which was chosen by it."""
     fresh_validation: Interval | None
     """Over the fresh seeds."""
     test: Interval | None
     """Over the fresh seeds, like all that follows."""
+    accuracy: Interval | None
     macro_f1: Interval | None
     kappa: Interval | None
     verdict: Verdict | None
-    """None for the reference itself."""
-    role: str
-    """'reference', 'baseline', 'chosen', 'ablation', or 'finalist', which is never tested."""
+    """Against no augmentation; None for that itself."""
+    over_default: Verdict | None = None
+    """Against the default policy; None for that itself, and where it was not trained."""
+    recommended: bool = False
+    estimate: Estimate | None = None
+    """What the choice believed of it, on validation; None of what could not be recommended."""
     test_by_seed: Mapping[int, float] = field(default_factory=dict)
 
 
@@ -80,55 +124,72 @@ def verdict_between(
         groups: group of each test image; None where every image is its own.
         resamples: bootstrap samples of the interval over images.
     """
-    over_seeds = paired_difference(treatment.accuracy, control.accuracy)
+    over_seeds = paired_difference(treatment.values, control.values)
     if over_seeds is None:
         return None
-    seeds = sorted(treatment.correct.keys() & control.correct.keys())
-    treated = np.stack([treatment.correct[seed] for seed in seeds]).astype(np.float64)
-    controls = np.stack([control.correct[seed] for seed in seeds]).astype(np.float64)
+    one, other = treatment.by_image, control.by_image
+    seeds = sorted(one.keys() & other.keys())
+    treated = np.stack([one[seed] for seed in seeds]).astype(np.float64)
+    controls = np.stack([other[seed] for seed in seeds]).astype(np.float64)
     return Verdict(
         over_seeds,
         image_interval(treated.mean(axis=0), controls.mean(axis=0), groups, resamples),
         interval_over_both(treated, controls, groups),
+        metric_title(treatment.metric),
     )
 
 
+@dataclass(frozen=True)
+class Arm:
+    """What is known of one arm before it is compared."""
+
+    name: str
+    policy: str
+    """In one line."""
+    role: str
+    validation: Mapping[int, float]
+    """Seed → score on validation, in the search and the choice."""
+    fresh_validation: Mapping[int, float]
+    """The same under the fresh seeds."""
+    test: TestScores | None
+    """Under the fresh seeds; None where it was not tested."""
+    recommended: bool = False
+    estimate: Estimate | None = None
+
+
 def compare(
-    name: str,
-    policy: str,
-    role: str,
-    validation: Mapping[int, float],
-    fresh_validation: Mapping[int, float],
-    test: TestScores | None,
+    arm: Arm,
     reference: TestScores | None,
+    default: TestScores | None,
     groups: Sequence[str] | None,
+    metric: Metric = "accuracy",
 ) -> Comparison:
-    """Compare one arm with the reference, over the seeds that both have.
+    """Compare one arm with no augmentation and with the default policy, over the seeds that both have.
 
     Args:
-        name: of the arm.
-        policy: its one-line form.
-        role: 'reference', 'baseline', 'chosen', 'ablation' or 'finalist'.
-        validation: seed → validation accuracy, in the search and the choice.
-        fresh_validation: the same under the fresh seeds.
-        test: its test scores, under the fresh seeds; None where it was not tested.
-        reference: those of the reference; None for the reference itself.
+        arm: which.
+        reference: test scores of no augmentation; None for that itself.
+        default: those of the default policy; None for that itself, and where it was not trained.
         groups: group of each test image; None where every image is its own.
+        metric: of the study.
     """
-    verdict = None
-    if test is not None and reference is not None:
-        verdict = verdict_between(test, reference, groups)
+    test = arm.test
+    limits = DIFFERENCES if metric == "kappa" else SCORES
     return Comparison(
-        name=name,
-        policy=policy,
-        role=role,
-        validation=_interval(validation),
-        fresh_validation=_interval(fresh_validation),
-        test=_interval(test.accuracy) if test else None,
+        name=arm.name,
+        policy=arm.policy,
+        role=arm.role,
+        validation=_interval(arm.validation, limits),
+        fresh_validation=_interval(arm.fresh_validation, limits),
+        test=_interval(test.values, limits) if test else None,
+        accuracy=_interval(test.accuracy) if test else None,
         macro_f1=_interval(test.macro_f1) if test else None,
         kappa=_interval(test.quadratic_kappa, DIFFERENCES) if test else None,
-        verdict=verdict,
-        test_by_seed=test.accuracy if test else {},
+        verdict=verdict_between(test, reference, groups) if test and reference else None,
+        over_default=verdict_between(test, default, groups) if test and default else None,
+        recommended=arm.recommended,
+        estimate=arm.estimate,
+        test_by_seed=test.values if test else {},
     )
 
 
@@ -140,7 +201,7 @@ def _interval(by_seed: Mapping[int, float], limits: tuple[float, float] = SCORES
 
 @dataclass(frozen=True)
 class Versus:
-    """The chosen policy against a baseline, on the test set."""
+    """What is recommended against a baseline, on the test set."""
 
     name: str
     verdict: Verdict

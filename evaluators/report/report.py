@@ -11,6 +11,7 @@ from evaluators.report.lengths import LengthSection
 from evaluators.statistics import Interval
 from evaluators.wording import gain, signed
 from tools.text import clean, markdown
+from tools.training.metrics import Metric, metric_title
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,14 @@ class IterationLine:
     policy: str
     mean: float | None
     std: float | None
+    over_default: float | None
+    """Gain over the default policy."""
+    interval_over_default: tuple[float, float] | None
     gain: float | None
+    """Over no augmentation."""
     interval: tuple[float, float] | None
     verdict: str
+    """How sure it is that the candidate is better than the default policy, in words."""
     hypothesis: str
     failures: tuple[str, ...] = ()
 
@@ -54,10 +60,10 @@ class Report:
     sentence: str
     why_stopped: str
     ledger: str
-    python: str | None
-    """The chosen policy as a torchvision snippet."""
+    python: str
+    """What is recommended as a torchvision snippet."""
     recall: Sequence[tuple[str, float | None, float | None]]
-    """(class, reference, chosen): mean recall on the test set."""
+    """(class, no augmentation, recommended): mean recall on the test set; none where these are the same."""
     test_images: int
     test_groups: int
     shifts: Sequence[ShiftTable] = ()
@@ -68,8 +74,29 @@ class Report:
     notes: Sequence[str] = ()
     """Trials of the finish that are missing, and why."""
     versus: Sequence[Versus] = ()
+    """What is recommended against each baseline."""
+    metric: Metric = "accuracy"
+    recommended: str = "no augmentation"
+    """Its title in a sentence."""
+    reason: str = ""
+    """Why it is recommended, by the rule of the choice; empty where there was no choice."""
+    measure: str = ""
+    """By what the choice compared, in words."""
+    backgrounds: str = ""
+    """The command that makes the recommended synthetic images again; empty where there are none."""
     length: LengthSection | None = None
     """How long the study trains, where that was found or checked."""
+
+    @property
+    def score(self) -> str:
+        """The metric, as a table's head calls it."""
+        return metric_title(self.metric)
+
+    @property
+    def estimated(self) -> list[Comparison]:
+        """What could be recommended, the highest shrunk gain first."""
+        known = [each for each in self.comparisons if each.estimate is not None]
+        return sorted(known, key=lambda each: -each.estimate.gain_over_default if each.estimate else 0.0)
 
     @property
     def cautions(self) -> list[str]:
@@ -93,7 +120,7 @@ def interval_percent(interval: Interval | None) -> str:
 
 
 def interval_points(interval: Interval | None) -> str:
-    """'+1.2 [−0.3, +2.7]' in accuracy points; the values where there is no interval; a dash for None."""
+    """'+1.2 [−0.3, +2.7]' in points; the values where there is no interval; a dash for None."""
     if interval is None:
         return "–"
     if interval.low is None and len(interval.values) > 1:
@@ -118,19 +145,26 @@ def write_markdown(report: Report, path: Path) -> None:
         "points": interval_points,
         "score": _score,
         "gain": gain,
+        "signed": signed,
+        "chance": _chance,
+        "capitalised": lambda text: text[:1].upper() + text[1:],
+        "name_of": _name_of,
         "cell": markdown,
         "text": markdown,
     }
     path.write_text(environment.get_template("report.md.j2").render(report=report), encoding="utf-8")
 
 
-def plot_search(report: Report, path: Path, reference: tuple[float, float] | None) -> None:
-    """Plot the search: every iteration's validation accuracy, the incumbent, and the reference ± its noise.
+def plot_search(
+    report: Report, path: Path, reference: tuple[float, float] | None, default: float | None = None
+) -> None:
+    """Plot the search: every iteration's score on validation, the best so far, and no augmentation ± its noise.
 
     Args:
         report: for its iterations.
         path: PNG to write.
         reference: (mean, standard deviation over seeds) of no augmentation, 0..1.
+        default: mean of the default policy; None where it was not trained.
     """
     import warnings
 
@@ -143,19 +177,23 @@ def plot_search(report: Report, path: Path, reference: tuple[float, float] | Non
     y = 100 * np.array([line.mean for _, line in done], dtype=float)
     if reference is not None:
         mean, std = 100 * reference[0], 100 * reference[1]
+        lowest = -100.0 if report.metric == "kappa" else 0.0
         axes.axhspan(
-            max(0.0, mean - std), min(100.0, mean + std), color="0.88", label="no augmentation ± 1 σ"
+            max(lowest, mean - std), min(100.0, mean + std), color="0.88", label="no augmentation ± 1 σ"
         )
         axes.axhline(mean, color="0.5", linewidth=1)
+    if default is not None:
+        axes.axhline(100 * default, color="tab:green", linewidth=1, linestyle="--", label="default policy")
     if len(done):
         spread = np.array([100 * (line.std or 0.0) for _, line in done])
-        # No bar beyond what an accuracy can be.
-        bars = np.stack([np.minimum(spread, y), np.minimum(spread, 100 - y)])
+        # No bar beyond what a score can be.
+        below = y + 100 if report.metric == "kappa" else y
+        bars = np.stack([np.minimum(spread, below), np.minimum(spread, 100 - y)])
         axes.errorbar(x, y, yerr=bars, fmt="o", color="tab:blue", capsize=3, label="iteration ± 1 σ")
         axes.step(x, np.maximum.accumulate(y), where="post", color="tab:orange", label="best so far")
         axes.set_xticks(x)
     axes.set_xlabel("iteration")
-    axes.set_ylabel("validation accuracy (%)")
+    axes.set_ylabel(f"validation {report.score} (%)")
     axes.set_title(report.title, fontsize=10)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, frameon=False, loc="best")
@@ -164,6 +202,17 @@ def plot_search(report: Report, path: Path, reference: tuple[float, float] | Non
         # The font may lack letters of a title; they are drawn as boxes, and the report has them in full.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(path)
+
+
+def _name_of(comparison: Comparison) -> str:
+    """The name as a cell, marked where it is recommended."""
+    name = markdown(comparison.name)
+    return f"**{name}** (recommended)" if comparison.recommended else name
+
+
+def _chance(probability: float) -> str:
+    """A probability in percent, never 0 or 100, which no data can give."""
+    return f"{min(99, max(1, round(100 * probability)))}%"
 
 
 def _score(value: float | None) -> str:

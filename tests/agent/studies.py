@@ -36,7 +36,7 @@ SMALL = (
     "--search.baselines trivial_augment_wide --search.backgrounds off"
 )
 SHORT = (
-    f"--dataset demo {TINY} --seeds 1 --iterations 2 --search.final_seeds 2 --search.top_k 1 "
+    f"--dataset demo {TINY} --seeds 1 --iterations 2 --search.choosing_seeds 1 --search.final_seeds 2 --search.top_k 1 "
     "--search.baselines []"
 )
 NODES = ["prepare", "propose", "vet", "realise", "train", "judge", "finalise"]

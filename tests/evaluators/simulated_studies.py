@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent.settings.config import SearchConfig
-from evaluators.choice import best, finalists
+from evaluators.recommendation import Contender, Kind, rank, recommend
 from evaluators.report.comparison import TestScores, verdict_between
 from evaluators.statistics import Interval, paired_difference
 
 REFERENCE = "no augmentation"
-BASELINES = ("a", "b", "c")
+DEFAULT = "default"
+BASELINES = (DEFAULT, "b", "c")
 TRUE_LOGIT = 1.1
 """75% of the images of mean difficulty."""
 
@@ -44,23 +45,34 @@ class Study:
         self._split = rng.normal() * world.of_image / np.sqrt(world.validation_images)
         self._offsets = {
             name: rng.normal() * world.of_arm_and_image / np.sqrt(world.validation_images)
-            for name in self._names
+            for name in (REFERENCE, *BASELINES, *self._names)
         }
+        self._scores: dict[tuple[str, int], float] = {}
+        self._losses: dict[tuple[str, int], float] = {}
         self._difficulty = world.of_image * rng.normal(size=world.test_images)
         self._test: dict[str, TestScores] = {}
 
-    def choose(self, search: SearchConfig) -> str:
+    def best_proposal(self, search: SearchConfig) -> str:
+        """Search, finalists, choice: the proposal that is tested, recommended or not."""
+        return next(name for name in rank(self._finish(search)) if name in self._names)
+
+    def recommended(self, search: SearchConfig) -> str:
         """Search, finalists, choice: the name of what the product recommends."""
-        searched = {
-            name: {seed: self._validation(name, seed) for seed in search.search_seeds} for name in self._names
-        }
-        rivals = finalists(searched, search.top_k)
-        more = search.choice_seeds[search.seeds :]
-        chosen = best(
-            {name: searched[name] | {s: self._validation(name, s) for s in more} for name in rivals}
+        return recommend(self._finish(search)).name
+
+    def _finish(self, search: SearchConfig) -> list[Contender]:
+        """The contenders of the choice."""
+        fixed = [self._contender(name, search.search_seeds) for name in (REFERENCE, *BASELINES)]
+        searched = [*fixed, *(self._contender(name, search.search_seeds) for name in self._names)]
+        rivals = [name for name in rank(searched) if name in self._names][: search.top_k]
+        return [self._contender(name, search.choice_seeds) for name in (REFERENCE, *BASELINES, *rivals)]
+
+    def _contender(self, name: str, seeds: Sequence[int]) -> Contender:
+        kinds: dict[str, Kind] = {REFERENCE: "none", DEFAULT: "default", "b": "baseline", "c": "baseline"}
+        scores = {seed: self._validation(name, seed) for seed in seeds}
+        return Contender(
+            name, kinds.get(name, "policy"), scores, {seed: self._losses[name, seed] for seed in seeds}
         )
-        assert chosen is not None
-        return chosen
 
     def gain(self, one: str, other: str, seeds: Sequence[int]) -> Interval:
         """Over seeds, on the test set, by the trials of these seeds."""
@@ -93,9 +105,13 @@ class Study:
         return TRUE_LOGIT + self._trials[name, seed]
 
     def _validation(self, name: str, seed: int) -> float:
-        chance = _probability(self._quality(name, seed) + self._split + self._offsets[name])
-        images = self._world.validation_images
-        return self._rng.binomial(images, chance) / images
+        key = name, seed
+        if key not in self._scores:
+            logit = self._quality(name, seed) + self._split + self._offsets[name]
+            images = self._world.validation_images
+            self._scores[key] = self._rng.binomial(images, _probability(logit)) / images
+            self._losses[key] = 0.8 - 0.25 * logit + 0.02 * self._rng.normal()
+        return self._scores[key]
 
     def _tested(self, name: str, seeds: Sequence[int]) -> TestScores:
         if name not in self._test:

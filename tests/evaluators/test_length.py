@@ -8,11 +8,13 @@ from evaluators.length import (
     Curve,
     Point,
     change,
+    is_done,
     may_try,
     scaled_losses,
     second_lengths,
     seeds_for,
     sentence,
+    study_length,
     too_short,
     within_schedule,
 )
@@ -77,6 +79,23 @@ def test_a_curve_goes_on_while_a_doubling_improves_by_more_than_its_noise():
     assert curve("default", {8: 0.6, 16: 0.7}).ended
 
 
+def test_lengths_go_on_while_either_of_the_two_improves():
+    flat, growing = curve("default", {8: 0.6, 16: 0.6001}), curve("no augmentation", {8: 0.6, 16: 0.5})
+    assert not is_done(growing, flat)
+    assert is_done(curve("no augmentation", {8: 0.5, 16: 0.6}), flat)
+    assert is_done(curve("no augmentation", {}), flat)
+    assert not is_done(curve("no augmentation", {8: 0.5, 16: 0.6}), curve("default", {8: 0.6, 16: 0.5}))
+    assert is_done(growing, curve("default", {}))
+
+
+def test_the_study_trains_no_shorter_than_no_augmentation_needs_unless_the_default_is_shown_to_be_worse_there():
+    growing = curve("no augmentation", {8: 0.6, 16: 0.5})
+    assert study_length(growing, curve("default", {8: 0.6, 16: 0.6001})) == 16
+    assert study_length(growing, curve("default", {8: 0.5, 16: 0.6})) == 8
+    assert study_length(SKIN_NONE, SKIN_DEFAULT) == 32
+    assert study_length(curve("no augmentation", {}), SKIN_DEFAULT) == 32
+
+
 def test_the_noise_is_that_of_paired_images_and_of_seeds():
     shorter, longer = point(8, 0.5, seeds=1, noise=0.1), point(16, 0.45, seeds=1, noise=0.1)
     alone = change(shorter, longer, None)
@@ -91,7 +110,7 @@ def test_images_of_one_group_are_one_draw():
     draw = np.random.default_rng(0)
     by_group = np.repeat(draw.normal(0, 0.2, IMAGES // 10), 10)
     shorter, longer = Point(8, 0.7, 0.5, {0: by_group + 0.5}), Point(16, 0.7, 0.5, {0: np.full(IMAGES, 0.5)})
-    groups = [f"patient {number // 10}" for number in range(IMAGES)]
+    groups = {0: [f"patient {number // 10}" for number in range(IMAGES)]}
     apart, together = change(shorter, longer, None), change(shorter, longer, groups)
     assert together.noise == pytest.approx(apart.noise * 10**0.5, rel=0.05)
 
@@ -104,6 +123,9 @@ def test_seeds_that_validate_on_their_own_images_are_more_draws():
         Point(8, 0, 0, dict.fromkeys(range(2), shorter.losses[0])), Point(16, 0, 0, same), None, shared=False
     )
     assert own.noise == pytest.approx(shared.noise / 2**0.5, rel=0.01)
+    names = {seed: [f"fold {seed}, {number}" for number in range(IMAGES)] for seed in range(2)}
+    twins = (Point(8, 0, 0, dict.fromkeys(range(2), shorter.losses[0])), Point(16, 0, 0, same))
+    assert change(*twins, names, shared=False).noise == pytest.approx(own.noise)
 
 
 def test_of_lengths_without_a_common_seed_nothing_is_known():

@@ -71,3 +71,13 @@ def test_a_relation_takes_five_contenders_and_some_spread() -> None:
 def test_where_noise_explains_the_whole_spread_the_metric_stays() -> None:
     seen = means(np.random.default_rng(0), np.zeros((2, 2)))[0]
     assert find_index(seen, np.diag([1.0, 1.0])) is METRIC_ALONE
+
+
+def test_few_noisy_contenders_never_show_that_there_is_no_misfit() -> None:
+    """Where noise explains all distances to the line, what noise could hide is still expected."""
+    draw, noise = np.random.default_rng(0), np.diag([0.015**2, 0.005**2])
+    few = [find_index(means(draw, noise, contenders=12)[0], noise) for _ in range(50)]
+    many = find_index(means(draw, noise, contenders=3000)[0], noise)
+    believed = [each.misfit for each in few if each is not METRIC_ALONE]
+    assert min(believed) > 0
+    assert np.median(believed) > 3 * many.misfit

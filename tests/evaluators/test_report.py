@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluators.report.comparison import Comparison, TestScores, Versus, compare, verdict_between
+from evaluators.recommendation import Estimate
+from evaluators.report.comparison import Arm, Comparison, TestScores, Versus, compare, verdict_between
 from evaluators.report.report import IterationLine, Report, plot_search, write_markdown
 from tools.training.evaluation import score
+from tools.training.metrics import METRICS, metric_title
 from tools.training.types import Predictions
 
 
@@ -19,6 +21,9 @@ def no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
+
+
+ESTIMATE = Estimate(0.012, 0.034, 0.01, 0.91, 0.9996)
 
 
 def predictions(labels: list[int], predicted: list[int], ordinal: bool = False) -> Predictions:
@@ -33,9 +38,10 @@ def scores(by_seed: list[list[int]], labels: list[int], ordinal: bool = False) -
     )
 
 
-def comparison(test: TestScores | None, reference: TestScores | None, role: str = "chosen") -> Comparison:
+def comparison(test: TestScores | None, reference: TestScores | None, role: str = "proposal") -> Comparison:
     validation = {0: 0.98, 1: 1.0, 2: 0.9}
-    return compare("iteration 1", "hue(p=1)", role, validation, {7: 0.9}, test, reference, None)
+    arm = Arm("iteration 1", "hue(p=1)", role, validation, {7: 0.9}, test, role == "proposal", ESTIMATE)
+    return compare(arm, reference, None, None)
 
 
 def report(*comparisons: Comparison, **more) -> Report:
@@ -45,14 +51,18 @@ def report(*comparisons: Comparison, **more) -> Report:
         "facts": [("data", "digits | few")],
         "warnings": ["small"],
         "iterations": [
-            IterationLine("iteration 1", "hue(p=1)", 0.99, 0.05, 0.01, None, "within noise", "why"),
-            IterationLine("iteration 2", "hue(p=1)", None, None, None, None, "failed", "why", ("seed 0: x",)),
+            IterationLine(
+                "iteration 1", "hue(p=1)", 0.99, 0.05, 0.0, None, 0.01, None, "likely better", "why"
+            ),
+            IterationLine(
+                "iteration 2", "p", None, None, None, None, None, None, "failed", "why", ("seed 0: x",)
+            ),
         ],
         "comparisons": comparisons,
         "sentence": "It is not shown.",
         "why_stopped": "all is done",
         "ledger": "nothing",
-        "python": None,
+        "python": "augment = None",
         "recall": [("a", 0.5, None)],
         "test_images": 6,
         "test_groups": 6,
@@ -90,7 +100,7 @@ def test_whatever_the_test_set_no_number_is_impossible(tmp_path, labels, referen
         report(comparison(control, None, "reference"), made, versus=[Versus("a", verdict)] * 2), tmp_path
     )
     assert "nan" not in text.lower().replace("nan\n", "")
-    table = text[text.index("## The final") : text.index("## The search")]
+    table = text[text.index("## The test") : text.index("## The search")]
     for number in re.findall(r"[-+−]?\d+\.\d", table):
         assert -100 <= float(number.replace("−", "-")) <= 100
     assert "100.0]" in text  # of the validation accuracy: a t interval would reach 105.8
@@ -109,17 +119,17 @@ def test_seeds_that_one_side_lacks_do_not_count():
 def test_accuracy_of_search_and_of_fresh_seeds_stand_side_by_side(tmp_path):
     made = comparison(scores([SIX] * 3, SIX), scores([[0] * 6] * 3, SIX))
     text = written(report(made), tmp_path)
-    header, _, row = text[text.index("| | policy | validation") :].splitlines()[:3]
+    header, _, row = text[text.index("| | policy | validation accuracy (search)") :].splitlines()[:3]
     cells = dict(zip(header.split("|"), row.split("|"), strict=True))
     assert cells[" validation accuracy (search) "] == " 96.0 [82.9, 100.0] "
     assert cells[" validation accuracy (fresh) "] == " 90.0 "
     assert cells[" test accuracy (fresh) "] == " 100.0 (100.0, 100.0, 100.0) "
-    assert cells[" gain "] == " +66.7 (+66.7, +66.7, +66.7) "
+    assert cells[" gain over no augmentation "] == " +66.7 (+66.7, +66.7, +66.7) "
 
 
 def test_values_stand_in_the_order_of_their_seeds(tmp_path):
     """Whatever the order in which the trials ended, so that a resumed study reports the same."""
-    made = compare("a", "p", "baseline", {1: 0.2, 0: 0.1}, {}, None, None, None)
+    made = compare(Arm("a", "p", "baseline", {1: 0.2, 0: 0.1}, {}, None), None, None, None)
     assert "15.0 (10.0, 20.0)" in written(report(made), tmp_path)
 
 
@@ -146,7 +156,7 @@ def test_what_a_model_writes_forges_no_heading_and_no_result(tmp_path):
     from markdown_it import MarkdownIt
 
     forged = "It helps.\n\n# Verdict\n\n**better by 9 points** ![](http://x/y.png) <b>\x1b[2J \ud83d"
-    line = IterationLine("iteration 1", "hue(p=1) | x", 0.9, 0.0, 0.0, None, "", forged, (forged,))
+    line = IterationLine("iteration 1", "hue(p=1) | x", 0.9, 0.0, 0.0, None, 0.0, None, "", forged, (forged,))
     pages = [written(report(iterations=[line]), tmp_path), written(report(iterations=[]), tmp_path)]
 
     def headings(page: str) -> list[str]:
@@ -170,7 +180,38 @@ def test_tables_are_not_broken_by_blank_lines(tmp_path):
 
 
 def test_the_plot_stays_within_0_and_100_and_warns_of_nothing(tmp_path):
-    lines = [IterationLine(str(n), "p", y, 0.3, None, None, "", "h") for n, y in enumerate((0.1, 0.95, None))]
+    lines = [
+        IterationLine(str(n), "p", y, 0.3, None, None, None, None, "", "h")
+        for n, y in enumerate((0.1, 0.95, None))
+    ]
     plot_search(report(iterations=lines), tmp_path / "a.png", (0.9, 0.2))
     plot_search(report(iterations=[]), tmp_path / "b.png", None)
     assert (tmp_path / "a.png").stat().st_size > (tmp_path / "b.png").stat().st_size > 0
+
+
+def test_the_choice_is_shown_by_shrunk_gains_and_chances(tmp_path):
+    made = comparison(scores([SIX] * 3, SIX), scores([[0] * 6] * 3, SIX))
+    text = written(
+        report(made, reason="it is likely better", measure="accuracy", recommended="the policy"), tmp_path
+    )
+    assert "The policy is recommended: it is likely better." in text
+    assert (
+        "| **iteration 1** (recommended) | hue(p=1) | 96.0 [82.9, 100.0] | +1.2 | 91% | +3.4 | 99% |" in text
+    )
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_metric_of_the_study_decides_the_verdict_and_heads_the_columns(tmp_path, metric):
+    """The treatment is right of every class once more: whatever the metric, it is better in every seed."""
+    control = TestScores.of({s: predictions(SIX * 3, [0, 0, 0, 1, 2, 0] * 3, True) for s in range(3)}, metric)
+    treated = TestScores.of({s: predictions(SIX * 3, SIX * 3, True) for s in range(3)}, metric)
+    arm = Arm("iteration 1", "hue(p=1)", "proposal", {0: 0.5}, {7: 0.5}, treated)
+    made = compare(arm, control, control, None, metric)
+    assert made.verdict is not None
+    assert made.verdict.over_both.mean == pytest.approx(1 - control.values[0])
+    assert f"points of test {metric_title(metric)} over 3 paired" in made.verdict.sentence()
+    text = written(report(made, metric=metric), tmp_path)
+    assert f"| test {metric_title(metric)} (fresh) |" in text
+    assert ("| test accuracy |" in text) == (metric != "accuracy")
+    assert "quadratic kappa" in text
+    assert "gain over the default" in text

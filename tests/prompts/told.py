@@ -50,7 +50,7 @@ def with_confusion(item: IterationRecord, confusion: tuple[tuple[int, ...], ...]
 def with_accuracies(item: IterationRecord, values: Sequence[float], reference: float) -> IterationRecord:
     """The record with these accuracies, a seed each, and its mean and gain over a reference of that mean."""
     trials = tuple(
-        replace(item.trials[0], seed=seed, status="finished", accuracy=value)
+        replace(item.trials[0], seed=seed, status="finished", score=value)
         for seed, value in enumerate(values)
     )
     mean = sum(values) / len(values)

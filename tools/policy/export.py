@@ -5,12 +5,17 @@ lacks is copied in, so that the same seed gives the same pixels inside Augur and
 """
 
 import inspect
+import json
 import re
+import textwrap
+from collections.abc import Mapping, Sequence
 
+from tools.errors import ConfigurationError
 from tools.policy import transforms
-from tools.policy.canonical import one_line
+from tools.policy.canonical import canonical_json, from_canonical, one_line
 from tools.policy.policy import Policy
 from tools.policy.steps import Step, steps_of
+from tools.text import clean
 
 _IMPORTS = {
     "io.": "import io",
@@ -30,7 +35,33 @@ _OWN = {
 }
 
 
-def as_python(policy: Policy, image_size: int = 224, classes: int = 2) -> str:
+ABOUT = "about"
+"""Key of a policy file that says where the policy comes from; whoever reads the policy passes over it."""
+_WIDTH = 118
+
+
+def as_json(policy: Policy, about: Mapping[str, str]) -> str:
+    """A policy file: what is known of the policy, and its operations as `read_json` reads them."""
+    content = {ABOUT: dict(about), **json.loads(canonical_json(policy))}
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_json(text: str) -> Policy:
+    """The policy of a policy file, or canonical JSON of a policy; nothing is checked but its shape.
+
+    Raises:
+        ConfigurationError: `text` is not JSON of a policy.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{text[:200]!r} is not JSON of a policy: {error}") from error
+    if isinstance(content, dict):
+        content.pop(ABOUT, None)
+    return from_canonical(json.dumps(content))
+
+
+def as_python(policy: Policy, image_size: int = 224, classes: int = 2, about: Sequence[str] = ()) -> str:
     """Source that defines `augment`, and `mix` where the policy has an operation on the batch.
 
     `augment` maps a PIL image (RGB, image_size x image_size) to a uint8 tensor (3, image_size, image_size);
@@ -40,6 +71,7 @@ def as_python(policy: Policy, image_size: int = 224, classes: int = 2) -> str:
         policy: a valid policy.
         image_size: side in pixels at which it was found.
         classes: number of classes, for soft labels.
+        about: lines for the head of the file: where the policy comes from and what was measured.
 
     Raises:
         ConfigurationError: the policy is not valid.
@@ -50,7 +82,16 @@ def as_python(policy: Policy, image_size: int = 224, classes: int = 2) -> str:
     sources = _sources(steps)
     code = "\n\n\n".join([*sources, "\n\n".join(body)])
     imports = [line for name, line in _IMPORTS.items() if re.search(rf"\b{re.escape(name)}", code)]
-    title = f"# {one_line(policy)}\n# augment: PIL image, RGB, {image_size} x {image_size} -> uint8 tensor (3, H, W)"
+    told = [
+        f"# {line}" for text in about for line in textwrap.wrap(clean(text), _WIDTH, break_on_hyphens=False)
+    ]
+    title = "\n".join(
+        [
+            *told,
+            f"# {one_line(policy)}",
+            f"# augment: PIL image, RGB, {image_size} x {image_size} -> uint8 tensor (3, H, W)",
+        ]
+    )
     return "\n".join([title, *imports]) + ("\n\n\n" if sources else "\n\n") + code + "\n"
 
 

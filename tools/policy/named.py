@@ -1,6 +1,5 @@
 """Policies by name, as a person writes them: `default`, `rand_augment`, `rand_augment(num_ops=3)`, or a whole line."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tools.errors import ConfigurationError, did_you_mean
@@ -62,21 +61,6 @@ def parse_with_defaults(text: str) -> Policy:
     if problems := check_policy(filled, 0, len(filled.operations)):
         raise ConfigurationError(f"{text!r}: {'; '.join(problems)}")
     return filled
-
-
-def split_policies(text: str) -> list[str]:
-    """The policies of a list that is written in one line: separated by commas, except within parentheses."""
-    return [part.strip() for part in _parts(text) if part.strip()]
-
-
-def _parts(text: str) -> Iterator[str]:
-    depth, begun = 0, 0
-    for place, letter in enumerate(text):
-        depth += (letter == "(") - (letter == ")")
-        if letter == "," and depth == 0:
-            yield text[begun:place]
-            begun = place + 1
-    yield text[begun:]
 
 
 def _with_calls(text: str) -> str:

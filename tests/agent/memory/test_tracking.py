@@ -54,7 +54,7 @@ def test_what_was_written_is_read_back_as_history(tracking):
     assert record.proposal == candidate().proposal
     assert record.mean == pytest.approx(0.85)
     assert (record.gain, record.gain_interval, record.within_noise) == (0.1, (-0.1, 0.3), True)
-    assert [(trial.seed, trial.accuracy) for trial in record.trials] == [(0, 0.8), (1, 0.9)]
+    assert [(trial.seed, trial.score) for trial in record.trials] == [(0, 0.8), (1, 0.9)]
     assert record.trials[0].per_class_recall == (0.8, None)
     assert record.trials[0].train_loss == 0.5
 

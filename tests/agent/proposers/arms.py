@@ -44,7 +44,7 @@ def record(
         TrialRecord(
             seed=seed,
             status="finished" if finished else "failed",
-            accuracy=mean + 0.01 * (seed - 1) if mean is not None else None,
+            score=mean + 0.01 * (seed - 1) if mean is not None else None,
             per_class_recall=recalls if finished else (),
             train_loss=losses[0] if finished else None,
             validation_loss=losses[1] if finished else None,

@@ -220,7 +220,7 @@ class TestFixed:
             FixedProposer(["aug_mix"]).ask(history(iteration=2))
 
     def test_an_unknown_name_is_refused(self) -> None:
-        with pytest.raises(ConfigurationError, match=r"'nonsense'.*aug_mix"):
+        with pytest.raises(ConfigurationError, match=r"'nonsense'.*known are.*aug_mix"):
             FixedProposer(["nonsense"])
 
 

@@ -2,14 +2,15 @@
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from agent.memory.history import IterationRecord
+from agent.memory.history import IterationRecord, TrialRecord
 from agent.memory.proposal import Proposal
-from agent.screen.tables import class_table, verdict
+from agent.screen.tables import class_table, compared, verdict
 from agent.screen.terminal import FinalRow, Terminal
 from evaluators import wording
 from evaluators.statistics import Interval
@@ -63,13 +64,26 @@ RECORDS = [
     record(1, "iteration 1", LONG, 0.934, 0.0049, 0.0123, (-0.003, 0.027), True),
     record(2, "iteration 2", [operation("invert")], None),
 ]
+
+
+def tried(number: int, name: str, mean: float, arm: str = "llm") -> IterationRecord:
+    """A candidate with three trials around a mean."""
+    trials = tuple(
+        TrialRecord(seed, "finished", mean + change)
+        for seed, change in enumerate((-0.01, 0.0, 0.01) if number % 2 else (-0.008, -0.004, 0.012))
+    )
+    made = record(number, name, LONG, mean, 0.01, None if arm == "reference" else mean - 0.80, arm=arm)
+    over = None if name == "default" else mean - 0.82
+    return replace(made, trials=trials, gain_over_default=over)
+
+
 POLICY = RECORDS[2].proposal.in_one_line()
 SURE, UNSURE = Interval(0.934, 0.92, 0.95, 5), Interval(0.02, -0.005, 0.045, 5)
 FINAL = [
     FinalRow(
         "no augmentation", "", "reference", Interval(0.91, 0.9, 0.92, 5), Interval(0.905, 0.89, 0.92, 5), None
     ),
-    FinalRow("iteration 1", POLICY, "chosen", SURE, SURE, UNSURE),
+    FinalRow("iteration 1", POLICY, "recommended", SURE, SURE, UNSURE),
     FinalRow("iteration 3", "hue(p=1)", "finalist", Interval(0.92, None, None, 1), None, None),
 ]
 SENTENCE = (
@@ -176,10 +190,24 @@ class TestFigures:
     def test_gains_are_points_with_sign_and_interval(self, gain, interval, text: str) -> None:
         assert wording.gain(gain, interval) == text
 
-    def test_a_candidate_is_judged_in_a_word(self) -> None:
-        assert [verdict(each) for each in RECORDS] == ["reference", "better", "within noise", "failed"]
-        assert verdict(record(3, "iteration 3", LONG, 0.9, 0.01, -0.02, None, False)) == "worse"
-        assert verdict(record(4, "iteration 4", LONG, 0.9)) == ""
+    def test_a_candidate_is_judged_by_the_default_in_graded_words(self) -> None:
+        judged = [tried(0, "no augmentation", 0.80, "reference"), tried(0, "default", 0.82, "baseline")]
+        judged += [tried(1, "iteration 1", 0.90), tried(2, "iteration 2", 0.82), tried(3, "iteration 3", 0.7)]
+        failed = record(4, "iteration 4", LONG, None)
+        words = [verdict(each, judged) for each in (*judged, failed)]
+        assert words[0] == "reference"
+        assert words[2:] == [
+            "almost certainly better",
+            "as likely better as worse",
+            "almost certainly worse",
+            "failed",
+        ]
+        assert compared(judged[2], judged).startswith(
+            ", +8.0 points over the default (almost certainly better)"
+        )
+        assert "no augmentation (almost certainly better)" in compared(judged[2], judged)
+        # Without the default policy, no augmentation is what must be beaten.
+        assert verdict(judged[2], [judged[0], *judged[2:]]) == "almost certainly better"
 
     def test_of_many_classes_the_first_are_counted_one_by_one(self) -> None:
         counts: dict[Split, dict[str, int]] = {"train": {f"class {number}": 2 for number in range(50)}}
@@ -236,7 +264,7 @@ class TestElsewhereThanOnATerminal:
         screen.terminal.iteration_table(RECORDS)
         assert len(screen.lines) == len(RECORDS)
         assert STAMP.sub("", screen.lines[2]) == (
-            "iteration 1: validation accuracy 93.4% ± 0.5, gain +1.2 [−0.3, +2.7] points, within noise | "
+            "iteration 1: validation accuracy 93.4% ± 0.5, +1.2 [−0.3, +2.7] points over no augmentation | "
             + POLICY
         )
 
@@ -303,8 +331,10 @@ class TestQuiet:
         screen = Screen(live=live, quiet=True)
         study(screen.terminal)
         assert "warning" in screen.errors or "digits of one hand" in screen.errors
-        assert screen.lines[1].split() == ["validation", "test", "gain", "on", "test"]
-        assert screen.lines[2].split() == ["candidate", "(search)", "(fresh", "seeds)", "(points)"]
+        assert screen.text.index("The policy is within noise") < screen.text.index(
+            "validation test gain on test"
+        )
+        assert "candidate (search) (fresh seeds) (points)" in screen.text
         assert SENTENCE in screen.text
         assert "report: runs/studies/digits/report.md" in screen.text
 
@@ -324,7 +354,7 @@ class TestResult:
     def test_the_final_table_holds_means_and_intervals(self) -> None:
         screen = Screen(pages=True)
         screen.terminal.final(FINAL, SENTENCE, [("report", "runs/report.md")])
-        assert "iteration 1 (chosen)" in screen.text
+        assert "iteration 1 (recommended)" in screen.text
         assert "[92.0, 95.0]" in screen.text
         assert "[−0.5, +4.5]" in screen.text
 
@@ -337,7 +367,9 @@ class TestResult:
     def test_without_an_interval_the_values_are_shown(self) -> None:
         two, same = Interval(0.91, None, None, 2, (0.9, 0.92)), Interval(0.5, None, None, 5, (0.5,) * 5)
         screen = Screen(pages=True)
-        screen.terminal.final([FinalRow("iteration 1", "hue(p=1)", "chosen", two, same, two)], SENTENCE, [])
+        screen.terminal.final(
+            [FinalRow("iteration 1", "hue(p=1)", "recommended", two, same, two)], SENTENCE, []
+        )
         for values in ("(90.0, 92.0)", "(50.0, 50.0, 50.0, …)", "(+90.0, +92.0)"):
             assert values in screen.text
 

@@ -105,13 +105,16 @@ def in_yaml(tree: dict[str, Any], indent: str = "") -> str:
 
 ALTERNATIVES = {"data.per_class", "data.splits", "data.layout"}
 """They exclude data.fraction, data.fold and data.labels."""
+ALONE = {"data.folds"}
+"""Excludes data.fraction, data.fold and data.per_class."""
 TOGETHER = pytest.mark.parametrize(
     "group",
     [
-        [setting for key, setting in settings().items() if key not in ALTERNATIVES],
+        [setting for key, setting in settings().items() if key not in ALTERNATIVES | ALONE],
         [settings()[key] for key in ALTERNATIVES],
+        [settings()[key] for key in ALONE],
     ],
-    ids=["all", "alternatives"],
+    ids=["all", "alternatives", "alone"],
 )
 """Settings that may be given together: all of them in one go, instead of one after the other."""
 

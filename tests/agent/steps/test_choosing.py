@@ -1,8 +1,14 @@
-"""The one choice on validation, and the parts of what was chosen."""
+"""What is recommended, what it is compared with, what is tested, and the parts of a proposal."""
+
+import pytest
 
 from agent.memory import Candidate
+from agent.memory.candidate import baselines, reference
 from agent.memory.proposal import Proposal, parse_proposal
-from agent.steps.choosing import BACKGROUNDS_ONLY, POLICY_ONLY, ablations, choose
+from agent.settings.config import SearchConfig
+from agent.steps.choosing import BACKGROUNDS_ONLY, POLICY_ONLY, Choice, ablations
+from agent.steps.contenders import kind_of
+from evaluators.recommendation import Recommendation
 from tools.aga.config import PromptSet
 from tools.policy.catalogue import default_operation
 
@@ -27,20 +33,41 @@ def candidate(number: int, backgrounds: tuple[PromptSet, ...] = ()) -> Candidate
 
 
 A, B = candidate(1), candidate(2)
+NONE, DEFAULT, OTHER = reference(), *baselines(SearchConfig(baselines=["default", "rand_augment"]), "digits")
 
 
-def test_the_best_mean_over_common_seeds_is_chosen():
-    """B's third seed, which A did not finish, must not help it."""
-    assert choose([A, B], {A.name: {0: 0.8, 1: 0.8}, B.name: {0: 0.7, 1: 0.7, 2: 1.0}}) is A
+def recommending(name: str, order: list[str]) -> Choice:
+    found = Recommendation(name, "metric", {}, "because")
+    return Choice([NONE, DEFAULT, OTHER, A, B], found, order, {})
 
 
-def test_the_earlier_one_wins_a_tie():
-    assert choose([A, B], {A.name: {0: 0.8}, B.name: {0: 0.8}}) is A
+ORDER = [B.name, OTHER.name, A.name, DEFAULT.name, NONE.name]
 
 
-def test_one_that_finished_no_seed_is_not_considered():
-    assert choose([A, B], {A.name: {}, B.name: {0: 0.1}}) is B
-    assert choose([A, B], {A.name: {}, B.name: {}}) is None
+@pytest.mark.parametrize(
+    ("recommended", "rival", "proposal"),
+    [(NONE, OTHER, B), (DEFAULT, OTHER, B), (OTHER, DEFAULT, B), (A, OTHER, A), (B, OTHER, B)],
+)
+def test_the_recommended_is_compared_with_the_best_other_baseline(recommended, rival, proposal):
+    choice = recommending(recommended.name, ORDER)
+    assert (choice.recommended, choice.rival, choice.proposal) == (recommended, rival, proposal)
+
+
+def test_what_the_first_sentence_rests_on_is_tested_first_and_nothing_twice():
+    assert recommending(B.name, ORDER).tested == [NONE, B, OTHER, DEFAULT]
+    assert recommending(DEFAULT.name, ORDER).tested == [NONE, DEFAULT, OTHER, B]
+    assert recommending(NONE.name, ORDER).tested == [NONE, OTHER, B, DEFAULT]
+
+
+def test_without_any_proposal_the_baselines_compete():
+    choice = Choice([NONE, DEFAULT], Recommendation(DEFAULT.name, "metric", {}, ""), [DEFAULT.name], {})
+    assert (choice.recommended, choice.rival, choice.proposal) == (DEFAULT, None, None)
+    assert choice.tested == [NONE, DEFAULT]
+
+
+def test_what_a_user_has_to_take_over():
+    kinds = [kind_of(each) for each in (NONE, DEFAULT, OTHER, A, candidate(3, (PROMPTS,)))]
+    assert kinds == ["none", "default", "baseline", "policy", "backgrounds"]
 
 
 def test_policy_and_backgrounds_are_ablated_where_there_are_both():

@@ -12,16 +12,18 @@ BASELINES = ["trivial_augment_wide", "aug_mix"]
 @pytest.mark.parametrize(
     ("search", "plan"),
     [
-        # 2 finalists × 2 more seeds; 5 fresh seeds of the reference, 2 baselines and the choice; 2 parts
-        (SearchConfig(baselines=BASELINES), FinishPlan(4, 20, 10)),
-        (SearchConfig(baselines=BASELINES, top_k=1), FinishPlan(0, 20, 10)),
-        (SearchConfig(baselines=BASELINES, iterations=1, top_k=3), FinishPlan(0, 20, 10)),
-        (SearchConfig(baselines=BASELINES, choosing_seeds=2), FinishPlan(0, 20, 10)),
-        (SearchConfig(baselines=[], final_seeds=3, choosing_seeds=4, top_k=3), FinishPlan(3, 6, 6)),
-        (SearchConfig(baselines=BASELINES, iterations=0), FinishPlan(0, 15, 0)),
+        # the reference, 2 baselines and 2 finalists × 2 more seeds; 5 fresh seeds of the reference, 2 baselines and
+        # a proposal; its 2 parts; at least the reference, the recommended and a baseline
+        (SearchConfig(baselines=BASELINES), FinishPlan(10, 20, 10, 15)),
+        (SearchConfig(baselines=BASELINES, top_k=1), FinishPlan(8, 20, 10, 15)),
+        (SearchConfig(baselines=BASELINES, iterations=1, top_k=3), FinishPlan(8, 20, 10, 15)),
+        (SearchConfig(baselines=BASELINES, choosing_seeds=2), FinishPlan(0, 20, 10, 15)),
+        (SearchConfig(baselines=[], final_seeds=3, choosing_seeds=4, top_k=3), FinishPlan(4, 6, 6, 6)),
+        (SearchConfig(baselines=BASELINES, iterations=0), FinishPlan(6, 15, 0, 15)),
+        (SearchConfig(baselines=[], iterations=0), FinishPlan(0, 5, 0, 5)),
         # its iterations are the baselines
-        (SearchConfig(proposer="fixed", baselines=BASELINES), FinishPlan(4, 10, 10)),
-        (SearchConfig(proposer="fixed", baselines=["aug_mix"]), FinishPlan(0, 10, 10)),
+        (SearchConfig(proposer="fixed", baselines=BASELINES), FinishPlan(6, 10, 10, 10)),
+        (SearchConfig(proposer="fixed", baselines=["default", "aug_mix"]), FinishPlan(6, 15, 10, 15)),
     ],
 )
 def test_the_finish_takes(search, plan):
@@ -30,8 +32,10 @@ def test_the_finish_takes(search, plan):
 
 def test_the_opening_line_says_how_many_trials_and_what_for():
     line = describe_finish(SearchConfig(baselines=BASELINES))
-    assert line.startswith("up to 24 trials: 4 to choose among the best 2, 20 under 5 fresh seeds")
-    assert "choose" not in describe_finish(SearchConfig(top_k=1)).partition(";")[0]
+    assert line.startswith(
+        "up to 30 trials: 10 more seeds to choose among no augmentation, 2 baselines, 2 proposals, 20 under 5 fresh"
+    )
+    assert "choose" not in describe_finish(SearchConfig(choosing_seeds=3)).partition(";")[0]
 
 
 def test_a_budget_leaves_room_for():

@@ -6,7 +6,7 @@ from agent.memory.ledger import Spent
 from agent.settings.config import BudgetConfig, SearchConfig
 from agent.steps.stopping import limit_reached
 
-SEARCH = SearchConfig(seeds=2, final_seeds=3, top_k=1, baselines=["trivial_augment_wide"])
+SEARCH = SearchConfig(seeds=2, choosing_seeds=2, final_seeds=3, top_k=1, baselines=["trivial_augment_wide"])
 """The reference and the baseline take 4 trials; the finish 9: these two and the choice under 3 fresh seeds."""
 
 
@@ -21,18 +21,23 @@ def test_trials_are_reserved_for_the_finish():
 
 
 def test_at_most_half_of_what_the_reference_left_is_reserved():
-    budget = BudgetConfig(trials=20)
-    assert limit_reached(Spent(trials=10), SEARCH, budget) is None
-    assert "(8 trials)" in (limit_reached(Spent(trials=11), SEARCH, budget) or "")
+    search, budget = SEARCH.model_copy(update={"final_seeds": 5}), BudgetConfig(trials=24)
+    assert limit_reached(Spent(trials=12), search, budget) is None
+    assert "(10 trials)" in (limit_reached(Spent(trials=13), search, budget) or "")
 
 
 def test_enough_is_reserved_to_show_something_but_not_the_first_iteration():
-    """Three fresh seeds of the choice and the reference are 6 trials; one iteration is 2."""
-    budget = BudgetConfig(trials=13)
+    """Three fresh seeds of the reference, the recommended and the best baseline are 9 trials; one iteration is 2."""
+    budget = BudgetConfig(trials=16)
     assert limit_reached(Spent(trials=4), SEARCH, budget) is None
-    assert "(6 trials)" in (limit_reached(Spent(trials=6), SEARCH, budget) or "")
+    assert "(9 trials)" in (limit_reached(Spent(trials=6), SEARCH, budget) or "")
     assert limit_reached(Spent(trials=4), SEARCH, BudgetConfig(trials=7)) is None
     assert "(1 trial)" in (limit_reached(Spent(trials=6), SEARCH, BudgetConfig(trials=7)) or "")
+
+
+def test_without_baselines_the_reference_and_the_recommended_are_enough():
+    alone = SEARCH.model_copy(update={"baselines": []})
+    assert "(6 trials)" in (limit_reached(Spent(trials=5), alone, BudgetConfig(trials=12)) or "")
 
 
 def test_time_is_reserved_by_what_a_trial_took():

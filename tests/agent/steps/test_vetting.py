@@ -87,6 +87,18 @@ def test_whole_policies_are_refused_where_the_study_leaves_them_to_the_baselines
     assert refuse(proposal(default_operation(whole[0])), without, NATURAL, [], trusted=True)[0] == []
 
 
+def test_operations_on_colour_are_refused_for_grey_images():
+    made = proposal(default_operation("saturation"), SAFE[0])
+    search = SearchConfig(augmentations="1-3")
+    assert refuse(made, search, NATURAL, [])[0] == []
+    (reason,) = refuse(made, search, NATURAL, [], grey=True)[0]
+    assert "operation 1 ('saturation') changes colours only" in reason
+    assert "grey" in reason
+    assert refuse(proposal(*SAFE), search, NATURAL, [], grey=True) == ([], [])
+    baseline = proposal(default_operation("saturation"))
+    assert refuse(baseline, search, NATURAL, [], trusted=True, grey=True)[0] == []
+
+
 def test_a_misspelt_operation_is_never_corrected_to_a_whole_policy_that_is_left_out():
     made = proposal(Operation(name="rand_augmentt", probability=0.5, parameters=[]), SAFE[0])
     (told,) = refuse(made, SearchConfig(augmentations="1-3"), NATURAL, [])[0]

@@ -1,18 +1,46 @@
 """A study that ran through: what it leaves, and what the commands say of it."""
 
+import json
+
 import pytest
 
 from evaluators.noise import pooled_gain, pooled_noise
 from tests.agent.studies import SMALL, agent, conclusions, ledger, outcome, resume, tracking
+from tools.policy.canonical import canonical_json
+from tools.policy.export import read_json
 
-TRIALS = 8 + 2 + 9
-"""In the search, one more seed of two finalists, and three fresh ones of the reference, the baseline and the choice."""
+TRIALS = 8 + 4 + 9
+"""In the search; one more seed of the reference, the baseline and two finalists; three fresh ones of the reference, the
+baseline and a proposal."""
 
 
 def test_a_study_ends_with_a_report_that_says_plainly_what_was_shown(finished):
     report = (finished / "studies/s/report.md").read_text()
-    assert "no augmentation" in report
-    assert any(word in report for word in ("is better than", "is worse than", "It is not shown that"))
+    first = report.splitlines()[2]
+    assert first.startswith("**Use ")
+    assert any(word in first for word in ("better than", "worse than", "not shown to differ from"))
+    study = tracking(finished)
+    sentence = study.study_tags()["sentence"]
+    assert first.replace("\\", "") == f"**{sentence}**"
+    note = study.client.get_run(study.study_run).data.tags["mlflow.note.content"]
+    assert note.replace("\\", "").startswith(f"**{sentence}**")
+    assert sentence in " ".join((finished / "studies/s/policy.py").read_text().replace("\n# ", " ").split())
+
+
+def test_what_is_handed_over_is_what_is_recommended(finished):
+    study, folder = tracking(finished), finished / "studies/s"
+    recommended = study.study_tags()["recommended"]
+    record = next(each for each in study.records() if each.name == recommended)
+    content = json.loads((folder / "policy.json").read_text())
+    assert content["about"]["recommended"] == recommended
+    for name in ("data", "seeds", "model", "recipe", "result"):
+        assert content["about"][name]
+    policy = read_json((folder / "policy.json").read_text())
+    assert canonical_json(policy) == canonical_json(record.proposal.as_policy())
+    scope: dict = {}
+    exec(compile((folder / "policy.py").read_text(), "policy.py", "exec"), scope)
+    assert callable(scope["augment"])
+    assert (folder / "contact_sheets/recommended.png").exists() == bool(policy.operations)
     for name in ("search.png", "policy.json", "policy.py", "ledger.jsonl", "config.yaml"):
         assert (finished / "studies/s" / name).stat().st_size > 0
 
@@ -22,9 +50,13 @@ def test_mlflow_holds_the_study_its_iterations_and_their_trials(finished):
     assert store.client.get_experiment(store.experiment_id).name == "demo/shufflenet_v2_x0_5"
     runs = store.client.search_runs([store.experiment_id], "tags.study = 's'", max_results=1000)
     kinds = [item.data.tags["kind"] for item in runs]
-    # reference, baseline, 2 iterations with 2 seeds; these 2 with 3 seeds for the choice; reference, baseline and
-    # choice with 3 fresh seeds
-    assert (kinds.count("study"), kinds.count("iteration"), kinds.count("trial")) == (1, 4 + 2 + 3, 8 + 6 + 9)
+    # reference, baseline, 2 iterations with 2 seeds; these 4 with 3 seeds for the choice; reference, baseline and a
+    # proposal with 3 fresh seeds
+    assert (kinds.count("study"), kinds.count("iteration"), kinds.count("trial")) == (
+        1,
+        4 + 4 + 3,
+        8 + 12 + 9,
+    )
     assert {item.info.status for item in runs} == {"FINISHED"}
     study = store.client.get_run(store.study_run)
     assert study.data.params["search.seeds"] == "2"
@@ -52,7 +84,7 @@ def test_what_is_tested_was_trained_under_seeds_that_nothing_was_chosen_by(finis
     assert {int(cell) for cell in row.strip("| ").split(" | ")} == seeds["final"]
 
 
-def test_reference_baseline_and_choice_are_tested_under_the_same_seeds(finished):
+def test_reference_baseline_and_a_proposal_are_tested_under_the_same_seeds(finished):
     seeds: dict[str, set[str]] = {}
     for (kind, _, candidate, seed, *_), metrics in outcome(finished).items():
         if kind == "trial" and "test_accuracy" in metrics:
@@ -65,10 +97,10 @@ def test_the_intervals_of_the_search_rest_on_all_candidates(finished):
     """MLflow and the records that are read back say the same: by the noise of all, and not of those so far."""
     store = tracking(finished)
     records = [record for record in store.records() if record.arm != "reference"]
-    noise = pooled_noise({record.name: record.accuracies for record in store.records()})
+    noise = pooled_noise({record.name: record.scores for record in store.records()})
     reference = next(record for record in store.records() if record.arm == "reference")
     for record in records:
-        gain = pooled_gain(record.accuracies, reference.accuracies, noise)
+        gain = pooled_gain(record.scores, reference.scores, noise)
         assert gain is not None
         assert record.gain_interval == (gain.low, gain.high)
     logged = {
@@ -79,14 +111,14 @@ def test_the_intervals_of_the_search_rest_on_all_candidates(finished):
     assert logged == {record.name: pytest.approx(record.gain_interval) for record in records}
 
 
-def test_the_finalist_that_was_not_chosen_is_never_tested(finished):
+def test_of_the_finalists_only_one_is_ever_tested(finished):
     tested = {
         candidate
         for (kind, _, candidate, *_), metrics in outcome(finished).items()
         if kind == "iteration" and "test_accuracy" in metrics
     }
-    chosen = tracking(finished).study_tags()["chosen"]
-    assert tested == {"no augmentation", "trivial_augment_wide", chosen}
+    best = tracking(finished).study_tags()["best_proposal"]
+    assert tested == {"no augmentation", "trivial_augment_wide", best}
 
 
 def test_the_ledger_counts_every_trial_once(finished):
@@ -132,5 +164,8 @@ def test_show_and_list_tell_what_was_found(finished):
     shown = agent("show", "s", "--runs-dir", str(finished))
     assert shown.returncode == 0
     assert "iteration 2" in shown.stdout
+    tags = tracking(finished).study_tags()
+    assert " ".join(tags["sentence"].split()[:4]) in " ".join(shown.stdout.split())
     listed = agent("list", "--runs-dir", str(finished))
     assert "finished" in listed.stdout
+    assert tags["recommended"] in listed.stdout

@@ -35,9 +35,10 @@ def with_backgrounds(once, finished, empty_store) -> Path:
 
 def test_the_report_takes_the_choice_apart(with_backgrounds):
     report = (with_backgrounds / "studies/s/report.md").read_text()
-    table = report[report.index("## The final comparison") : report.index("### ")]
+    table = report[report.index("## The test") : report.index("## The search")]
     rows = {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("| ")}
-    both = next(line for name, line in rows.items() if "(chosen)" in name)
+    best = tracking(with_backgrounds).study_tags()["best_proposal"]
+    both = next(line for name, line in rows.items() if best in name)
     assert " + backgrounds(" in both
     assert "backgrounds(" not in rows["policy only"]
     assert ">" not in rows["backgrounds only"].split("|")[2]

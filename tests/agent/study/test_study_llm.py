@@ -171,7 +171,7 @@ def test_a_budget_of_calls_ends_the_search_with_what_was_found(runs):
     assert done.returncode == 0, done.stderr
     assert asked <= 4
     assert "budget of 3 LLM calls is spent" in (runs / "studies/s/report.md").read_text()
-    assert tracking(runs).study_tags()["chosen"] == "iteration 1"
+    assert tracking(runs).study_tags()["best_proposal"] == "iteration 1"
 
 
 def test_a_limit_in_dollars_needs_a_price_and_leaves_the_name_free(runs):

@@ -20,6 +20,7 @@ from tests.tools.aga.drive_generation import (
     write_photos,
 )
 from tools.aga.making.set_plan import SetPlan
+from tools.aga.making.sheet_rows import sheet_rows
 from tools.aga.making.subjects import kept_mask
 from tools.errors import ConfigurationError, DataError
 from tools.training.synthetic import open_synthetic
@@ -104,6 +105,17 @@ def test_every_image_says_where_it_comes_from(world: World) -> None:
         assert (world.root / row["background"]).is_file()
         assert row["caption_origin"] == "template"
         assert row["gate_mask_area"] is row["gate_background_blank"] is row["accepted"] is True
+
+
+def test_a_sheet_shows_only_images_of_the_sources_that_may_be_shown(world: World) -> None:
+    made, sources = world.generate(), world.sources()
+    shown = {sources.file(2), sources.file(5)}
+    found = sheet_rows(made, world.root, sources, 8, shown)
+    assert found
+    allowed = [sources[2].pixels, sources[5].pixels]
+    assert all(any(np.array_equal(each.real, pixels) for pixels in allowed) for each in found)
+    assert len(sheet_rows(made, world.root, sources, 8)) == 8
+    assert sheet_rows(made, world.root, sources, 8, {"another"}) == []
 
 
 def test_a_group_is_inherited(tmp_path: Path) -> None:

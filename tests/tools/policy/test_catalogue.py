@@ -5,7 +5,13 @@ import sys
 
 from tests.repository import ROOT
 from tools.policy.canonical import SIGNIFICANT_DIGITS
-from tools.policy.catalogue import CATALOGUE, as_markdown, default_operation, describe_catalogue
+from tools.policy.catalogue import (
+    CATALOGUE,
+    as_markdown,
+    default_operation,
+    describe_catalogue,
+    operation_names,
+)
 from tools.policy.policy import Policy
 from tools.policy.steps import STEPS
 from tools.policy.validate import check_policy
@@ -64,3 +70,25 @@ def test_reading_checking_and_naming_a_policy_imports_nothing_heavy():
     )
 
     assert loaded.stdout.strip() == "[]"
+
+
+def test_operations_that_need_colour_are_those_that_do_nothing_to_a_grey_image():
+    import numpy as np
+    import torch
+
+    from tools.policy.built_policy import build
+
+    levels = np.random.default_rng(5).integers(20, 200, (24, 24, 1), dtype=np.uint8)
+    grey = np.repeat(levels, 3, axis=2)
+    unchanged = set()
+    for name, spec in CATALOGUE.items():
+        if spec.stage == "batch":
+            continue
+        policy = build(Policy(operations=[default_operation(name)]), 24, 2)
+        torch.manual_seed(0)
+        draws = [policy.augment(grey).permute(1, 2, 0).numpy().astype(int) for _ in range(12)]
+        if all(np.abs(draw - grey).max() <= 1 for draw in draws):
+            unchanged.add(name)
+    assert unchanged == {name for name, spec in CATALOGUE.items() if spec.needs_colour}
+    assert unchanged == set(operation_names()) - set(operation_names(grey=True))
+    assert not [name for name in unchanged if f"- {name}:" in describe_catalogue(grey=True)]

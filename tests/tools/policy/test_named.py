@@ -5,7 +5,8 @@ import pytest
 from tools.errors import ConfigurationError
 from tools.policy.canonical import canonical_json, one_line, parse_one_line
 from tools.policy.catalogue import CATALOGUE, default_operation
-from tools.policy.named import named_policy, parse_with_defaults, split_policies
+from tools.policy.config import split_policies
+from tools.policy.named import named_policy, parse_with_defaults
 from tools.policy.policy import Policy
 from tools.policy.starts import default_policy
 

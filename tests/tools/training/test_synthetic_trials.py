@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from tests.tools.training.trials import mixed, numbers, silent, tiny_trial
 from tools.datasets.cache.read import CachedDataset
+from tools.errors import ImagesGone
 from tools.training import checkpoint
 from tools.training.config import TrialSpec
 from tools.training.evaluation import evaluate_trial
@@ -122,14 +123,13 @@ def test_validation_and_test_never_see_a_synthetic_image(tinted: CachedDataset, 
         np.testing.assert_array_equal(predictions.labels, view.labels)
 
 
-def test_a_trial_whose_set_is_refused_fails_with_the_reason_and_may_be_tried_again(
+def test_a_trial_whose_set_is_gone_stops_and_may_be_tried_again(
     tinted: CachedDataset, root: Path, folder: Path
 ):
     about = (folder / "set.json").read_text()
     (folder / "set.json").unlink()
     spec = tiny_trial(tinted, root, synthetic=mixed(folder, EXTRA))
-    result = train_trial(spec, "cpu", silent)
-    assert result.status == "failed"
-    assert "set.json is missing" in str(result.reason)
+    with pytest.raises(ImagesGone, match=r"set\.json is missing"):
+        train_trial(spec, "cpu", silent)
     (folder / "set.json").write_text(about)
     assert train_trial(spec, "cpu", silent).status == "finished"

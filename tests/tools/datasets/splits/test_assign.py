@@ -106,6 +106,60 @@ def test_a_fold_that_is_none_is_refused(fold):
         DataConfig(fold=fold)
 
 
+# folds over seeds
+
+
+def split_patients(**patients: list[str]) -> Dataset:
+    """Ten images of each patient, of both classes; the published split of each is given."""
+    records = [
+        Record(f"{name}-{at}", at % 2, split, name)  # type: ignore[arg-type]
+        for split, names in patients.items()
+        for name in names
+        for at in range(10)
+    ]
+    return Dataset(card(), tuple(records), MemorySource({}))
+
+
+def test_with_folds_a_patient_in_train_and_validation_is_no_leak_and_counts_as_validation():
+    dataset = split_patients(train=[*"abcdefg", "h"], validation=["h", "i"], test=["z"])
+    with pytest.raises(DataError, match="more than one split"):
+        assign_splits(dataset, DataConfig())
+    pooled = assign_splits(dataset, DataConfig(folds="on"))
+    assert groups(pooled, "validation") == {"h", "i"}
+    assert groups(pooled, "train") == set("abcdefg")
+    assert len(pooled.records) == len(dataset.records), "no image is lost"
+    assert any("10 training images count as validation" in note for note in pooled.notes)
+
+
+def test_with_folds_pictures_that_are_alike_are_one_group_within_and_across_train_and_validation():
+    dataset = split_patients(train=list("abcdef"), validation=["h"], test=["z"])
+    at = {record.file: number for number, record in enumerate(dataset.records)}
+    alike = [(at["a-0"], at["b-0"]), (at["c-1"], at["h-1"]), (at["d-0"], at["z-0"])]
+    pooled = assign_splits(dataset, DataConfig(folds="on"), alike)
+    group_of = {record.file: record.group for record in pooled.records}
+    assert group_of["a-5"] == group_of["b-5"]
+    assert files(pooled, "validation") == {f"{name}-{at}" for name in "ch" for at in range(10)}
+    assert group_of["d-0"] != group_of["z-0"], "a picture that is also a test image is a leak as ever"
+
+
+def test_with_folds_a_patient_of_the_test_split_leaks_as_ever():
+    dataset = split_patients(train=[*"abc", "z"], validation=["h"], test=["z"])
+    with pytest.raises(DataError, match="more than one split"):
+        assign_splits(dataset, DataConfig(folds="on"))
+
+
+def test_a_validation_split_that_cannot_be_told_from_the_training_images_is_refused_with_the_remedy():
+    dataset = split_patients(train=list("abcd"), validation=list("abc"), test=["z"])
+    with pytest.raises(DataError, match=r"30 of 40 training images.*data\.folds off"):
+        assign_splits(dataset, DataConfig(folds="on"))
+
+
+@pytest.mark.parametrize("few", [{"fraction": 0.5}, {"per_class": 3}, {"fold": "1/5"}])
+def test_folds_over_seeds_take_all_images(few):
+    with pytest.raises(ValueError, match=rf"data\.folds on .* data\.{next(iter(few))}"):
+        DataConfig(folds="on", **few)
+
+
 # few labels
 
 
