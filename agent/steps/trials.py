@@ -202,6 +202,8 @@ def _run(context: Context, specs: list[TrialSpec], runs: "_Runs", title: str) ->
         results.close()  # type: ignore[attr-defined]  # a generator: stops what still runs
         context.terminal.trials_end()
         context.stopwatch.trained += time.monotonic() - started
+    for line in context.executor.take_pace():
+        context.terminal.note(line)
     return None
 
 
