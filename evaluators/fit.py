@@ -80,19 +80,22 @@ class Training:
         over-fitting: it is far above the loss on clean training images.
         unfinished: these are not learnt yet, and the validation loss is still falling: a training of about twice the
         length would go further.
-        stalled: these are not learnt yet, no better than others, and the validation loss falls no more.
+        stalled: these are not learnt yet, no better than others, and the validation loss falls no more. (After too few
+        epochs to see how it moves, that is unfinished.)
         fine: none of these.
         """
         if self.risen >= RISEN:
             return "over-trained"
         if self.validation_loss > BY_HEART * self.clean_loss:
             return "over-fitting"
-        change = self.last_quarter
-        if self.clean_accuracy >= LEARNT or change is None:
+        if self.clean_accuracy >= LEARNT:
             return "fine"
+        change, no_better = self.last_quarter, self.clean_loss >= NO_BETTER * self.validation_loss
+        if change is None:
+            return "unfinished" if no_better else "fine"
         if change <= -FALLING:
             return "unfinished"
-        return "stalled" if self.clean_loss >= NO_BETTER * self.validation_loss else "fine"
+        return "stalled" if no_better else "fine"
 
 
 def mean_training(trials: Sequence[tuple[float, float, Sequence[float]]]) -> Training | None:

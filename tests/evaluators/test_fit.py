@@ -61,7 +61,8 @@ class TestTheRule:
 
     def test_of_a_few_epochs_no_slope_is_known(self) -> None:
         assert Training(0.6, 0.5, (0.9, 0.6, 0.3)).last_quarter is None
-        assert Training(0.6, 0.5, (0.9, 0.6, 0.55)).state == "fine"
+        assert Training(0.6, 0.5, (0.9, 0.6, 0.55)).state == "unfinished"
+        assert Training(0.4, 0.5, (0.9, 0.6, 0.55)).state == "fine"
 
 
 class TestMeans:

@@ -71,6 +71,13 @@ class TestTheTask:
         assert "- rotate: " in text
         assert "degrees 1 to 180" in text
 
+    def test_of_grey_images_it_says_so_and_offers_no_operation_on_colour(self) -> None:
+        grey, colour = first_message(grey=True), first_message()
+        assert "- Kind of images: fundus; grey: red, green and blue are equal in every pixel" in grey
+        assert "- Kind of images: fundus\n- Image size" in colour
+        assert "\n- saturation: " in colour
+        assert "\n- saturation: " not in grey
+
     def test_it_warns_of_what_is_unsafe_for_these_images(self) -> None:
         assert "- invert: fundus: " in first_message()
 
