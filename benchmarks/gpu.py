@@ -154,7 +154,7 @@ def section_study(bench: Bench) -> Any:
     specs = [
         trial(cached, root, policy, seed, epochs=15, draws="shared") for policy in STUDY for seed in (0, 1, 2)
     ]
-    with make_executor(ExecutionConfig(), [WorkerPlan(DEVICE, 2)]) as executor:
+    with make_executor(ExecutionConfig(pack="auto"), [WorkerPlan(DEVICE, 2)]) as executor:
         executor.warm_up()
         ended, first = [], None
         for result in executor.train(specs, lambda event: None):

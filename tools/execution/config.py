@@ -23,8 +23,8 @@ class ExecutionConfig(BaseModel):
         default=None, ge=1, le=256, description="CPU threads of each trial; by its cores if unset"
     )
     pack: Annotated[int, Field(ge=1, le=256)] | Literal["auto", "off"] = Field(
-        default="auto",
-        description="trials side by side on one device; 'auto': on CUDA as many as its memory holds, elsewhere 'off'",
+        default="off",
+        description="experimental: trials side by side on one device; 'auto': on CUDA as many as its memory holds",
     )
     trial_timeout: float | None = Field(
         default=None, gt=0, description="seconds after which a trial is killed and FAILED"

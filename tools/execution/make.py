@@ -15,10 +15,10 @@ _OWN_CORES = 2
 def make_executor(
     config: ExecutionConfig, plans: list[WorkerPlan], loader_workers: int = 0
 ) -> LocalExecutor | PackedExecutor:
-    """Packs on CUDA devices, unless they are switched off; else one trial at a time in each worker.
+    """Packs where they are asked for; else one trial at a time in each worker.
 
     Args:
-        config: `pack` with a number makes packs on any device.
+        config: `pack` 'auto' makes packs on CUDA devices only, a number on any.
         plans: as `plan_workers` has them.
         loader_workers: processes that augment, for all packs together; with 0, all cores but two of each pack.
     """

@@ -234,7 +234,9 @@ CUDA = [WorkerPlan("cuda:0", 8), WorkerPlan("cuda:1", 8)]
         ("off", CUDA, None),
     ],
 )
-def test_packs_are_for_cuda_unless_they_are_asked_for(pack: Any, plans: list[WorkerPlan], expected: Any):
+def test_packs_are_made_where_they_are_asked_for_and_auto_means_cuda(
+    pack: Any, plans: list[WorkerPlan], expected: Any
+):
     config = ExecutionConfig(pack=pack)
     with make_executor(config, plans, loader_workers=6) as made:
         if expected is None:
@@ -245,6 +247,11 @@ def test_packs_are_for_cuda_unless_they_are_asked_for(pack: Any, plans: list[Wor
         assert sum(plan.processes for plan in made.plans) == 6
         assert {plan.size for plan in made.plans} == {None if pack == "auto" else pack}
         assert "side by side" in described(made, plans)
+
+
+def test_trials_are_trained_one_at_a_time_by_default():
+    with make_executor(ExecutionConfig(), CUDA) as made:
+        assert isinstance(made, LocalExecutor)
 
 
 def test_an_executor_needs_a_device():

@@ -97,7 +97,8 @@ class Pack:
         self._feeder: tuple[tuple[int, int, str], Feeder] | None = None
         if self._cuda:
             torch.cuda.set_device(device)
-            torch.backends.cudnn.benchmark = True  # shapes rarely change
+            # a pack is no faster with it, and each shape of a slot takes up to a second longer to build (docs/gpu.md)
+            torch.backends.cudnn.benchmark = False
 
     @property
     def running(self) -> list[TrialSpec]:
