@@ -15,6 +15,8 @@ from tools.errors import AugurError, ConfigurationError
 COMMANDS = {
     "run": "search for the best augmentation policy for your classifier",
     "resume": "resume a study that was interrupted",
+    "train": "train given policies, and compare them",
+    "evaluate": "put trained classifiers to a test set",
     "generate": "make training images with new backgrounds",
     "datasets": "list, show, download and check data sets",
     "cache": "list, check and remove decoded images on disk",
@@ -39,6 +41,7 @@ examples:
   agent run --dataset aptos --llm openai:llama3 \\
             --llm-base-url http://localhost:11434/v1
   agent resume STUDY                               after Ctrl-C or a power cut
+  agent train --dataset demo --policy default --policy 'rotate(degrees=9)'
   agent COMMAND --help                             the flags of a command
 """
 

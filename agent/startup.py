@@ -9,6 +9,7 @@ from typing import Any
 from agent.context import Context
 from agent.llm import CallRecord, StartedCall, make_ask
 from agent.memory import Tracking
+from agent.memory.history import Backgrounds
 from agent.memory.ledger import BudgetSpent, Ledger, exceeded
 from agent.memory.length_file import Lengths, read_lengths
 from agent.memory.store import experiment_of
@@ -42,11 +43,19 @@ from tools.training.trial_store import TrialStore
 
 _FOLDS_TAG, _NO_FOLDS = "folds", "off"
 """Tag of a study: how many folds its seeds are validated on in turn."""
+_OF_SEARCH = ("search", "finish")
+"""Facts that say nothing where policies are given."""
 
 
 @contextmanager
 def open_context(
-    config: StudyConfig, why: str, folder: Path, terminal: Terminal, tracking: Tracking, dataset: Dataset
+    config: StudyConfig,
+    why: str,
+    folder: Path,
+    terminal: Terminal,
+    tracking: Tracking,
+    dataset: Dataset,
+    given: Backgrounds | None = None,
 ) -> Iterator[Context]:
     """Open everything that one session of the study in `folder` works with; close it at the end.
 
@@ -57,6 +66,7 @@ def open_context(
         terminal: what shows progress.
         tracking: the open store, attached to the study if it holds it already.
         dataset: as `agent.prechecks` opened it.
+        given: where policies are given and nothing is searched (`agent train`): whether any has backgrounds.
 
     Raises:
         AugurError: the data, the model, a device, the store or a setting is wrong; says which.
@@ -71,10 +81,11 @@ def open_context(
     check_model(config.model, len(dataset.card.classes), size)
     with make_executor(config.execution, plans, config.training.loader_workers) as executor:
         executor.warm_up()
-        backgrounds, why_backgrounds = backgrounds_of(config, dataset.card)
+        backgrounds, why_backgrounds = (given, given) if given else backgrounds_of(config, dataset.card)
         workers, line = described(executor, plans), _recipe_line(config, recipe, lengths)
         terminal.metric = config.search.metric
-        terminal.opening(study, _facts(config, why, why_backgrounds, dataset, line, size, workers))
+        facts = _facts(config, why, why_backgrounds, dataset, line, size, workers)
+        terminal.opening(study, [each for each in facts if not given or each[0] not in _OF_SEARCH])
         data = _read_data(dataset, config.data, size, config.runs_dir, terminal)
         folds, grey = _folds(config, dataset, data, tracking, terminal), _grey(data, terminal)
         synthesis = Synthesis(
@@ -88,7 +99,9 @@ def open_context(
         )
         if backgrounds != "off":
             synthesis.tools()  # report what is missing now, not after the reference was trained
-        _enter(config, study, why, data, recipe, folds, tracking)
+        _enter(
+            config, study, "given" if given else config.search.proposer, why, data, recipe, folds, tracking
+        )
         remember(folder, tracking.experiment_id, tracking.study_run)
         shutil.copyfile(data.splits_file, folder / data.splits_file.name)
         tracking.log_file(tracking.study_run, folder / data.splits_file.name)
@@ -226,6 +239,7 @@ def _grey(data: CachedDataset, terminal: Terminal) -> bool:
 def _enter(
     config: StudyConfig,
     study: str,
+    arm: str,
     why: str,
     data: CachedDataset,
     recipe: Recipe,
@@ -237,7 +251,7 @@ def _enter(
         experiment_of(config.tracking, data.card.name, config.model.name),
         study,
         {
-            "arm": config.search.proposer,
+            "arm": arm,
             "metric": config.search.metric,
             "arm_reason": why,
             "data_fingerprint": data.fingerprint,

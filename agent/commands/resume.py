@@ -7,6 +7,7 @@ from pathlib import Path
 from agent.screen.exits import perform, runs_dir_flag
 from agent.screen.terminal import Terminal
 from agent.settings.arguments import FlagParser
+from agent.settings.config import StudyConfig
 from agent.settings.sources import load_file, read_changes
 
 
@@ -17,10 +18,14 @@ def main(words: Sequence[str]) -> int:
 
     def resume(terminal: Terminal) -> int:
         from agent.study import resume_study
+        from agent.training import is_training, resume_training
 
-        return resume_study(
-            options.name, runs_dir, terminal, lambda path: load_file(path, os.environ, changes)
-        )
+        def load(path: Path) -> StudyConfig:
+            return load_file(path, os.environ, changes)
+
+        if is_training(runs_dir / "studies" / options.name):
+            return resume_training(options.name, runs_dir, terminal, load)
+        return resume_study(options.name, runs_dir, terminal, load)
 
     return perform(resume, options, resume=runs_dir_flag(runs_dir))
 

@@ -114,6 +114,11 @@ class Reader(Opened):
             whole = whole.then(self._notebooks[run.info.run_id])
         return whole
 
+    def studies_with(self, key: str) -> list[str]:
+        """Names of the studies of the store that have a trial whose key begins with `key`, the latest first."""
+        runs = list(self._of_experiments(f"tags.kind = 'trial' and tags.trial_key LIKE '{key}%'"))
+        return list(dict.fromkeys(run.data.tags["study"] for run in reversed(runs)))
+
     def study_artifact(self, name: str) -> str | None:
         """The text of an artifact of the study's own run; None where it has none of that name."""
         if name not in {item.path for item in self.client.list_artifacts(self.study_run)}:

@@ -218,6 +218,13 @@ class Tracking(Finder):
         metrics = [Metric(f"test_{name}{on}", value, now, 0) for name, value in scores.items()]
         self.client.log_batch(run_id, metrics=metrics)
 
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
+        """Numbers of one run."""
+        now = int(time.time() * 1000)
+        self.client.log_batch(
+            run_id, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()]
+        )
+
     def log_json(self, run_id: str, value: Any, name: str) -> None:
         """A JSON artifact."""
         self.client.log_text(run_id, json.dumps(value, indent=2), name)

@@ -55,6 +55,7 @@ def perform(
     options: argparse.Namespace,
     *,
     resume: str | None = None,
+    again: str | None = None,
     pages: bool = False,
     quiet: bool = False,
 ) -> int:
@@ -64,16 +65,22 @@ def perform(
         action: the command.
         options: including those that every command has (`quiet`, `debug`).
         resume: as in `run_to_exit_code`.
+        again: likewise.
         pages: as in `Terminal`.
         quiet: be quiet even without the option.
     """
     terminal = Terminal(quiet or options.quiet, pages=pages)
     debug = options.debug or bool(os.environ.get("AGENT_DEBUG"))
-    return run_to_exit_code(lambda: action(terminal), terminal, resume=resume, debug=debug)
+    return run_to_exit_code(lambda: action(terminal), terminal, resume=resume, again=again, debug=debug)
 
 
 def run_to_exit_code(
-    action: Callable[[], int], terminal: Terminal, *, resume: str | None = None, debug: bool = False
+    action: Callable[[], int],
+    terminal: Terminal,
+    *,
+    resume: str | None = None,
+    again: str | None = None,
+    debug: bool = False,
 ) -> int:
     """Run a command; the exit code. Errors for the person at the terminal become one message.
 
@@ -81,10 +88,13 @@ def run_to_exit_code(
         action: the command; returns its own code.
         terminal: where the message goes.
         resume: what follows `agent resume STUDY` in the message that says how to resume; None if nothing can.
+        again: the command that continues where this one was interrupted, of a command that is not resumed by a name.
         debug: also print the traceback of such an error. Any other exception is a bug and always shows it.
     """
 
     def how_to_resume() -> str:
+        if terminal.study and again is not None:
+            return f" Continue with the same command: {again}"
         if not terminal.study or resume is None:
             return ""
         return f" Resume with: agent resume {terminal.study}{resume}"
@@ -95,7 +105,7 @@ def run_to_exit_code(
     except AugurError as error:
         if debug:
             traceback.print_exc()
-        resumable = error.resumable and resume is not None
+        resumable = error.resumable and (resume is not None or again is not None)
         terminal.error(f"{error} Nothing is lost.{how_to_resume()}" if resumable else str(error))
         return error.exit_code
     except KeyboardInterrupt as interrupt:

@@ -60,6 +60,13 @@ _TEXTS = {
         "Search for the augmentation policy that makes the classifier best, and prove it.",
         _EPILOG,
     ),
+    "train": (
+        "[--dataset NAME | --data PATH] --policy TEXT [--policy TEXT …] [options]",
+        "Train given policies, and compare them with no augmentation and each other: the same trials as in a study, "
+        "without a search.",
+        "See docs/train.md. The same command, repeated, reuses what it trained and continues what was interrupted. The "
+        "settings of a study: --config runs/studies/NAME/config.yaml.\n",
+    ),
     "generate": (
         "[--dataset NAME | --data PATH] [--scale K] [options]",
         "Make training images with new backgrounds: the subject is cut out, moved and pasted.",

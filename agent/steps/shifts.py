@@ -52,24 +52,46 @@ def find_shifts(config: DataConfig, card: Card) -> list[tuple[Dataset, DataConfi
         ConfigurationError: one is unknown, or has classes that the data set lacks.
         DataError: one is missing or malformed.
     """
-    found = []
-    for name, path in _wanted(config):
-        unset = dict.fromkeys(("variant", "splits", "fold", "fraction", "per_class", "labels"))
-        unset |= {"layout": "auto", "exclude": []}  # which are about the study's own folder
-        unset |= {"modality": None if card.modality == "unknown" else card.modality}
-        asked = config.model_copy(update={"dataset": name, "path": path, **unset})
-        if name not in ENTRIES:
-            asked = asked.model_copy(update={"dataset": "folder"})
-        found.append((_test_split(open_published(asked), name, card), asked))
-    return found
+    return [find_shift(config, card, name, path) for name, path in _wanted(config)]
 
 
-def _test_split(dataset: Dataset, name: str, card: Card) -> Dataset:
+def find_shift(
+    config: DataConfig,
+    card: Card,
+    name: str,
+    path: Path | None,
+    called: str = "data.shifts",
+    folder: bool = False,
+) -> tuple[Dataset, DataConfig]:
+    """One such set: a known one, or a folder under any other name; decodes nothing.
+
+    Args:
+        config: of the study's data set.
+        card: of that data set.
+        name: of the set.
+        path: where it is; None where it is known by its name.
+        called: what asks for it, for the error.
+        folder: whether it is a folder of images, whatever it is called.
+
+    Raises:
+        ConfigurationError: it has classes that the data set lacks.
+        DataError: it is missing or malformed.
+    """
+    unset = dict.fromkeys(("variant", "splits", "fold", "fraction", "per_class", "labels"))
+    unset |= {"layout": "auto", "exclude": []}  # which are about the study's own folder
+    unset |= {"modality": None if card.modality == "unknown" else card.modality}
+    asked = config.model_copy(update={"dataset": name, "path": path, **unset})
+    if folder or (path is not None and name not in ENTRIES):
+        asked = asked.model_copy(update={"dataset": "folder"})
+    return _test_split(open_published(asked), name, card, called), asked
+
+
+def _test_split(dataset: Dataset, name: str, card: Card, called: str) -> Dataset:
     """The test split of `dataset`, or all of it where it has none, with the labels of the study's classes."""
     label = {each: number for number, each in enumerate(card.classes)}
     if unknown := [each for each in dataset.card.classes if each not in label]:
         raise ConfigurationError(
-            f"data.shifts: {name} has classes that {card.name} lacks: {', '.join(unknown[:5])}. {card.name} has "
+            f"{called}: {name} has classes that {card.name} lacks: {', '.join(unknown[:5])}. {card.name} has "
             f"{', '.join(card.classes[:10])}"
         )
     records = [record for record in dataset.records if record.split == "test"] or dataset.records

@@ -50,24 +50,44 @@ def parse_with_defaults(text: str) -> Policy:
     """A policy in the one-line form, where what is not given has its default (a probability: 1).
 
     Raises:
-        ConfigurationError: see `named_policy`.
+        ConfigurationError: see `named_policy`; says which operation of the line is wrong.
     """
-    policy = parse_one_line(_with_calls(text), default_probability=1.0)
-    unknown = [item.name for item in policy.operations if item.name not in CATALOGUE]
-    if unknown:
-        hint = did_you_mean(unknown[0], [*CATALOGUE, DEFAULT]) or f"known are {', '.join(CATALOGUE)}"
-        raise ConfigurationError(f"{text!r}: there is no operation {unknown[0]!r}: {hint}")
-    filled = Policy(operations=[_filled(item) for item in policy.operations])
-    if problems := check_policy(filled, 0, len(filled.operations)):
+    if text.strip() in ("", NO_AUGMENTATION):
+        return Policy(operations=[])
+    parts = [part.strip() for part in text.split(">")]
+    operations = []
+    for number, part in enumerate(parts, start=1):
+        place = f"operation {number} of {text!r}: " if len(parts) > 1 else ""
+        operations.append(_operation(part, place))
+    policy = Policy(operations=operations)
+    if problems := check_policy(policy, 0, len(operations)):
         raise ConfigurationError(f"{text!r}: {'; '.join(problems)}")
-    return filled
+    return policy
 
 
-def _with_calls(text: str) -> str:
-    """`horizontal_flip > rotate(degrees=9)` with parentheses after every operation."""
-    if text == NO_AUGMENTATION:
-        return text
-    return " > ".join(f"{part.strip()}()" if "(" not in part else part.strip() for part in text.split(">"))
+def _operation(text: str, place: str) -> Operation:
+    """One operation, such as `rotate(degrees=9)` or `rotate`; `place` begins what is said of a wrong one.
+
+    Raises:
+        ConfigurationError: it is none. Values are not checked.
+    """
+    if not text:
+        raise ConfigurationError(f"{place}there is none: write one, or leave out a '>'")
+    if text == DEFAULT:
+        raise ConfigurationError(
+            f"{place}{DEFAULT!r} stands for a whole policy: write it alone, or its operations"
+        )
+    try:
+        policy = parse_one_line(text if "(" in text else f"{text}()", default_probability=1.0)
+    except ConfigurationError as error:
+        raise ConfigurationError(place + str(error).replace(" (<unknown>, line 1)", "")) from None
+    operation = policy.operations[0]
+    if operation.name not in CATALOGUE:
+        hint = did_you_mean(operation.name, [*CATALOGUE, DEFAULT]) or f"known are {', '.join(CATALOGUE)}"
+        raise ConfigurationError(
+            f"{place or repr(text) + ': '}there is no operation {operation.name!r}: {hint}"
+        )
+    return _filled(operation)
 
 
 def _filled(operation: Operation) -> Operation:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 RESULT = "result.json"
 WEIGHTS = "weights.safetensors"
 LOCK = "trial.lock"
+KEPT = "weights.kept"
+"""Empty; while it is there, a study that shares the trial does not drop its weights."""
 TORCHVISION_WEIGHTS = "torchvision"
 
 _WEIGHTS_DIGEST = "weights_sha256"
@@ -286,8 +288,15 @@ class TrialStore:
                 if file.name != LOCK:
                     file.unlink()
 
+    def keep_weights(self, key: str) -> None:
+        """From now on, `drop_weights` leaves the weights of this trial, which somebody asked for."""
+        if self.directory(key).is_dir():
+            (self.directory(key) / KEPT).touch()
+
     def drop_weights(self, key: str) -> None:
-        """Delete its weights to free space; its result and predictions stay."""
+        """Delete its weights to free space, unless they are to be kept; its result and predictions stay."""
+        if (self.directory(key) / KEPT).exists():
+            return
         (self.directory(key) / WEIGHTS).unlink(missing_ok=True)
 
     def predictions(self, key: str, split: str) -> "Predictions | None":

@@ -7,8 +7,9 @@ from tools.policy.canonical import canonical_json, one_line, parse_one_line
 from tools.policy.catalogue import CATALOGUE, default_operation
 from tools.policy.config import split_policies
 from tools.policy.named import named_policy, parse_with_defaults
-from tools.policy.policy import Policy
+from tools.policy.policy import Operation, Parameter, Policy
 from tools.policy.starts import default_policy
+from tools.policy.validate import check_policy
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -35,6 +36,18 @@ def test_a_line_that_a_study_prints_is_read_as_it_is() -> None:
     assert one_line(parse_with_defaults("no augmentation")) == "no augmentation"
 
 
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_the_line_of_every_operation_is_read_as_it_was_written(name: str) -> None:
+    """Also at the ends of its ranges."""
+    spec = CATALOGUE[name]
+    for value_of in (lambda each: each.low, lambda each: each.high, lambda each: each.default):
+        parameters = [Parameter(name=each.name, value=value_of(each)) for each in spec.parameters]
+        policy = Policy(operations=[Operation(name=name, probability=0.35, parameters=parameters)])
+        if check_policy(policy, 1, 1):  # all of whose parameters are 0
+            continue
+        assert canonical_json(named_policy(one_line(policy), "natural").policy) == canonical_json(policy)
+
+
 def test_a_list_is_split_between_policies_only() -> None:
     text = "default, rand_augment(num_ops=3, magnitude=5) , horizontal_flip > rotate(degrees=9),"
     assert split_policies(text) == [
@@ -55,6 +68,11 @@ def test_a_list_is_split_between_policies_only() -> None:
         ("rotate(degrees=9", ["rotate(degrees=9"]),
         ("__import__('os').system('true')", ["is not a policy"]),
         ("mixup > cutmix", ["mixup", "cutmix"]),
+        ("rotate(degrees=9) > rotat(degrees=3)", ["operation 2", "'rotat'", "'rotate'"]),
+        ("horizontal_flip > rotate(degrees=9", ["operation 2", "never closed"]),
+        ("horizontal_flip > rotate(degrees=900)", ["operation 2 ('rotate')", "from 1 to 180"]),
+        ("rotate > > solarize", ["operation 2", "leave out"]),
+        ("rotate > default", ["operation 2", "write it alone"]),
     ],
 )
 def test_what_is_no_policy_is_named(text: str, words: list[str]) -> None:

@@ -1,0 +1,89 @@
+"""What a study found, for `agent train --policy study:NAME`: read from its store, never written."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.memory.candidate import REFERENCE, Candidate
+from agent.memory.length_file import NAME as LENGTH
+from agent.memory.study_file import recorded
+from agent.screen.exits import runs_dir_flag
+from agent.screen.terminal import Terminal
+from agent.settings.config import StudyConfig, TrackingConfig
+from agent.settings.sources import load_file
+from agent.study import address_of
+from agent.study_folder import CONFIG, folder_of
+from tools.errors import AugurError, ConfigurationError, did_you_mean
+
+if TYPE_CHECKING:
+    from agent.memory import Tracking
+
+
+def found_by(study: str, wanted: str, runs_dir: Path, terminal: Terminal) -> Candidate:
+    """A candidate of a study.
+
+    Args:
+        study: its name.
+        wanted: the candidate's name, such as 'iteration 3'; '' for what the study recommends.
+        runs_dir: where the study's folder is.
+        terminal: for warnings.
+
+    Raises:
+        AugurError: there is no such study or candidate, or the study recommends nothing (yet).
+    """
+    tracking = attached(study, runs_dir, terminal)
+    tags, records = tracking.study_tags(), tracking.records()
+    name = wanted or tags.get("recommended", "") or tags.get("chosen", "")
+    names = [record.name for record in records]
+    if not name:
+        finished = tracking.client.get_run(tracking.study_run).info.status == "FINISHED"
+        how = "" if finished else f" Finish it (agent resume {study}{runs_dir_flag(runs_dir)}), or"
+        raise ConfigurationError(
+            f"--policy study:{study}: the study recommends nothing{'' if finished else ' yet'}.{how} name one of its "
+            f"candidates, such as 'study:{study}:{names[-1] if names else 'iteration 1'}'."
+        )
+    if name == "none":
+        name = REFERENCE
+    for record in records:
+        if record.name == name:
+            return Candidate.of(record)
+    hint = did_you_mean(name, names) or f"it has {', '.join(names) or 'none'}"
+    raise ConfigurationError(f"--policy study:{study}:{name}: the study has no candidate {name!r}: {hint}")
+
+
+def attached(study: str, runs_dir: Path, terminal: Terminal, uri: str | None = None) -> "Tracking":
+    """The store of a study, attached to it, for reading.
+
+    Raises:
+        AugurError: the study, or its store, is not there.
+    """
+    from agent.memory.writing import open_store
+
+    folder = folder_of(study, runs_dir)
+    address = address_of(folder, runs_dir, terminal, uri)
+    if not address.exists:
+        raise AugurError(
+            f"{address.shown}, the MLflow database that holds what study {study} found, is gone: restore it from a "
+            "backup."
+        )
+    tracking = open_store(address, TrackingConfig(retries=0), terminal.warn, own=study, writes=False)
+    tracking.check()
+    tracking.attach(study, recorded(folder))
+    return tracking
+
+
+def length_from(studies: list[str], config: StudyConfig) -> tuple[str, bytes] | None:
+    """(study, its length.json) of the first of the studies that found the length for the same data and model."""
+    for study in studies:
+        folder = folder_of(study, config.runs_dir)
+        theirs = load_file(folder / CONFIG)
+        same = (
+            (theirs.model.name, theirs.data.dataset, theirs.data.image_size)
+            == (config.model.name, config.data.dataset, config.data.image_size)
+        ) and _absolute(theirs.data.path) == _absolute(config.data.path)
+        if same and (folder / LENGTH).exists():
+            return study, (folder / LENGTH).read_bytes()
+    return None
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return path and path.resolve()
