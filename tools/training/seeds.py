@@ -34,14 +34,10 @@ def derived_seed(seed: int, stream: Stream, *place: int) -> int:
 SHARING_SEEDS = 100
 """Seeds of a block, which share their draws where the recipe says so."""
 
-_FIRST_BLOCK = 48
-"""First seed of a block (of all blocks, modulo their size): fresh seeds begin at 2³¹ + 100, and so begin a block."""
-
 
 def draws_of(seed: int) -> tuple[int, int]:
     """(block, place in it) of a trial's seed: trials of one block share the draws of their augmentation.
 
     The seeds of a search lie in other blocks than the fresh ones of its test.
     """
-    block, place = divmod(seed + SHARING_SEEDS - _FIRST_BLOCK, SHARING_SEEDS)
-    return block, place
+    return divmod(seed, SHARING_SEEDS)

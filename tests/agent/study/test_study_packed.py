@@ -21,6 +21,7 @@ def once_trained(runs: Path) -> None:
         assert not (folder / "checkpoint.pt").exists()
 
 
+@pytest.mark.timeout(600)
 def test_a_packed_study_ends_as_one_that_trains_one_at_a_time(runs: Path, finished: Path):
     done = run(runs, "--proposer", "tpe", "--execution.pack", "3")
     assert done.returncode == 0, done.stderr
