@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null || echo .bootstrap/bin/uv)
 
-.PHONY: help setup install demo test test-slow test-gpu fuzz lint format bench clean
+.PHONY: help setup install demo test test-slow test-gpu bench-gpu fuzz lint format bench clean
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -32,7 +32,7 @@ endif
 install: $(filter .bootstrap/bin/uv,$(UV)) ## install the command agent (and augur) for this user, in an environment of its own
 	$(UV) tool install --python $(PYTHON) --overrides packaging/overrides.txt $(if $(TORCH),--torch-backend $(TORCH)) .
 
-demo: setup ## run the main job end to end on the embedded data set (no key, no GPU, under 3 minutes)
+demo: setup ## run the main job end to end on the embedded data set (no key, no GPU, about a minute and a half)
 	$(BIN)/agent run --dataset demo
 
 test: setup ## the test suite
@@ -41,8 +41,19 @@ test: setup ## the test suite
 test-slow: setup ## the tests that take minutes
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m slow
 
-test-gpu: setup ## the tests that need a CUDA device
-	$(BIN)/python -m pytest -m gpu
+# SETUP=no: with the python3 on the path and what it finds, on a machine without a package index.
+ifeq ($(SETUP),no)
+GPU_PYTHON := $(PYTHON)
+else
+GPU_PYTHON := $(BIN)/python
+test-gpu bench-gpu: setup
+endif
+
+test-gpu: ## the tests that need a CUDA device, three minutes (SETUP=no: with the python3 on the path)
+	$(GPU_PYTHON) -m pytest -m gpu --durations=10 tests/tools/training tests/tools/aga tests/tools/execution
+
+bench-gpu: ## how fast one CUDA device trains packs, five minutes; writes benchmarks/results/gpu_*.json (SETUP=no)
+	$(GPU_PYTHON) -m benchmarks.gpu
 
 # Examples of the heaviest-weighted fuzz test; all of them together try about four times as many.
 FUZZ ?= 40000

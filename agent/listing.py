@@ -202,6 +202,8 @@ def _show(study: str, folder: Path, runs_dir: Path, tracking: "Tracking", termin
             ("state", state_in_words(status, folder)),
             ("arm", tags.get("arm_reason", tags.get("arm", ""))),
             *((("length", tags["length"]),) if "length" in tags else ()),
+            *((("use", tags["recommended"]),) if tags.get("recommended") else ()),
+            ("metric", metric_title(tracking.metric)),
             ("settings", str(folder / "config.yaml")),
             *((("folds", _folds_in_words(tags["folds"])),) if "folds" in tags else ()),
             *(

@@ -1,6 +1,5 @@
 """The seven steps of the loop. Each may be killed at any point and run again: it finds what it had done."""
 
-import json
 import threading
 from dataclasses import replace
 from typing import Any
@@ -9,17 +8,17 @@ from langgraph.runtime import Runtime
 
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate, baselines, iteration, reference
-from agent.memory.ledger import BudgetSpent
+from agent.memory.look_ups import Notebook
 from agent.memory.proposal import parse_proposal
-from agent.proposers import Malformed
 from agent.state import Refusal, State
 from agent.steps.choosing import choose
+from agent.steps.comparing import Finish, shift_table
 from agent.steps.finish_plan import iteration_count
 from agent.steps.judging import has_reference, judge_all_again, log_spending
 from agent.steps.judging import judge as judge_candidate
 from agent.steps.length import check_length, find_length
-from agent.steps.proposing import history_of, log_contact_sheet, make_images
-from agent.steps.publishing import Finish, build_report, publish, shift_table
+from agent.steps.proposing import ask_arm, log_contact_sheet, make_images
+from agent.steps.publishing import build_report, publish
 from agent.steps.shifts import Shift
 from agent.steps.speed import samples_allowed, settle_speed
 from agent.steps.stopping import why_stop
@@ -71,14 +70,7 @@ def propose(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         )
     if not refusals:
         context.stopwatch.start()
-    try:
-        answer = context.proposer.ask(history_of(context, state["iteration"], refusals))
-    except BudgetSpent as spent:
-        return {"stop": str(spent)}
-    if isinstance(answer, Malformed):
-        return {"answer": answer.answer, "malformed": answer.reason}
-    # Not model_dump_json: that writes a NaN as null, and vet has to see and name it.
-    return {"answer": json.dumps(answer.model_dump()), "malformed": ""}
+    return ask_arm(context, state)
 
 
 def vet(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -123,6 +115,8 @@ def realise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         context.terminal.warn(warning)
     run = context.tracking.open_candidate(candidate, "search", state["warnings"])
     log_contact_sheet(context, candidate, run)
+    if notebook := state.get("notebook"):
+        context.tracking.log_notebook(run, Notebook.from_json(notebook))
     return make_images(context, candidate, run)
 
 

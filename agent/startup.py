@@ -31,8 +31,8 @@ from tools.datasets.original_size import median_size
 from tools.datasets.seed_folds import describe_folds, seed_folds
 from tools.datasets.types import SPLITS, Dataset
 from tools.errors import AugurError
-from tools.execution.devices import WorkerPlan, plan_workers
-from tools.execution.local import LocalExecutor
+from tools.execution.devices import plan_workers
+from tools.execution.make import described, make_executor
 from tools.policy.catalogue import operation_names
 from tools.text import counted
 from tools.training.config import Recipe
@@ -79,13 +79,12 @@ def open_context(
     lengths = read_lengths(folder, tracking, found=False)
     recipe = _of_length(recipe, lengths)
     check_model(config.model, len(dataset.card.classes), size)
-    with LocalExecutor(plans, config.execution.trial_timeout) as executor:
+    with make_executor(config.execution, plans, config.training.loader_workers) as executor:
         executor.warm_up()
         backgrounds, why_backgrounds = (given, given) if given else backgrounds_of(config, dataset.card)
+        workers, line = described(executor, plans), _recipe_line(config, recipe, lengths)
         terminal.metric = config.search.metric
-        facts = _facts(
-            config, why, why_backgrounds, dataset, _recipe_line(config, recipe, lengths), size, plans
-        )
+        facts = _facts(config, why, why_backgrounds, dataset, line, size, workers)
         terminal.opening(study, [each for each in facts if not given or each[0] not in _OF_SEARCH])
         data = _read_data(dataset, config.data, size, config.runs_dir, terminal)
         folds, grey = _folds(config, dataset, data, tracking, terminal), _grey(data, terminal)
@@ -141,7 +140,7 @@ def _facts(
     dataset: Dataset,
     recipe: str,
     size: int,
-    plans: list[WorkerPlan],
+    workers: str,
 ) -> list[tuple[str, str]]:
     search = config.search
     return [
@@ -156,7 +155,7 @@ def _facts(
         ),
         ("finish", describe_finish(search)),
         ("backgrounds", why_backgrounds),
-        ("workers", ", ".join(f"{plan.device} × {counted(plan.threads, 'thread')}" for plan in plans)),
+        ("workers", workers),
     ]
 
 

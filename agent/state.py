@@ -1,6 +1,6 @@
 """What LangGraph checkpoints: ids, counters and canonical JSON. Results live in MLflow, spending in the ledger."""
 
-from typing import TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class Refusal(TypedDict):
@@ -12,6 +12,10 @@ class Refusal(TypedDict):
 
 class State(TypedDict):
     """Where a study stands."""
+
+    notebook: NotRequired[dict[str, Any]]
+    """What the arm wrote down and looked up in the current iteration (`agent.memory.look_ups.Notebook`); checkpoints of
+    earlier versions have none."""
 
     iteration: int
     """The current iteration, from 1."""

@@ -60,9 +60,8 @@ def main() -> int:
         known = json.loads(file.read_text())["sets"] if file.exists() else []
         every = [other for other in known if other["data"] != name] + [{**row, "settings": more}]
         file.write_text(json.dumps({"sets": every, "metadata": metadata()}, indent=2) + "\n")
-        print(
-            f"{name}: {row['sentence']} ({row['samples'] / row['planned']:.0%} of the study, {row['note']})"
-        )
+        share = f"{row['samples'] / row['planned']:.0%} of the study"
+        print(f"{name}: {row['sentence']} ({'; '.join(filter(None, (share, row['note'])))})")
     return 0
 
 

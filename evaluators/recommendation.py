@@ -2,9 +2,10 @@
 
 The best mean of many noisy ones was mostly lucky, so that picking it loses to a plain default. Here the default is
 what must be beaten: gains over it are measured by the study's metric and by log loss together, as far as the study's
-own trials show that the two go together (`measures_of`); they are shrunk (`shrinkage.py`) and judged by the noise of
+own trials show that the two go together (`measure.py`); they are shrunk (`shrinkage.py`) and judged by the noise of
 seeds and of images (`scatter.py`). A candidate replaces the default only if it is better with a probability of
-`REPLACES`; between the default and no augmentation, the higher shrunk mean wins. Pure functions, on validation alone.
+`REPLACES`; between the default and no augmentation, the higher one wins: neither was picked from many, so that no luck
+is taken off. Pure functions, on validation alone; docs/choice.md explains it.
 """
 
 from collections.abc import Mapping, Sequence

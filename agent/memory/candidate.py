@@ -13,8 +13,9 @@ from tools.policy.policy import Policy
 if TYPE_CHECKING:
     from agent.memory.history import IterationRecord
 
-Phase = Literal["length", "reference", "search", "choice", "final"]
-"""How long to train; reference and baselines; iterations; finalists under more seeds; the test, under fresh seeds."""
+Phase = Literal["length", "reference", "search", "choice", "final", "probe"]
+"""How long to train; reference and baselines; iterations; finalists under more seeds; the test, under fresh seeds; a
+training that shows a model its errors and is compared with nothing."""
 
 REFERENCE = "no augmentation"
 

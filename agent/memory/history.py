@@ -1,10 +1,11 @@
 """What an arm is told: rebuilt from MLflow before every proposal, so that a resumed study knows the same."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from agent.memory.look_ups import Instruments, Notebook
 from agent.memory.proposal import Proposal
 from evaluators.noise import Noise, pooled_gain, pooled_noise
 from evaluators.statistics import Interval
@@ -12,6 +13,7 @@ from tools.aga.chain_facts import ChainFacts
 from tools.datasets.types import Card
 from tools.policy.named import DEFAULT
 from tools.training.metrics import Metric
+from tools.training.types import Fit
 
 Backgrounds = Literal["off", "optional", "always"]
 
@@ -31,6 +33,10 @@ class TrialRecord:
     """Why it failed."""
     confusion: tuple[tuple[int, ...], ...] = ()
     """Validation images; rows: true class, columns: predicted."""
+    fit: Fit | None = None
+    """On clean training images, at the end; None in results of earlier versions."""
+    validation_losses: tuple[float, ...] = ()
+    """After each epoch."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,11 @@ class History:
     chain: ChainFacts | None = None
     """What makes synthetic images; None where proposals have no backgrounds."""
     metric: Metric = "accuracy"
-    """What candidates are compared and chosen by."""
+    """What decides, on validation."""
+    notebook: Notebook = field(default_factory=Notebook)
+    """What the model wrote down and looked up before, in this iteration and earlier ones."""
+    instruments: Instruments | None = None
+    """What may be found out besides; None where nothing may."""
 
 
 def best_iteration(records: Sequence[IterationRecord]) -> IterationRecord | None:

@@ -19,8 +19,8 @@ SCHEMA_VERSION = 1
 class Proposal(BaseModel):
     """Flat on purpose: no union, no free-form dict, no recursion, every field required (OpenAI strict, Gemini).
 
-    `backgrounds` may be omitted here, since most proposals have none; the schema that an LLM is given requires them
-    where the study asks for them.
+    `backgrounds`, `length` and `notes` may be omitted here, since most proposals have none; the schema that an LLM is
+    given requires them where the study asks for them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,18 +29,21 @@ class Proposal(BaseModel):
         description="why this proposal should help this classifier on these images, in a sentence or two"
     )
     expected_gain: float = Field(
-        description="expected change of the metric over no augmentation, in accuracy points"
+        description="expected gain over no augmentation, in points: 1.0 means from 80.0 to 81.0"
     )
     policy: list[Operation] = Field(description="operations in the order in which they are applied")
     backgrounds: list[PromptSet] = Field(
         default_factory=list,
         description="what synthetic training images are made from: one set of background prompts, or none",
     )
-
     length: int = Field(
         default=1,
         description="how long to train, as a multiple of the study's length: 1, 2 or 4. A longer training takes its "
         "share of the budget; ask for it only where a policy was not finished",
+    )
+    notes: str = Field(
+        default="",
+        description="your notebook for later iterations, in place of what it says now; empty leaves it as it is",
     )
 
     def as_policy(self) -> Policy:

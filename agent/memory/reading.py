@@ -13,6 +13,7 @@ from mlflow.entities import Experiment, Run, ViewType
 from agent.memory.candidate import Phase
 from agent.memory.faults import StoreError, how_to_restore
 from agent.memory.history import IterationRecord, TrialRecord, with_pooled_gains
+from agent.memory.look_ups import Notebook
 from agent.memory.opening import Opened
 from agent.memory.proposal import Proposal, parse_proposal
 from agent.memory.study_file import StudyFile
@@ -22,6 +23,10 @@ from tools.training.types import TrialResult
 _PAGE = 500
 _EXPERIMENTS = 200
 """Experiments that one query asks about."""
+APART: tuple[Phase, ...] = ("length", "choice", "final", "probe")
+"""Phases whose candidates are no part of the search."""
+NOTEBOOK = "notebook.json"
+"""Artifact of an iteration's run."""
 DOUBLE = "double"
 """Kind of a run that was created twice, because the answer to the first request was lost, and then deleted."""
 
@@ -57,6 +62,7 @@ class Reader(Opened):
         self._results: dict[str, TrialResult] = {}
         self._proposals: dict[str, Proposal] = {}
         self._sheets: dict[str, Path | None] = {}
+        self._notebooks: dict[str, Notebook] = {}
         self._downloads: tempfile.TemporaryDirectory[str] | None = None
 
     @property
@@ -68,10 +74,9 @@ class Reader(Opened):
 
     def records(self, phase: Phase | None = None) -> list[IterationRecord]:
         """Every candidate of the study with its trials, oldest first; of `phase`, or of reference and search."""
-        wanted = (
-            f"= '{phase}'" if phase else "!= 'final' and tags.phase != 'choice' and tags.phase != 'length'"
-        )
-        runs = self._runs(f"tags.study = '{self.study}' and tags.kind != 'study' and tags.phase {wanted}")
+        apart = [f"tags.phase != '{other}'" for other in APART]
+        wanted = " and ".join([f"tags.phase = '{phase}'"] if phase else apart)
+        runs = self._runs(f"tags.study = '{self.study}' and tags.kind != 'study' and {wanted}")
         trials: dict[str, list[Run]] = {}
         for run in runs:
             if run.data.tags["kind"] == "trial":
@@ -92,6 +97,22 @@ class Reader(Opened):
         return {
             int(run.data.tags["seed"]): result for run in runs if (result := self._result(run)) is not None
         }
+
+    def notebook(self) -> Notebook:
+        """What the model wrote down and looked up in the iterations so far."""
+        found = self._runs(
+            f"tags.study = '{self.study}' and tags.kind = 'iteration' and tags.phase = 'search'"
+        )
+        whole = Notebook()
+        for run in found:
+            if "notebook" not in run.data.tags:
+                continue
+            if run.info.run_id not in self._notebooks:
+                self._notebooks[run.info.run_id] = self._artifact(
+                    run, NOTEBOOK, lambda text: Notebook.from_json(json.loads(text))
+                )
+            whole = whole.then(self._notebooks[run.info.run_id])
+        return whole
 
     def studies_with(self, key: str) -> list[str]:
         """Names of the studies of the store that have a trial whose key begins with `key`, the latest first."""
@@ -234,6 +255,8 @@ class Reader(Opened):
             last.train_loss if last else None,
             last.validation_loss if last else None,
             confusion=result.scores.confusion,
+            fit=result.fit,
+            validation_losses=tuple(epoch.validation_loss for epoch in result.epochs),
         )
 
     def _result(self, run: Run) -> TrialResult | None:

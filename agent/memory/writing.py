@@ -11,8 +11,11 @@ from mlflow.entities import Metric, Param, RunTag
 from agent.memory.candidate import Candidate, Phase
 from agent.memory.faults import StoreError
 from agent.memory.finding import Finder
+from agent.memory.look_ups import Notebook
+from agent.memory.reading import NOTEBOOK
 from agent.memory.store import Address
 from agent.settings.config import TrackingConfig
+from evaluators.fit import Training
 from evaluators.statistics import Interval
 from tools.text import markdown
 from tools.training.types import EpochReport, TrialResult
@@ -58,7 +61,7 @@ class Tracking(Finder):
             "policy": policy[:_TAG_LIMIT],
             _NOTE: _note(candidate, policy, list(warnings)),
         }
-        prefix = f"{phase}: " if phase in ("length", "choice", "final") else ""
+        prefix = f"{phase}: " if phase in ("length", "choice", "final", "probe") else ""
         run = self._find_or_create(
             "iteration", prefix + candidate.name, tags, self.study_run, by=("phase", "candidate")
         )
@@ -128,6 +131,9 @@ class Tracking(Finder):
                 }.items()
                 if value is not None
             ]
+            if result.fit is not None:
+                fit = {"clean_training_loss": result.fit.loss, "clean_training_accuracy": result.fit.accuracy}
+                metrics += [Metric(name, value, now, 0) for name, value in fit.items()]
             confusion = {"classes": list(classes), "rows_are_true": [list(row) for row in scores.confusion]}
             self.client.log_dict(run_id, confusion, "confusion.json")
         else:
@@ -147,6 +153,7 @@ class Tracking(Finder):
         gain: Interval | None,
         noise: bool | None,
         over_default: Interval | None = None,
+        training: Training | None = None,
     ) -> None:
         """Write a candidate's mean, spread and paired gains, and end its run; FAILED where no trial finished."""
         now = int(time.time() * 1000)
@@ -166,6 +173,13 @@ class Tracking(Finder):
             }
         metrics = [Metric(key, value, now, 0) for key, value in values.items() if value is not None]
         tags = [] if noise is None else [RunTag("within_noise", str(noise).lower())]
+        if training is not None:
+            fit = {
+                "clean_training_loss": training.clean_loss,
+                "clean_training_accuracy": training.clean_accuracy,
+            }
+            metrics += [Metric(key, value, now, 0) for key, value in fit.items()]
+            tags.append(RunTag("training", training.state))
         self.client.log_batch(run_id, metrics=metrics, tags=tags)
         self.client.set_terminated(run_id, "FINISHED" if scores else "FAILED")
 
@@ -227,6 +241,12 @@ class Tracking(Finder):
         self.client.log_dict(run_id, {gate: dict(counts) for gate, counts in gates.items()}, "gates.json")
         if sheet is not None:
             self.client.log_artifact(run_id, str(sheet), "backgrounds")
+
+    def log_notebook(self, run_id: str, notebook: Notebook) -> None:
+        """What the model wrote down and looked up before the proposal of an iteration."""
+        if notebook != Notebook():
+            self.log_json(run_id, notebook.as_json(), NOTEBOOK)
+            self.client.set_tag(run_id, "notebook", notebook.notes[:_TAG_LIMIT] or "(only look-ups)")
 
     def log_llm_call(self, call: "CallRecord") -> None:
         """One call of the LLM as a trace of the study's experiment."""

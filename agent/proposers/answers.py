@@ -15,10 +15,11 @@ from pydantic import ValidationError
 
 from agent.llm.records import cleaned
 from agent.llm.thoughts import without_thoughts
+from agent.memory.look_ups import NOTEBOOK
 from agent.memory.proposal import Proposal
 from agent.proposers import Malformed
 from agent.proposers.json_search import decode_at, objects_from_the_end, objects_in_order, python_object
-from agent.proposers.schema import DESCRIBE, PREVIEW, RESULTS, SUBMIT
+from agent.proposers.schema import BACKGROUNDS, DESCRIBE, ERRORS, PREVIEW, RESULTS, SUBMIT
 from tools.text import one_line
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ _WRAPPERS = (
 """Fields that may hold a proposal, or another wrapper."""
 _MOST_WRAPPERS = 6
 _TOOL_NAME = re.compile(
-    rf"(?:\w+[.:/])*({SUBMIT}|{DESCRIBE}|{PREVIEW}|{RESULTS})(?:[:_.#-]?\d+)?(?:<\|.*)?", re.DOTALL
+    rf"(?:\w+[.:/])*({SUBMIT}|{DESCRIBE}|{PREVIEW}|{BACKGROUNDS}|{ERRORS}|{RESULTS})(?:[:_.#-]?\d+)?(?:<\|.*)?",
+    re.DOTALL,
 )
 
 
@@ -234,6 +236,12 @@ def read_arguments(data: Any, answer: str | None = None) -> Proposal | Malformed
         proposal = Proposal.model_validate(data)
     except ValidationError as error:
         return Malformed(answer, f"the answer is not a proposal: {'; '.join(problems_of(error))}", "fields")
+    if len(proposal.notes) > NOTEBOOK:
+        return Malformed(
+            answer,
+            f"notes: {len(proposal.notes):,} characters: the notebook has room for {NOTEBOOK:,}; keep what will "
+            "still matter",
+        )
     if endless := [f"{place} is {number}" for place, number in _not_finite(proposal.model_dump())]:
         return Malformed(answer, f"{'; '.join(endless[:_SHOWN_PROBLEMS])}: give a finite number")
     return proposal

@@ -1,10 +1,12 @@
 """The messages of one iteration, rebuilt from the history: what the model reads before it answers."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from agent.memory.history import History
+from agent.memory.look_ups import NOTEBOOK
+from agent.proposers.kept import kept_values
 from agent.proposers.results import LONGEST_POLICY, feedback_values, shortened
 from prompts import render
 from tools.aga.captions.prompt_sets import (
@@ -16,19 +18,17 @@ from tools.aga.captions.prompt_sets import (
 )
 from tools.policy.canonical import one_line
 from tools.policy.catalogue import default_operation, describe_catalogue, operation_names
+from tools.policy.named import DEFAULT
 from tools.policy.policy import Policy
 from tools.policy.safety import SafetyFinding, lint
 from tools.policy.starts import Start, starts_for
+from tools.training.metrics import metric_title
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 Mode = Literal["tools", "structured", "text"]
 
-METRIC = "validation accuracy"
-"""What decides, whatever measure is usual for a data set: policies are judged and chosen by it."""
-DEFAULT = "default"
-"""Name of the baseline that is the first of the usual policies."""
 MANY_CLASSES = 30
 """With more, the classes are listed in one paragraph."""
 MOST_SUPERCLASSES = 30
@@ -38,7 +38,18 @@ _LONGEST_ANSWER = 4000
 """Characters of a rejected answer that the model is shown again."""
 
 
-def initial_messages(history: History, mode: Mode, tool_calls: int, feedback: bool) -> "list[BaseMessage]":
+@dataclass(frozen=True)
+class Seen:
+    """What the model is told and shown of the training images without asking."""
+
+    measurements: str = ""
+    pictures: Sequence[tuple[str, str]] = field(default_factory=list)
+    """(PNG in base64, what it shows)."""
+
+
+def initial_messages(
+    history: History, mode: Mode, tool_calls: int, feedback: bool, seen: Seen | None = None
+) -> "list[BaseMessage]":
     """The system message, the task with the results so far, and the rejections of this iteration.
 
     Args:
@@ -46,30 +57,44 @@ def initial_messages(history: History, mode: Mode, tool_calls: int, feedback: bo
         mode: how the model answers.
         tool_calls: how many it may make first (mode 'tools').
         feedback: whether results are shown; without them, earlier policies are listed only so that they are avoided.
+        seen: of the training images; a model that sees none is given no picture.
     """
     from langchain_core.messages import HumanMessage, SystemMessage
 
-    told = _common(history, feedback)
+    told, seen = _common(history, feedback), seen or Seen()
     system = render("system", mode=mode, tool_calls=tool_calls, limits=_limits(), **told)
     results = render("feedback", **feedback_values(history)) if feedback else _independent(history)
+    kept = render("kept", **kept_values(history, feedback))
+    task = "\n\n".join(filter(None, (_task(history, told, seen), kept, results)))
+    pictures = [picture for picture, _ in seen.pictures]
     return [
         SystemMessage(system),
-        HumanMessage(f"{_task(history, told)}\n\n{results}"),
+        HumanMessage(with_pictures(task, pictures) if pictures else task),
         *_rejections(history),
     ]
+
+
+def with_pictures(text: str, pictures: Sequence[str]) -> list[str | dict[Any, Any]]:
+    """The content of a message: a text, and pictures as PNG in base64."""
+    parts = [{"type": "image", "base64": data, "mime_type": "image/png"} for data in pictures]
+    return [{"type": "text", "text": text}, *parts]
 
 
 def _common(history: History, feedback: bool) -> dict[str, Any]:
     """What both the system message and the task say."""
     return {
-        "metric": METRIC,
+        "metric": f"validation {metric_title(history.metric)}",
+        "measure": metric_title(history.metric),
+        "notebook": NOTEBOOK,
         "seeds": history.seeds,
         "minimum": history.minimum_operations,
         "maximum": history.maximum_operations,
         "backgrounds": history.backgrounds,
         "chain": history.chain,
         "advice": history.advice,
+        "longer": history.longer,
         "feedback": feedback,
+        "default_tried": feedback and any(record.name == DEFAULT for record in history.baselines),
     }
 
 
@@ -87,7 +112,7 @@ def _limits() -> dict[str, Any]:
     }
 
 
-def _task(history: History, told: dict[str, Any]) -> str:
+def _task(history: History, told: dict[str, Any], seen: Seen) -> str:
     findings = _safety_findings(history)
     counts = history.class_counts
     total = sum(counts.values())
@@ -96,11 +121,14 @@ def _task(history: History, told: dict[str, Any]) -> str:
     return render(
         "first",
         **told,
+        measurements=seen.measurements,
+        pictures=[shown for _, shown in seen.pictures],
         card=history.card,
         classes=[(name, count, f"{count / max(total, 1):.1%}") for name, count in counts.items()],
         compact=len(counts) > MANY_CLASSES,
         total=f"{total:,}",
         imbalance=imbalance,
+        grey=history.grey,
         image_size=history.image_size,
         original_size=history.original_size,
         model=history.model,
@@ -109,7 +137,6 @@ def _task(history: History, told: dict[str, Any]) -> str:
         subjects=_subjects(history),
         catalogue=describe_catalogue(history.whole_policies, history.grey),
         starts=[_start(start) for start in starts_for(history.card.modality)],
-        default_tried=told["feedback"] and any(record.name == DEFAULT for record in history.baselines),
         refused=[finding for finding in findings if finding.severity == "reject"],
         risky=[finding for finding in findings if finding.severity == "warn"],
     )

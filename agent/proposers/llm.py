@@ -23,14 +23,14 @@ from agent.proposers.answers import (
     unusable,
     unwrapped,
 )
-from agent.proposers.conversation import Mode, initial_messages
+from agent.proposers.conversation import Mode, Seen, initial_messages, with_pictures
+from agent.proposers.inspection.runner import ToolRunner
 from agent.proposers.schema import (
     SUBMIT,
     ordered,
     proposal_schema,
     tool_definitions,
 )
-from agent.proposers.tool_calls import ToolRunner
 from agent.settings.config import LLMConfig
 
 if TYPE_CHECKING:
@@ -92,10 +92,16 @@ class LLMProposer:
         Raises:
             TransportError: the model cannot be reached.
         """
+        tools = ToolRunner(history, self._vision, self.feedback)
+        seen = Seen(tools.measurements(), tools.first_pictures())
         while True:
             mode = self._modes[0]
             try:
-                answer = self._with_tools(history) if mode == "tools" else self._in_one_answer(history, mode)
+                answer = (
+                    self._with_tools(history, tools, seen)
+                    if mode == "tools"
+                    else self._in_one_answer(history, mode, seen)
+                )
             except ContentFault as fault:
                 return Malformed(fault.answer, fault.reason)
             except TransportError as error:
@@ -121,8 +127,8 @@ class LLMProposer:
         self._faults.clear()
         _LOG.info("%s: using mode %r from now on", why, self._modes[0])
 
-    def _in_one_answer(self, history: History, mode: Mode) -> Proposal | Malformed:
-        messages = initial_messages(history, mode, 0, self.feedback)
+    def _in_one_answer(self, history: History, mode: Mode, seen: Seen) -> Proposal | Malformed:
+        messages = initial_messages(history, mode, 0, self.feedback, seen)
         chat = self._bound_to_schema(history) if mode == "structured" else self._chat
         answer = self._meter.call(chat, messages, "propose")
         if answer.tool_calls:  # some providers' structured output is a tool call underneath
@@ -130,7 +136,7 @@ class LLMProposer:
         return read_text(answer)
 
     def _bound_to_schema(self, history: History) -> "Runnable[Any, Any]":
-        schema = proposal_schema(history)
+        schema = proposal_schema(history, notes=self.feedback)
         options: dict[str, Any] = {}
         if self._provider == "openai":
             options = {"method": "json_schema", "strict": True}
@@ -138,13 +144,13 @@ class LLMProposer:
             schema, options = ordered(schema), {"method": "json_schema"}
         return self._chat.with_structured_output(schema, include_raw=True, **options)
 
-    def _with_tools(self, history: History) -> Proposal | Malformed:
-        tools = ToolRunner(history, self._vision, self.feedback)
-        messages = initial_messages(history, "tools", self._max_tool_calls, self.feedback)
+    def _with_tools(self, history: History, tools: ToolRunner, seen: Seen) -> Proposal | Malformed:
+        messages = initial_messages(history, "tools", self._max_tool_calls, self.feedback, seen)
         calls_made = 0
         while True:
             must_submit = calls_made >= self._max_tool_calls
-            answer = self._meter.call(self._bound_to_tools(must_submit, history), messages, "propose")
+            names = [SUBMIT] if must_submit else [*tools.names, SUBMIT]
+            answer = self._meter.call(self._bound_to_tools(names, history), messages, "propose")
             if read := unusable(answer) or read_submission(answer):
                 return read
             if not answer.tool_calls and not answer.invalid_tool_calls:
@@ -155,10 +161,9 @@ class LLMProposer:
             messages.append(answer)
             calls_made += _run_tools(answer, tools, self._max_tool_calls - calls_made, messages)
 
-    def _bound_to_tools(self, must_submit: bool, history: History) -> "Runnable[Any, AIMessage]":
-        names = [SUBMIT] if must_submit else [*ToolRunner.names(self.feedback), SUBMIT]
-        tools = tool_definitions(names, self._provider, history)
-        return self._chat.bind_tools(tools, tool_choice=SUBMIT if must_submit else "any")
+    def _bound_to_tools(self, names: list[str], history: History) -> "Runnable[Any, AIMessage]":
+        tools = tool_definitions(names, self._provider, history, notes=self.feedback)
+        return self._chat.bind_tools(tools, tool_choice=SUBMIT if names == [SUBMIT] else "any")
 
 
 def _run_tools(answer: "AIMessage", tools: ToolRunner, allowed: int, messages: "list[BaseMessage]") -> int:
@@ -179,11 +184,7 @@ def _run_tools(answer: "AIMessage", tools: ToolRunner, allowed: int, messages: "
         messages.append(ToolMessage(text, tool_call_id=call["id"] or "", name=call["name"]))
     if pictures:
         # OpenAI accepts pictures only in a user's message, not in a tool's result.
-        content: list[str | dict[str, Any]] = [
-            {"type": "text", "text": "The pictures, in the order of the calls:"}
-        ]
-        content += [{"type": "image", "base64": data, "mime_type": "image/png"} for data in pictures]
-        messages.append(HumanMessage(content))
+        messages.append(HumanMessage(with_pictures("The pictures, in the order of the calls:", pictures)))
     return len(calls)
 
 

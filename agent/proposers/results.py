@@ -5,7 +5,7 @@ Everything that grows with the study is bounded here, and the prompts say what i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from agent.memory.history import History, IterationRecord
 from agent.proposers.class_results import (
@@ -14,13 +14,14 @@ from agent.proposers.class_results import (
     RecallSummary,
     changes,
     confusions,
-    mean_of,
     mean_recalls,
     summary,
 )
-from evaluators.noise import Noise, chance_of_gain, pooled_noise
-from evaluators.wording import likelihood
+from agent.proposers.estimates import Standing, Versus
+from evaluators.fit import Training, mean_training
 from tools.aga.config import PromptSet
+from tools.policy.named import DEFAULT
+from tools.training.metrics import metric_title
 
 BEST_ROWS = 40
 LATEST_ROWS = 20
@@ -36,12 +37,6 @@ LONGEST_REFUSALS = 2000
 """Characters."""
 AVOIDED_WORDS = 60
 """Of a prompt set that is shown in full: the list of words to avoid may have hundreds."""
-POOL = 200
-"""Latest candidates by which the noise is estimated."""
-OVER_FITTING = 1.5
-"""Validation loss over training loss: above it a policy over-fits, below its inverse it under-fits."""
-
-Fit = Literal["over", "under", "balanced"]
 
 
 @dataclass(frozen=True)
@@ -52,16 +47,18 @@ class PromptRow:
     policy: str
     hypothesis: str
     """Empty for the reference and the baselines."""
-    chance: str
-    """Of being better than the reference, in words; empty for the reference, and where no trial was finished."""
-    train_loss: float | None
-    validation_loss: float | None
-    fit: Fit | None
+    over_default: Versus | None
+    """None for the default itself, for the reference, and where there is nothing to compare."""
+    over_none: Versus | None
+    """None for the reference, and where there is nothing to compare."""
+    training: Training | None
+    """How its trainings ended; None where that is not known."""
     failure: str
     """Why trials failed; empty if none did."""
     made: str
     """How many synthetic images were made, and what each gate refused; empty without backgrounds."""
     seeds: tuple[tuple[int, float], ...]
+    """(seed, score)."""
     recalls: RecallSummary
     many_classes: bool
     recall_changes: tuple[RecallChange, ...]
@@ -84,13 +81,16 @@ class PromptSetRow:
 
 def feedback_values(history: History) -> dict[str, Any]:
     """The values of the templates `feedback` and `results`."""
-    reference = history.reference
-    noise = _noise(history)
+    reference, standing = history.reference, Standing(history)
+    metric = metric_title(history.metric)
     shown = _best_and_latest(history.past, BEST_ROWS, LATEST_ROWS)
-    rows = [_row_of(record, history, noise) for record in history.past if record.number in shown]
-    best = history.incumbent
-    baselines = [_row_of(record, history, noise) for record in history.baselines]
-    reference_row = _row_of(reference, history, noise) if reference and reference.mean is not None else None
+    best = standing.best or history.incumbent
+    numbers = shown | ({best.number} if best else set())
+    rows = [_row_of(record, history, standing) for record in history.past if record.number in numbers]
+    baselines = [_row_of(record, history, standing) for record in history.baselines]
+    reference_row = (
+        _row_of(reference, history, standing) if reference and reference.mean is not None else None
+    )
     failures = [row for row in rows if row.failure]
     hypotheses = _hypotheses(rows)
     return {
@@ -98,9 +98,12 @@ def feedback_values(history: History) -> dict[str, Any]:
         "iteration": history.iteration,
         "iterations": history.iterations,
         "reference": reference_row,
+        "metric": metric,
+        "measured": metric[:1].upper() + metric[1:],
+        "default": next((row for row in baselines if row.record.name == DEFAULT), None),
         "noise": history.noise,
         "several_seeds": history.seeds > 1,
-        "baselines": baselines,
+        "others": [row for row in baselines if row.record.name != DEFAULT],
         "rows": rows,
         "all_rows": [*([reference_row] if reference_row else []), *baselines, *rows],
         "best": next((row for row in rows if best is not None and row.record.name == best.name), None),
@@ -116,22 +119,9 @@ def feedback_values(history: History) -> dict[str, Any]:
     }
 
 
-def _noise(history: History) -> Noise | None:
-    """How much trials differ by chance, by all candidates."""
-    first = [history.reference] if history.reference else []
-    records = [*first, *history.baselines, *history.past[-POOL:]]
-    return pooled_noise({record.name: _accuracies(record) for record in records})
-
-
-def _accuracies(record: IterationRecord) -> dict[int, float]:
-    return record.scores
-
-
-def _row_of(record: IterationRecord, history: History, noise: Noise | None) -> PromptRow:
+def _row_of(record: IterationRecord, history: History, standing: Standing) -> PromptRow:
     """One row of the table."""
     finished = [trial for trial in record.trials if trial.status == "finished"]
-    train_loss = mean_of(trial.train_loss for trial in finished)
-    validation_loss = mean_of(trial.validation_loss for trial in finished)
     classes = history.card.classes
     recalls = mean_recalls(record, classes)
     of_reference = mean_recalls(history.reference, classes) if history.reference else {}
@@ -140,10 +130,11 @@ def _row_of(record: IterationRecord, history: History, noise: Noise | None) -> P
         record=record,
         policy=shortened(record.proposal.in_one_line(), LONGEST_POLICY),
         hypothesis=shortened(record.proposal.hypothesis, LONGEST_HYPOTHESIS) if record.number > 0 else "",
-        chance=_chance(record, history.reference, noise),
-        train_loss=train_loss,
-        validation_loss=validation_loss,
-        fit=_fit(train_loss, validation_loss),
+        over_default=standing.over_default(record),
+        over_none=standing.over_none(record),
+        training=mean_training(
+            [(t.fit.loss, t.fit.accuracy, t.validation_losses) for t in finished if t.fit is not None]
+        ),
         failure=shortened(_failure(record), LONGEST_REASON),
         made=shortened(record.generated, LONGEST_MADE),
         seeds=tuple((trial.seed, trial.score) for trial in finished if trial.score is not None),
@@ -152,12 +143,6 @@ def _row_of(record: IterationRecord, history: History, noise: Noise | None) -> P
         recall_changes=changed,
         more_changes=more,
     )
-
-
-def _chance(record: IterationRecord, reference: IterationRecord | None, noise: Noise | None) -> str:
-    if reference is None or record.name == reference.name or record.mean is None:
-        return ""
-    return likelihood(chance_of_gain(_accuracies(record), _accuracies(reference), noise))
 
 
 def _best_and_latest(records: Sequence[IterationRecord], best: int, latest: int) -> set[int]:
@@ -193,14 +178,6 @@ def shortened(text: str, most: int) -> str:
     """`text` in one line of at most `most` characters; one that is cut ends in '…'."""
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
-
-
-def _fit(train_loss: float | None, validation_loss: float | None) -> Fit | None:
-    if train_loss is None or validation_loss is None:
-        return None
-    if validation_loss > OVER_FITTING * train_loss:
-        return "over"
-    return "under" if train_loss > OVER_FITTING * validation_loss else "balanced"
 
 
 def _failure(record: IterationRecord) -> str:

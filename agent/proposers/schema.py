@@ -15,18 +15,22 @@ from tools.policy.catalogue import CATALOGUE, operation_names
 SUBMIT = "submit_proposal"
 DESCRIBE = "describe_dataset"
 PREVIEW = "preview_policy"
+BACKGROUNDS = "preview_backgrounds"
+ERRORS = "show_errors"
 RESULTS = "read_results"
 
 
-def proposal_schema(history: History) -> dict[str, Any]:
+def proposal_schema(history: History, notes: bool = True) -> dict[str, Any]:
     """JSON schema of `Proposal`, named as the tool that submits it: with the operations that the study allows, and
-    without the backgrounds and the length where they are off."""
+    without what is off: backgrounds, length, and `notes` for a model that has no notebook."""
     from langchain_core.utils.json_schema import dereference_refs
 
     schema = dereference_refs(Proposal.model_json_schema())
     schema.pop("$defs", None)
     if history.backgrounds == "off":
         del schema["properties"]["backgrounds"]
+    if not notes:
+        del schema["properties"]["notes"]
     if not history.longer:
         del schema["properties"]["length"]
     schema = _tidy(schema)
@@ -52,13 +56,30 @@ def _tidy(schema: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def tool_definitions(names: list[str], provider: str, history: History) -> list[dict[str, Any]]:
-    """The tools called `names` as function declarations, for `bind_tools`."""
-    proposal = proposal_schema(history)
+def tool_definitions(
+    names: list[str], provider: str, history: History, notes: bool = True
+) -> list[dict[str, Any]]:
+    """The tools called `names` as function declarations, for `bind_tools`; `notes` as in `proposal_schema`."""
+    proposal = proposal_schema(history, notes)
     submit = {key: value for key, value in proposal.items() if key not in ("title", "description")}
     operations = {"operations": copy.deepcopy(proposal["properties"]["policy"])}
-    nothing = _object({})
-    parameters = {SUBMIT: submit, PREVIEW: _object(operations), DESCRIBE: nothing, RESULTS: nothing}
+    classes = {
+        "classes": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "names of classes; an empty list means all of them",
+        }
+    }
+    parameters = {
+        SUBMIT: submit,
+        PREVIEW: _object(operations),
+        DESCRIBE: _object(classes),
+        ERRORS: _object(classes),
+        RESULTS: _object({}),
+    }
+    if "backgrounds" in proposal["properties"]:
+        prompts = copy.deepcopy(proposal["properties"]["backgrounds"]["items"])
+        parameters[BACKGROUNDS] = _object({"backgrounds": prompts})
     tools = [
         {
             "type": "function",

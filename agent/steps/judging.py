@@ -7,6 +7,7 @@ from statistics import stdev
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate, Phase, reference
 from agent.memory.ledger import describe
+from evaluators.fit import Training, mean_training
 from evaluators.noise import Noise, pooled_gain, pooled_noise
 from evaluators.statistics import Interval
 from tools.policy.named import DEFAULT
@@ -57,7 +58,20 @@ def judge(context: Context, candidate: Candidate, phase: Phase, pool: Pool | Non
     over_default = _gain_over(context, DEFAULT, candidate, found, phase, noise)
     within = None if gain is None else not gain.excludes_zero
     run = context.tracking.open_candidate(candidate, phase)
-    context.tracking.end_candidate(run, found, _spread(found.values()), gain, within, over_default)
+    training = _training(context, candidate.name, phase)
+    context.tracking.end_candidate(run, found, _spread(found.values()), gain, within, over_default, training)
+
+
+def _training(context: Context, candidate: str, phase: Phase) -> Training | None:
+    """How its finished trials ended; None where that is not known."""
+    results = context.tracking.trial_results(candidate, phase).values()
+    return mean_training(
+        [
+            (each.fit.loss, each.fit.accuracy, [epoch.validation_loss for epoch in each.epochs])
+            for each in results
+            if each.fit is not None
+        ]
+    )
 
 
 def _gain_over(

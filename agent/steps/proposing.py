@@ -1,6 +1,9 @@
 """What an arm is told before it proposes, and what is shown of its proposal."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -8,23 +11,52 @@ from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.history import History, Rejection, best_iteration, noise_of
 from agent.memory.ledger import BudgetSpent
+from agent.memory.look_ups import Notebook
 from agent.memory.remaining import describe_remaining
-from agent.state import Refusal
+from agent.proposers import Malformed
+from agent.proposers.kept import notes_in
+from agent.state import Refusal, State
 from agent.steps.finish_plan import iteration_count
+from agent.steps.instruments import StudyInstruments
+from agent.steps.left_out import shown_images
 from agent.steps.speed import samples_allowed
 from agent.steps.synthesis import describe as describe_images
 from agent.steps.synthesis import describe_refusals
-from tools.datasets.cache.read import SplitView
 from tools.errors import AugurError, ConfigurationError
 from tools.training.recipes import describe_recipe, training_steps
-from tools.training.views import shown_view
 
 EXAMPLES = 8
 """Training images on a contact sheet."""
 
 
-def history_of(context: Context, iteration: int, refusals: Sequence[Refusal]) -> History:
-    """What the arm is told before it proposes `iteration`: everything from MLflow, the refusals from the state."""
+def ask_arm(context: Context, state: State) -> dict[str, Any]:
+    """Ask the arm for the proposal of an iteration; what becomes of the state of the loop.
+
+    What the arm wrote down and looked up is kept with the state, until a proposal is accepted.
+    """
+    refusals = state["rejections"]
+    kept = state.get("notebook") if refusals else None
+    notebook = Notebook.from_json(kept) if kept else Notebook()
+    instruments = StudyInstruments(context)
+    history = history_of(context, state["iteration"], refusals, notebook)
+    try:
+        answer = context.proposer.ask(replace(history, instruments=instruments))
+    except BudgetSpent as spent:
+        return {"stop": str(spent)}
+    notes = notes_in(answer.answer) if isinstance(answer, Malformed) else answer.notes
+    notebook = notebook.then(Notebook(notes.strip(), tuple(instruments.kept)))
+    said = {"notebook": notebook.as_json()}
+    if isinstance(answer, Malformed):
+        return {"answer": answer.answer, "malformed": answer.reason, **said}
+    # Not model_dump_json: that writes a NaN as null, and vet has to see and name it.
+    return {"answer": json.dumps(answer.model_dump()), "malformed": "", **said}
+
+
+def history_of(
+    context: Context, iteration: int, refusals: Sequence[Refusal], notebook: Notebook | None = None
+) -> History:
+    """What the arm is told before it proposes `iteration`: everything from MLflow, what is of this iteration from the
+    state (refusals, `notebook`)."""
     records = [record for record in context.tracking.records() if record.number < iteration]
     reference = next((record for record in records if record.name == REFERENCE), None)
     past = tuple(sorted((r for r in records if r.number > 0), key=lambda record: record.number))
@@ -60,6 +92,7 @@ def history_of(context: Context, iteration: int, refusals: Sequence[Refusal]) ->
         fold_count=context.fold_count,
         grey=context.grey,
         chain=None if context.backgrounds == "off" else context.synthesis.facts,
+        notebook=context.tracking.notebook().then(notebook or Notebook()),
     )
 
 
@@ -95,7 +128,8 @@ def make_images(context: Context, candidate: Candidate, run: str) -> dict[str, s
         return {"unrealised": str(error)}
     context.terminal.note(describe_images(made))
     sheet = context.folder / "contact_sheets" / f"backgrounds-{candidate.number:03d}.png"
-    drawn = context.synthesis.sheet(prompts, sheet, only=set(_shown(context).files))
+    shown = shown_images(context)
+    drawn = context.synthesis.sheet(prompts, sheet, only=set(shown.files))
     told = "; ".join(filter(None, (describe_images(made), describe_refusals(made))))
     context.tracking.log_generated(run, told, made.gates, sheet if drawn else None)
     return {"unrealised": ""}
@@ -106,12 +140,7 @@ def training_examples(context: Context, count: int = EXAMPLES) -> tuple[np.ndarr
 
     No seed of the search is validated on them.
     """
-    view, classes = _shown(context), context.data.card.classes
+    view, classes = shown_images(context), context.data.card.classes
     order = np.argsort(view.labels, kind="stable")
     picked = np.sort(order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(int)])
     return np.asarray(view.images[picked]), [classes[view.labels[i]] for i in picked]
-
-
-def _shown(context: Context) -> SplitView:
-    search = context.config.search
-    return shown_view(context.data.folder, context.fold_count, search.search_seeds)

@@ -1,7 +1,6 @@
 """What a study ends with: the comparison on the test set, the report, the words on the terminal and in MLflow."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
@@ -10,18 +9,14 @@ from agent.memory.ledger import describe
 from agent.screen.tables import verdict
 from agent.screen.terminal import FinalRow
 from agent.steps.choosing import Choice
-from agent.steps.contenders import kind_of
+from agent.steps.comparing import Finish, compare_all, named, sentence_of, versus
 from agent.steps.handing_over import about, backgrounds_command, hand_over, policy_as_python
 from agent.steps.judging import log_spending
 from agent.steps.length_report import length_facts, length_section
-from agent.steps.shifts import Shift
-from agent.steps.testing import Fresh
-from evaluators.report.answer import Against, Named, answer
-from evaluators.report.comparison import Arm, Comparison, TestScores, Versus, compare, verdict_between
+from evaluators.report.comparison import Comparison, TestScores
 from evaluators.report.report import (
     IterationLine,
     Report,
-    ShiftTable,
     interval_percent,
     interval_points,
     plot_search,
@@ -33,113 +28,6 @@ from tools.text import markdown
 from tools.training.recipes import describe_recipe
 
 
-@dataclass(frozen=True)
-class Finish:
-    """What the finish of a study came to."""
-
-    choice: Choice
-    fresh: Fresh
-    why_stopped: str
-    """Why the search ended."""
-    earlier: str = ""
-    """A sentence on the studies that opened the test set before; empty where none did."""
-    scores: Mapping[str, TestScores] | None = None
-    """None where the test set stayed sealed."""
-    shifts: Sequence[ShiftTable] = ()
-
-
-def compare_all(
-    context: Context, finish: Finish, scores: Mapping[str, TestScores], groups: Sequence[str] | None
-) -> list[Comparison]:
-    """Every candidate of the finish, compared with no augmentation and the default; `groups` of the test images."""
-    choice = finish.choice
-    estimates = choice.recommendation.estimates if choice.recommendation else {}
-    arms = [*choice.candidates, *choice.parts]
-    return [
-        compare(
-            Arm(
-                name=each.name,
-                policy=each.proposal.in_one_line(),
-                role=_role(choice, each),
-                validation=choice.validation.get(each.name, {}),
-                fresh_validation=finish.fresh.validation.get(each.name, {}),
-                test=scores.get(each.name),
-                recommended=each == choice.recommended,
-                estimate=estimates.get(each.name),
-            ),
-            None if each.name == REFERENCE else scores.get(REFERENCE),
-            None if each.name == DEFAULT else scores.get(DEFAULT),
-            _crossed(groups),
-            context.config.search.metric,
-        )
-        for each in arms
-    ]
-
-
-def _role(choice: Choice, candidate: Candidate) -> str:
-    if candidate in choice.parts:
-        return "ablation"
-    if candidate.number:
-        return "proposal" if candidate == choice.proposal else "finalist"
-    return "reference" if kind_of(candidate) == "none" else "baseline"
-
-
-def _named(candidate: Candidate) -> Named:
-    made = candidate.proposal
-    return Named(
-        candidate.name,
-        made.in_one_line(),
-        candidate.number > 0,
-        bool(made.policy),
-        bool(made.backgrounds),
-    )
-
-
-def _crossed(groups: Sequence[str] | None) -> Sequence[str] | None:
-    """The groups, or None where every image is its own."""
-    return groups if groups and len(set(groups)) < len(groups) else None
-
-
-def _versus(finish: Finish, scores: Mapping[str, TestScores], groups: Sequence[str]) -> list[Versus]:
-    """What is recommended against each baseline."""
-    recommended = finish.choice.recommended
-    if recommended.name not in scores:
-        return []
-    return [
-        Versus(each.name, found)
-        for each in finish.fresh.candidates
-        if kind_of(each) in ("default", "baseline") and each.arm == "baseline" and each != recommended
-        if each.name in scores
-        if (found := verdict_between(scores[recommended.name], scores[each.name], _crossed(groups)))
-    ]
-
-
-def _answer(
-    finish: Finish, scores: Mapping[str, TestScores], groups: Sequence[str], searched: bool, opened: bool
-) -> str:
-    """The first sentence of everything that is published."""
-    choice = finish.choice
-    recommended, proposal = choice.recommended, choice.proposal
-    if choice.recommendation is None:
-        return "Nothing finished a trial, so that nothing can be recommended."
-
-    def against(one: Candidate, other: Candidate | None, named: Candidate | None) -> Against | None:
-        if other is None or named is None or one == other:
-            return None
-        both = one.name in scores and other.name in scores
-        found = verdict_between(scores[one.name], scores[other.name], _crossed(groups)) if both else None
-        return Against(_named(named), found)
-
-    text = answer(
-        _named(recommended),
-        against(recommended, choice.candidates[0], choice.candidates[0]),
-        against(recommended, choice.rival, choice.rival),
-        against(proposal, recommended, proposal) if proposal else None,
-        searched,
-    )
-    return text if opened else f"{text} The test set stays sealed."
-
-
 def build_report(context: Context, finish: Finish) -> Report:
     """Everything that the report says."""
     config, data, choice = context.config, context.data, finish.choice
@@ -149,7 +37,7 @@ def build_report(context: Context, finish: Finish) -> Report:
     scores = finish.scores or {}
     records = sorted(context.tracking.records(), key=lambda r: r.number)
     iterations = [_line(r, records) for r in records if r.number > 0]
-    sentence = _answer(finish, scores, groups, bool(iterations), opened)
+    sentence = sentence_of(finish, scores, groups, bool(iterations), opened)
     recommended, found = choice.recommended, choice.recommendation
     return Report(
         study=context.study,
@@ -169,29 +57,13 @@ def build_report(context: Context, finish: Finish) -> Report:
         opened=opened,
         earlier=finish.earlier,
         notes=[note for note in (choice.note, *finish.fresh.notes) if note],
-        versus=_versus(finish, scores, groups),
+        versus=versus(finish, scores, groups),
         metric=config.search.metric,
-        recommended=_named(recommended).title,
+        recommended=named(recommended).title,
         reason=found.reason if found else "",
         measure=found.measure.replace("metric", context.terminal.score) if found else "",
         backgrounds=backgrounds_command(context, recommended),
         length=length_section(context),
-    )
-
-
-def shift_table(
-    context: Context, shift: Shift, finish: Finish, earlier: str, scores: Mapping[str, TestScores]
-) -> ShiftTable:
-    """The comparison on a shifted set, as a section of the report; `earlier` as in `Finish`."""
-    test = shift.data.open_test()
-    tested = [c for c in compare_all(context, finish, scores, test.groups) if c.name in scores]
-    return ShiftTable(
-        shift.name,
-        shift.data.card.title,
-        len(test),
-        (*shift.cautions, *([earlier] if earlier else [])),
-        tested,
-        _answer(finish, scores, test.groups, searched=False, opened=True),
     )
 
 

@@ -3,9 +3,12 @@
 import sys
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from agent.memory.history import Backgrounds
 from agent.memory.proposal import Proposal
@@ -14,7 +17,7 @@ from tools.aga.chain import StageProgress, Tools
 from tools.aga.chain_facts import ChainFacts, chain_facts
 from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.making.request import Request
-from tools.aga.making.source_images import training_sources
+from tools.aga.making.source_images import TrainingSources, training_sources
 from tools.aga.pipeline import generate
 from tools.aga.store.sets import GeneratedSet
 from tools.aga.types import Box
@@ -31,6 +34,8 @@ WITH_SUBJECTS = ("natural", "digits")
 """Modalities whose images show a subject on a background that does not decide the label."""
 SHOWN = 8
 """Rows of a contact sheet."""
+PREVIEWED = 8
+"""Images of a preview."""
 
 
 def backgrounds_of(config: StudyConfig, card: Card) -> tuple[Backgrounds, str]:
@@ -79,23 +84,66 @@ class Synthesis:
         """The set of images that `prompts` ask for."""
         name = prompts.model_dump_json()
         if name not in self._sets:
-            data, config = self._data, self._config
-            request = Request(
-                sources=self._sources,
-                prompts=prompts,
-                config=config.aga,
-                root=self._root,
-                fit=config.data.fit,
-                seed=config.search.seed,
-                classes=data.card.classes,
-                fingerprint=data.fingerprint,
-                superclasses=dict(enumerate(data.card.superclasses)) or None,
-            )
-            with ExitStack() as held:
-                self._sets[name] = generate(request, lambda: _held(self.tools(), held), self._on_progress)
-            if "torch" in sys.modules:  # the memory of models that are no longer used, for the trials
-                free_memory()
+            self._sets[name] = self._made(self._request(prompts))
         return self._sets[name]
+
+    def preview_of(self, prompts: PromptSet, shown: Collection[str]) -> tuple[GeneratedSet, TrainingSources]:
+        """A set of `PREVIEWED` images, a background each, from as many training images; and these.
+
+        Args:
+            prompts: their `scale` does not matter.
+            shown: files of the training images that may be looked at.
+        """
+        sources = self._sources.only(self._preview_rows(shown))
+        request = self._request(prompts.model_copy(update={"scale": 1.0}))
+        files = ", ".join(sources.file(row) for row in range(len(sources)))
+        preview = replace(
+            request,
+            sources=sources,
+            config=request.config.model_copy(update={"pool": 1.0}),
+            # Not the data's own: a set of these few images must never be taken for one of all.
+            fingerprint=f"{request.fingerprint}, preview of {files}",
+        )
+        return self._made(preview), sources
+
+    def _preview_rows(self, shown: Collection[str]) -> list[int]:
+        """Rows of the training images of a preview, the classes that have a subject in turn."""
+        data, rows = self._data, range(len(self._sources))
+        without = {
+            name
+            for name, subject in zip(data.card.classes, data.card.superclasses, strict=False)
+            if not subject
+        }
+        draw = np.random.default_rng([self._config.search.seed, len(rows)])
+        by_class: dict[int, list[int]] = {}
+        for row in draw.permutation(len(rows)).tolist():
+            label = self._sources.label(row)
+            if self._sources.file(row) in shown and data.card.classes[label] not in without:
+                by_class.setdefault(label, []).append(row)
+        members = [by_class[label] for label in sorted(by_class)]
+        turns = [each[turn] for turn in range(PREVIEWED) for each in members if turn < len(each)]
+        return sorted(turns[:PREVIEWED])
+
+    def _request(self, prompts: PromptSet) -> Request:
+        data, config = self._data, self._config
+        return Request(
+            sources=self._sources,
+            prompts=prompts,
+            config=config.aga,
+            root=self._root,
+            fit=config.data.fit,
+            seed=config.search.seed,
+            classes=data.card.classes,
+            fingerprint=data.fingerprint,
+            superclasses=dict(enumerate(data.card.superclasses)) or None,
+        )
+
+    def _made(self, request: Request) -> GeneratedSet:
+        with ExitStack() as held:
+            made = generate(request, lambda: _held(self.tools(), held), self._on_progress)
+        if "torch" in sys.modules:  # the memory of models that are no longer used, for the trials
+            free_memory()
+        return made
 
     def sheet(self, prompts: PromptSet, path: Path, only: Collection[str] | None = None) -> bool:
         """Write a PNG of some images of the set: real, mask, background, composite.

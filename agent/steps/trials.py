@@ -5,7 +5,7 @@ candidate is judged by it.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from agent.context import Context
 from agent.memory import Candidate, Phase
@@ -60,6 +60,10 @@ def trial_spec(context: Context, candidate: Candidate, seed: int, fold: Fold | N
         synthetic=synthetic,
         fold=fold,
     )
+
+
+SpecOf = Callable[[Context, Candidate, int], TrialSpec]
+"""Makes one trial of a candidate under a seed."""
 
 
 def samples_of(context: Context, spec: TrialSpec, result: TrialResult) -> int:
@@ -121,17 +125,18 @@ def train_candidates(
     phase: Phase,
     title: str,
     testable: bool = False,
+    spec_of: SpecOf = trial_spec,
 ) -> str | None:
     """Train every candidate under every seed; why a limit cut it short, or None.
 
     A trial whose result lies in the store, trained in an equal environment, is not trained again; with `testable`,
-    only if its weights are still there, since they will be evaluated on the test set.
+    only if its weights are still there, since they will be evaluated on the test set. `spec_of` makes the trials.
 
     Raises:
         DiskError: a file cannot be read or written.
     """
     with disk_errors_explained(context.store.root):
-        return _train_candidates(context, candidates, seeds, phase, title, testable)
+        return _train_candidates(context, candidates, seeds, phase, title, testable, spec_of)
 
 
 def _train_candidates(
@@ -141,10 +146,9 @@ def _train_candidates(
     phase: Phase,
     title: str,
     testable: bool,
+    spec_of: SpecOf,
 ) -> str | None:
-    jobs = {
-        spec.key: (c, spec) for seed in seeds for c in candidates for spec in [trial_spec(context, c, seed)]
-    }
+    jobs = {spec.key: (c, spec) for seed in seeds for c in candidates for spec in [spec_of(context, c, seed)]}
     runs = _Runs(context, jobs, phase)
     todo = []
     for key, (_, spec) in jobs.items():
@@ -198,6 +202,8 @@ def _run(context: Context, specs: list[TrialSpec], runs: "_Runs", title: str) ->
         results.close()  # type: ignore[attr-defined]  # a generator: stops what still runs
         context.terminal.trials_end()
         context.stopwatch.trained += time.monotonic() - started
+    for line in context.executor.take_pace():
+        context.terminal.note(line)
     return None
 
 

@@ -195,9 +195,11 @@ def test_the_choice_is_shown_by_shrunk_gains_and_chances(tmp_path):
         report(made, reason="it is likely better", measure="accuracy", recommended="the policy"), tmp_path
     )
     assert "The policy is recommended: it is likely better." in text
-    assert (
-        "| **iteration 1** (recommended) | hue(p=1) | 96.0 [82.9, 100.0] | +1.2 | 91% | +3.4 | 99% |" in text
-    )
+    row = "| **iteration 1** (recommended) | hue(p=1) | 96.0 [82.9, 100.0] |"
+    assert f"{row} +3.4 | 99% |" in text  # no default policy was trained
+    default = compare(Arm("default", "p", "baseline", {0: 0.9}, {}, None, False, ESTIMATE), None, None, None)
+    more = {"reason": "it is", "measure": "accuracy", "recommended": "the policy"}
+    assert f"{row} +1.2 | 91% | +3.4 | 99% |" in written(report(made, default, **more), tmp_path)
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -21,9 +21,9 @@ from tests.prompts.told import (
     proposal,
     record,
     system_message,
-    with_accuracies,
     with_confusion,
     with_prompts,
+    with_scores,
 )
 from tools.aga.captions.prompt_sets import LONGEST_ENTRY, MOST_AVOIDED, MOST_ENTRIES
 
@@ -39,7 +39,7 @@ class TestWhatTheModelItselfDid:
             record(2, proposal(operation("jpeg", quality=40), gain=1.5, hypothesis="Files vary."), None),
         )
         text = first_message(history(past=past))
-        assert "- iteration 1: Cells turn. Expected +0.50, got +3.00 [+2.00, +4.00], likely better" in text
+        assert "- iteration 1: Cells turn. Expected +0.50, got over no augmentation +3.00" in text
         assert "- iteration 2: Files vary. Expected +1.50, failed." in text
 
     def test_its_prompts_come_back_whole_with_what_the_gates_refused(self) -> None:
@@ -49,7 +49,7 @@ class TestWhatTheModelItselfDid:
         )
         text = first_message(history(past=(made, record(2, ROTATE, 0.77, gain=0.02))))
         for fact in (
-            "Your background prompts of iteration 1 (gain +1.00",
+            "Your background prompts of iteration 1 (over no augmentation +1.00",
             "- subject: bird; scale 1.5; flip_probability 0.5; max_rotation 10; min_scale 0.8; max_scale 1.2",
             "- instructions: a photograph of | a painting of",
             "- settings: a reedy shore | a mossy trunk",
@@ -98,26 +98,49 @@ class TestClasses:
         assert "taken for" not in first_message(told)
 
 
-class TestHowSureAResultIs:
-    def told(self, *candidates: tuple[float, ...]) -> list[str]:
-        """The verdicts on candidates with these accuracies, against a reference of 0.70, 0.72 and 0.74."""
-        reference = with_accuracies(REFERENCE, (0.70, 0.72, 0.74), 0.72)
-        past = tuple(
-            with_accuracies(record(number, ROTATE, 0.0), values, 0.72)
-            for number, values in enumerate(candidates, start=1)
-        )
-        told = replace(history(past=past), reference=reference)
-        return [row.chance for row in feedback_values(told)["rows"]]
+def against(*candidates: tuple[float, ...], default: tuple[float, ...] | None = None) -> History:
+    """Candidates with these scores under three seeds, against a reference of 0.70, 0.72 and 0.74."""
+    past = tuple(
+        with_scores(record(number, ROTATE, 0.0), values, 0.72)
+        for number, values in enumerate(candidates, start=1)
+    )
+    return replace(
+        history(past=past),
+        reference=with_scores(REFERENCE, (0.70, 0.72, 0.74), 0.72),
+        baselines=(
+            () if default is None else (with_scores(record(0, BLUR, 0.0, name="default"), default, 0.72),)
+        ),
+    )
 
+
+SPREAD = ((0.71, 0.74, 0.73), (0.72, 0.73, 0.71), (0.70, 0.71, 0.75))
+
+
+class TestHowSureAResultIs:
     def test_it_is_graded(self) -> None:
-        spread = ((0.71, 0.74, 0.73), (0.72, 0.73, 0.71), (0.70, 0.71, 0.75))
-        clear, slight, none, bad = self.told(
-            (0.80, 0.81, 0.85), (0.72, 0.73, 0.75), (0.71, 0.72, 0.73), (0.60, 0.64, 0.61), *spread
-        )[:4]
+        told = against(
+            (0.80, 0.81, 0.85), (0.72, 0.73, 0.74), (0.71, 0.72, 0.73), (0.60, 0.64, 0.61), *SPREAD
+        )
+        clear, slight, none, bad = [row.over_none.chance for row in feedback_values(told)["rows"]][:4]
         assert clear == "almost certainly better (more than 39 in 40)"
         assert slight in ("perhaps better (about 2 in 3)", "likely better (about 4 in 5)")
-        assert none == "as likely better as worse"
+        assert none in ("as likely better as worse", "perhaps worse (about 2 in 3)")
         assert bad == "almost certainly worse (more than 39 in 40)"
+
+    def test_a_gain_that_chance_explains_is_believed_by_a_part_and_a_clear_one_nearly_whole(self) -> None:
+        lucky = feedback_values(against((0.73, 0.75, 0.76), *SPREAD))["rows"][0].over_none
+        assert lucky.measured == pytest.approx(0.0267, abs=1e-3)
+        assert 0 <= lucky.believed < 0.8 * lucky.measured
+        clear = feedback_values(against((0.90, 0.92, 0.93), *SPREAD))["rows"][0].over_none
+        assert clear.believed > 0.8 * clear.measured
+
+    def test_the_best_is_the_one_that_is_believed_to_be(self) -> None:
+        """A single lucky seed, with a higher mean, is believed less than three good ones."""
+        told = against((0.755, 0.775, 0.795), (0.758, 0.70, 0.71), *SPREAD)
+        lone = replace(told.past[1], trials=told.past[1].trials[:1], mean=0.758)
+        past = (told.past[0], lone, *told.past[2:])
+        values = feedback_values(replace(told, past=past, incumbent=lone))
+        assert values["best"].record.name == "iteration 1"
 
     def test_within_noise_is_never_said_to_be_no_evidence(self) -> None:
         past = (record(1, ROTATE, 0.76, gain=0.01, within_noise=True),)
@@ -127,15 +150,17 @@ class TestHowSureAResultIs:
         assert "A doubtful result is weak evidence, and still evidence" in text
 
     def test_a_baseline_has_its_chance_and_the_reference_none(self) -> None:
-        told = replace(history(), baselines=(record(0, ROTATE, 0.76, name="aug_mix", gain=0.01),))
+        told = replace(against(*SPREAD), baselines=(record(0, ROTATE, 0.76, name="aug_mix", gain=0.01),))
         text = first_message(told)
-        assert "- aug_mix: accuracy 0.7600 ± 0.0100, gain +1.00 [+0.00, +2.00], likely better" in text
+        line = next(each for each in text.splitlines() if each.startswith("- aug_mix: accuracy 0.7600"))
+        assert "over no augmentation +4.00 [" in line
+        assert "better (" in line
         assert results(told).startswith("## no augmentation: ")
         assert "better" not in results(told).partition("## aug_mix")[0]
 
     def test_a_single_seed_is_told_with_little_certainty(self) -> None:
-        reference = with_accuracies(REFERENCE, (0.7,), 0.7)
-        past = (with_accuracies(record(1, ROTATE, 0.0), (0.75,), 0.7),)
+        reference = with_scores(REFERENCE, (0.7,), 0.7)
+        past = (with_scores(record(1, ROTATE, 0.0), (0.75,), 0.7),)
         told = replace(history(past=past), reference=reference, seeds=1)
         assert "perhaps better (about 2 in 3)" in first_message(told)
         assert "with one random seed and nothing else changed" in system_message(told)
@@ -150,10 +175,25 @@ class TestTheDefaultPolicy:
         tried = replace(history(), baselines=(record(0, ROTATE, 0.76, name="default", gain=0.01),))
         assert "calls it `default`, and its result as a baseline is given below." in self.default(tried)
         assert (
-            "- default: rotate(p=0.5, degrees=20) > horizontal_flip(p=0.5): accuracy 0.7600"
-            in self.default(tried)
+            "The default policy, `default`, is what must be beaten: "
+            "rotate(p=0.5, degrees=20) > horizontal_flip(p=0.5)\nAccuracy 0.7600" in self.default(tried)
         )
+        assert "The default policy is what must be beaten" in system_message(tried)
         assert "this study calls it `default`.\n" in self.default(history())
+        assert "must be beaten" not in everything(history())
+
+    def test_every_result_is_told_against_it_first(self) -> None:
+        told = against((0.80, 0.81, 0.85), (0.72, 0.73, 0.75), default=(0.75, 0.76, 0.79))
+        text = first_message(told)
+        row = next(line for line in text.splitlines() if line.startswith("| rotate"))
+        over_default, over_none = row.split(" | ")[2:4]
+        assert over_default.startswith("+5.33 [")
+        assert over_none.startswith("+10.00 [")
+        best = text.partition("Best: iteration 1")[2]
+        assert best.index("over the default +5.33") < best.index("over no augmentation +10.00")
+        assert "The first is over the default policy, which decides" in text
+        told = replace(told, baselines=())
+        assert "over the default" not in first_message(told)
 
     def test_without_feedback_no_result_of_it_is_promised(self) -> None:
         tried = replace(history(), baselines=(record(0, ROTATE, 0.76, name="default", gain=0.01),))

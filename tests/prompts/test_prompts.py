@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from jinja2 import TemplateNotFound, UndefinedError
 
-from agent.memory.history import History, Rejection
+from agent.memory.history import History, IterationRecord, Rejection
 from agent.proposers.conversation import initial_messages
 from agent.proposers.results import BEST_ROWS, LATEST_ROWS, feedback_values
 from prompts import render, template_hash
-from tests.agent.proposers.arms import history, operation, proposal, record
+from tests.agent.proposers.arms import REFERENCE, history, operation, proposal, record
 from tools.aga.captions.captioners import LlmCaptioner
+from tools.training.types import Fit
 
 ROTATE = proposal(operation("rotate", degrees=20), operation("horizontal_flip"))
 BLUR = proposal(operation("gaussian_blur", sigma=1), operation("brightness", strength=0.2), gain=1.25)
@@ -19,6 +20,13 @@ GOOD = record(1, ROTATE, 0.78, gain=0.03, within_noise=False, recalls=(0.8, 0.72
 FAILED = record(2, proposal(operation("erasing", area=0.2)), None, reason="out of memory in epoch 1")
 NOISE = record(3, BLUR, 0.745, gain=-0.005, within_noise=True, losses=(0.9, 0.5))
 TOLD = history(past=(GOOD, FAILED, NOISE), modality="fundus")
+
+
+def trained(item: IterationRecord, fit: Fit, losses: tuple[float, ...]) -> IterationRecord:
+    """The record with these ends and courses of its trainings."""
+    return replace(
+        item, trials=tuple(replace(trial, fit=fit, validation_losses=losses) for trial in item.trials)
+    )
 
 
 def first_message(told: History = TOLD, **changes: Any) -> str:
@@ -63,6 +71,13 @@ class TestTheTask:
         assert "- rotate: " in text
         assert "degrees 1 to 180" in text
 
+    def test_of_grey_images_it_says_so_and_offers_no_operation_on_colour(self) -> None:
+        grey, colour = first_message(grey=True), first_message()
+        assert "- Kind of images: fundus; grey: red, green and blue are equal in every pixel" in grey
+        assert "- Kind of images: fundus\n- Image size" in colour
+        assert "\n- saturation: " in colour
+        assert "\n- saturation: " not in grey
+
     def test_it_warns_of_what_is_unsafe_for_these_images(self) -> None:
         assert "- invert: fundus: " in first_message()
 
@@ -87,8 +102,8 @@ class TestFeedback:
 
     def test_gains_are_in_points_with_interval_and_the_chance_that_they_are_real(self) -> None:
         text = first_message()
-        assert "gain +3.00 [+2.00, +4.00], likely better (about 4 in 5)" in text
-        assert "| -0.50 [-1.50, +0.50] | +1.25 | likely worse (about 4 in 5) | iteration 3 |" in text
+        assert "over no augmentation +3.00, believed +3.00, likely better (about 4 in 5)" in text
+        assert "| -0.50, believed -0.50, likely worse (about 4 in 5) | +1.25 | - | iteration 3 |" in text
         assert "1.00 points" in text
 
     def test_failures_come_with_their_reasons(self) -> None:
@@ -101,10 +116,30 @@ class TestFeedback:
         assert "0.60" in best
         assert "recall of dark" not in text
 
-    def test_losses_tell_over_from_under_fitting(self) -> None:
-        text = first_message()
-        assert "training loss 0.100, validation loss 0.600: over-fitting" in text
-        assert "milder" in text.partition("Last:")[2]
+    def test_how_far_a_training_got_is_told_by_clean_images(self) -> None:
+        """A high loss on augmented images says nothing: it is not even mentioned."""
+        by_heart = trained(REFERENCE, Fit(0.05, 0.99), (0.62, 0.61, 0.60, 0.60))
+        unfinished = trained(GOOD, Fit(0.40, 0.84), (0.70, 0.60, 0.50, 0.43))
+        too_long = trained(NOISE, Fit(0.01, 1.00), (0.50, 0.40, 0.45, 0.62))
+        text = first_message(reference=by_heart, past=(unfinished, FAILED, too_long), incumbent=unfinished)
+        assert "accuracy 0.990, loss 0.050; validation loss 0.600" in text
+        assert "over-fitting, it knows its training images by heart; stronger" in text
+        best, _, last = text.partition("Last: iteration 3")
+        assert "not finished, it needs about twice the length" in best.partition("Best: iteration 1")[2]
+        assert "over-trained, its validation loss has risen by" in last
+        assert "milder" not in text
+        assert "too strong" not in text
+        plain = first_message(reference=by_heart, past=(unfinished,), incumbent=unfinished, advice=False)
+        assert "stronger or more varied" not in plain
+
+    def test_a_longer_training_is_spoken_of_only_where_a_proposal_may_ask_for_it(self) -> None:
+        for longer in (True, False):
+            messages = initial_messages(replace(TOLD, longer=longer), "structured", 0, feedback=True)
+            assert ("2 or 4 times the length with `length`" in str(messages[0].content)) == longer
+            assert ('"length": 1' in str(messages[0].content)) == longer
+
+    def test_of_results_of_earlier_versions_it_is_not_known(self) -> None:
+        assert "how far it learnt is not known" in first_message()
 
     def test_what_is_left_is_told(self) -> None:
         text = first_message()

@@ -47,7 +47,7 @@ def with_confusion(item: IterationRecord, confusion: tuple[tuple[int, ...], ...]
     return replace(item, trials=tuple(replace(trial, confusion=confusion) for trial in item.trials))
 
 
-def with_accuracies(item: IterationRecord, values: Sequence[float], reference: float) -> IterationRecord:
+def with_scores(item: IterationRecord, values: Sequence[float], reference: float) -> IterationRecord:
     """The record with these accuracies, a seed each, and its mean and gain over a reference of that mean."""
     trials = tuple(
         replace(item.trials[0], seed=seed, status="finished", score=value)

@@ -1,6 +1,6 @@
 """Settings of the executor. Light: imports no torch."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +21,10 @@ class ExecutionConfig(BaseModel):
     )
     threads: int | None = Field(
         default=None, ge=1, le=256, description="CPU threads of each trial; by its cores if unset"
+    )
+    pack: Annotated[int, Field(ge=1, le=256)] | Literal["auto", "off"] = Field(
+        default="off",
+        description="experimental: trials side by side on one device; 'auto': on CUDA as many as its memory holds",
     )
     trial_timeout: float | None = Field(
         default=None, gt=0, description="seconds after which a trial is killed and FAILED"

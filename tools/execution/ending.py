@@ -26,9 +26,9 @@ _MOST_NOTES = 3
 class Ending:
     """How a session of a trial ended."""
 
-    kind: Literal["done", "failed", "died", "shared_memory", "disk", "images", "late"]
+    kind: Literal["done", "failed", "died", "shared_memory", "disk", "images", "late", "alone"]
     """'failed' is for good; what 'died' may be tried again; 'disk' and 'images' (they are gone) are not the trial's
-    fault; 'late' is out of time."""
+    fault; 'late' is out of time; 'alone': it cannot be trained side by side with others."""
     text: str = ""
     notes: tuple[str, ...] = ()
     """What was repaired on the way, for the person at the terminal."""

@@ -28,6 +28,10 @@ class Executor(Protocol):
         """
         ...
 
+    def take_pace(self) -> list[str]:
+        """Lines that say how fast trials were trained since the last call, where that is worth telling."""
+        ...
+
     def evaluate(
         self,
         specs: Sequence[TrialSpec],

@@ -75,7 +75,8 @@ class LocalExecutor:
         """Exactly one result for each of `specs`, as they end; see `Executor.train`."""
 
         def conclude(trial: _RunningTrial, ending: Ending) -> TrialResult:
-            result = self._result(trial, ending)
+            seconds = trial.seconds_before + time.monotonic() - trial.started
+            result = concluded(trial.spec, ending, trial.worker.plan, self._timeout, seconds)
             if result.failure not in (None, "non_finite_loss"):
                 # its memory, or the state of its device, may be damaged: the next trial gets a new process
                 trial.worker.kill()
@@ -84,6 +85,10 @@ class LocalExecutor:
             return result
 
         yield from self._run(specs, train_in_worker, self._timeout, conclude, on_event)
+
+    def take_pace(self) -> list[str]:
+        """Nothing: the bars show it."""
+        return []
 
     def evaluate(
         self,
@@ -177,24 +182,33 @@ class LocalExecutor:
         trial.begin(task, self._loaders)
         return True
 
-    def _result(self, trial: "_RunningTrial", ending: Ending) -> TrialResult:
-        failure: FailureKind = "worker_died"
-        reason = f"it failed {MOST_TRIES} times, the last time because {ending.text}"
-        if ending.kind == "done":
-            try:
-                return read_outcome(trial.spec.directory)
-            except DamagedFile as damage:
-                reason = str(damage)
-        elif ending.kind == "late":
-            failure = "timeout"
-            reason = (
-                f"not finished after {self._timeout:g} s: raise execution.trial_timeout, or lower training.epochs; "
-                "run again, it resumes from its checkpoint"
-            )
-        plan = trial.worker.plan
-        machine = {"device": plan.device, "threads": str(plan.threads)}
-        seconds = trial.seconds_before + time.monotonic() - trial.started
-        return failed(trial.spec, failure, reason, machine, seconds)
+
+def concluded(
+    spec: TrialSpec, ending: Ending, plan: WorkerPlan, timeout: float | None, seconds: float
+) -> TrialResult:
+    """The result of a trial whose last session ended as `ending` says.
+
+    Args:
+        spec: the trial's.
+        ending: not 'disk', which is no result.
+        plan: of the worker.
+        timeout: of a session, in seconds.
+        seconds: spent on it in all, for failures that leave no result.
+    """
+    failure: FailureKind = "worker_died"
+    reason = f"it failed {MOST_TRIES} times, the last time because {ending.text}"
+    if ending.kind == "done":
+        try:
+            return read_outcome(spec.directory)
+        except DamagedFile as damage:
+            reason = str(damage)
+    elif ending.kind == "late":
+        failure = "timeout"
+        reason = (
+            f"not finished after {timeout:g} s: raise execution.trial_timeout, or lower training.epochs; "
+            "run again, it resumes from its checkpoint"
+        )
+    return failed(spec, failure, reason, {"device": plan.device, "threads": str(plan.threads)}, seconds)
 
 
 @dataclass(eq=False)

@@ -45,7 +45,7 @@ def serve(connection: Connection, threads: int, output: Path) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the parent to decide
     exit_with_parent()
-    _send_output_to(output)
+    send_output_to(output)
     faulthandler.enable()
     import torch
 
@@ -152,7 +152,7 @@ def _output_kept(file: Path) -> Iterator[None]:
     """Standard output and error go to `file`, which stays if this process dies or the block raises, and else goes."""
     before = os.dup(1), os.dup(2)
     try:
-        _send_output_to(file)
+        send_output_to(file)
         try:
             yield
         except (DiskError, ImagesGone):
@@ -169,7 +169,8 @@ def _output_kept(file: Path) -> Iterator[None]:
             os.close(saved)
 
 
-def _send_output_to(file: Path) -> None:
+def send_output_to(file: Path) -> None:
+    """Standard output and error of this process, Python's and native code's, go to `file` from now on."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)

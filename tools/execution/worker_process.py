@@ -8,7 +8,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context, resource_tracker
 from pathlib import Path
@@ -20,7 +20,8 @@ from tools.execution.ending import OUTPUT, Ending, death
 from tools.execution.worker import BEGUN, Task, serve
 from tools.training.config import TrialSpec
 
-_UNREADABLE = (EOFError, OSError, UnpicklingError)
+UNREADABLE = (EOFError, OSError, UnpicklingError)
+"""What reading from a pipe raises whose other end was cut off."""
 
 
 class WorkerProcess:
@@ -43,9 +44,14 @@ class WorkerProcess:
         context = get_context("spawn")
         with _interrupts_held_back():
             self._connection, theirs = context.Pipe()
-            self._process = context.Process(target=serve, args=(theirs, self.plan.threads, self._output))
+            target, arguments = self._life(theirs)
+            self._process = context.Process(target=target, args=arguments)
             self._process.start()
             theirs.close()
+
+    def _life(self, connection: Any) -> tuple[Callable[..., None], tuple[Any, ...]]:
+        """What the process runs, with its end of the pipe."""
+        return serve, (connection, self.plan.threads, self._output)
 
     def submit(self, task: Task, spec: TrialSpec) -> None:
         """Give the process a trial; it has none."""
@@ -70,7 +76,7 @@ class WorkerProcess:
                 yield message
                 if isinstance(message, Ending):
                     return
-        except _UNREADABLE:
+        except UNREADABLE:
             self._process.kill()
             alive = False
         if not alive:

@@ -31,10 +31,11 @@ class BuiltPolicy:
         on_batch = [step for step in steps if step.stage == "batch"]
         self._classes = classes
         self._chain = _chain(on_image)
-        self._mixer = _transform(on_batch[0]) if on_batch else None
+        self.mixer: Callable[..., Any] | None = _transform(on_batch[0]) if on_batch else None
+        """The batch operation itself, a transform of torchvision; see `mix`."""
         self.is_identity: bool = not steps
         """Whether neither images nor labels are ever changed."""
-        self.has_mix: bool = self._mixer is not None
+        self.has_mix: bool = self.mixer is not None
         """Whether `mix` may change a batch."""
 
     def augment(self, image: np.ndarray) -> torch.Tensor:
@@ -63,8 +64,8 @@ class BuiltPolicy:
             images float (B, 3, S, S) and soft labels float32 (B, classes), each row a distribution; one-hot
             where nothing was mixed.
         """
-        if self._mixer is not None:
-            images, labels = self._mixer(images, labels)
+        if self.mixer is not None:
+            images, labels = self.mixer(images, labels)
         if labels.ndim == 1:
             labels = one_hot(labels, self._classes).float()
         return images, labels

@@ -14,9 +14,9 @@ from tools.policy.built_policy import BuiltPolicy, build
 from tools.policy.canonical import from_canonical
 from tools.processes import exit_with_parent
 from tools.training.config import TrialSpec
-from tools.training.seeds import Stream, derived_seed
+from tools.training.seeds import Stream, derived_seed, draws_of
 from tools.training.synthetic import Mixing, UsableImages, open_synthetic
-from tools.training.views import source_places, training_view
+from tools.training.views import PoolView, source_places, training_view
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,23 @@ class Batch:
     seed: int
     indices: np.ndarray
     """(B,) int64."""
+    shared: tuple[int, int] | None = None
+    """(block, epoch) of shared draws: each image then has a seed of its own, and that of the batch is not used."""
+
+
+@dataclass(frozen=True)
+class SharedDraws:
+    """Augmented epochs that trials of one block share, of which each begins with another one.
+
+    Which epoch of the draws an epoch of a trial has does not depend on how long the trial is.
+    """
+
+    block: int
+    first: int
+
+    def at(self, epoch: int) -> tuple[int, int]:
+        """(block, epoch of the draws) of a trial's `epoch`, counted from 1."""
+        return self.block, self.first + epoch - 1
 
 
 class Mixture:
@@ -74,11 +91,18 @@ class EpochBatches(Sampler[Batch]):
     joins the batch before it, because batch normalisation cannot learn from one; more make a batch of their own.
     """
 
-    def __init__(self, images: int, batch_size: int, seed: int, mixture: Mixture | None = None) -> None:
-        """`images` (real ones) at least 2, `batch_size` at least 2."""
+    def __init__(
+        self,
+        images: int,
+        batch_size: int,
+        seed: int,
+        mixture: Mixture | None = None,
+        draws: SharedDraws | None = None,
+    ) -> None:
+        """`images` (real ones) at least 2, `batch_size` at least 2; `draws` where they are shared."""
         if images < 2:
             raise DataError(f"the training split has {images} image(s): training needs at least 2")
-        self._seed, self._mixture = seed, mixture
+        self._seed, self._mixture, self._draws = seed, mixture, draws
         self.images = images if mixture is None else mixture.images
         """In one epoch, synthetic ones included."""
         starts = list(range(0, self.images, batch_size))
@@ -91,12 +115,18 @@ class EpochBatches(Sampler[Batch]):
     def __len__(self) -> int:
         return len(self._cuts)
 
+    @property
+    def sizes(self) -> list[int]:
+        """Images of each batch."""
+        return [stop - start for start, stop in self._cuts]
+
     def __iter__(self) -> Iterator[Batch]:
         order = np.random.default_rng(derived_seed(self._seed, Stream.ORDER, self.epoch))
         shuffled = order.permutation(self.images) if self._mixture is None else self._mixture.draw(order)
         for number, (start, stop) in enumerate(self._cuts):
             seed = derived_seed(self._seed, Stream.AUGMENTATION, self.epoch, number)
-            yield Batch(seed, shuffled[start:stop])
+            shared = None if self._draws is None else self._draws.at(self.epoch)
+            yield Batch(seed, shuffled[start:stop], shared)
 
 
 class TrainingImages(Dataset):
@@ -110,7 +140,7 @@ class TrainingImages(Dataset):
         self._spec = spec
 
     def __getstate__(self) -> dict[str, object]:
-        opened = ("view", "synthetic", "policy")
+        opened = ("view", "synthetic", "policy", "numbers", "_pool")
         return {name: value for name, value in vars(self).items() if name not in opened}
 
     @cached_property
@@ -138,6 +168,34 @@ class TrainingImages(Dataset):
         """The augmentation, ready to run."""
         return build(from_canonical(self._spec.policy), self._spec.image_size, self._spec.classes)
 
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """int64 (N + M,): what shared draws know each image by, whichever of the search's images a trial trains on.
+
+        Real ones by their place in the training split, with the validation split after it; then the synthetic ones.
+        """
+        view, synthetic = self.view, self.synthetic
+        real = view.places if isinstance(view, PoolView) else np.arange(len(view))
+        return real if synthetic is None else np.concatenate([real, self._pool + synthetic.rows])
+
+    @property
+    def most_numbers(self) -> int:
+        """Above all `numbers`, in whatever fold; where there are no folds, only the training split has any."""
+        if self._spec.fold is None and self.synthetic is None:
+            return len(self.view)
+        return self._pool + (0 if self.synthetic is None else self.synthetic.in_set)
+
+    @cached_property
+    def _pool(self) -> int:
+        cached = open_cache(self._spec.cache)
+        return len(cached.split("train")) + len(cached.split("validation"))
+
+    def labels(self, indices: np.ndarray) -> np.ndarray:
+        """int64 (B,) of these images."""
+        if self.synthetic is None:
+            return self.view.labels[indices]
+        return np.concatenate([self.view.labels, self.synthetic.labels])[indices]
+
     def __len__(self) -> int:
         return len(self.view) + (0 if self.synthetic is None else len(self.synthetic))
 
@@ -146,8 +204,19 @@ class TrainingImages(Dataset):
         pixels, labels = self._read(batch.indices)
         if self.policy.is_identity:
             return torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.from_numpy(labels)
+        if batch.shared is not None:
+            images = torch.stack([self._drawn(pixels[i], batch, i) for i in range(len(pixels))])
+            return images, torch.from_numpy(labels)
         torch.manual_seed(batch.seed)
         return torch.stack([self.policy.augment(image) for image in pixels]), torch.from_numpy(labels)
+
+    def _drawn(self, image: np.ndarray, batch: Batch, place: int) -> torch.Tensor:
+        """One image under shared draws: it depends on its number and their epoch, not on the batch."""
+        assert batch.shared is not None
+        block, epoch = batch.shared
+        number = int(self.numbers[batch.indices[place]])
+        torch.manual_seed(derived_seed(block, Stream.SHARED, epoch, number))
+        return self.policy.augment(image)
 
     def _read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Copies of the batch's images and labels; nothing else is read from disk."""
@@ -163,17 +232,24 @@ class TrainingImages(Dataset):
         return pixels, labels
 
 
+def training_images(spec: TrialSpec) -> TrainingImages:
+    """The augmented training images of a trial; nothing is opened yet."""
+    return TrainingImages(spec)
+
+
 def epoch_batches(spec: TrialSpec, images: TrainingImages) -> EpochBatches:
     """The batches of a trial over `images`, which were made for it.
 
     Raises:
         DataError: there are too few real images, or the synthetic ones do not fit them.
     """
-    real, synthetic = len(images.view), images.synthetic
-    if spec.synthetic is None or synthetic is None:
-        return EpochBatches(real, spec.recipe.batch_size, spec.seed)
-    mixture = Mixture(real, synthetic.sources, spec.synthetic.mixing)
-    return EpochBatches(real, spec.recipe.batch_size, spec.seed, mixture)
+    recipe, synthetic = spec.recipe, images.synthetic
+    mixture = draws = None
+    if spec.synthetic is not None and synthetic is not None:
+        mixture = Mixture(len(images.view), synthetic.sources, spec.synthetic.mixing)
+    if recipe.draws == "shared":
+        draws = SharedDraws(*draws_of(spec.seed))
+    return EpochBatches(len(images.view), recipe.batch_size, spec.seed, mixture, draws)
 
 
 def training_loader(

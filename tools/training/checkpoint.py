@@ -38,9 +38,11 @@ class Checkpoint:
     kill then loses a few seconds of work, at most 1 / `LARGEST_SHARE` times the time of one writing.
     """
 
-    def __init__(self, directory: Path, key: str, name: str = CHECKPOINT) -> None:
+    def __init__(self, directory: Path, key: str, name: str = CHECKPOINT, trials: int = 1) -> None:
+        """Of `key`, in the file `name`; one of so many `trials` that wait for each other's checkpoints."""
         self._file = directory / name
         self._key = key
+        self._trials = trials
         self._cost: float | None = None
         self._last = time.monotonic()
 
@@ -78,7 +80,7 @@ class Checkpoint:
         if cost is None:
             cost = 3 * sum(p.numel() * p.element_size() for p in model.parameters()) / _WRITING_SPEED
         started = time.monotonic()
-        if started - self._last < cost / LARGEST_SHARE:
+        if started - self._last < cost * self._trials / LARGEST_SHARE:
             return False
         self.save(state)
         self._last = time.monotonic()

@@ -54,6 +54,11 @@ class TrainingConfig(BaseModel):
     amp: Literal["auto", "off", "bf16", "fp16"] = Field(
         default="auto", description="mixed precision; 'auto' uses it on CUDA only"
     )
+    draws: Literal["own", "shared"] = Field(
+        default="own",
+        description="'shared': seeds of a candidate are given the same augmented images, in epochs of another order; "
+        "they are made once for all",
+    )
 
 
 class Recipe(BaseModel):
@@ -79,6 +84,8 @@ class Recipe(BaseModel):
     gradient_clip: float | None
     selection: Literal["last", "best"]
     amp: Literal["auto", "off", "bf16", "fp16"]
+    draws: Literal["own", "shared"] = "own"
+    """Of the augmentation: each trial its own, or one set of epochs for all seeds of a block (`seeds.draws_of`)."""
     warmup_steps: int = 0
     """Of the linear warm-up (schedule 'wsd'): a number of steps, so that trials of every length begin alike."""
     cooldown_fraction: float = 0.0

@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -91,14 +92,18 @@ FIT_SAMPLE = 512
 """Training images, at most, on which the fit of a trained classifier is measured."""
 
 
-def fit_of(classifier: Classifier, view: SplitView, spec: TrialSpec, precision: Precision) -> Fit:
-    """Loss and accuracy on training images as they are: `FIT_SAMPLE` at most, the same in every trial."""
+def fit_sample(view: SplitView) -> SplitView:
+    """`FIT_SAMPLE` images of `view` at most, evenly spread: the same in every trial."""
     sample = np.linspace(0, len(view) - 1, min(len(view), FIT_SAMPLE)).round().astype(np.int64)
     labels = np.asarray(view.labels)[sample]
-    chosen = replace(
+    return replace(
         view, images=view.images.only(sample), labels=labels, files=[view.files[i] for i in sample], groups=[]
     )
-    scores = predict(classifier, chosen, spec, precision).scores
+
+
+def fit_of(classifier: Classifier, view: SplitView, spec: TrialSpec, precision: Precision) -> Fit:
+    """Loss and accuracy on training images as they are: `FIT_SAMPLE` at most, the same in every trial."""
+    scores = predict(classifier, fit_sample(view), spec, precision).scores
     return Fit(scores.loss, scores.accuracy)
 
 
@@ -107,20 +112,40 @@ def predict(classifier: Classifier, view: SplitView, spec: TrialSpec, precision:
 
     Batches are twice the recipe's: without gradients they take less memory than a training step.
     """
-    classifier.model.eval()
-    size = 2 * spec.recipe.batch_size
-    probabilities = np.empty((len(view.labels), spec.classes), dtype=np.float32)
-    loss = 0.0
-    with torch.inference_mode():
-        for start in range(0, len(view.labels), size):
-            images = torch.from_numpy(np.array(view.images[start : start + size])).permute(0, 3, 1, 2)
-            labels = torch.from_numpy(np.array(view.labels[start : start + size])).to(classifier.device)
+
+    def logits() -> Iterator[torch.Tensor]:
+        for start in range(0, len(view.labels), 2 * spec.recipe.batch_size):
+            stop = start + 2 * spec.recipe.batch_size
+            images = torch.from_numpy(np.array(view.images[start:stop])).permute(0, 3, 1, 2)
             normalised = classifier.normalisation.apply(images, classifier.device)
             with precision.autocast(classifier.device):
-                logits = classifier.model(normalised)
-            logits = logits.float()
-            loss += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
-            probabilities[start : start + size] = logits.softmax(dim=1).cpu().numpy()
+                found = classifier.model(normalised)
+            yield found.float()
+
+    classifier.model.eval()
+    with torch.inference_mode():
+        return predictions_from(logits(), view, spec)
+
+
+def predictions_from(batches: Iterable[torch.Tensor], view: SplitView, spec: TrialSpec) -> Predictions:
+    """Predictions on `view` from what a model says about it.
+
+    Args:
+        batches: logits, float32 (B, C) on any device, in the order of the images.
+        view: which images they are.
+        spec: of the trial.
+
+    Raises:
+        NonFiniteLoss: the loss, or a probability, is not finite.
+    """
+    probabilities = np.empty((len(view.labels), spec.classes), dtype=np.float32)
+    loss, start = 0.0, 0
+    for logits in batches:
+        stop = start + len(logits)
+        labels = torch.from_numpy(np.array(view.labels[start:stop])).to(logits.device)
+        loss += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
+        probabilities[start:stop] = logits.softmax(dim=1).cpu().numpy()
+        start = stop
     mean_loss = loss / len(view.labels)
     if not math.isfinite(mean_loss) or not np.isfinite(probabilities).all():
         raise NonFiniteLoss(f"the loss on the {view.name} images is {mean_loss}")

@@ -3,31 +3,30 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
 
 from tools.disk import disk_error, disk_errors_explained
 from tools.errors import AugurError
 from tools.files import DamagedFile, locked, make_folder
 from tools.machine import free_memory, is_shared_memory_fault
-from tools.training.batches import TrainingImages, epoch_batches, training_loader
+from tools.training.batches import epoch_batches, training_images, training_loader
 from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochLog, seconds_spent
-from tools.training.evaluation import Classifier, fit_of, predict, save_trained
+from tools.training.evaluation import Classifier, predict
 from tools.training.failures import NonFiniteLoss, failed, failure_of, images_gone
 from tools.training.hardware import environment, on_device, precision_for
 from tools.training.models import build_model
 from tools.training.normalisation import IMAGENET, training_normalisation
+from tools.training.progress import Progress, mean_loss, refuse_non_finite
 from tools.training.recipes import learning_rate_at, optimizer_for
 from tools.training.seeds import Stream, derived_seed
 from tools.training.shared_trunk import SharedTrunk
-from tools.training.trial_store import LOCK, RESULT, WEIGHTS, read_result, write_predictions, write_result
-from tools.training.types import EpochReport, Predictions, Scores, TrialResult
+from tools.training.step import update
+from tools.training.trial_store import LOCK, RESULT, read_result, write_result
+from tools.training.types import EpochReport, FailureKind, TrialResult
 from tools.training.views import validation_view
 
 _log = logging.getLogger(__name__)
@@ -63,7 +62,7 @@ def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], 
 
 def train_under_lock(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]) -> TrialResult:
     """As `train_trial`, for a caller that holds the trial's lock."""
-    result = _kept_result(spec)
+    result = kept_result(spec)
     if result is not None:
         return result
     before, started = seconds_spent(spec.directory), time.perf_counter()
@@ -71,15 +70,30 @@ def train_under_lock(spec: TrialSpec, device: str, on_epoch: Callable[[EpochRepo
         with torch.random.fork_rng(devices=[]):
             return _train(spec, device, on_epoch)
     except Exception as error:
-        refused = None if is_shared_memory_fault(error) else disk_error(error, spec.directory)
-        if refused is not None:
-            raise refused from error
-        if gone := images_gone(error):
-            raise gone from error
-        kind, reason = failure_of(spec, device, error)
+        kind, reason = explained(spec, device, error)
     # outside the except block, where no traceback holds the tensors any longer
     free_memory()
     seconds = before + time.perf_counter() - started
+    return end_failed(spec, device, kind, reason, seconds)
+
+
+def explained(spec: TrialSpec, device: str, error: Exception) -> tuple[FailureKind, str]:
+    """The kind and the text of the failure that `error` is.
+
+    Raises:
+        DiskError: it is the disk's fault, not the trial's.
+        ImagesGone: the images that it reads are gone; likewise.
+    """
+    refused = None if is_shared_memory_fault(error) else disk_error(error, spec.directory)
+    if refused is not None:
+        raise refused from error
+    if gone := images_gone(error):
+        raise gone from error
+    return failure_of(spec, device, error)
+
+
+def end_failed(spec: TrialSpec, device: str, kind: FailureKind, reason: str, seconds: float) -> TrialResult:
+    """The result of a trial that failed; it is written where training again would only repeat it."""
     result = failed(spec, kind, reason, environment(device), seconds)
     if kind == "non_finite_loss":
         write_result(spec.directory, result)
@@ -87,7 +101,8 @@ def train_under_lock(spec: TrialSpec, device: str, on_epoch: Callable[[EpochRepo
     return result
 
 
-def _kept_result(spec: TrialSpec) -> TrialResult | None:
+def kept_result(spec: TrialSpec) -> TrialResult | None:
+    """The result that is already there, or None; a damaged one is deleted, with a warning."""
     try:
         return read_result(spec.directory)
     except DamagedFile as damage:
@@ -118,7 +133,7 @@ class _Training:
         self._spec, self._device = spec, device
         recipe = spec.recipe
         self._precision = precision_for(device, recipe.amp)
-        self._images = TrainingImages(spec)
+        self._images = training_images(spec)
         self._batches = epoch_batches(spec, self._images)
         self._loader = training_loader(spec, self._images, self._batches, device)
         self._validation = validation_view(spec)
@@ -133,9 +148,7 @@ class _Training:
         self._model = self._classifier.model
         self._optimizer = optimizer_for(self._model, recipe)
         self._scaler = torch.GradScaler(enabled=self._precision.scaled)
-        self._reports: list[EpochReport] = []
-        self._predictions: Predictions | None = None
-        self._best_weights: dict[str, torch.Tensor] | None = None
+        self._progress = Progress(spec)
         self._checkpoint = Checkpoint(spec.directory, spec.key)
         self.inherited: list[EpochReport] = []
         """Epochs that another trial of the same trunk has trained, and this one has just read."""
@@ -146,7 +159,7 @@ class _Training:
 
     @property
     def finished_epochs(self) -> int:
-        return len(self._reports)
+        return len(self._progress.reports)
 
     def run_epoch(self, epoch: int) -> EpochReport:
         started = time.perf_counter()
@@ -155,20 +168,8 @@ class _Training:
             predictions = predict(self._classifier, self._validation, self._spec, self._precision)
         except NonFiniteLoss as error:
             raise NonFiniteLoss(f"after epoch {epoch}, {error}") from error
-        scores = predictions.scores
-        self._keep(predictions)
-        report = EpochReport(
-            epoch=epoch,
-            epochs=self._spec.recipe.epochs,
-            train_loss=train_loss,
-            validation_loss=scores.loss,
-            validation_accuracy=scores.accuracy,
-            validation_macro_f1=scores.macro_f1,
-            learning_rate=rate,
-            seconds=time.perf_counter() - started,
-        )
-        self._reports.append(report)
-        return report
+        seconds = time.perf_counter() - started
+        return self._progress.add(epoch, train_loss, rate, predictions, self._model, seconds)
 
     def save_if_due(self, epoch: int) -> None:
         if self._trunk.ends_with(epoch):
@@ -176,75 +177,21 @@ class _Training:
         self._checkpoint.save_if_due(self._state(), self._model)
 
     def _state(self) -> dict[str, Any]:
-        return {
-            "model": self._model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "scaler": self._scaler.state_dict(),
-            "reports": [asdict(report) for report in self._reports],
-            "scores": asdict(self._predictions.scores) if self._predictions is not None else None,
-            "probabilities": torch.from_numpy(self._predictions.probabilities)
-            if self._predictions is not None
-            else None,
-            "best_weights": self._best_weights,
-        }
+        return self._progress.state(self._model, self._optimizer.state_dict(), self._scaler.state_dict())
 
     def finish(self) -> TrialResult:
-        spec = self._spec
-        if self._best_weights is not None:
-            self._model.load_state_dict(self._best_weights)
-        digest = save_trained(
-            spec.directory / WEIGHTS, self._model.state_dict(), self._classifier.normalisation, spec
-        )
-        assert self._predictions is not None
-        write_predictions(spec.directory, "validation", self._predictions)
-        result = TrialResult(
-            key=spec.key,
-            seed=spec.seed,
-            status="finished",
-            scores=self._predictions.scores,
-            fit=fit_of(self._classifier, self._images.view, spec, self._precision),
-            epochs=tuple(self._reports),
-            seconds=seconds_spent(spec.directory),
-            environment=environment(self._device) | {"precision": self._precision.name},
-        )
-        write_result(spec.directory, result, digest)
+        result = self._progress.finish(self._classifier, self._images.view, self._precision)
         self._checkpoint.remove()
         return result
 
     def _restore(self) -> None:
-        state = self._checkpoint.load(self._device)
-        done = 0 if state is None else len(state["reports"])
-        if (shared := self._trunk.load_beyond(done, self._device)) is not None:
-            state = shared
-            self.inherited = [EpochReport(**report) for report in shared["reports"][done:]]
-        if state is None:
+        state, done = self._trunk.latest(self._checkpoint.load(self._device), self._device)
+        if state is None or not self._progress.restore(state, self._validation.labels):
             return
-        if "probabilities" not in state:
-            _log.warning("the checkpoint is of an earlier version: this trial starts from its first epoch")
-            return
+        self.inherited = self._progress.reports[done:]
         self._model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])
-        self._reports = [EpochReport(**report) for report in state["reports"]]
-        self._predictions = Predictions(
-            state["probabilities"].cpu().numpy(),
-            np.array(self._validation.labels),
-            Scores.from_json(state["scores"]),
-        )
-        self._best_weights = state["best_weights"]
-
-    def _keep(self, predictions: Predictions) -> None:
-        """Remember the predictions that count for the trial: of the last epoch, or of the best one so far."""
-        if self._spec.recipe.selection == "last":
-            self._predictions = predictions
-            return
-        scores = predictions.scores
-        best = None if self._predictions is None else self._predictions.scores
-        if best is None or (scores.accuracy, -scores.loss) > (best.accuracy, -best.loss):
-            self._predictions = predictions
-            self._best_weights = {
-                name: tensor.detach().cpu().clone() for name, tensor in self._model.state_dict().items()
-            }
 
     def _train_epoch(self, epoch: int) -> tuple[float, float]:
         """Mean cross-entropy over the training images as augmented, and the last step's learning rate."""
@@ -262,43 +209,21 @@ class _Training:
             losses[step] = self._train_step(images, labels)
             sizes[step] = len(labels)
             if (step + 1) % _CHECK_EVERY == 0:
-                _refuse_non_finite(losses, epoch)
-        _refuse_non_finite(losses, epoch)
+                refuse_non_finite(losses, epoch)
+        refuse_non_finite(losses, epoch)
         if int(sizes.sum()) != self._batches.images:
             raise AugurError(
                 f"epoch {epoch} counted {int(sizes.sum())} training images instead of {self._batches.images}"
             )
-        return float((losses.cpu().double() * sizes).sum() / sizes.sum()), rate
+        return mean_loss(losses, sizes), rate
 
     def _train_step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """One update; returns the batch's mean cross-entropy without label smoothing, on the device."""
-        recipe = self._spec.recipe
         inputs = self._classifier.normalisation.apply(images, self._device)
         targets = labels.to(self._device, non_blocking=True)
         if self._images.policy.has_mix:
             inputs, targets = self._images.policy.mix(inputs, targets)
-        with self._precision.autocast(self._device):
-            logits = self._model(inputs)
-        logits = logits.float()
-        loss = nn.functional.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
-        self._optimizer.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward()
-        if recipe.gradient_clip is not None:
-            self._scaler.unscale_(self._optimizer)
-            nn.utils.clip_grad_norm_(self._model.parameters(), recipe.gradient_clip)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
-        if not recipe.label_smoothing:
-            return loss.detach()
-        with torch.no_grad():
-            return nn.functional.cross_entropy(logits, targets)
-
-
-def _refuse_non_finite(losses: torch.Tensor, epoch: int) -> None:
-    """`losses` (steps,) is 0 for the steps that have not been trained yet."""
-    bad = torch.nonzero(~torch.isfinite(losses))
-    if len(bad):
-        step = int(bad[0])
-        raise NonFiniteLoss(
-            f"the training loss became {float(losses[step])} in epoch {epoch}, step {step + 1} of {len(losses)}"
+        autocast = self._precision.autocast(self._device)
+        return update(
+            self._model, self._optimizer, self._scaler, inputs, targets, self._spec.recipe, autocast
         )

@@ -28,11 +28,18 @@ class Normalisation:
 
     def apply(self, images: torch.Tensor, device: str) -> torch.Tensor:
         """uint8 (B, 3, S, S) to float32 of mean 0 and deviation 1 on `device`; channels_last on CUDA."""
-        layout = torch.channels_last if torch.device(device).type == "cuda" else torch.contiguous_format
-        images = images.to(device, non_blocking=True).to(torch.float32, memory_format=layout)
+        return normalise(images.to(device, non_blocking=True), *self.tensors(device))
+
+    def tensors(self, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and deviation as `normalise` takes them: float32 (1, 3, 1, 1) on `device`."""
         mean = torch.tensor(self.mean, device=device).view(1, 3, 1, 1)
-        std = torch.tensor(self.std, device=device).view(1, 3, 1, 1)
-        return images.sub_(mean).div_(std)
+        return mean, torch.tensor(self.std, device=device).view(1, 3, 1, 1)
+
+
+def normalise(images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+    """uint8 (B, 3, S, S) to float32 of mean 0 and deviation 1, on the device of all three; channels_last on CUDA."""
+    layout = torch.channels_last if images.is_cuda else torch.contiguous_format
+    return images.to(torch.float32, memory_format=layout).sub_(mean).div_(std)
 
 
 IMAGENET = Normalisation((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))

@@ -73,7 +73,7 @@ def resolve_recipe(config: TrainingConfig) -> Recipe:
         if (value := getattr(config, name)) is not None and value != "auto"
     }
     return RECIPES[config.recipe].model_copy(
-        update={**chosen, "selection": config.selection, "amp": config.amp}
+        update={**chosen, "selection": config.selection, "amp": config.amp, "draws": config.draws}
     )
 
 

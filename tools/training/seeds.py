@@ -16,6 +16,7 @@ class Stream(IntEnum):
     ORDER = 1
     AUGMENTATION = 2
     STEP = 3
+    SHARED = 4
 
 
 def derived_seed(seed: int, stream: Stream, *place: int) -> int:
@@ -28,3 +29,15 @@ def derived_seed(seed: int, stream: Stream, *place: int) -> int:
     """
     state = np.random.SeedSequence((seed, int(stream), *place)).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))
+
+
+SHARING_SEEDS = 100
+"""Seeds of a block, which share their draws where the recipe says so."""
+
+
+def draws_of(seed: int) -> tuple[int, int]:
+    """(block, place in it) of a trial's seed: trials of one block share the draws of their augmentation.
+
+    The seeds of a search lie in other blocks than the fresh ones of its test.
+    """
+    return divmod(seed, SHARING_SEEDS)

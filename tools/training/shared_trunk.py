@@ -36,6 +36,16 @@ class SharedTrunk:
             make_folder(file.parent)
             Checkpoint(file.parent, self._trunk.key, file.name).save(state)
 
+    def latest(self, own: dict[str, Any] | None, device: str) -> tuple[dict[str, Any] | None, int]:
+        """The state to begin with: of this trial's `own` checkpoint, or one of the trunk that is further on.
+
+        Returns:
+            The state, and how many of its epochs this trial has reported.
+        """
+        done = 0 if own is None else len(own["reports"])
+        shared = self.load_beyond(done, device)
+        return (own, done) if shared is None else (shared, done)
+
     def load_beyond(self, done: int, device: str) -> dict[str, Any] | None:
         """The latest state with more than `done` epochs that this branch may begin with, tensors on `device`; or None.
 

@@ -143,16 +143,28 @@ class UsableImages:
         import numpy as np
 
         sources = places[np.asarray(opened.sources)]
-        self._set, self._rows = opened, np.flatnonzero(sources >= 0)
-        self.sources: np.ndarray = sources[self._rows]
+        self._set = opened
+        self.rows: np.ndarray = np.flatnonzero(sources >= 0)
+        """int64 (M,): their places in the set."""
+        self.sources: np.ndarray = sources[self.rows]
         """int64 (M,): places among the trial's real images."""
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
+
+    @property
+    def in_set(self) -> int:
+        """Images of the whole set."""
+        return len(self._set)
+
+    @property
+    def labels(self) -> "np.ndarray":
+        """int64 (M,)."""
+        return self._set.labels[self.rows]
 
     def read(self, numbers: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
         """Pixels uint8 (B, S, S, 3) and labels int64 (B,) of these images; nothing else is read from disk."""
-        rows = self._rows[numbers]
+        rows = self.rows[numbers]
         return self._set.pixels[rows], self._set.labels[rows]
 
 

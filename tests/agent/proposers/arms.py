@@ -8,12 +8,17 @@ import numpy as np
 from PIL import Image
 
 from agent.memory.history import History, IterationRecord, TrialRecord
+from agent.memory.look_ups import HeldOut, LookUp, NotNow
 from agent.memory.proposal import Proposal
+from tools.aga.config import PromptSet
+from tools.aga.making.preview_rows import Preview, PreviewRow, Verdict
 from tools.datasets.cache.build import build_cache
-from tools.datasets.cache.read import CachedDataset
+from tools.datasets.cache.read import CachedDataset, SplitView, open_cache
 from tools.datasets.config import DataConfig
 from tools.datasets.types import Card, Dataset, Modality, Record
 from tools.policy.policy import Operation, Parameter
+from tools.training.evaluation import score
+from tools.training.types import Predictions
 
 CLASSES = ("dark", "light")
 
@@ -109,6 +114,45 @@ def history(
         budget_left="3 of 24 trials",
         incumbent=max(judged, key=lambda item: item.mean or 0.0, default=None),
     )
+
+
+class Instruments:
+    """What a study offers a model, on the images of a made cache: a classifier that takes some for the other class."""
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = open_cache(cache)
+        self.kept: list[LookUp] = []
+        self.refusal = ""
+        """Why nothing can be had, if it is so."""
+
+    def keep(self, look_up: LookUp) -> None:
+        self.kept.append(look_up)
+
+    def shown_images(self) -> SplitView:
+        return self._cache.split("train")
+
+    def can_show_errors(self) -> bool:
+        return True
+
+    def preview_backgrounds(self, prompts: PromptSet) -> Preview:
+        if self.refusal:
+            raise NotNow(self.refusal)
+        real = self.shown_images().images[0]
+        row = PreviewRow("dark", real, 255 - real, f"a photograph of {prompts.settings[0]}")
+        verdicts = (Verdict(row.caption, ""), Verdict("a gull on a shore", "the caption says 'gull'"))
+        composites = (Verdict("dark", ""), Verdict("light", "the classifier doubts it"))
+        return Preview((row,), composites, verdicts, (("no subject was found", 3),))
+
+    def held_out(self) -> HeldOut:
+        """Of the 12 dark images 4 are taken for light, of the 4 light ones none for dark."""
+        if self.refusal:
+            raise NotNow(self.refusal)
+        view = self.shown_images()
+        labels = np.asarray(view.labels)
+        light = np.where(labels == 1, 0.9, 0.2)
+        light[np.flatnonzero(labels == 0)[:4]] = (0.6, 0.9, 0.7, 0.8)
+        probabilities = np.stack([1 - light, light], axis=1)
+        return HeldOut(view, Predictions(probabilities, labels, score(probabilities, labels, False, 0.4)), 64)
 
 
 class _Memory:

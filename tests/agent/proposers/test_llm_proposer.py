@@ -33,13 +33,13 @@ class Ask:
         server: LoopbackServer,
         provider: str,
         *replies: Reply,
-        told: History | None = None,
+        told: History,
         **settings: Any,
     ) -> None:
         self.records: list[CallRecord] = []
         server.play(*replies)
         config = llm_config(provider, server, **settings)
-        self.answer = LLMProposer(connected(config), config, self.records.append).ask(told or history())
+        self.answer = LLMProposer(connected(config), config, self.records.append).ask(told)
         self.requests: list[Received] = server.requests
 
     @property
@@ -52,8 +52,11 @@ AskFunction = Callable[..., Ask]
 
 
 @pytest.fixture
-def ask(server: LoopbackServer) -> AskFunction:
-    return lambda provider, *replies, **settings: Ask(server, provider, *replies, **settings)
+def ask(server: LoopbackServer, cache: Path) -> AskFunction:
+    def asking(provider: str, *replies: Reply, told: History | None = None, **settings: Any) -> Ask:
+        return Ask(server, provider, *replies, told=told or history(cache), **settings)
+
+    return asking
 
 
 def written(mode: str, fields: Mapping[str, Any] | str) -> Answer:
@@ -99,8 +102,8 @@ class TestAnswers:
         for provider, mode in WAYS:
             assert "hypothesis: " in ask(provider, written(mode, short), mode=mode).malformed.reason
 
-    def test_rejections_are_shown_to_the_model(self, ask: AskFunction) -> None:
-        told = replace(history(), rejections=(Rejection("my last answer", ("degrees=999",)),))
+    def test_rejections_are_shown_to_the_model(self, ask: AskFunction, cache: Path) -> None:
+        told = replace(history(cache), rejections=(Rejection("my last answer", ("degrees=999",)),))
         for provider, mode in WAYS:
             made = ask(provider, written(mode, GOOD.model_dump()), told=told, mode=mode)
             assert "my last answer" in made.requests[0].ask.conversation
@@ -125,6 +128,37 @@ class TestAnswers:
             assert "expected_gain" in ask("openai", Answer(text), mode="structured").malformed.reason
 
 
+class TestWhatComesWithTheTask:
+    """Measurements in every mode, and a sheet of training images for a model that sees, without asking."""
+
+    def test_measurements_come_in_every_mode(self, ask: AskFunction) -> None:
+        for provider, mode in WAYS:
+            made = ask(provider, written(mode, GOOD.model_dump()), mode=mode)
+            assert "Made images: measured on 16 of 16 training images" in made.requests[0].ask.conversation
+            assert made.requests[0].ask.images == 0
+
+    def test_a_sheet_comes_with_the_first_message_to_a_model_that_sees(self, ask: AskFunction) -> None:
+        for provider, mode in WAYS:
+            made = ask(provider, written(mode, GOOD.model_dump()), mode=mode, vision=True)
+            assert made.requests[0].ask.images == 1
+            assert "Picture 1 of this message: training images" in made.requests[0].ask.conversation
+            assert made.answer == GOOD
+
+    def test_a_server_without_tools_and_schemas_gets_them_in_plain_text(self, ask: AskFunction) -> None:
+        refused = Failure(400, "response_format of type json_schema is not supported")
+        made = ask("openai", refused, Answer(GOOD_JSON), mode="structured", vision=True)
+        assert made.answer == GOOD
+        assert [request.ask.images for request in made.requests] == [1, 1]
+        assert "mean of red, green, blue" in made.requests[1].ask.conversation
+
+    def test_the_notebook_comes_back_with_the_proposal(self, ask: AskFunction) -> None:
+        for provider, mode in WAYS:
+            fields = {**GOOD.model_dump(), "notes": "Blur is out."}
+            answer = ask(provider, written(mode, fields), mode=mode).answer
+            assert isinstance(answer, Proposal)
+            assert answer.notes == "Blur is out."
+
+
 class TestModelsWithoutSchemas:
     def test_json_is_found_in_a_fenced_block_and_after_reasoning_with_braces(self, ask: AskFunction) -> None:
         for text in (
@@ -136,6 +170,7 @@ class TestModelsWithoutSchemas:
     def test_a_server_without_schemas_is_asked_for_plain_text(
         self, ask: AskFunction, caplog: pytest.LogCaptureFixture
     ) -> None:
+        caplog.set_level("INFO")
         refused = Failure(400, "response_format of type json_schema is not supported")
         made = ask("openai", refused, Answer(GOOD_JSON), mode="structured")
         assert made.answer == GOOD
@@ -178,7 +213,7 @@ class TestToolCalls:
 
     def test_a_model_with_vision_gets_pictures(self, ask: AskFunction, provider: str, cache: Path) -> None:
         made = ask(provider, DESCRIBE, SUBMIT, told=history(cache), mode="tools", vision=True)
-        assert made.requests[1].ask.images == 1
+        assert [request.ask.images for request in made.requests] == [1, 2]
         trace = json.dumps(made.records[1].request)
         assert "sha256" in trace
         assert "data:image" not in trace
@@ -216,12 +251,16 @@ class TestToolCalls:
 class TestAnswersOfTheWrongForm:
     """A server that cannot be brought to one form is asked in another, as where it says that it does not have it."""
 
+    @pytest.fixture(autouse=True)
+    def _data(self, cache: Path) -> None:
+        self.told = history(cache)
+
     def asked(self, server: LoopbackServer, provider: str, *replies: Reply, **settings: Any) -> list[str]:
         """One mode a request, as the server saw it: what is offered and what is wanted."""
         server.play(*replies)
         config = llm_config(provider, server, **settings)
         proposer = LLMProposer(connected(config), config, lambda record: None)
-        self.answers = [proposer.ask(history()) for _ in replies]
+        self.answers = [proposer.ask(self.told) for _ in replies]
         return [
             "tools" if request.ask.tools else "structured" if request.ask.wants_json else "text"
             for request in server.requests
@@ -231,6 +270,7 @@ class TestAnswersOfTheWrongForm:
     def test_after_two_of_one_kind_the_next_form_is_asked_for(
         self, server: LoopbackServer, provider: str, caplog: pytest.LogCaptureFixture
     ) -> None:
+        caplog.set_level("INFO")
         chat, empty = Answer("I would rotate them."), Answer("")
         modes = self.asked(server, provider, chat, chat, empty, empty, Answer(GOOD_JSON), Answer(GOOD_JSON))
         assert modes == ["tools"] * 2 + ["structured"] * 2 + ["text"] * 2
@@ -259,7 +299,8 @@ class TestTheLimitOfToolCalls:
     def test_many_calls_at_once_do_not_get_around_it(self, ask: AskFunction, cache: Path) -> None:
         burst = Answer(tool_calls=DESCRIBE.tool_calls * 9)
         made = ask("openai", burst, SUBMIT, told=history(cache), mode="tools", max_tool_calls=2)
-        assert made.requests[1].ask.conversation.count("mean of red, green, blue") == 2
+        told = [request.ask.conversation.count("mean of red, green, blue") for request in made.requests]
+        assert told == [1, 3]
         assert made.requests[1].ask.forced_tool == "submit_proposal"
 
     def test_an_endless_chain_of_calls_ends(self, ask: AskFunction, cache: Path) -> None:

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from agent.proposers.inspection.runner import ToolRunner
 from agent.proposers.schema import PREVIEW
-from agent.proposers.tool_calls import ToolRunner
 from tests.agent.proposers.arms import history
 from tools.policy.catalogue import default_operation
 

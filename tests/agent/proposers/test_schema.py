@@ -8,19 +8,23 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
 
 from agent.llm import connect
+from agent.memory.history import Backgrounds
 from agent.proposers.llm import LLMProposer
 from agent.proposers.schema import proposal_schema
-from tests.agent.proposers.arms import history
-from tests.loopback.clients import llm_config
+from tests.agent.proposers.arms import Instruments, history, made_cache
+from tests.loopback.clients import PROVIDERS, llm_config
 from tests.loopback.replies import Answer
 from tests.loopback.server import LoopbackServer
 from tools.policy.catalogue import CATALOGUE
 
+FIELDS = ["hypothesis", "expected_gain", "policy", "backgrounds", "notes"]
 OPENAI_KEYWORDS = {"type", "properties", "required", "additionalProperties", "items", "enum", "description"}
 GEMINI_JSON_KEYWORDS = OPENAI_KEYWORDS | {
     "title",
@@ -46,11 +50,24 @@ GEMINI_SCHEMA_KEYWORDS = {
 
 
 @cache
-def sent(provider: str, mode: str, whole_policies: bool = True) -> dict[str, Any]:
-    """The body of the first request of a proposal."""
+def data() -> Path:
+    """Folder of a small decoded data set."""
+    return made_cache(Path(mkdtemp(prefix="augur-test-"))).folder
+
+
+@cache
+def sent(
+    provider: str, mode: str, whole_policies: bool = True, backgrounds: Backgrounds = "optional"
+) -> dict[str, Any]:
+    """The body of the first request of a proposal, with every tool that there is."""
     with LoopbackServer([Answer("{}")]) as server:
         config = llm_config(provider, server, mode=mode)
-        told = replace(history(), whole_policies=whole_policies)
+        told = replace(
+            history(data()),
+            whole_policies=whole_policies,
+            backgrounds=backgrounds,
+            instruments=Instruments(data()),
+        )
         LLMProposer(connect(config), config, lambda record: None).ask(told)
         return server.requests[0].body
 
@@ -99,15 +116,26 @@ class TestGemini:
 
     def test_function_declarations_use_only_its_keywords_and_are_complete(self) -> None:
         schemas = [schema for schema in self.declarations().values() if schema]
-        assert len(schemas) == 2
+        assert len(schemas) == 5
         for node in (node for schema in schemas for node, _ in nodes(schema)):
             assert set(node) <= GEMINI_SCHEMA_KEYWORDS
             assert node["type"] != "OBJECT" or node["properties"]
             assert node["type"] != "ARRAY" or node["items"]
 
     def test_no_declaration_lost_a_property(self) -> None:
-        submit = self.declarations()["submit_proposal"]
-        assert submit["required"] == list(submit["properties"]) == ["hypothesis", "expected_gain", "policy"]
+        declared = self.declarations()
+        assert list(declared) == [
+            "describe_dataset",
+            "preview_policy",
+            "preview_backgrounds",
+            "show_errors",
+            "read_results",
+            "submit_proposal",
+        ]
+        submit = declared["submit_proposal"]
+        assert submit["required"] == list(submit["properties"]) == FIELDS
+        prompts = declared["preview_backgrounds"]["properties"]["backgrounds"]
+        assert prompts == submit["properties"]["backgrounds"]["items"]
         operation = submit["properties"]["policy"]["items"]
         assert set(operation["required"]) == {"name", "probability", "parameters"}
         assert operation["properties"]["name"]["enum"] == list(CATALOGUE)
@@ -115,8 +143,15 @@ class TestGemini:
     def test_the_schema_of_an_answer_has_only_its_keywords_and_the_reason_before_the_policy(self) -> None:
         schema = sent("google_genai", "structured")["generationConfig"]["responseJsonSchema"]
         assert {key for node, _ in nodes(schema) for key in node} <= GEMINI_JSON_KEYWORDS
-        order = ["hypothesis", "expected_gain", "policy"]
-        assert schema["propertyOrdering"] == list(schema["properties"]) == order
+        assert schema["propertyOrdering"] == list(schema["properties"]) == FIELDS
+
+    def test_without_backgrounds_neither_their_field_nor_their_tool_is_sent(self) -> None:
+        for provider, mode in (
+            (provider, mode) for provider in PROVIDERS for mode in ("tools", "structured")
+        ):
+            body = json.dumps(sent(provider, mode, backgrounds="off"))
+            assert "preview_backgrounds" not in body
+            assert "max_rotation" not in body
 
     def test_the_client_drops_nothing_from_the_schemas(self, caplog: pytest.LogCaptureFixture) -> None:
         for mode in ("tools", "structured"):

@@ -15,9 +15,11 @@ from agent.settings.config import LLMConfig, SearchConfig, StudyConfig
 from agent.steps.synthesis import Synthesis, _held, backgrounds_of
 from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.detectors.simple import GivenBoxes
+from tools.aga.making.preview_rows import preview_of
 from tools.aga.making.source_images import training_sources
 from tools.aga.types import Box
 from tools.datasets.cache.build import build_cache
+from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.types import Card, Corners, Dataset, Record, Split
@@ -94,8 +96,22 @@ def birds(root: Path) -> Dataset:
     return Dataset(made, tuple(records), FolderSource(root), boxes=boxes, masks=masks)
 
 
-def test_boxes_masks_and_frames_without_a_subject_are_the_data_sets(tmp_path):
-    dataset = birds(tmp_path)
+MEADOWS = PromptSet(
+    subject="animal",
+    scale=1.0,
+    instructions=["A photograph of"],
+    settings=["a meadow", "a shore", "a forest"],
+    times=["at noon", "at dusk"],
+    avoid=[],
+    flip_probability=0.0,
+    max_rotation=0.0,
+    min_scale=1.0,
+    max_scale=1.0,
+)
+
+
+def synthesis_of(dataset: Dataset, folder: Path) -> tuple[Synthesis, CachedDataset]:
+    """With the boxes and masks of the data set."""
     aga = AgaConfig.model_validate(
         {
             "detector": {"kind": "dataset"},
@@ -104,22 +120,14 @@ def test_boxes_masks_and_frames_without_a_subject_are_the_data_sets(tmp_path):
             "compose": {"max_side": 64, "size": "training"},
         }
     )
-    config = StudyConfig(runs_dir=tmp_path / "runs", aga=aga)
-    data = build_cache(dataset, DataConfig(decode_workers=1), 32, tmp_path / "cache")
-    synthesis = Synthesis(config, dataset, data, lambda *_: None, lambda _: lambda *_: "")
-    prompts = PromptSet(
-        subject="animal",
-        scale=1.0,
-        instructions=["A photograph of"],
-        settings=["a meadow", "a shore", "a forest"],
-        times=["at noon", "at dusk"],
-        avoid=[],
-        flip_probability=0.0,
-        max_rotation=0.0,
-        min_scale=1.0,
-        max_scale=1.0,
-    )
-    made = synthesis.set_of(prompts)
+    config = StudyConfig(runs_dir=folder / "runs", aga=aga)
+    data = build_cache(dataset, DataConfig(decode_workers=1), 32, folder / "cache")
+    return Synthesis(config, dataset, data, lambda *_: None, lambda _: lambda *_: ""), data
+
+
+def test_boxes_masks_and_frames_without_a_subject_are_the_data_sets(tmp_path):
+    synthesis, data = synthesis_of(birds(tmp_path), tmp_path)
+    made = synthesis.set_of(MEADOWS)
     assert set(np.load(made.folder / "labels.npy").tolist()) == {0}, "none is made from empty frames"
     train = data.split("train")
     pixels, sources = np.load(made.folder / "pixels.npy"), np.load(made.folder / "sources.npy")
@@ -130,6 +138,35 @@ def test_boxes_masks_and_frames_without_a_subject_are_the_data_sets(tmp_path):
         assert (composite[inside] == train.images[source][inside]).all()
         around = ~np.asarray(ndimage.binary_dilation(subject, iterations=2), dtype=bool)
         assert (composite != train.images[source]).any(axis=-1)[around].mean() > 0.8
+
+
+def test_a_preview_shows_a_few_images_of_those_that_may_be_shown(tmp_path):
+    synthesis, data = synthesis_of(birds(tmp_path), tmp_path)
+    train = data.split("train")
+    with_subject = [file for file, label in zip(train.files, train.labels, strict=True) if label == 0]
+    shown = with_subject[::2]
+    made, sources = synthesis.preview_of(MEADOWS.model_copy(update={"scale": 10.0}), set(shown))
+    assert sorted(sources.file(row) for row in range(len(sources))) == sorted(shown)
+    found = preview_of(made, sources)
+    assert len(found.rows) == len(found.composites) == len(found.backgrounds) == len(shown) == 4
+    for row in found.rows:
+        assert row.label == "bird"
+        assert any((row.real == train.images[train.files.index(file)]).all() for file in shown)
+        assert (row.real != row.composite).any()
+    assert all("a meadow" in v.what or "a shore" in v.what or "a forest" in v.what for v in found.backgrounds)
+
+
+def test_a_preview_is_never_taken_for_the_set_and_is_found_again(tmp_path):
+    """Also where it is made of all training images that have a subject, with the prompts of the set itself."""
+    synthesis, data = synthesis_of(birds(tmp_path), tmp_path)
+    every = set(data.split("train").files)
+    first, _ = synthesis.preview_of(MEADOWS, every)
+    whole = synthesis.set_of(MEADOWS)
+    assert first.key != whole.key
+    assert first.images == 8
+    assert whole.images == len(data.split("train"))
+    again, _ = synthesis_of(birds(tmp_path), tmp_path)[0].preview_of(MEADOWS, every)
+    assert again.key == first.key
 
 
 @pytest.mark.parametrize("max_side", [64, 300])

@@ -18,10 +18,10 @@ from tests.agent.studies import (
 )
 
 
-def killed_after(seconds: float, runs: Path) -> int | None:
+def killed_after(seconds: float, runs: Path, *more: str) -> int | None:
     """One session, begun or resumed, that SIGKILL ends after `seconds`; its exit code if it had ended before."""
     name = ("--study", "s") if not (runs / "studies/s/config.yaml").exists() else ()
-    first = ("run", *SMALL.split(), "--proposer", "tpe", *name) if name else ("resume", "s")
+    first = ("run", *SMALL.split(), "--proposer", "tpe", *name, *more) if name else ("resume", "s")
     with tempfile.TemporaryDirectory() as folder:
         arguments = (*first, "--runs-dir", str(runs))
         process = _forkserver.Process(target=_play, args=(folder, "none", arguments, environment()))

@@ -5,6 +5,8 @@ dropped for a leak) is not a source, and no validation or test image can become 
 """
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -31,6 +33,18 @@ class TrainingSources:
 
     def __len__(self) -> int:
         return len(self._view)
+
+    def only(self, rows: Sequence[int]) -> "TrainingSources":
+        """Those of some rows, numbered from 0 from then on. For this process: a view pickles as its whole split."""
+        view, index = self._view, np.asarray(rows, dtype=np.int64)
+        chosen = replace(
+            view,
+            images=view.images.only(index),
+            labels=np.asarray(view.labels)[index],
+            files=[view.files[row] for row in rows],
+            groups=[view.groups[row] for row in rows],
+        )
+        return TrainingSources(self.source, chosen, self.max_side, self._span)
 
     def __getitem__(self, row: int) -> SourceImage:
         """The image of a training row, its longer side at most `max_side` unless the training images' is longer.

@@ -1,0 +1,48 @@
+"""One update of a classifier: forward, loss, backward, clipping, step. The same arithmetic for every trainer."""
+
+from contextlib import AbstractContextManager
+
+import torch
+from torch import nn
+
+from tools.training.config import Recipe
+
+
+def update(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.GradScaler,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    recipe: Recipe,
+    autocast: AbstractContextManager,
+) -> torch.Tensor:
+    """Update `model` by one batch; waits for nothing, so that it can be captured as a CUDA graph.
+
+    Args:
+        model: in training mode.
+        optimizer: with the step's learning rate set.
+        scaler: disabled where the precision needs none.
+        inputs: float32 (B, 3, S, S), normalised.
+        targets: int64 (B,) classes, or float32 (B, C) distributions.
+        recipe: the trial's.
+        autocast: of the forward pass.
+
+    Returns:
+        The batch's mean cross-entropy without label smoothing: a scalar on the device, without gradient.
+    """
+    with autocast:
+        logits = model(inputs)
+    logits = logits.float()
+    loss = nn.functional.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
+    optimizer.zero_grad(set_to_none=True)
+    scaler.scale(loss).backward()
+    if recipe.gradient_clip is not None:
+        scaler.unscale_(optimizer)
+        nn.utils.clip_grad_norm_(model.parameters(), recipe.gradient_clip)
+    scaler.step(optimizer)
+    scaler.update()
+    if not recipe.label_smoothing:
+        return loss.detach()
+    with torch.no_grad():
+        return nn.functional.cross_entropy(logits, targets)
