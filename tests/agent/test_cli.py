@@ -84,8 +84,8 @@ def test_an_unknown_command_names_the_nearest(agent: Run) -> None:
 def test_a_bad_value_is_one_message_without_a_traceback(agent: Run) -> None:
     code, out, err = agent("run", "--epochs", "0")
     assert (code, out) == (2, "")
-    assert (
-        err == "error: training.epochs = '0' (flag --epochs): must be a whole number, 1 to 10,000; or none\n"
+    assert err == (
+        "error: training.epochs = '0' (flag --epochs): must be a whole number, 1 to 10,000; or auto; or none\n"
     )
 
 

@@ -178,7 +178,7 @@ def test_closing_the_iterator_stops_the_pack_and_its_processes(tinted: CachedDat
     assert len(seen) > 2, "the pack's process, and at least one that augments"
     gone, alive = psutil.wait_procs([child for child in seen if child not in trackers], timeout=30)
     assert gone
-    assert alive == []
+    assert [(p.pid, p.cmdline()) for p in alive] == []
 
 
 def killed_at_random(
