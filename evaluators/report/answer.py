@@ -95,7 +95,8 @@ def answer(
         )
     if searched and not recommended.is_proposal:
         better = "the default" if recommended.name == DEFAULT else recommended.title
-        sentences.append(f"The search found nothing better than {better}.")
+        none = ": no proposal finished a trial" if proposal is None else ""
+        sentences.append(f"The search found nothing better than {better}{none}.")
         if proposal is not None and proposal.verdict is not None:
             sentences.append(
                 f"Its best, {proposal.other.title}, is {_how(proposal.verdict)} {better}: {proposal.verdict.basis()}."

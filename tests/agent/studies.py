@@ -154,7 +154,7 @@ def outcome(runs: Path) -> dict[tuple[str, ...], dict[str, float]]:
 
 def conclusions(runs: Path, study: str = "s") -> list[str]:
     """The report without what differs between equal studies: its name and place, and how long it took."""
-    own = ("| MLflow", "| spent", "| study |")
+    own = ("| MLflow", "| spent", "| study |", "# study:")
     report = (runs / "studies" / study / "report.md").read_text()
     return [line for line in report.splitlines() if not line.startswith(own)]
 

@@ -29,7 +29,10 @@ def test_json_has_every_rule_and_nothing_else(table: Path, capsys: pytest.Captur
     assert not printed.err
 
 
-def test_people_read_a_table_and_a_sentence(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_people_read_a_table_and_a_sentence(
+    table: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     assert main(["simulate", str(table), "--repeats", "20"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert (

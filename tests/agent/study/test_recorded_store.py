@@ -38,6 +38,7 @@ def test_trials_of_an_earlier_version_are_found_and_none_is_trained_again(tmp_pa
     agent(
         *("run", "--dataset", "demo", "--study", "recorded", "--runs-dir", str(tmp_path)),
         *("--model.name", "shufflenet_v2_x0_5", "--training.epochs", "1", "--search.seeds", "2"),
+        *("--image-size", "32", "--training.batch_size", "16"),
         *("--search.final_seeds", "2", "--search.top_k", "1", "--search.backgrounds", "off"),
         *("--search.proposer", "fixed", "--search.baselines", "rand_augment"),
         *("--execution.device", "cpu", "--execution.workers", "1", "--execution.threads", "1"),
@@ -61,6 +62,8 @@ def test_a_synthetic_set_has_the_key_that_it_had(tmp_path: Path) -> None:
             "0.2",
             "--subject",
             "digit",
+            "--image-size",
+            "32",
             "--runs-dir",
             str(tmp_path),
         ),

@@ -182,7 +182,7 @@ def test_a_limit_in_dollars_needs_a_price_and_leaves_the_name_free(runs):
         priced = ("--llm.input_price", "1000", "--llm.output_price", "1000")
         done = run(runs, server, "--budget.dollars", "1", *priced)
     assert done.returncode == 0, done.stderr
-    assert "budget of 1 dollars is spent" in (runs / "studies/s/report.md").read_text()
+    assert "budget of 1 dollar is spent" in (runs / "studies/s/report.md").read_text()
 
 
 OPERATIONS = [
@@ -272,14 +272,14 @@ def test_a_gateway_that_wants_another_name_for_the_limit_is_understood_and_the_u
         done = run(runs, server, "--iterations", "1")
         assert len(server.requests) == len(calls(runs)) == 3
     assert done.returncode == 0, done.stderr
-    assert "max_tokens: it is now sent as max_completion_tokens" in " ".join(done.stderr.split())
+    assert "max_tokens: it is now sent as max_completion_tokens" in " ".join(done.stdout.split())
 
 
 def test_the_server_that_a_variable_names_is_recorded_and_asked_again_and_its_password_kept_nowhere(runs):
     with LoopbackServer(brain=autopilot) as server, LoopbackServer(brain=autopilot) as other:
         address = server.openai_url.replace("://", "://me:sesame-street@")
         begun_in = environment(**keys(), OPENAI_BASE_URL=address)
-        flags = (*SETTINGS.split(), "--llm", "openai:m", "--iterations", "1")
+        flags = (*SETTINGS.split(), "--llm", "openai:loopback", "--iterations", "1")
         begun = studies.run(runs, *flags, size=SHORT, env=begun_in, moment="after:propose")
         assert begun.returncode == -signal.SIGKILL
         assert "(OPENAI_BASE_URL)" in " ".join(begun.stdout.split())

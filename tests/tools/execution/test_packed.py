@@ -160,6 +160,7 @@ def test_a_trial_that_is_out_of_time_is_named_and_the_others_finish(tinted: Cach
 
 def test_closing_the_iterator_stops_the_pack_and_its_processes(tinted: CachedDataset, tmp_path: Path):
     spec = tiny_trial(tinted, tmp_path, "rotate(p=0.5, degrees=15)", epochs=10_000)
+    before = set(psutil.Process().children(recursive=True))  # of other tests
     with PackedExecutor([PackPlan("cpu", 1, 1, 1, None)]) as executor:
         seen: list[psutil.Process] = []
 
@@ -168,7 +169,8 @@ def test_closing_the_iterator_stops_the_pack_and_its_processes(tinted: CachedDat
 
         def stop(event: TrialEvent) -> None:
             if event.kind == "epoch":
-                seen.extend(psutil.Process().children(recursive=True))
+                now = psutil.Process().children(recursive=True)
+                seen.extend(child for child in now if child not in before)
                 raise Enough
 
         results = executor.train([spec], stop)
