@@ -51,11 +51,16 @@ def verdict(record: "IterationRecord", records: Sequence["IterationRecord"]) -> 
     if record.arm == "reference":
         return "reference"
     if record.mean is None:
-        return "failed"
+        return without_score(record)
     default, reference = controls(records)
     noise = noise_of_all(records)
     against_default = in_words(record, default, noise)
     return against_default or in_words(record, reference, noise)
+
+
+def without_score(record: "IterationRecord") -> str:
+    """Why a candidate has no score: its trials or its images failed, or a limit left no room for it."""
+    return "failed" if record.trials or record.generated.startswith("failed") else "not trained"
 
 
 def noise_of_all(records: Sequence["IterationRecord"]) -> "Noise | None":
@@ -77,7 +82,7 @@ def controls(
 def compared(record: "IterationRecord", records: Sequence["IterationRecord"]) -> str:
     """Its gains over the default policy and over no augmentation, each in graded words, for a line of text."""
     if record.mean is None:
-        return ", failed"
+        return f", {without_score(record)}"
     parts = []
     default, reference = controls(records)
     noise = noise_of_all(records)
@@ -128,7 +133,7 @@ def iterations_table(records: Sequence["IterationRecord"], metric: Metric = "acc
         if record.arm == "reference":
             over_none = Text("reference", style="dim")
         elif record.mean is None:
-            over_default = over_none = Text("failed", style="red")
+            over_default = over_none = Text(without_score(record), style="red")
         elif record is default:
             over_default = Text("default", style="dim")
         table.add_row(

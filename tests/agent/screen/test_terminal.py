@@ -200,7 +200,7 @@ class TestFigures:
             "almost certainly better",
             "as likely better as worse",
             "almost certainly worse",
-            "failed",
+            "not trained",
         ]
         assert compared(judged[2], judged).startswith(
             ", +8.0 points over the default (almost certainly better)"
@@ -389,3 +389,11 @@ class TestPages:
         )
         assert max(map(len, screen.lines)) <= 40
         assert "running" in screen.text
+
+
+def test_a_candidate_that_a_limit_left_out_has_not_failed():
+    left_out = record(0, "rand_augment", [operation("rand_augment")], None, arm="baseline")
+    failed = replace(left_out, generated="failed: no subject was found")
+    assert compared(left_out, RECORDS) == ", not trained"
+    assert compared(failed, RECORDS) == ", failed"
+    assert verdict(failed, RECORDS) == "failed"
