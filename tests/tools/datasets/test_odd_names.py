@@ -9,7 +9,7 @@ import pytest
 
 from tests.agent.studies import environment
 from tests.repository import ROOT
-from tests.tools.datasets.images import photo
+from tests.tools.datasets.images import fill, photo
 from tools.datasets.cache.build import build_cache
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
@@ -71,3 +71,17 @@ def test_classes_that_would_look_alike_are_refused(tmp_path: Path) -> None:
             photo(len(name) * 10 + number).save(tmp_path / name / f"{number}.png")
     with pytest.raises(DataError, match="several classes are shown as cat"):
         open_dataset(DataConfig(dataset="folder", path=tmp_path))
+
+
+def test_a_folder_whose_name_is_not_utf8_is_named_in_a_note_that_can_be_stored(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    for number, split in enumerate(("train", "val", "test")):
+        fill(root / split, {"cat": 4, "dog": 4}, seed=100 * number)
+    try:
+        fill(root, {LATIN: 3}, seed=900)
+    except OSError:
+        pytest.skip("this file system takes only names in UTF-8")
+    config = DataConfig(dataset="folder", path=root, on_leak="drop", decode_workers=1)
+    made = build_cache(open_dataset(config), config, 8, tmp_path / "cache")
+    (note,) = (note for note in made.notes if "beside the splits" in note)
+    assert r"caf\xe9 (3 images)" in note

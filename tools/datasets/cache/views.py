@@ -15,6 +15,7 @@ from tools.datasets.splits.split_file import write_splits
 from tools.datasets.types import SPLITS, Card, Record, Split
 from tools.errors import DataError
 from tools.files import read_json, sync, write_json
+from tools.text import clean
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ def count_classes(view: View, gaps: set[tuple[Split, int]]) -> dict[Split, dict[
 
 
 def _write_about(folder: Path, view: View) -> None:
-    told = {"notes": list(view.notes), "warnings": list(view.warnings)}
+    # they name files and folders, whose names may be in any encoding
+    told = {"notes": list(map(clean, view.notes)), "warnings": list(map(clean, view.warnings))}
     about = json.loads(json.dumps({"card": asdict(view.card), **told}))
     file = folder / "about.json"
     if not file.exists() or read_part(file) != about:
