@@ -6,8 +6,10 @@ that was stopped resumes, and one that has finished is not run again.
 
 Why these settings (`SETTINGS`): about 55 trainings of one classifier have to fit into ten minutes of one core. So
 images are of 32 px, a quarter as costly as 64; the classifier is the smallest of torchvision's that trains well from
-scratch; each class gives its share of about 300 training images; and the length is given. Everything else is as a user
-finds it, apart from two seeds for three in the search and three for five in the choice.
+scratch; each class gives its share of about 300 training images; and the length is given, with a learning rate four
+times that of the recipe, by which ShuffleNet learns from so few images within it (bloodcells3, 12 epochs: 77.5% by that
+of the recipe, 94.8% by this). Everything else is as a user finds it, apart from two seeds for three in the search, and
+three for five in the choice.
 """
 
 import argparse
@@ -38,8 +40,8 @@ from tools.policy.named import DEFAULT
 
 SETTINGS = (
     "--proposer tpe --iterations 8 --seeds 2 --search.choosing_seeds 3 --search.top_k 1 --search.backgrounds off "
-    "--image-size 32 --model shufflenet_v2_x0_5 --model.stem imagenet --epochs 25 --training.batch_size 32 "
-    "--search.check_length off --execution.workers 1 --execution.threads 1"
+    "--image-size 32 --model shufflenet_v2_x0_5 --model.stem imagenet --epochs 16 --search.check_length off "
+    "--training.learning_rate 4e-3 --training.batch_size 32 --execution.workers 1 --execution.threads 1"
 )
 IMAGES = 300
 """Training images of each study, about."""
