@@ -74,7 +74,7 @@ def open_context(
     study = config.study or folder.name
     plans = plan_workers(config.execution)
     shifts = find_shifts(config.data, dataset.card)
-    recipe = resolve_recipe(config.training)
+    recipe = resolve_recipe(config.training, config.search.metric)
     size = config.data.image_size or dataset.card.image_size
     lengths = read_lengths(folder, tracking, found=False)
     recipe = _of_length(recipe, lengths)

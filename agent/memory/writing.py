@@ -336,9 +336,12 @@ def _epoch_metrics(report: EpochReport, now: int) -> list[Metric]:
         "validation_loss": report.validation_loss,
         "validation_accuracy": report.validation_accuracy,
         "validation_macro_f1": report.validation_macro_f1,
+        "validation_balanced_accuracy": report.validation_balanced_accuracy,
+        "validation_auroc": report.validation_auroc,
+        "validation_kappa": report.validation_kappa,
         "learning_rate": report.learning_rate,
     }
-    return [Metric(key, value, now, report.epoch) for key, value in values.items()]
+    return [Metric(key, value, now, report.epoch) for key, value in values.items() if value is not None]
 
 
 def _note(candidate: Candidate, policy: str, warnings: list[str]) -> str:

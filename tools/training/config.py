@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tools.training.metrics import Metric
 from tools.training.synthetic import Synthetic
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -48,7 +49,8 @@ class TrainingConfig(BaseModel):
         default=None, ge=0, lt=1, description="share of each label spread over all classes"
     )
     selection: Literal["last", "best"] = Field(
-        default="last", description="which epoch a trial is judged by: the last, or the best on validation"
+        default="last",
+        description="which epoch a trial is judged by: the last, or the best on validation by the study's metric",
     )
     loader_workers: int = Field(default=0, ge=0, le=64, description="processes that augment, for each trial")
     amp: Literal["auto", "off", "bf16", "fp16"] = Field(
@@ -83,6 +85,7 @@ class Recipe(BaseModel):
     label_smoothing: float
     gradient_clip: float | None
     selection: Literal["last", "best"]
+    """Which epoch counts: the last, or the one with the highest `selection_metric` on validation."""
     amp: Literal["auto", "off", "bf16", "fp16"]
     draws: Literal["own", "shared"] = "own"
     """Of the augmentation: each trial its own, or one set of epochs for all seeds of a block (`seeds.draws_of`)."""
@@ -90,6 +93,8 @@ class Recipe(BaseModel):
     """Of the linear warm-up (schedule 'wsd'): a number of steps, so that trials of every length begin alike."""
     cooldown_fraction: float = 0.0
     """Share of the epochs with a falling rate (schedule 'wsd'), at least one epoch."""
+    selection_metric: Metric = "accuracy"
+    """The study's metric where `selection` is 'best'; else 'accuracy', which then decides nothing."""
 
 
 class Trunk(BaseModel):
