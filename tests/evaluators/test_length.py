@@ -4,20 +4,17 @@ import numpy as np
 import pytest
 
 from evaluators.length import (
-    Costs,
     Curve,
     Point,
     change,
     is_done,
-    may_try,
     scaled_losses,
-    second_lengths,
-    seeds_for,
     sentence,
     study_length,
     too_short,
     within_schedule,
 )
+from evaluators.length_costs import Costs, may_try, second_lengths, seeds_for
 
 IMAGES = 300
 _DRAW = np.random.default_rng(5)
@@ -197,7 +194,7 @@ def test_leaders_that_are_unfinished_are_tried_longer_and_over_trained_ones_shor
         ("iteration 1", "unfinished", 30),
     ]
     assert second_lengths(leading) == [("iteration 3", 60), ("default", 15)]
-    assert second_lengths(leading, room=lambda epochs: epochs < 50) == [("default", 15)]
+    assert second_lengths(leading, room=lambda name, epochs: epochs < 50) == [("default", 15)]
     assert second_lengths([("default", "fine", 30), ("none", "over-trained", 1)]) == []
 
 

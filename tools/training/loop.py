@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from tools.training.batches import epoch_batches, training_images, training_load
 from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochLog, seconds_spent
-from tools.training.evaluation import Classifier, predict
+from tools.training.evaluation import Classifier, fit_sample, predict
 from tools.training.failures import NonFiniteLoss, failed, failure_of, images_gone
 from tools.training.hardware import environment, on_device, precision_for
 from tools.training.models import build_model
@@ -126,6 +126,15 @@ def _train(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]
     return training.finish()
 
 
+def rehearsal(spec: TrialSpec, device: str, sample: int) -> tuple[Iterator[int], Iterator[int]]:
+    """Training without end, and predicting `sample` validation images without end, of which nothing is kept.
+
+    Both yield the number of images after each batch or sample.
+    """
+    training = _Training(spec, device)
+    return training.train_on(), training.predict_on(sample)
+
+
 class _Training:
     """The state of one trial while it trains."""
 
@@ -170,6 +179,20 @@ class _Training:
             raise NonFiniteLoss(f"after epoch {epoch}, {error}") from error
         seconds = time.perf_counter() - started
         return self._progress.add(epoch, train_loss, rate, predictions, self._model, seconds)
+
+    def train_on(self) -> Iterator[int]:
+        while True:
+            self._model.train()
+            for images, labels in self._loader:
+                self._train_step(images, labels)
+                yield len(labels)
+            self._batches.epoch += 1
+
+    def predict_on(self, sample: int) -> Iterator[int]:
+        view = fit_sample(self._validation, sample)
+        while True:
+            predict(self._classifier, view, self._spec, self._precision)
+            yield len(view)
 
     def save_if_due(self, epoch: int) -> None:
         if self._trunk.ends_with(epoch):
