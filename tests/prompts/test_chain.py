@@ -59,6 +59,8 @@ class TestBackgrounds:
 class TestSubjects:
     def test_without_a_detector_the_subject_is_not_looked_for(self) -> None:
         text = section(chain())
+        assert "no detector is used: what stands out most in each image" in text
+        text = section(chain(segmenter={"kind": "grabcut"}))
         assert "no detector is used. The middle of each image (80% of its width and height)" in text
         assert "Asked for in place" not in section(chain(), ("bird", "bird"))
 
@@ -91,6 +93,7 @@ class TestTheRest:
     @pytest.mark.parametrize(
         ("kind", "words"),
         [
+            ("u2netp", "a small network for salient objects draws the outline"),
             ("sam", "Segment Anything draws the outline"),
             ("grabcut", "outlines are rough"),
             ("otsu", "one thing on a plain ground"),

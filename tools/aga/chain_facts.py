@@ -25,7 +25,7 @@ class ChainFacts:
     """Lowest score of a box, 0..1."""
     redetects: bool
     """Whether backgrounds are searched for the subject, and refused where it is seen."""
-    segmenter: Literal["sam", "grabcut", "otsu", "dataset"]
+    segmenter: Literal["u2netp", "sam", "grabcut", "otsu", "dataset"]
     captioner: Literal["template", "llm"]
     caption_model: str
     """'provider:model' of kind 'llm'."""
