@@ -66,7 +66,8 @@ class Synthesis:
         self._config, self._data, self._dataset = config, data, dataset
         self._on_progress, self._make_ask = on_progress, make_ask
         self._sources = training_sources(dataset, data, config.aga.compose.max_side)
-        self._root = config.runs_dir / "aga"
+        self.root = config.runs_dir / "aga"
+        """Folder of the store."""
         self._sets: dict[str, GeneratedSet] = {}
 
     def of(self, proposal: Proposal) -> Synthetic | None:
@@ -130,7 +131,7 @@ class Synthesis:
             sources=self._sources,
             prompts=prompts,
             config=config.aga,
-            root=self._root,
+            root=self.root,
             fit=config.data.fit,
             seed=config.search.seed,
             classes=data.card.classes,
@@ -160,7 +161,7 @@ class Synthesis:
         from tools.aga.making.sheet_rows import sheet_rows
 
         made = self.set_of(prompts)
-        rows = sheet_rows(made, self._root, self._sources, SHOWN, only)
+        rows = sheet_rows(made, self.root, self._sources, SHOWN, only)
         if not rows and only is not None:
             return False
         contact_sheet(rows, path, describe(made))
@@ -207,7 +208,7 @@ class Synthesis:
         ask = self._make_ask(llm) if aga.caption.kind == "llm" and llm.model else None
         diffusion = aga.background.kind == "diffusion"
         count = clip_token_counter(aga.background.model) if diffusion else approximate_tokens
-        return open_captioner(aga.caption, self._root / "captions", ask, llm.model or "", count)
+        return open_captioner(aga.caption, self.root / "captions", ask, llm.model or "", count)
 
 
 def _held(tools: Tools, stack: ExitStack) -> Tools:
@@ -218,15 +219,23 @@ def _held(tools: Tools, stack: ExitStack) -> Tools:
     return tools
 
 
-def describe_refusals(made: GeneratedSet) -> str:
-    """Which entries of the prompts the gates refused most, in one line for models; empty where there are none."""
-    from tools.aga.making.refused_entries import refused_entries
+def describe_prompts(made: GeneratedSet, root: Path | None = None) -> str:
+    """What the set says of its prompts, in one line for the model that wrote them.
 
-    parts = [
-        f"{each.entry!r} of {each.set} ({each.refused} of {each.tried})"
-        for each in refused_entries(made.folder)
-    ]
-    return f"entries whose backgrounds were mostly refused: {', '.join(parts)}" if parts else ""
+    Args:
+        made: the set.
+        root: the store (runs_dir/aga), for how much the backgrounds tell of the class; None: without it.
+    """
+    from tools.aga.making.set_facts import facts_of, told_in_a_line
+
+    return told_in_a_line(facts_of(made.folder, root))
+
+
+def describe_unread(made: GeneratedSet) -> str:
+    """Which words of the captions changed nothing, in one line; empty where all were understood."""
+    from tools.aga.making.set_facts import facts_of, understood_in_a_line
+
+    return understood_in_a_line(facts_of(made.folder).read)
 
 
 def describe(made: GeneratedSet) -> str:
