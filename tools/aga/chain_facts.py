@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tools.aga.chain_steps import writes_captions
 from tools.aga.config import AgaConfig, BackgroundConfig
 
 _SHOWN_WORDS, _SHOWN_OF_ASPECT, _SHOWN_PHOTO_WORDS = 10, 3, 40
@@ -74,7 +75,7 @@ def chain_facts(config: AgaConfig, caption_model: str | None) -> ChainFacts:
         min_score=max(detector.box_threshold, config.gates.min_score),
         redetects=config.gates.redetect and detector.kind not in ("none", "dataset"),
         segmenter=config.segmenter.kind,
-        captioner=config.caption.kind,
+        captioner="llm" if writes_captions(config) else "template",
         caption_model=caption_model or "",
         caption_tokens=config.caption.max_tokens,
         maker=background.kind,
