@@ -20,7 +20,7 @@ from agent.settings.config import StudyConfig
 from agent.settings.sources import dump_config
 from agent.steps.finish_plan import describe_finish, iteration_count
 from agent.steps.shifts import decode_shifts, find_shifts
-from agent.steps.synthesis import Synthesis, backgrounds_of
+from agent.steps.synthesis import Synthesis, backgrounds_of, describe_chain
 from prompts import template_hash
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
@@ -155,6 +155,7 @@ def _facts(
         ),
         ("finish", describe_finish(search)),
         ("backgrounds", why_backgrounds),
+        *([] if why_backgrounds.startswith("off") else [("made by", describe_chain(config))]),
         ("workers", workers),
     ]
 

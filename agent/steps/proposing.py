@@ -21,7 +21,7 @@ from agent.steps.instruments import StudyInstruments
 from agent.steps.left_out import shown_images
 from agent.steps.speed import samples_allowed
 from agent.steps.synthesis import describe as describe_images
-from agent.steps.synthesis import describe_refusals
+from agent.steps.synthesis import describe_prompts, describe_unread
 from tools.errors import AugurError, ConfigurationError
 from tools.training.recipes import describe_recipe, training_steps
 
@@ -127,10 +127,12 @@ def make_images(context: Context, candidate: Candidate, run: str) -> dict[str, s
         context.tracking.log_generated(run, f"failed: {error}", {}, None)
         return {"unrealised": str(error)}
     context.terminal.note(describe_images(made))
+    if unread := describe_unread(made):
+        context.terminal.note(unread)
     sheet = context.folder / "contact_sheets" / f"backgrounds-{candidate.number:03d}.png"
     shown = shown_images(context)
     drawn = context.synthesis.sheet(prompts, sheet, only=set(shown.files))
-    told = "; ".join(filter(None, (describe_images(made), describe_refusals(made))))
+    told = "; ".join(filter(None, (describe_images(made), describe_prompts(made, context.synthesis.root))))
     context.tracking.log_generated(run, told, made.gates, sheet if drawn else None)
     return {"unrealised": ""}
 

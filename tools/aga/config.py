@@ -118,9 +118,11 @@ class BackgroundConfig(BaseModel):
 
     model_config = _FROZEN
 
-    kind: Literal["textures", "folder", "diffusion"] = Field(
-        default="textures",
-        description="'diffusion': a text-to-image model by diffusers; 'textures': procedural; 'folder': your photos",
+    kind: Literal["scenes", "folder", "diffusion", "textures"] = Field(
+        default="scenes",
+        description="'scenes': drawn as the words of the captions ask (docs/scenes.md); 'folder': your photos, chosen "
+        "by the words in their names; 'diffusion': a text-to-image model by diffusers; 'textures': drawn at random, "
+        "for studies that began with it",
     )
     model: str = Field(
         default="stabilityai/stable-diffusion-xl-base-1.0",
