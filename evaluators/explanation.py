@@ -201,10 +201,12 @@ class Frozen(BaseModel):
     model_config = _STRICT
 
     backbone: str
-    accuracy: Measured
+    metric: str
+    """Of the study, in words."""
+    score: Measured
     """On the test set, over images."""
     winner: str
-    winner_accuracy: float
+    winner_score: float
     """Mean over seeds."""
     gain: Measured
     """Of the winner over the frozen backbone, over test images."""

@@ -1,4 +1,4 @@
-"""Grids of Grad-CAM maps: where two classifiers look, on images that they disagree about (AGA paper, Figures 9 and 14)."""
+"""Grids of Grad-CAM maps: where two classifiers look, on images that they disagree about (AGA paper, Figure 14)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

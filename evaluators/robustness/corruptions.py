@@ -1,8 +1,8 @@
 """Corruptions in the spirit of ImageNet-C (Hendrycks and Dietterich 2019), each at five severities.
 
 The severities are those published for 224 px; lengths (radii, shifts, block sizes) are scaled to the image's side. The
-kernels are OpenCV's. Frost, snow, spatter and glass blur are left out: the first needs photographs, the others are close
-to what is here.
+kernels are OpenCV's. Frost, snow, spatter and glass blur are left out: the first needs photographs, and the others are
+close to what is here.
 """
 
 import math
