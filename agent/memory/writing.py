@@ -229,9 +229,9 @@ class Tracking(Finder):
         """A JSON artifact."""
         self.client.log_text(run_id, json.dumps(value, indent=2), name)
 
-    def log_file(self, run_id: str, path: Path) -> None:
-        """A file as artifact, under its own name."""
-        self.client.log_artifact(run_id, str(path))
+    def log_file(self, run_id: str, path: Path, folder: str | None = None) -> None:
+        """A file as artifact, under its own name, in `folder` of the artifacts."""
+        self.client.log_artifact(run_id, str(path), folder)
 
     def log_generated(
         self, run_id: str, text: str, gates: Mapping[str, Mapping[str, int]], sheet: Path | None
