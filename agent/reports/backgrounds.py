@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from agent.memory.candidate import Candidate
+from agent.reports.progress import sheet_place
 from evaluators.report.sections import Backgrounds
 from tools.aga.config import PromptSet
 from tools.aga.store.sets import GeneratedSet
@@ -24,7 +25,7 @@ def backgrounds_section(
     prompts = candidate.proposal.prompts
     if prompts is None:
         return None
-    sheet = f"contact_sheets/backgrounds-{candidate.number:03d}.png"
+    sheet = f"contact_sheets/backgrounds-{sheet_place(candidate.name, candidate.number)}.png"
     return Backgrounds(
         name=candidate.name,
         prompts=prompt_lines(prompts),

@@ -28,7 +28,6 @@ def write_files(
         report: what is said.
         folder: of the study.
         tracking: attached to the study; None: nothing is logged.
-        refresh: as in `evaluators.report.page.write_page`.
     """
     from evaluators.report.page import write_page
 
@@ -36,12 +35,31 @@ def write_files(
     write_report(report, folder)
     write_markdown(report, folder / "report.md")
     explained = explained_parts(folder)
-    page = write_page(report, folder, explained, f"agent explain {report.study}", refresh)
+    page = write_page(report, folder, explained, f"agent explain {report.study}")
     if tracking is not None:
         for file in (folder / SEARCH, folder / "report.md", folder / STORED, page):
             tracking.log_file(tracking.study_run, file)
         for file in _plots(report, folder / _PLOTS):
             tracking.log_file(tracking.study_run, file, _PLOTS)
+    return page
+
+
+def write_progress(
+    report: Report, folder: Path, tracking: "Tracking | None", refresh: int | None = None
+) -> Path:
+    """Write the page of a study that has not ended, or that an earlier version finished; the page.
+
+    Args:
+        report: what is said.
+        folder: of the study.
+        tracking: as in `write_files`.
+        refresh: seconds after which a browser loads the page again; None: never.
+    """
+    from evaluators.report.page import write_page
+
+    page = write_page(report, folder, explained_parts(folder), f"agent explain {report.study}", refresh)
+    if tracking is not None:
+        tracking.log_file(tracking.study_run, page)
     return page
 
 

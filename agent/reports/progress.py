@@ -32,7 +32,7 @@ def iteration_lines(records: Sequence[IterationRecord], folder: Path) -> list[It
 def _line(
     record: IterationRecord, records: Sequence[IterationRecord], learned: str, folder: Path
 ) -> IterationLine:
-    sheet = f"contact_sheets/iteration-{record.number:03d}.png"
+    sheet = f"contact_sheets/iteration-{sheet_place(record.name, record.number)}.png"
     forecast = record.arm in FORECASTING
     return IterationLine(
         name=record.name,
@@ -51,7 +51,14 @@ def _line(
         learned=learned[:_LONGEST],
         sheet=sheet if (folder / sheet).is_file() else "",
         generated=record.generated,
+        stopped=getattr(record, "stopped", ""),
     )
+
+
+def sheet_place(name: str, number: int) -> str:
+    """'003', or '003.2' for the second proposal of the third iteration, as contact sheets are named."""
+    _, dot, place = name.partition(".")
+    return f"{number:03d}{dot}{place}"
 
 
 def _learned(past: Sequence[IterationRecord]) -> dict[str, str]:
@@ -117,7 +124,7 @@ def _duration(seconds: float) -> str:
 
 def best_so_far(lines: Sequence[IterationLine], simple: Sequence[SimpleLine], score: str) -> str:
     """The first sentence of a report on a search that has not ended."""
-    done = [line for line in lines if line.mean is not None]
+    done = [line for line in lines if line.mean is not None and not line.stopped]
     best = max(done, key=lambda line: line.mean or 0.0, default=None)
     rivals = [line for line in simple if line.mean is not None]
     rival = max(rivals, key=lambda line: line.mean or 0.0, default=None)

@@ -248,6 +248,9 @@ def _log_result(context: Context, report: Report, choice: Choice) -> None:
         metrics[f"test_{report.metric}"] = winner.test.mean
     if winner.verdict is not None:
         metrics["test_gain"] = winner.verdict.over_seeds.mean
+        both = winner.verdict.over_both
+        bounds = {"test_gain_low": both.low, "test_gain_high": both.high}
+        metrics |= {name: value for name, value in bounds.items() if value is not None}
     if winner.over_default is not None:
         metrics["test_gain_over_default"] = winner.over_default.over_seeds.mean
     cautions = (f"Caution: {warning}" for warning in report.cautions)

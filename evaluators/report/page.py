@@ -193,7 +193,7 @@ def _figures(report: Report) -> Iterator[Figure]:
 
 
 def _progress_figures(report: Report) -> Iterator[Figure]:
-    done = [line for line in report.iterations if line.mean is not None]
+    done = [line for line in report.iterations if line.mean is not None and not line.stopped]
     if done:
         best = max(done, key=lambda line: line.mean or 0.0)
         reference = f"; {signed(best.gain)} points over no augmentation" if best.gain is not None else ""

@@ -62,7 +62,8 @@ def search_figure(report: Report, look: Look = PAPER) -> "Figure":
         points = [(i, line.mean, line.std, line.name) for i, line in done]
         _points(axes, report, points, look.accent, "o", "iteration")
         start = max((each.mean for each in simple if each.mean is not None), default=-1.0)
-        best = np.maximum.accumulate([start, *(line.mean or -1.0 for _, line in done)])
+        scores = (-1.0 if line.mean is None or line.stopped else line.mean for _, line in done)
+        best = np.maximum.accumulate([start, *scores])
         x = np.array([places[-1] if simple else 1, *(i for i, _ in done)])
         known = best > -1.0
         axes.step(

@@ -33,6 +33,8 @@ class IterationLine:
     """What the model wrote into its notebook when it had seen the result; empty where it wrote nothing."""
     sheet: str = ""
     """File of its contact sheet, in the study's folder; empty where there is none."""
+    stopped: str = ""
+    """Why it was not trained under all seeds, where others of its iteration were better; else empty."""
     generated: str = ""
     """What came of making its synthetic images; empty without backgrounds."""
 
