@@ -24,6 +24,8 @@ COMMANDS = {
     "simulate": "try rules of choosing on a table of trained policies",
     "list": "list the studies",
     "show": "show what a study tried, found and spent",
+    "report": "write a study's report as one page",
+    "watch": "keep the page of a running study up to date",
     "ui": "open the studies in MLflow's web interface",
     "doctor": "check what works on this machine, and how to fix the rest",
 }

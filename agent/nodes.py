@@ -11,6 +11,7 @@ from agent.explanation.finishing import explain_finish
 from agent.memory.candidate import REFERENCE, Candidate, baselines, iteration, reference
 from agent.memory.look_ups import Notebook
 from agent.memory.proposal import parse_proposal
+from agent.reports.series import before_search, iteration_series
 from agent.state import Refusal, State
 from agent.steps.choosing import choose
 from agent.steps.comparing import Finish, shift_table
@@ -49,7 +50,9 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     cut = cut or check_length(context)
     for candidate in candidates:
         judge_candidate(context, candidate, "reference")
-    context.terminal.iteration_table(context.tracking.records())
+    records = context.tracking.records()
+    context.tracking.log_study(before_search(records, context.config.search.metric))
+    context.terminal.iteration_table(records)
     if not has_reference(context) and not cut:
         failed = context.tracking.trial_results(REFERENCE, "reference").values()
         raise AugurError(
@@ -140,6 +143,7 @@ def judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         "iterations_done": float(number),
         f"incumbent_validation_{context.config.search.metric}": best,
         "seconds_outside_training": context.stopwatch.outside_training(),
+        **iteration_series(records, number, context.config.search.metric),
     }
     known = {name: value for name, value in curve.items() if value is not None}
     context.tracking.log_study(known, step=number)

@@ -34,6 +34,7 @@ from tools.errors import AugurError
 from tools.execution.devices import plan_workers
 from tools.execution.make import described, make_executor
 from tools.policy.catalogue import operation_names
+from tools.policy.named import DEFAULT
 from tools.text import counted
 from tools.training.config import Recipe
 from tools.training.hardware import environment
@@ -261,6 +262,13 @@ def _enter(
             "cautions": "\n".join((*data.card.warnings, *data.warnings)),
         },
         _flatten({**dump_config(config), "recipe": _logged(config, recipe)}),
+    )
+    tracking.log_view(over_default=DEFAULT in config.search.baselines)
+    tracking.log_dataset(
+        data.card.name,
+        data.fingerprint,
+        str(config.data.path or data.card.name),
+        {split: sum(data.class_counts(split).values()) for split in SPLITS},
     )
     recorded = tracking.study_tags().get("data_fingerprint", "")
     if recorded != data.fingerprint:
