@@ -61,6 +61,11 @@ class Trust:
         return self.share <= LARGEST_SHARE and low is not None and low > LEAST_AGREEMENT
 
     @property
+    def is_worth_knowing(self) -> bool:
+        """Whether it would be used if it ranked well enough."""
+        return self.share <= LARGEST_SHARE
+
+    @property
     def sentence(self) -> str:
         """The outcome and its reason, for the user."""
         found = self.agreement
@@ -101,7 +106,8 @@ def agreement_of(studies: Sequence[Sequence[Pair]]) -> Agreement:
     for pairs in studies:
         if len(pairs) < FEWEST_CANDIDATES:
             continue
-        tau = float(stats.kendalltau([p.cheap for p in pairs], [p.full for p in pairs])[0])
+        compared = stats.kendalltau([pair.cheap for pair in pairs], [pair.full for pair in pairs])
+        tau = float(compared.statistic)  # pyright: ignore[reportAttributeAccessIssue]
         if np.isfinite(tau):
             found.append((tau, len(pairs)))
     candidates = sum(count for _, count in found)

@@ -8,7 +8,7 @@ from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate, baseline_count
 from agent.memory.length_file import Lengths, Tried
 from agent.memory.proposal import Proposal
-from agent.steps.finish_plan import iteration_count, plan_finish
+from agent.steps.finish_plan import iteration_count, plan_finish, trials_of_iteration
 from agent.steps.speed import samples_allowed, settle_speed
 from agent.steps.trials import results_of, samples_of, train_candidates, trial_spec
 from evaluators.length import (
@@ -44,7 +44,8 @@ def planned_trials(context: Context) -> int:
     """Trials of the whole study by its plan, or as many as its budget allows; those for its length do not count."""
     search, limit = context.config.search, context.config.budget.trials
     plan = plan_finish(search)
-    searched = (1 + baseline_count(search) + iteration_count(search)) * search.seeds
+    searched = (1 + baseline_count(search)) * search.seeds
+    searched += iteration_count(search) * trials_of_iteration(search)
     planned = searched + plan.choice + plan.test
     return planned if limit is None else min(planned, limit)
 

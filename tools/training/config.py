@@ -168,3 +168,9 @@ class TrialSpec(BaseModel):
     """None: the training and validation splits as they are. `tools.training.views` opens what it means."""
     trunk: Trunk | None = None
     """What is shared with other trials. Without a policy of its own it saves time and changes no number."""
+
+    @property
+    def has_foreign_trunk(self) -> bool:
+        """Whether the epochs before the cool-down have another policy, or other images, than the trial's own."""
+        policy = None if self.trunk is None else self.trunk.policy
+        return policy is not None and (policy != self.policy or self.synthetic is not None)

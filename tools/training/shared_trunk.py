@@ -14,12 +14,6 @@ from tools.training.config import TrialSpec
 from tools.training.recipes import trunk_epochs
 
 
-def has_foreign_trunk(spec: TrialSpec) -> bool:
-    """Whether the epochs before the cool-down have another policy, or other images, than the trial's own."""
-    policy = None if spec.trunk is None else spec.trunk.policy
-    return policy is not None and (policy != spec.policy or spec.synthetic is not None)
-
-
 def trunk_spec(spec: TrialSpec) -> TrialSpec:
     """What is trained where the trunk of `spec` is not there: its epochs, in its own folder, under its own key."""
     trunk = spec.trunk
@@ -34,7 +28,7 @@ class SharedTrunk:
     def __init__(self, spec: TrialSpec) -> None:
         self._trunk = spec.trunk
         self._epochs, self._end = spec.recipe.epochs, trunk_epochs(spec.recipe) if spec.trunk else 0
-        self._foreign = has_foreign_trunk(spec)
+        self._foreign = spec.has_foreign_trunk
 
     def ends_with(self, epoch: int) -> bool:
         """Whether `epoch` (from 1) is the last one before this branch cools down."""
