@@ -151,7 +151,13 @@ def _facts(
         ("recipe", recipe),
         (
             "search",
-            f"{counted(iteration_count(search), 'iteration')} × {counted(search.seeds, 'seed')}, "
+            f"{counted(iteration_count(search), 'iteration')} × "
+            + (
+                f"{search.candidates} candidates, of which the best goes on, × "
+                if search.candidates > 1
+                else ""
+            )
+            + f"{counted(search.seeds, 'seed')}, "
             f"{search.augmentations} {'operation' if search.augmentations == '1' else 'operations'} each",
         ),
         ("finish", describe_finish(search)),
