@@ -10,6 +10,7 @@ from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate, baselines, iteration, reference
 from agent.memory.look_ups import Notebook
 from agent.memory.proposal import parse_proposal
+from agent.memory.ranking import best_iteration
 from agent.state import Refusal, State
 from agent.steps.choosing import choose
 from agent.steps.comparing import Finish, shift_table
@@ -134,10 +135,10 @@ def judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     context, number = runtime.context, state["iteration"]
     judge_candidate(context, _candidate(state, context), "search")
     records = context.tracking.records()
-    best = max((r.mean for r in records if r.number > 0 and r.mean is not None), default=None)
+    best = best_iteration(records)
     curve = {
         "iterations_done": float(number),
-        f"incumbent_validation_{context.config.search.metric}": best,
+        f"incumbent_validation_{context.config.search.metric}": best.mean if best else None,
         "seconds_outside_training": context.stopwatch.outside_training(),
     }
     known = {name: value for name, value in curve.items() if value is not None}

@@ -37,6 +37,8 @@ class TrialRecord:
     """On clean training images, at the end; None in results of earlier versions."""
     validation_losses: tuple[float, ...] = ()
     """After each epoch."""
+    loss: float | None = None
+    """Log loss on validation of the epoch that `score` is of."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class History:
     backgrounds: Backgrounds = "off"
     """Whether a proposal may, or must, have background prompts."""
     incumbent: IterationRecord | None = None
-    """The best iteration so far by its mean score on validation; never a baseline."""
+    """The best iteration so far by the least noisy measure (`ranking.py`); never a baseline."""
     advice: bool = True
     """Whether a model is told our advice."""
     whole_policies: bool = True
@@ -142,12 +144,6 @@ class History:
     """What the model wrote down and looked up before, in this iteration and earlier ones."""
     instruments: Instruments | None = None
     """What may be found out besides; None where nothing may."""
-
-
-def best_iteration(records: Sequence[IterationRecord]) -> IterationRecord | None:
-    """The iteration with the highest mean score on validation, the earlier one where they tie; None where none has."""
-    judged = [(r.mean, -r.number, r) for r in records if r.number > 0 and r.mean is not None]
-    return max(judged, key=lambda ranked: ranked[:2])[2] if judged else None
 
 
 def noise_of(records: Iterable[IterationRecord]) -> float | None:

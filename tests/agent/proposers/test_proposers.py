@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from agent.memory.history import History, Rejection
+from agent.memory.history import History, Rejection, TrialRecord
 from agent.memory.proposal import Proposal
 from agent.proposers import Proposer
 from agent.proposers.best_of_n import BestOfNProposer
@@ -14,7 +15,7 @@ from agent.proposers.fixed import FixedProposer
 from agent.proposers.llm import LLMProposer
 from agent.proposers.random import RandomProposer
 from agent.proposers.tpe import TPEProposer
-from tests.agent.proposers.arms import REFERENCE_MEAN, history, operation, proposal, record
+from tests.agent.proposers.arms import REFERENCE, REFERENCE_MEAN, history, operation, proposal, record
 from tests.loopback.autopilot import autopilot
 from tests.loopback.clients import connected, llm_config
 from tests.loopback.server import LoopbackServer
@@ -192,6 +193,23 @@ class TestTPE:
         made = asked(TPEProposer(), told)
         assert made.expected_gain == pytest.approx(100 * (0.871 - REFERENCE_MEAN))
         assert "best 3 of 24" in made.hypothesis
+
+    def test_what_is_good_is_told_by_log_loss_too_where_the_metric_is_noisy(self) -> None:
+        """Policy n is better than policy n - 1; iteration 9 has the best score, by luck."""
+        draw, past = np.random.default_rng(1), []
+        for number in range(1, 13):
+            skill = 0.7 + number / 100
+            made = proposal(operation("rotate", degrees=10 + number), operation("jpeg", quality=50))
+            trials = []
+            for seed in range(3):
+                score, loss = skill + draw.normal(0, 0.05), 1 - skill + draw.normal(0, 0.002)
+                trials.append(TrialRecord(seed, "finished", score, loss=loss))
+            mean = sum(trial.score or 0.0 for trial in trials) / len(trials)
+            past.append(replace(record(number, made, mean, gain=0.0), trials=tuple(trials)))
+        assert max(past, key=lambda each: each.mean or 0.0).number == 9
+        plain = replace(REFERENCE, trials=tuple(replace(trial, loss=0.25) for trial in REFERENCE.trials))
+        hypothesis = asked(TPEProposer(), replace(history(past=past), reference=plain)).hypothesis
+        assert "near the best 2 of 12 policies so far (iteration 12, iteration 11)" in hypothesis
 
     def test_its_first_draws_say_that_they_are_random(self) -> None:
         assert "at random" in asked(TPEProposer(), history()).hypothesis
