@@ -11,6 +11,7 @@ from agent.explanation.finishing import explain_finish
 from agent.memory.candidate import REFERENCE, Candidate, baselines, of_iteration, reference
 from agent.memory.look_ups import Notebook
 from agent.memory.proposal import parse_proposals
+from agent.memory.ranking import best_iteration
 from agent.reports.series import before_search, iteration_series
 from agent.state import Refusal, State
 from agent.steps.cheap import drop_trunks, settle_trust
@@ -147,12 +148,10 @@ def judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     for candidate in _candidates(state, context):
         judge_candidate(context, candidate, "search")
     records = context.tracking.records()
-    best = max(
-        (r.mean for r in records if r.number > 0 and r.mean is not None and not r.stopped), default=None
-    )
+    best = best_iteration(records)
     curve = {
         "iterations_done": float(number),
-        f"incumbent_validation_{context.config.search.metric}": best,
+        f"incumbent_validation_{context.config.search.metric}": best.mean if best else None,
         "seconds_outside_training": context.stopwatch.outside_training(),
         **iteration_series(records, number, context.config.search.metric),
     }

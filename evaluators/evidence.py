@@ -110,6 +110,16 @@ class Evidence:
             )
         }
 
+    def measured(self, anchor: Contender, others: Sequence[Contender]) -> dict[str, float]:
+        """The gain of each of the others over `anchor` by the measure, as it was seen; 0 for the anchor itself.
+
+        Those without a common seed are left out.
+        """
+        known, gains, _ = self._gains(anchor, others)
+        if not known:
+            return {}
+        return {each.name: float(gain) for each, gain in zip(known, self._index.of(gains), strict=True)}
+
     def _gains(
         self, anchor: Contender, others: Sequence[Contender]
     ) -> tuple[list[Contender], np.ndarray, np.ndarray]:

@@ -37,6 +37,8 @@ class TrialRecord:
     """On clean training images, at the end; None in results of earlier versions."""
     validation_losses: tuple[float, ...] = ()
     """After each epoch."""
+    loss: float | None = None
+    """Log loss on validation of the epoch that `score` is of."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class History:
     backgrounds: Backgrounds = "off"
     """Whether a proposal may, or must, have background prompts."""
     incumbent: IterationRecord | None = None
-    """The best iteration so far by its mean score on validation; never a baseline."""
+    """The best iteration so far by the least noisy measure (`ranking.py`); never a baseline."""
     advice: bool = True
     """Whether a model is told our advice."""
     whole_policies: bool = True
@@ -152,15 +154,6 @@ class History:
     """Those that were drawn before in this iteration, by an arm that draws one after another."""
     cheap_first: bool = False
     """Whether the proposals of an iteration are measured cheaply first, and the best alone is trained in full."""
-
-
-def best_iteration(records: Sequence[IterationRecord]) -> IterationRecord | None:
-    """The iteration with the highest mean score on validation, the earlier one where they tie; None where none has.
-
-    What was stopped before its last seed is left out: a high mean of one seed is luck.
-    """
-    judged = [r for r in records if r.number > 0 and r.mean is not None and not r.stopped]
-    return max(judged, key=lambda r: (-1.0 if r.mean is None else r.mean, -r.number), default=None)
 
 
 def noise_of(records: Iterable[IterationRecord]) -> float | None:

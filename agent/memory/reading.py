@@ -288,6 +288,7 @@ class Reader(Opened):
             confusion=result.scores.confusion,
             fit=result.fit,
             validation_losses=tuple(epoch.validation_loss for epoch in result.epochs),
+            loss=result.scores.loss,
         )
 
     def _result(self, run: Run) -> TrialResult | None:

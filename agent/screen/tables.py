@@ -125,16 +125,14 @@ def iterations_table(records: Sequence["IterationRecord"], metric: Metric = "acc
     table.add_column(f"validation\n{metric_title(metric)}", no_wrap=True)
     for header in ("over default\n(points)", "over none\n(points)")[0 if default else 1 :]:
         table.add_column(header, overflow="fold")
-    found = [r.mean for r in records if r.number and r.mean is not None and not r.stopped]
-    if found:
-        table.caption, table.caption_justify = Text("★ the best iteration so far", style="dim"), "left"
+    from agent.memory.ranking import best_iteration, measure_of  # imports NumPy
+
+    leader = best_iteration(records)
+    if leader:
+        by = "" if measure_of(records) == "metric" else f", by {metric_title(metric)} and log loss together"
+        table.caption, table.caption_justify = Text(f"★ the best iteration so far{by}", style="dim"), "left"
     for record in records:
-        best = (
-            bool(record.number)
-            and record.mean is not None
-            and not record.stopped
-            and record.mean == max(found)
-        )
+        best = record is leader
         style = "bold green" if best else ""
         over_default = _graded(
             record.gain_over_default, record.interval_over_default, in_words(record, default, noise)

@@ -10,9 +10,10 @@ import numpy as np
 
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
-from agent.memory.history import History, Rejection, best_iteration, noise_of
+from agent.memory.history import History, Rejection, noise_of
 from agent.memory.ledger import BudgetSpent
 from agent.memory.look_ups import Notebook
+from agent.memory.ranking import best_iteration
 from agent.memory.remaining import describe_remaining
 from agent.proposers import Malformed, ask_for
 from agent.proposers.kept import notes_in
@@ -85,7 +86,7 @@ def history_of(
         rejections=tuple(Rejection(refusal["answer"], tuple(refusal["reasons"])) for refusal in refusals),
         budget_left=describe_remaining(context.ledger.spent(), context.config.budget),
         backgrounds=context.backgrounds,
-        incumbent=best_iteration(past),
+        incumbent=best_iteration(records),
         advice=search.advice == "on",
         whole_policies=search.whole_policies == "on",
         seeds=search.seeds,
