@@ -153,7 +153,7 @@ def _facts(
             f"{counted(iteration_count(search), 'iteration')} × {counted(search.seeds, 'seed')}, "
             f"{search.augmentations} {'operation' if search.augmentations == '1' else 'operations'} each",
         ),
-        ("finish", describe_finish(search)),
+        ("finish", describe_finish(search, found=config.training.epochs == "auto")),
         ("backgrounds", why_backgrounds),
         ("workers", workers),
     ]
