@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluators.contenders import Contender, ImageScores, Kind
-from evaluators.evidence import Belief, Evidence, Measure, above_zero, mean
+from evaluators.evidence import Belief, Evidence, Measure, above_zero, evidence_of, mean
 from evaluators.wording import signed
 
 __all__ = [
@@ -73,7 +73,7 @@ def recommend(contenders: Sequence[Contender]) -> Recommendation:
     Raises:
         ValueError: if no contender finished a trial, a name comes twice, or a kind that can be there once does.
     """
-    evidence = Evidence(contenders)
+    evidence = evidence_of(contenders)
     estimates = _estimates(evidence)
     if evidence.anchor is None:
         best = max(evidence.finished, key=lambda each: mean(each.scores))
@@ -88,7 +88,7 @@ def rank(contenders: Sequence[Contender]) -> list[str]:
 
     Those that share no seed with the default (or no augmentation) come last, by their mean score.
     """
-    evidence = Evidence(contenders)
+    evidence = evidence_of(contenders)
     estimates = _estimates(evidence)
 
     def place(each: Contender) -> tuple[bool, float]:
