@@ -30,7 +30,7 @@ __all__ = [
     "recommend",
 ]
 
-REPLACES = 0.8
+REPLACES = 0.7
 """Probability of being better than the default, and than no augmentation, that a candidate needs at least."""
 CLEARLY = 0.6
 """Probability of being better than a simpler candidate that passed, which a less simple one needs at least."""
