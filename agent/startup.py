@@ -160,7 +160,7 @@ def _facts(
             + f"{counted(search.seeds, 'seed')}, "
             f"{search.augmentations} {'operation' if search.augmentations == '1' else 'operations'} each",
         ),
-        ("finish", describe_finish(search)),
+        ("finish", describe_finish(search, found=config.training.epochs == "auto")),
         ("backgrounds", why_backgrounds),
         *([] if why_backgrounds.startswith("off") else [("made by", describe_chain(config))]),
         ("workers", workers),

@@ -233,7 +233,7 @@ def nothing_learnt(default: Curve, steps: int) -> str:
     if default.constant is not None:
         text += f", and {default.constant.loss:.2f} for an answer that is the same for all images"
     return (
-        f"{text}. Check the labels and the images (agent data check), or try another learning rate "
+        f"{text}. Check the labels and the images, or try another learning rate "
         "(--training.learning_rate), a smaller batch or another model"
     )
 

@@ -32,7 +32,7 @@ class Candidate:
     arm: str
     proposal: Proposal
     epochs: int | None = None
-    """Of its trials in the phase `length`; None: as `agent.steps.trials.recipe_of` says."""
+    """Of its trials, where that is not the study's length; None: as `agent.steps.trials.recipe_of` says."""
 
     @classmethod
     def of(cls, record: "IterationRecord") -> "Candidate":

@@ -102,6 +102,11 @@ class SearchConfig(BaseModel):
         description="whether a given number of epochs is compared with twice as many, to say if it is too short for "
         "augmentation; 'auto': for a folder of images, where that costs a tenth of the study or less",
     )
+    second_lengths: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="whether the two leading contenders are also trained for twice the length at the end, if they are "
+        "unfinished, or half, if they over-train; 'auto': where the study finds its length",
+    )
     shortest_steps: int = Field(
         default=256,
         ge=1,

@@ -6,6 +6,7 @@ from math import ceil, floor
 from agent.memory.candidate import baseline_count, proposed_by_fixed
 from agent.memory.ledger import Spent
 from agent.settings.config import BudgetConfig, SearchConfig
+from evaluators.length_costs import SECOND_LENGTHS
 from tools.training.recipes import COOLDOWN
 
 
@@ -21,6 +22,8 @@ class FinishPlan:
     """The proposal's policy and its backgrounds alone under fresh seeds; only where it has both."""
     least: int
     """Of `test`: what the first sentence rests on, that is no augmentation, the recommended and its best rival."""
+    lengths: int = 0
+    """The leading contenders at another length (`agent.steps.second_lengths`): if they need it, and there is room."""
 
 
 def iteration_count(search: SearchConfig) -> int:
@@ -41,23 +44,30 @@ def trials_of_iteration(search: SearchConfig) -> int:
     return max(raced, ceil(search.seeds * (1 + search.candidates * COOLDOWN)))
 
 
-def plan_finish(search: SearchConfig) -> FinishPlan:
-    """What the finish takes if the search has as many proposals as it may have finalists."""
+def plan_finish(search: SearchConfig, found: bool = False) -> FinishPlan:
+    """What the finish takes if the search has as many proposals as it may have finalists.
+
+    Args:
+        search: its settings.
+        found: whether the study finds its length.
+    """
     possible = min(search.top_k, iteration_count(search) * search.candidates)
     more = len(search.choice_seeds) - len(search.search_seeds)
     contenders = 1 + baseline_count(search) + possible
     tested = 1 + baseline_count(search) + min(possible, 1)
+    other = search.second_lengths == "on" or (search.second_lengths == "auto" and found)
     return FinishPlan(
         choice=contenders * more if contenders > 1 else 0,
         test=tested * search.final_seeds,
         parts=2 * search.final_seeds if possible else 0,
         least=min(tested, 3) * search.final_seeds,
+        lengths=min(SECOND_LENGTHS, contenders - 1) * search.seeds if other else 0,
     )
 
 
-def describe_finish(search: SearchConfig) -> str:
-    """How many trials the finish takes and what for, in a line."""
-    plan = plan_finish(search)
+def describe_finish(search: SearchConfig, found: bool = False) -> str:
+    """How many trials the finish takes and what for, in a line; `found` as in `plan_finish`."""
+    plan = plan_finish(search, found)
     possible = min(search.top_k, iteration_count(search) * search.candidates)
     among = ", ".join(
         filter(
@@ -71,9 +81,10 @@ def describe_finish(search: SearchConfig) -> str:
     )
     choice = f"{plan.choice} more seeds to choose among {among}, " if plan.choice else ""
     parts = f"; {plan.parts} more if the best proposal has a policy and backgrounds" if plan.parts else ""
+    lengths = f"; up to {plan.lengths} if the best are unfinished or over-trained" if plan.lengths else ""
     return (
         f"up to {plan.choice + plan.test} trials: {choice}{plan.test} under {search.final_seeds} fresh seeds for the "
-        f"test{parts}"
+        f"test{parts}{lengths}"
     )
 
 

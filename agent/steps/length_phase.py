@@ -94,7 +94,7 @@ class Phase:
             if steps_of(self.context, epochs) > LONGEST_STEPS:
                 self.note = f"{epochs} epochs would be more than {LONGEST_STEPS:,} steps"
                 return None
-            if not self.may_go_on(costs_of(self.context), epochs, study_length(none, default), self.samples):
+            if not self.may_go_on(costs_of(self.context), epochs, self.settled(), self.samples):
                 self.note = f"{epochs} epochs would cost more than {LARGEST_SHARE:.0%} of the study"
                 return None
 
@@ -219,10 +219,25 @@ class Phase:
         """No augmentation, and the default policy."""
         return self.curve(REFERENCE), self.curve(DEFAULT)
 
+    def settled(self) -> int:
+        """The study's length if no longer one is tried, in epochs."""
+        none, default = self.curves()
+        if default.points and not self.nothing_learnt:
+            return study_length(none, default)
+        return max(without_result(self.context), *self.epochs)
+
+    @property
+    def nothing_learnt(self) -> bool:
+        """Whether neither arm has learnt anything at any length."""
+        none, default = self.curves()
+        return bool(default.points) and not (default.learnt or none.learnt)
+
     def may_go_on(self, costs: Costs, epochs: int, settled: int, spent: int) -> bool:
         """Whether the next length is within the share."""
         none = self.curve(REFERENCE)
         reused = len(self.seeds) * self.images * (settled + (none.best.epochs if none.points else settled))
+        if self.nothing_learnt:
+            reused = 0
         trials = len(self.active()) * len(self.seeds)
         limit = self.context.config.budget.trials
         if limit is not None:
@@ -239,8 +254,8 @@ class Phase:
             why = self.note or "no training with the default policy finished"
             text = f"The length of training was not found ({why}): the study trains {in_words(self.context, epochs)}."
             return self.recorded(epochs, epochs, text, found=False)
-        if not (default.learnt or none.learnt):
-            epochs = max(without_result(self.context), default.points[-1].epochs)
+        if self.nothing_learnt:
+            epochs = self.settled()
             why = nothing_learnt(default, steps_of(self.context, default.points[-1].epochs))
             text = f"The length of training was not found: {why}. The study trains {in_words(self.context, epochs)}."
             self.warning = f"{why[0].upper()}{why[1:]}."

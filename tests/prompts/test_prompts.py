@@ -135,9 +135,14 @@ class TestFeedback:
 
     def test_a_longer_training_is_spoken_of_only_where_a_proposal_may_ask_for_it(self) -> None:
         for longer in (True, False):
-            messages = initial_messages(replace(TOLD, longer=longer), "structured", 0, feedback=True)
+            messages = initial_messages(
+                replace(TOLD, longer=longer, steps=960), "structured", 0, feedback=True
+            )
             assert ("2 or 4 times the length with `length`" in str(messages[0].content)) == longer
             assert ('"length": 1' in str(messages[0].content)) == longer
+            task = str(messages[1].content)
+            assert ("With `length` 2 or 4, a policy is trained that many times as long" in task) == longer
+            assert ("the same for every policy but for its length" in task) == longer
 
     def test_of_results_of_earlier_versions_it_is_not_known(self) -> None:
         assert "how far it learnt is not known" in first_message()

@@ -44,6 +44,18 @@ def test_the_opening_line_says_how_many_trials_and_what_for():
     assert "choose" not in describe_finish(SearchConfig(choosing_seeds=3)).partition(";")[0]
 
 
+def test_where_the_length_is_found_the_leading_contenders_may_be_trained_at_another():
+    search = SearchConfig(baselines=BASELINES)
+    assert plan_finish(search, found=True).lengths == 6
+    assert plan_finish(SearchConfig(baselines=[], iterations=1, seeds=2), found=True).lengths == 2
+    assert plan_finish(SearchConfig(second_lengths="off"), found=True).lengths == 0
+    assert plan_finish(SearchConfig(second_lengths="on")).lengths == 6
+    assert describe_finish(search, found=True).endswith(
+        "; up to 6 if the best are unfinished or over-trained"
+    )
+    assert "unfinished" not in describe_finish(search)
+
+
 def test_a_budget_leaves_room_for():
     spent = Spent(trials=10, training_seconds=100.0, wall_clock=150.0)
     assert room_for_trials(spent, BudgetConfig()) is None
