@@ -27,6 +27,8 @@ from tools.training.trial_store import trial_key, trunk_key
 
 MOST_PAIRS = 12
 """Candidates that a study measures in both ways only to learn whether it may trust the cheap one."""
+TAG = "cheap_measure"
+"""Of the study's run: whether the measure is used, and why."""
 TRUNKS = "trunks"
 """Folder, beside that of the trials."""
 
@@ -205,7 +207,13 @@ def settle_trust(context: Context) -> None:
         return
     learn_from_others(context)
     measure_both_ways(context, [reference(), *baselines(context.config.search, context.data.card.modality)])
-    context.terminal.note(trust_of(context).sentence)
+    say_trust(context, trust_of(context).sentence)
+
+
+def say_trust(context: Context, sentence: str) -> None:
+    """Tell whether the cheap measure is used, and keep it with the study."""
+    context.terminal.note(sentence)
+    context.tracking.log_study({}, tags={TAG: sentence})
 
 
 def _cost(context: Context, candidates: Sequence[Candidate], seeds: Sequence[int]) -> float:

@@ -8,6 +8,7 @@ from agent.memory.history import IterationRecord, noise_of
 from agent.memory.ledger import describe
 from agent.screen.tables import verdict
 from agent.screen.terminal import FinalRow
+from agent.steps.cheap import TAG
 from agent.steps.choosing import Choice
 from agent.steps.comparing import Finish, compare_all, named, sentence_of, versus
 from agent.steps.handing_over import about, backgrounds_command, hand_over, policy_as_python
@@ -86,6 +87,7 @@ def _facts(context: Context) -> list[tuple[str, str]]:
         *length_facts(context),
         ("backgrounds", _chain(context)),
         ("arm", f"{context.proposer.name}" + (f" ({config.llm.model})" if config.llm.model else "")),
+        *((("cheap measure", said),) if (said := context.tracking.study_tags().get(TAG)) else ()),
         (
             "seeds",
             f"search {_range(search.search_seeds)}; choice "

@@ -12,7 +12,15 @@ from math import ceil
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.history import IterationRecord
-from agent.steps.cheap import Measured, cheap_first_cost, measure, measure_both_ways, trust_of
+from agent.steps.cheap import (
+    TAG,
+    Measured,
+    cheap_first_cost,
+    measure,
+    measure_both_ways,
+    say_trust,
+    trust_of,
+)
 from agent.steps.stopping import no_room_for
 from agent.steps.trials import train_candidates
 from evaluators.recommendation import Contender, Kind, rank
@@ -35,6 +43,9 @@ def train_iteration(context: Context, candidates: Sequence[Candidate]) -> str | 
 
 def _cheap_first(context: Context, candidates: Sequence[Candidate], seeds: Sequence[int]) -> str | None:
     number = candidates[0].number
+    told = context.tracking.study_tags().get(TAG)
+    if told != (sentence := trust_of(context, candidates).sentence):
+        say_trust(context, sentence)  # it was learnt on the way
     found, cut = measure(context, candidates, seeds, f"iteration {number}: cheap measure")
     if cut:
         return cut
