@@ -1,7 +1,7 @@
 """Candidates in the last quarter of a training with the default policy, against full trainings: do they rank alike?
 
-Fourteen policies on the embedded digits, and on a folder of images: each is trained in full with the study's cosine, and
-cheaply, from one trunk a seed (docs/search.md). `python -m benchmarks.cheap_measure [--data DIR]` trains and keeps each
+Fourteen policies on the embedded digits, and on a folder of images: each is trained in full with the study's cosine,
+and cheaply, from one trunk a seed (docs/search.md). `python -m benchmarks.cheap_measure [--data DIR]` trains and keeps
 row in benchmarks/results/cheap_measure.json, so that it can be interrupted, and prints Kendall's τ with its interval
 over policies and seeds; `--only-table` prints that of the rows that are there.
 """

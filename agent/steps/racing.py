@@ -21,6 +21,7 @@ from agent.steps.cheap import (
     say_trust,
     trust_of,
 )
+from agent.steps.finish_plan import trials_of_iteration
 from agent.steps.stopping import no_room_for
 from agent.steps.trials import train_candidates
 from evaluators.recommendation import Contender, Kind, rank
@@ -34,9 +35,9 @@ def train_iteration(context: Context, candidates: Sequence[Candidate]) -> str | 
     if len(candidates) == 1:
         [only] = candidates
         return train_candidates(context, [only], seeds, "search", only.name)
-    if trust_of(context, candidates).is_given and not no_room_for(
-        context, cheap_first_cost(context, candidates)
-    ):
+    # An iteration has room, or it had not begun; the first one that measures cheaply trains the trunks as well.
+    more = max(0.0, cheap_first_cost(context, candidates) - trials_of_iteration(context.config.search))
+    if trust_of(context, candidates).is_given and not no_room_for(context, more):
         return _cheap_first(context, candidates, seeds)
     return _race(context, candidates, seeds)
 
