@@ -41,8 +41,8 @@ class Standing:
 
     @property
     def best(self) -> IterationRecord | None:
-        """The proposal that is believed to be best; the earlier one where they tie."""
-        known = [record for record in self._history.past if record.name in self._estimates]
+        """The proposal that is believed to be best, of those not left behind; the earlier one where they tie."""
+        known = [each for each in self._history.past if each.name in self._estimates and not each.stopped]
         return max(known, key=lambda r: self._estimates[r.name].gain_over_default, default=None)
 
     def over_default(self, record: IterationRecord) -> Versus | None:
