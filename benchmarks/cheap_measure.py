@@ -1,9 +1,9 @@
 """Candidates in the last quarter of a training with the default policy, against full trainings: do they rank alike?
 
-Fourteen policies under three seeds on the embedded digits, and on a folder of images: each is trained in full with the
-study's cosine, and cheaply, from one trunk a seed (docs/search.md). `python -m benchmarks.cheap_measure [--data DIR]`
-trains, adds the rows to benchmarks/results/cheap_measure.json, and prints Kendall's τ with its interval over policies
-and seeds; `--only-table` prints that of the rows that are there.
+Fourteen policies on the embedded digits, and on a folder of images: each is trained in full with the study's cosine,
+and cheaply, from one trunk a seed (docs/search.md). `python -m benchmarks.cheap_measure [--data DIR]` trains and keeps
+row in benchmarks/results/cheap_measure.json, so that it can be interrupted, and prints Kendall's τ with its interval
+over policies and seeds; `--only-table` prints that of the rows that are there.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
+from tools.files import write_whole
 from tools.policy.canonical import canonical_json, parse_one_line
 from tools.policy.starts import default_policy
 from tools.training.config import ModelConfig, Recipe, TrainingConfig, TrialSpec, Trunk
@@ -32,7 +33,6 @@ from tools.training.trial_store import read_predictions, trial_key, trunk_key
 from tools.training.types import TrialResult
 
 MODEL = ModelConfig(name="shufflenet_v2_x0_5", stem="imagenet")
-SEEDS = 3
 RESAMPLES = 2000
 MEASURES = ("accuracy", "loss", "scaled_loss")
 
@@ -65,13 +65,18 @@ POLICIES: dict[str, tuple[str, ...]] = {
 """Besides no augmentation and the default policy of the kind of images."""
 
 
-def measure(data: CachedDataset, root: Path, modality: str, recipe: Recipe) -> Iterator[dict[str, Any]]:
-    """One row for each policy and seed: what it came to in full, and cheaply."""
+def measure(
+    data: CachedDataset, root: Path, modality: str, recipe: Recipe, seeds: int, known: set[tuple[str, int]]
+) -> Iterator[dict[str, Any]]:
+    """One row for each policy and seed that is not `known`: what it came to in full, and cheaply."""
     default = default_policy(modality).policy
     lines = ["", None, *POLICIES[modality]]
-    for seed in range(SEEDS):
+    for seed in range(seeds):
         # The default's cheap trial leaves the trunk that the others begin with.
         for line in sorted(lines, key=lambda line: line is not None):
+            name = "default" if line is None else line or "none"
+            if (name, seed) in known:
+                continue
             policy = canonical_json(default if line is None else parse_one_line(line))
             full = spec_of(data, root, policy, recipe, seed)
             cheap = cheap_spec(data, root, policy, canonical_json(default), recipe, seed)
@@ -80,8 +85,8 @@ def measure(data: CachedDataset, root: Path, modality: str, recipe: Recipe) -> I
                 "policy": "default" if line is None else line or "none",
                 "seed": seed,
             }
-            for name, spec in (("full", full), ("cheap", cheap)):
-                row[name] = row_of(spec, train_trial(spec, "cpu", _ignore))
+            for kind, spec in (("full", full), ("cheap", cheap)):
+                row[kind] = row_of(spec, train_trial(spec, "cpu", _ignore))
             yield row
 
 
@@ -134,65 +139,77 @@ def row_of(spec: TrialSpec, result: TrialResult) -> dict[str, Any]:
 
 
 def table_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """τ between the two rankings, for each data set, number of seeds and measure."""
+    """τ between the two rankings, for each data set, number of seeds and measure; of the seeds that are complete."""
     found = []
     for data in dict.fromkeys(row["data"] for row in rows):
         own = [row for row in rows if row["data"] == data]
         policies = list(dict.fromkeys(row["policy"] for row in own))
-        for seeds in (1, SEEDS):
+        done = {seed: sum(row["seed"] == seed for row in own) for seed in {row["seed"] for row in own}}
+        seeds = sorted(seed for seed, count in done.items() if count == len(policies))
+        own = [row for row in own if row["seed"] in seeds]
+        for count in sorted({1, len(seeds)} if seeds else ()):
             for name in MEASURES:
-                cheap, full = (_array(own, policies, kind, name) for kind in ("cheap", "full"))
-                tau, low, high = _tau(cheap, full, seeds)
+                cheap, full = (_array(own, policies, seeds, kind, name) for kind in ("cheap", "full"))
+                tau, low, high = _tau(cheap, full, count)
                 found.append(
-                    {"data": data, "seeds": seeds, "measure": name, "tau": tau, "low": low, "high": high}
+                    {"data": data, "seeds": count, "measure": name, "tau": tau, "low": low, "high": high}
                 )
         spent = {kind: sum(row[kind]["epochs"] for row in own) for kind in ("cheap", "full")}
-        found.append(
-            {"data": data, "policies": len(policies), "share": round(spent["cheap"] / spent["full"], 3)}
-        )
+        share = round(spent["cheap"] / spent["full"], 3) if own else None
+        found.append({"data": data, "policies": len(policies), "trained_seeds": len(seeds), "share": share})
     return found
 
 
-def _array(rows: Sequence[dict[str, Any]], policies: Sequence[str], kind: str, name: str) -> np.ndarray:
+def _array(
+    rows: Sequence[dict[str, Any]], policies: Sequence[str], seeds: Sequence[int], kind: str, name: str
+) -> np.ndarray:
     """(policies, seeds), higher is better."""
     sign = 1 if name == "accuracy" else -1
     values = {(row["policy"], row["seed"]): sign * row[kind][name] for row in rows}
-    return np.array([[values[policy, seed] for seed in range(SEEDS)] for policy in policies])
+    return np.array([[values[policy, seed] for seed in seeds] for policy in policies])
 
 
-def _tau(cheap: np.ndarray, full: np.ndarray, seeds: int) -> tuple[float, float, float]:
-    """τ of the gains' means over `seeds` seeds, averaged over the choices of these, and its 95% bootstrap interval over
+def _tau(cheap: np.ndarray, full: np.ndarray, count: int) -> tuple[float, float, float]:
+    """τ of means over `count` seeds, one or all (of one, averaged over the seeds), and its 95% bootstrap interval over
     policies and seeds."""
     draw = np.random.default_rng(0)
-    groups: list[list[int]] = [[seed] for seed in range(SEEDS)] if seeds == 1 else [list(range(SEEDS))]
+    every, seeds = np.arange(len(cheap)), cheap.shape[1]
 
-    def of(rows: np.ndarray, groups: list[list[int]]) -> float:
+    def of(rows: np.ndarray, chosen: list[int]) -> float:
         taus: list[float] = []
-        for group in groups:
+        for group in [[seed] for seed in chosen] if count == 1 else [chosen]:
             means = (each[rows][:, group].mean(axis=1) for each in (cheap, full))
             compared = stats.kendalltau(*means)
             taus.append(float(compared.statistic))  # pyright: ignore[reportAttributeAccessIssue]
         return float(np.nanmean(taus))
 
-    every, resampled = np.arange(len(cheap)), []
-    for _ in range(RESAMPLES):
-        again = draw.integers(SEEDS, size=SEEDS)
-        drawn = [[int(seed)] for seed in again] if seeds == 1 else [[int(seed) for seed in again]]
-        resampled.append(of(draw.choice(every, len(every)), drawn))
+    resampled = [
+        of(draw.choice(every, len(every)), [int(seed) for seed in draw.integers(seeds, size=seeds)])
+        for _ in range(RESAMPLES)
+    ]
     low, high = np.nanquantile(resampled, (0.025, 0.975))
-    return round(of(every, groups), 3), round(float(low), 3), round(float(high), 3)
+    return round(of(every, list(range(seeds))), 3), round(float(low), 3), round(float(high), 3)
 
 
-def run(config: DataConfig, size: int, modality: str, recipe: Recipe) -> list[dict[str, Any]]:
-    """Train everything on one data set; its rows."""
+def run(config: DataConfig, size: int, modality: str, recipe: Recipe, seeds: int, file: Path) -> None:
+    """Train what the file lacks on one data set, and write each row into it."""
+    from benchmarks.__main__ import metadata
+
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
-        root, rows = Path(temporary), []
+        root, rows = Path(temporary), rows_in(file)
         data = build_cache(open_dataset(config), config, size, root / "cache")
-        for row in measure(data, root, modality, recipe):
+        known = {(row["policy"], row["seed"]) for row in rows if row["data"] == data.card.name}
+        for row in measure(data, root, modality, recipe, seeds, known):
             rows.append(row)
             print(json.dumps(row), flush=True)
-        return rows
+            found = {"table": table_of(rows), "trials": rows, "metadata": metadata()}
+            write_whole(file, (json.dumps(found, indent=1) + "\n").encode())
+
+
+def rows_in(file: Path) -> list[dict[str, Any]]:
+    """The rows that are there."""
+    return json.loads(file.read_text())["trials"] if file.exists() else []
 
 
 def main() -> int:
@@ -202,16 +219,17 @@ def main() -> int:
         "--data", type=Path, help="folder with splits and classes; the embedded digits if unset"
     )
     parser.add_argument("--image-size", type=int, default=32)
-    parser.add_argument("--images", type=int, default=None, help="of each class and split; all if unset")
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument(
+        "--images", type=int, default=None, help="training images of each class; all if unset"
+    )
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--modality", choices=[*POLICIES], default="dermoscopy")
     parser.add_argument("--only-table", action="store_true", help="train nothing")
     options = parser.parse_args()
-    from benchmarks.__main__ import RESULTS, metadata
+    from benchmarks.__main__ import RESULTS
 
     file = RESULTS / "cheap_measure.json"
-    known = json.loads(file.read_text())["trials"] if file.exists() else []
-    rows: list[dict[str, Any]] = []
     if not options.only_table:
         config = DataConfig(dataset="demo", decode_workers=1)
         training, size, modality = TrainingConfig(epochs=16, batch_size=20, learning_rate=2e-3), 24, "digits"
@@ -221,13 +239,8 @@ def main() -> int:
             )
             training, size = TrainingConfig(epochs=options.epochs), options.image_size
             modality = options.modality
-        rows = run(config, size, modality, resolve_recipe(training))
-    every = [row for row in known if not rows or row["data"] != rows[0]["data"]] + rows
-    table = table_of(every)
-    if rows:
-        found = {"table": table, "trials": every, "metadata": metadata()}
-        file.write_text(json.dumps(found, indent=1) + "\n")
-    for line in table:
+        run(config, size, modality, resolve_recipe(training), options.seeds, file)
+    for line in table_of(rows_in(file)):
         print(json.dumps(line))
     return 0
 

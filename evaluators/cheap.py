@@ -58,18 +58,18 @@ class Trust:
     def is_given(self) -> bool:
         """Whether it ranks like full trainings, at a cost that is worth while."""
         low = self.agreement.low
-        return self.share <= LARGEST_SHARE and low is not None and low > LEAST_AGREEMENT
+        return self.is_worth_knowing and low is not None and low > LEAST_AGREEMENT
 
     @property
     def is_worth_knowing(self) -> bool:
         """Whether it would be used if it ranked well enough."""
-        return self.share <= LARGEST_SHARE
+        return self.share <= LARGEST_SHARE + 1e-9
 
     @property
     def sentence(self) -> str:
         """The outcome and its reason, for the user."""
         found = self.agreement
-        if self.share > LARGEST_SHARE:
+        if not self.is_worth_knowing:
             return (
                 "Candidates are not measured cheaply first: in a study of this size that would take "
                 f"{self.share:.0%} of the full trainings that it replaces, more than {LARGEST_SHARE:.0%}."

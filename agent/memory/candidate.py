@@ -40,6 +40,12 @@ class Candidate:
         return cls(record.name, record.number, record.arm, record.proposal)
 
     @property
+    def place(self) -> str:
+        """Where it stands in the search, for names of files: '003', or '003.2' for the second of several proposals."""
+        _, dot, place = self.name.partition(".") if self.number else ("", "", "")
+        return f"{self.number:03d}{dot}{place}"
+
+    @property
     def policy_json(self) -> str:
         """Canonical JSON of its policy."""
         return canonical_json(self.proposal.as_policy())

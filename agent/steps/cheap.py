@@ -15,18 +15,22 @@ from agent.memory.cheap_file import CheapFile, pairs_of_others, read_pairs, writ
 from agent.memory.proposal import SCHEMA_VERSION
 from agent.steps.finish_plan import iteration_count
 from agent.steps.stopping import no_room_for
-from agent.steps.trials import share_of, train_candidates, trial_spec
+from agent.steps.trials import recipe_of, share_of, train_candidates, trial_spec
 from evaluators.cheap import Pair, Trust, agreement_of, cheap_share
 from tools.disk import disk_errors_explained
+from tools.files import DamagedFile
 from tools.policy.canonical import canonical_json
 from tools.policy.starts import default_policy
 from tools.training.config import Recipe, TrialSpec, Trunk, fold_of_seed
 from tools.training.metrics import value_of
 from tools.training.recipes import training_steps, trunk_epochs, wsd_recipe
 from tools.training.trial_store import trial_key, trunk_key
+from tools.training.types import TrialResult
 
 MOST_PAIRS = 12
 """Candidates that a study measures in both ways only to learn whether it may trust the cheap one."""
+TAG = "cheap_measure"
+"""Of the study's run: whether the measure is used, and why."""
 TRUNKS = "trunks"
 """Folder, beside that of the trials."""
 
@@ -47,8 +51,11 @@ class Measured:
 
 
 def cheap_recipe(context: Context) -> Recipe:
-    """The study's recipe, at the study's length, with a constant rate and a cool-down in place of its schedule."""
-    recipe = context.recipe
+    """The study's recipe, at the study's length, with a constant rate and a cool-down in place of its schedule.
+
+    The last epoch is judged: the best one may be of the trunk.
+    """
+    recipe = context.recipe.model_copy(update={"selection": "last"})
     steps = training_steps(recipe, sum(context.data.class_counts("train").values()))
     return wsd_recipe(recipe, warmup_steps=max(1, round(recipe.warmup_fraction * steps)))
 
@@ -113,11 +120,19 @@ def _measured(context: Context, candidate: Candidate, seeds: Sequence[int]) -> M
     metric = context.config.search.metric
     scores, losses = {}, {}
     for seed in seeds:
-        result = context.store.result(cheap_spec(context, candidate, seed).key)
+        result = _result(context, cheap_spec(context, candidate, seed).key)
         value = None if result is None or result.scores is None else value_of(result.scores, metric)
         if value is not None and result is not None and result.scores is not None:
             scores[seed], losses[seed] = value, result.scores.loss
     return Measured(scores, losses)
+
+
+def _result(context: Context, key: str) -> TrialResult | None:
+    """How a trial ended; None where it did not, or where that is damaged, so that it is trained again."""
+    try:
+        return context.store.result(key)
+    except DamagedFile:
+        return None
 
 
 def _forget_without_trunk(
@@ -130,7 +145,7 @@ def _forget_without_trunk(
         assert spec.trunk is not None
         kept = spec.trunk.directory / f"epoch-{trunk_epochs(spec.recipe):05d}.pt"
         wanted = [cheap_spec(context, each, seed) for each in others]
-        missing = [each for each in wanted if context.store.result(each.key) is None]
+        missing = [each for each in wanted if _result(context, each.key) is None]
         if missing and not kept.exists():
             context.store.forget(spec.key)
 
@@ -177,7 +192,9 @@ def measure_both_ways(context: Context, candidates: Sequence[Candidate]) -> None
     if known is None or not trust_of(context).is_worth_knowing:
         return
     done = {pair.candidate for pair in known.own}
-    wanted = [each for each in candidates if each.name not in done][: MOST_PAIRS - len(done)]
+    # What is trained in full for another length than the study's cannot be compared.
+    alike = [each for each in candidates if recipe_of(context, each).epochs == context.recipe.epochs]
+    wanted = [each for each in alike if each.name not in done][: MOST_PAIRS - len(done)]
     if not wanted or no_room_for(context, _cost(context, wanted, [seed])):
         return
     found, _ = measure(context, wanted, [seed], "is a cheap measure to be trusted?")
@@ -188,7 +205,7 @@ def measure_both_ways(context: Context, candidates: Sequence[Candidate]) -> None
 
 
 def _pair(context: Context, candidate: Candidate, cheap: Measured, seed: int) -> Pair | None:
-    result = context.store.result(trial_spec(context, candidate, seed).key)
+    result = _result(context, trial_spec(context, candidate, seed).key)
     full = (
         None
         if result is None or result.scores is None
@@ -205,14 +222,20 @@ def settle_trust(context: Context) -> None:
         return
     learn_from_others(context)
     measure_both_ways(context, [reference(), *baselines(context.config.search, context.data.card.modality)])
-    context.terminal.note(trust_of(context).sentence)
+    say_trust(context, trust_of(context).sentence)
+
+
+def say_trust(context: Context, sentence: str) -> None:
+    """Tell whether the cheap measure is used, and keep it with the study."""
+    context.terminal.note(sentence)
+    context.tracking.log_study({}, tags={TAG: sentence})
 
 
 def _cost(context: Context, candidates: Sequence[Candidate], seeds: Sequence[int]) -> float:
     """Trials that measuring them still takes, parts of one added up."""
     every = {each.name: each for each in (default_candidate(context), *candidates)}
     specs = [cheap_spec(context, each, seed) for each in every.values() for seed in seeds]
-    return sum(share_of(spec) for spec in specs if context.store.result(spec.key) is None)
+    return sum(share_of(spec) for spec in specs if _result(context, spec.key) is None)
 
 
 def cheap_first_cost(context: Context, candidates: Sequence[Candidate]) -> float:

@@ -90,7 +90,7 @@ def hand_over(
     if policy.operations:
         files.append(("picture of it", _picture(context, recommended)))
     if prompts is not None:
-        picture = folder / "contact_sheets" / f"backgrounds-{recommended.number:03d}.png"
+        picture = folder / "contact_sheets" / f"backgrounds-{recommended.place}.png"
         if picture.exists():
             files.append(("picture of its backgrounds", picture))
     for _, file in files:

@@ -128,17 +128,11 @@ def log_contact_sheet(context: Context, candidate: Candidate, run: str) -> None:
     """Draw what the policy does to training images, and log it with the iteration."""
     from tools.policy.preview import contact_sheet
 
-    path = context.folder / "contact_sheets" / f"iteration-{_place(candidate)}.png"
+    path = context.folder / "contact_sheets" / f"iteration-{candidate.place}.png"
     path.parent.mkdir(exist_ok=True)
     images, labels = training_examples(context)
     contact_sheet(images, labels, candidate.proposal.as_policy(), path, seed=context.config.search.seed)
     context.tracking.log_file(run, path)
-
-
-def _place(candidate: Candidate) -> str:
-    """'003', or '003.2' for the second proposal of the third iteration."""
-    _, dot, place = candidate.name.partition(".")
-    return f"{candidate.number:03d}{dot}{place}"
 
 
 def make_images(context: Context, candidate: Candidate, run: str) -> dict[str, str]:
@@ -163,7 +157,7 @@ def make_images(context: Context, candidate: Candidate, run: str) -> dict[str, s
     context.terminal.note(describe_images(made))
     if unread := describe_unread(made):
         context.terminal.note(unread)
-    sheet = context.folder / "contact_sheets" / f"backgrounds-{_place(candidate)}.png"
+    sheet = context.folder / "contact_sheets" / f"backgrounds-{candidate.place}.png"
     shown = shown_images(context)
     drawn = context.synthesis.sheet(prompts, sheet, only=set(shown.files))
     told = "; ".join(filter(None, (describe_images(made), describe_prompts(made, context.synthesis.root))))

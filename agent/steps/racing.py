@@ -12,7 +12,16 @@ from math import ceil
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.history import IterationRecord
-from agent.steps.cheap import Measured, cheap_first_cost, measure, measure_both_ways, trust_of
+from agent.steps.cheap import (
+    TAG,
+    Measured,
+    cheap_first_cost,
+    measure,
+    measure_both_ways,
+    say_trust,
+    trust_of,
+)
+from agent.steps.finish_plan import trials_of_iteration
 from agent.steps.stopping import no_room_for
 from agent.steps.trials import train_candidates
 from evaluators.recommendation import Contender, Kind, rank
@@ -26,15 +35,18 @@ def train_iteration(context: Context, candidates: Sequence[Candidate]) -> str | 
     if len(candidates) == 1:
         [only] = candidates
         return train_candidates(context, [only], seeds, "search", only.name)
-    if trust_of(context, candidates).is_given and not no_room_for(
-        context, cheap_first_cost(context, candidates)
-    ):
+    # An iteration has room, or it had not begun; the first one that measures cheaply trains the trunks as well.
+    more = max(0.0, cheap_first_cost(context, candidates) - trials_of_iteration(context.config.search))
+    if trust_of(context, candidates).is_given and not no_room_for(context, more):
         return _cheap_first(context, candidates, seeds)
     return _race(context, candidates, seeds)
 
 
 def _cheap_first(context: Context, candidates: Sequence[Candidate], seeds: Sequence[int]) -> str | None:
     number = candidates[0].number
+    told = context.tracking.study_tags().get(TAG)
+    if told != (sentence := trust_of(context, candidates).sentence):
+        say_trust(context, sentence)  # it was learnt on the way
     found, cut = measure(context, candidates, seeds, f"iteration {number}: cheap measure")
     if cut:
         return cut

@@ -92,7 +92,7 @@ def arm(request: pytest.FixtureRequest, model: LoopbackServer) -> Proposer:
 
 def asked(arm: Proposer, told: History) -> Proposal:
     answer = arm.ask(told)
-    assert isinstance(answer, Proposal), answer.reason
+    assert isinstance(answer, Proposal), answer
     return answer
 
 

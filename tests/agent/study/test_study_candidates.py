@@ -1,6 +1,5 @@
 """Whole studies with several candidates in an iteration: they race, or the cheap measure decides; none is lost."""
 
-import json
 import signal
 from pathlib import Path
 
@@ -21,9 +20,12 @@ from tests.agent.studies import (
     resume,
     tracking,
 )
-from tests.loopback.autopilot import autopilot
+from tests.loopback.autopilot import autopilot, draw_proposal
 from tests.loopback.clients import FAKE_KEY, KEY_VARIABLES
+from tests.loopback.protocols import Ask
+from tests.loopback.replies import Answer, Reply, ToolCall
 from tests.loopback.server import LoopbackServer
+from tools.policy.catalogue import default_operation
 
 BASELINES = ("--search.baselines", '["default"]')
 RACE = ("--proposer", "tpe", "--iterations", "1", "--seeds", "2", "--search.candidates", "4", *BASELINES)
@@ -174,12 +176,48 @@ def test_a_language_model_writes_all_candidates_in_one_answer(runs, raced):
         llm = ("--llm", "openai:loopback", "--llm-base-url", server.openai_url, "--llm.retries", "0")
         more = ("--iterations", "1", "--search.candidates", "2", "--search.backgrounds", "off", *llm)
         done = studies.run(runs, *more, size=SHORT, env=environment(**dict.fromkeys(KEY_VARIABLES, FAKE_KEY)))
-        asked = [request for request in server.requests if "submit_proposal" in json.dumps(request.body)]
+        asked = [request for request in server.requests if "submit_proposal" in request.ask.tools]
     assert done.returncode == 0, done.stderr + done.stdout
     records = [record for record in tracking(runs).records() if record.number]
     assert [record.name for record in records] == ["iteration 1.1", "iteration 1.2"]
     assert all(record.mean is not None for record in records)
     assert len(asked) == 2  # one look at the data, one answer
+
+
+POLICY = [default_operation("brightness").model_dump(), default_operation("gaussian_blur").model_dump()]
+
+
+def probing(ask: Ask) -> Reply:
+    """Probes a policy twice in its first iteration where it may, then proposes."""
+    first = "No policy was tried yet" in ask.conversation
+    if first and "probe_policy" in ask.tools and ask.tool_results == 0:
+        return Answer(tool_calls=tuple(ToolCall("probe_policy", {"operations": POLICY}) for _ in range(2)))
+    return Answer(tool_calls=(ToolCall("submit_proposal", {**draw_proposal(ask), "notes": ""}),))
+
+
+@pytest.mark.parametrize("pairs", [AGREE, OPPOSE])
+def test_a_model_may_probe_only_where_the_cheap_measure_is_trusted(runs, learning, pairs):
+    copy_trials(learning, runs)
+    stored_elsewhere(runs, pairs)
+    with LoopbackServer(brain=probing) as server:
+        llm = ("--llm", "openai:loopback", "--llm-base-url", server.openai_url, "--llm.retries", "0")
+        more = ("--epochs", "4", "--iterations", "10", "--seeds", "1", "--search.backgrounds", "off", *llm)
+        env = environment(**dict.fromkeys(KEY_VARIABLES, FAKE_KEY))
+        died = studies.run(runs, *more, size=SHORT, env=env, moment="before:vet")
+        answers = [
+            request
+            for request in server.requests
+            if "points over the default policy" in request.ask.conversation
+        ]
+    assert died.returncode == -signal.SIGKILL, died.stderr + died.stdout
+    probes = [tags for tags in outcome(runs) if tags[1] == "probe" and tags[0] == "iteration"]
+    if pairs is OPPOSE:
+        assert (probes, answers) == ([], [])
+        return
+    assert len(probes) == 2  # the default and one policy, which was asked about twice
+    assert len(answers) == 1
+    assert {event["share"] for event in ledger(runs) if "share" in event} == {0.25}
+    assert not [record for record in tracking(runs).records() if "probe" in record.name]
 
 
 def test_an_arm_with_a_list_takes_no_candidates(runs):
