@@ -4,21 +4,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tools.aga.backgrounds.model_families import LORAS, MODELS
 from tools.aga.config import AgaConfig
 from tools.hub import is_hub_id, local_path, split_hub_file
 
-_GIGABYTES = {
-    "stabilityai/stable-diffusion-xl-base-1.0": 14,
-    "stabilityai/sdxl-turbo": 14,
-    "stabilityai/stable-diffusion-3.5-medium": 17,
-    "stabilityai/stable-diffusion-3.5-large": 27,
-    "stabilityai/stable-diffusion-3.5-large-turbo": 27,
-    "black-forest-labs/FLUX.1-schnell": 34,
-    "Tongyi-MAI/Z-Image-Turbo": 33,
-    "IDEA-Research/grounding-dino-tiny": 0.7,
-    "IDEA-Research/grounding-dino-base": 0.9,
-}
-"""About, of all files that are loaded; without a `variant`, which halves SDXL's."""
+_DETECTORS = {"IDEA-Research/grounding-dino-tiny": 0.7, "IDEA-Research/grounding-dino-base": 0.9}
+"""OWNER/NAME → gigabytes, about."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +49,16 @@ def _named(config: AgaConfig) -> Iterator[Download]:
         for name in ("model", "vae", "lora"):
             source = getattr(background, name)
             if source and not local_path(source) and (is_hub_id(source) or split_hub_file(source)):
-                size = _GIGABYTES.get(source)
-                halved = size is not None and background.variant == "fp16" and "xl" in source
-                yield Download(f"aga.background.{name}", source, size / 2 if halved and size else size)
+                known = MODELS.get(source) or LORAS.get(source)
+                size = known.gigabytes if known else None
+                if size and name == "model" and background.variant == "fp16":
+                    size /= 2
+                yield Download(f"aga.background.{name}", source, size)
     source = detector.checkpoint
     if detector.kind not in ("transformers", "groundingdino") or not source or local_path(source):
         return
     if is_hub_id(source) or split_hub_file(source):
-        yield Download("aga.detector.checkpoint", source, _GIGABYTES.get(source))
+        yield Download("aga.detector.checkpoint", source, _DETECTORS.get(source))
 
 
 def _is_here(source: str) -> bool:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from prompts.modality_sets import modality_set
+from tests.repository import ROOT
 from tools.aga.backgrounds.scenes.maker import SURFACES, ScenesMaker, draw
+from tools.aga.backgrounds.scenes.page import PICTURE, page
 from tools.aga.backgrounds.scenes.reading import Scene, read, understanding
 from tools.aga.backgrounds.scenes.vocabulary import plain_words, vocabulary
 from tools.aga.captions.phrases import joined
@@ -281,3 +283,10 @@ class TestPictures:
     def test_refuses_a_picture_without_pixels(self) -> None:
         with pytest.raises(ValueError):
             draw("a forest", 0, 0)
+
+
+def test_the_page_in_docs_is_what_the_lists_say() -> None:
+    assert (ROOT / "docs/scenes.md").read_text(encoding="utf-8") == page(), (
+        "run python -m tools.aga.backgrounds.scenes.page > docs/scenes.md"
+    )
+    assert (ROOT / PICTURE).stat().st_size < 400_000
