@@ -60,8 +60,8 @@ def test_curves_and_images_are_those_of_pair(number: int, pair):
         mine = getattr(found, name)
         theirs = pair.compute_pic_metric(image, importance, mask, score, THRESHOLDS, min_pred_value=0.0)
         np.testing.assert_array_equal(revealed.images, theirs.blurred_images)
-        np.testing.assert_allclose(mine, theirs.curve_y, atol=1e-6)
-        assert area([mine]) == pytest.approx(theirs.auc, abs=1e-6)
+        np.testing.assert_allclose(mine, theirs.curve_y, atol=2e-5)  # a model rounds otherwise in batches
+        assert area([mine]) == pytest.approx(theirs.auc, abs=2e-5)
 
 
 def test_several_curves_are_put_together_as_pair_does(pair):
