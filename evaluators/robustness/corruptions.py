@@ -193,7 +193,7 @@ def _disk(radius: float) -> np.ndarray:
     """A disk whose border pixels count by the share that it covers; its sum is 1."""
     half = math.ceil(radius)
     fine = (np.arange((2 * half + 1) * 9) + 0.5) / 9 - half - 0.5
-    inside = (fine[:, None] ** 2 + fine[None, :] ** 2 <= max(radius, 0.5) ** 2).astype(np.float64)
+    inside = (fine[:, None] ** 2 + fine[None, :] ** 2 <= max(radius, 0.6) ** 2).astype(np.float64)
     side = 2 * half + 1
     kernel = inside.reshape(side, 9, side, 9).mean(axis=(1, 3))
     return kernel / kernel.sum()
