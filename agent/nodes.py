@@ -7,6 +7,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from agent.context import Context
+from agent.explanation.finishing import explain_finish
 from agent.memory.candidate import REFERENCE, Candidate, baselines, iteration, reference
 from agent.memory.look_ups import Notebook
 from agent.memory.proposal import parse_proposal
@@ -170,6 +171,7 @@ def finalise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         scores = open_test(context, fresh)
         finish = replace(finish, earlier=earlier, scores=scores)
         finish = replace(finish, shifts=[_shifted(context, shift, finish) for shift in context.shifts])
+        explain_finish(context, choice, fresh)
     publish(context, build_report(context, finish), finish)
     prune_weights(context)
     return {"chosen": choice.recommended.name if choice.recommendation else ""}

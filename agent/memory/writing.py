@@ -269,6 +269,10 @@ class Tracking(Finder):
         """A file as artifact, under its own name, in `folder` of the artifacts."""
         self.client.log_artifact(run_id, str(path), folder)
 
+    def log_folder(self, run_id: str, folder: Path) -> None:
+        """The files of a folder as artifacts, below its name."""
+        self.client.log_artifacts(run_id, str(folder), folder.name)
+
     def log_generated(
         self, run_id: str, text: str, gates: Mapping[str, Mapping[str, int]], sheet: Path | None
     ) -> None:

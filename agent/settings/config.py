@@ -226,6 +226,18 @@ class TrackingConfig(BaseModel):
     )
 
 
+class ReportConfig(BaseModel):
+    """What the finish says besides the result."""
+
+    model_config = _FROZEN
+
+    explain: Literal["auto", "off", "full"] = Field(
+        default="auto",
+        description="whether the finish explains the result (calibration, attribution, robustness; docs/explain.md): "
+        "'full': all of it; 'auto': what takes no longer than a tenth of the training",
+    )
+
+
 class StudyConfig(BaseModel):
     """All settings of a study."""
 
@@ -246,6 +258,7 @@ class StudyConfig(BaseModel):
     llm: LLMConfig = LLMConfig()
     budget: BudgetConfig = BudgetConfig()
     tracking: TrackingConfig = TrackingConfig()
+    report: ReportConfig = ReportConfig()
 
     @model_validator(mode="after")
     def _a_length_can_be_found(self) -> "StudyConfig":

@@ -20,8 +20,8 @@ from tools.aga.making.request import Request
 from tools.aga.making.source_images import TrainingSources, training_sources
 from tools.aga.pipeline import generate
 from tools.aga.store.sets import GeneratedSet
-from tools.aga.types import Box
-from tools.datasets.cache.read import CachedDataset
+from tools.aga.types import Box, Detector, Segmenter
+from tools.datasets.cache.read import CachedDataset, SplitView
 from tools.datasets.types import Card, Dataset
 from tools.machine import free_memory
 from tools.text import counted
@@ -173,25 +173,40 @@ class Synthesis:
             ConfigurationError: weights or a device are missing, or no model is configured for the captions.
         """
         from tools.aga.backgrounds.make import make_background_maker
-        from tools.aga.detectors.make import make_detector
         from tools.aga.gates.classifier_gate import ClassifierGate
-        from tools.aga.segmenters.make import make_segmenter
 
         aga, data = self._config.aga, self._data
-        boxes = {
-            file: Box(each.left, each.top, each.right, each.bottom, 1.0)
-            for file, each in self._dataset.boxes.items()
-        }
         judge = aga.gates.classifier
+        detector, segmenter = self.finders()
         return Tools(
-            detector=make_detector(aga.detector, boxes),
-            segmenter=make_segmenter(aga.segmenter, self._dataset.masks),
+            detector=detector,
+            segmenter=segmenter,
             captioner=self._captioner(aga),
             maker=make_background_maker(aga.background),
             classifier=ClassifierGate(judge, data.card.classes, data.image_size, aga.gates)
             if judge
             else None,
         )
+
+    def finders(self) -> tuple[Detector, Segmenter]:
+        """What finds the subject of an image, and what cuts it out.
+
+        Raises:
+            ConfigurationError: weights or a device are missing.
+        """
+        from tools.aga.detectors.make import make_detector
+        from tools.aga.segmenters.make import make_segmenter
+
+        aga = self._config.aga
+        boxes = {
+            file: Box(each.left, each.top, each.right, each.bottom, 1.0)
+            for file, each in self._dataset.boxes.items()
+        }
+        return make_detector(aga.detector, boxes), make_segmenter(aga.segmenter, self._dataset.masks)
+
+    def sources_of(self, view: SplitView) -> TrainingSources:
+        """The images of a split at their own size, as the finders want them."""
+        return TrainingSources(self._dataset.source, view, self._config.aga.compose.max_side, self._data.span)
 
     @cached_property
     def facts(self) -> ChainFacts:

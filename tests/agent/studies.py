@@ -28,7 +28,7 @@ from tests.repository import ROOT
 
 TINY = (
     "--model shufflenet_v2_x0_5 --image-size 16 --epochs 2 --training.batch_size 5 --training.learning_rate 0.01 "
-    "--execution.workers 1 --execution.threads 1 --data.decode_workers 1"
+    "--execution.workers 1 --execution.threads 1 --data.decode_workers 1 --report.explain off"
 )
 SMALL = (
     f"--dataset demo {TINY} --seeds 2 --iterations 2 --search.choosing_seeds 3 "
