@@ -75,10 +75,12 @@ class Ledger:
         AugurError: if a line of the file other than a torn last one cannot be read.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` gives seconds from any origin, and never jumps."""
+    def __init__(
+        self, path: Path, clock: Callable[[], float] = time.monotonic, *, begins: bool = True
+    ) -> None:
+        """`clock` gives seconds from any origin, and never jumps; `begins`: a session begins, and is written down."""
         self._path, self._clock = path, clock
-        self._began = clock()
+        self._began, self._begins = clock(), begins
         self._events: dict[str, dict[str, Any]] = {}
         self._sessions: dict[str, float] = {}
         """Session → how long it lasted, in seconds."""
@@ -86,7 +88,8 @@ class Ledger:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._read()
         self._session = f"{os.getpid()}-{time.time_ns()}"
-        self._append({"kind": "sitting"})
+        if begins:
+            self._append({"kind": "sitting"})
 
     def add_trial(self, key: str, seconds: float, reused: bool, samples: int = 0, share: float = 1.0) -> None:
         """A trial ended, well or not, after `seconds` of training; a reused one cost nothing here.
@@ -174,6 +177,8 @@ class Ledger:
         if not self._path.exists():
             return
         text = self._path.read_text(encoding="utf-8")
+        if not self._begins:  # another process may be writing the last line just now
+            text = text[: text.rfind("\n") + 1]
         lines = text.split("\n")
         for number, line in enumerate(lines, start=1):
             if not line:

@@ -10,6 +10,9 @@ from urllib.parse import quote
 PREFIX = "mlflow.sharedViewState."
 """Of the tag's name, as MLflow's page looks it up."""
 _KEY = "augur-"
+_NAME = "attributes.`Run Name`"
+_WIDTHS = {"tags.`verdict`": 170, "params.`operations`": 260}
+"""Pixels of a column, where it holds more than a number."""
 
 
 def view_key(run: str) -> str:
@@ -43,7 +46,8 @@ def view_state(study: str, metric: str, over_default: bool) -> str:
         "modelVersionFilter": "All Runs",
         "datasetsFilter": [],
         "selectedColumns": columns,
-        "columnOrder": columns,
+        "columnOrder": [_NAME, *columns],
+        "columnWidths": {_NAME: 330} | {column: _WIDTHS.get(column, 135) for column in columns},
         "viewMaximized": True,
         "runListHidden": False,
         "runsExpanded": {},

@@ -39,7 +39,7 @@ def backgrounds_section(
 def prompt_lines(prompts: PromptSet) -> list[tuple[str, str]]:
     """(part of the prompt set, its entries)."""
     turn = f"turned by up to {prompts.max_rotation:g}°, " if prompts.max_rotation else ""
-    return [
+    lines = [
         ("subject", prompts.subject),
         ("synthetic images for each real one", f"{prompts.scale:g}"),
         ("instructions", "; ".join(prompts.instructions)),
@@ -52,6 +52,7 @@ def prompt_lines(prompts: PromptSet) -> list[tuple[str, str]]:
             f"{prompts.max_scale:g} times",
         ),
     ]
+    return [(name, text) for name, text in lines if text]
 
 
 def _captions(made: GeneratedSet) -> list[str]:

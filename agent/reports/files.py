@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.screen.exits import runs_dir_flag
 from evaluators.report.plots import confusion_figure, forecast_figure, forest_figure, save, search_figure
 from evaluators.report.report import Report, write_markdown
 from evaluators.report.stored import NAME as STORED
@@ -35,7 +36,7 @@ def write_files(
     write_report(report, folder)
     write_markdown(report, folder / "report.md")
     explained = explained_parts(folder)
-    page = write_page(report, folder, explained, f"agent explain {report.study}")
+    page = write_page(report, folder, explained, _explain(report, folder))
     if tracking is not None:
         for file in (folder / SEARCH, folder / "report.md", folder / STORED, page):
             tracking.log_file(tracking.study_run, file)
@@ -57,7 +58,7 @@ def write_progress(
     """
     from evaluators.report.page import write_page
 
-    page = write_page(report, folder, explained_parts(folder), f"agent explain {report.study}", refresh)
+    page = write_page(report, folder, explained_parts(folder), _explain(report, folder), refresh)
     if tracking is not None:
         tracking.log_file(tracking.study_run, page)
     return page
@@ -94,6 +95,10 @@ def stored_report(folder: Path, tracking: "Tracking | None") -> Report | None:
 def explained_parts(folder: Path) -> "Sequence[Part]":
     """What `agent explain` found, if it was asked."""
     return ()
+
+
+def _explain(report: Report, folder: Path) -> str:
+    return f"agent explain {report.study}{runs_dir_flag(folder.parent.parent)}"
 
 
 def _plots(report: Report, folder: Path) -> list[Path]:

@@ -129,7 +129,7 @@ def best_so_far(lines: Sequence[IterationLine], simple: Sequence[SimpleLine], sc
     rivals = [line for line in simple if line.mean is not None]
     rival = max(rivals, key=lambda line: line.mean or 0.0, default=None)
     if best is None and rival is None:
-        return "Nothing has finished a training yet."
+        return "No augmentation and the baselines are being trained: there is nothing to compare yet."
     lead = rival if best is None or (rival and (rival.mean or 0.0) >= (best.mean or 0.0)) else best
     assert lead is not None
     said = f"{lead.name} leads with {100 * (lead.mean or 0.0):.1f}% of {score} on validation".replace(

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.memory.ledger import Spent
+from agent.memory.ledger import Ledger, Spent
 from agent.reports.origin import commands
 from agent.reports.progress import best_so_far, iteration_lines, simple_lines, spending
 from evaluators.report.lengths import LengthSection
@@ -18,6 +18,7 @@ from tools.training.metrics import metric_title
 if TYPE_CHECKING:
     from agent.memory import Tracking
 
+LEDGER = "ledger.jsonl"
 _FACTS = (
     ("data", ("data.dataset", "data.path")),
     ("image size", ("data.image_size",)),
@@ -79,7 +80,7 @@ def unfinished_report(
         resume=resume,
         simple=simple,
         running=tracking.running_trials() if state == "running" else (),
-        spending=spending(_spent(tracking)),
+        spending=spending(_spent(folder, tracking)),
         pictures=_pictures(folder, lines, ended),
         commands=commands(study, folder, runs_dir, ended and (folder / "policy.json").is_file()),
         origin=[("data fingerprint", tags.get("data_fingerprint", "")), ("prompts", tags.get("prompts", ""))],
@@ -96,8 +97,10 @@ def _facts(params: dict[str, str]) -> list[tuple[str, str]]:
     return found
 
 
-def _spent(tracking: "Tracking") -> Spent:
-    """As it was last logged, after the latest iteration."""
+def _spent(folder: Path, tracking: "Tracking") -> Spent:
+    """By the ledger of the study's folder, else as it was last logged."""
+    if (folder / LEDGER).is_file():
+        return Ledger(folder / LEDGER, begins=False).spent()
     text = tracking.study_artifact("ledger.json")
     known = {field.name for field in fields(Spent)}
     content = json.loads(text) if text else {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from agent.context import Context
 from agent.memory.candidate import REFERENCE
 from agent.memory.ledger import describe
+from agent.memory.views import view_address
 from agent.reports.backgrounds import backgrounds_section
 from agent.reports.files import write_files
 from agent.reports.origin import commands, versions
@@ -196,11 +197,19 @@ def publish(context: Context, report: Report, finish: Finish) -> None:
             ("report", str(page)),
             *((what, str(where)) for what, where in files),
             *([("its images", report.backgrounds)] if report.backgrounds else []),
-            ("all trials", f"agent ui --runs-dir {context.config.runs_dir}"),
+            ("all trials", _where_trials_are(context)),
         ],
         report.warnings,
         [f"On {shift.name}: {shift.sentence}" for shift in report.shifts],
     )
+
+
+def _where_trials_are(context: Context) -> str:
+    """The address of the study's table on a server, else the command that serves it."""
+    tracking = context.tracking
+    if tracking.address.kind == "server" and tracking.address.bare:
+        return view_address(tracking.address.bare, tracking.experiment_id, tracking.study_run)
+    return f"agent ui --runs-dir {context.config.runs_dir}"
 
 
 def _pictures(context: Context, policy: str, files: Sequence[tuple[str, Path]]) -> list[Picture]:

@@ -49,6 +49,7 @@ def inline(figure: "Figure", name: str, title: str, description: str = "") -> st
         _rename(element, name)
     root.attrib = {
         "viewBox": root.attrib["viewBox"],
+        "width": f"{1.3 * float(root.attrib['viewBox'].split()[2]):.0f}",  # text as large as the page's small print
         "class": "plot",
         "role": "img",
         "aria-labelledby": f"{name}-title {name}-text" if description else f"{name}-title",
