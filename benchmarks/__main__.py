@@ -31,6 +31,7 @@ NAMES = [
     "leak_recall",
     "choice_rule",
     "composites",
+    "attribution",
     "generation_overhead",
     "generation_pool",
     "generation_memory",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluators.contenders import Contender, ImageScores, Kind
-from evaluators.evidence import Belief, Evidence, Measure, above_zero, mean
+from evaluators.evidence import Belief, Evidence, Measure, above_zero, evidence_of, mean
 from evaluators.wording import signed
 
 __all__ = [
@@ -30,7 +30,7 @@ __all__ = [
     "recommend",
 ]
 
-REPLACES = 0.8
+REPLACES = 0.7
 """Probability of being better than the default, and than no augmentation, that a candidate needs at least."""
 CLEARLY = 0.6
 """Probability of being better than a simpler candidate that passed, which a less simple one needs at least."""
@@ -77,7 +77,7 @@ def recommend(contenders: Sequence[Contender]) -> Recommendation:
     Raises:
         ValueError: if no contender finished a trial, a name comes twice, or a kind that can be there once does.
     """
-    evidence = Evidence(contenders)
+    evidence = evidence_of(contenders)
     estimates = _estimates(evidence)
     if evidence.anchor is None:
         best = max(evidence.finished, key=lambda each: mean(each.scores))
@@ -93,7 +93,7 @@ def rank(contenders: Sequence[Contender]) -> list[str]:
     Where luck may explain all their differences, the shrunk gains are equal: the gains as they were seen then decide.
     Those that share no seed with the default (or no augmentation) come last, by their mean score.
     """
-    evidence = Evidence(contenders)
+    evidence = evidence_of(contenders)
     estimates = _estimates(evidence)
     seen = evidence.measured(evidence.anchor, evidence.finished) if evidence.anchor else {}
 

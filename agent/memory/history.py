@@ -69,6 +69,10 @@ class IterationRecord:
     """Mean paired difference to the default policy; None for that policy itself, and where it was not trained."""
     interval_over_default: tuple[float, float] | None = None
     """As `gain_interval`."""
+    cheap_gain: float | None = None
+    """Gain over the default policy by the cheap measure (docs/search.md), where it was measured so."""
+    stopped: str = ""
+    """Why it was not trained under all seeds, where others of its iteration were found better; else empty."""
 
     @property
     def scores(self) -> dict[int, float]:
@@ -144,6 +148,12 @@ class History:
     """What the model wrote down and looked up before, in this iteration and earlier ones."""
     instruments: Instruments | None = None
     """What may be found out besides; None where nothing may."""
+    candidates: int = 1
+    """Proposals that are asked for at once."""
+    pending: tuple[Proposal, ...] = ()
+    """Those that were drawn before in this iteration, by an arm that draws one after another."""
+    cheap_first: bool = False
+    """Whether the proposals of an iteration are measured cheaply first, and the best alone is trained in full."""
 
 
 def noise_of(records: Iterable[IterationRecord]) -> float | None:

@@ -62,11 +62,15 @@ def measure_of(records: Sequence["IterationRecord"]) -> "Measure":
 def best_iteration(records: Sequence["IterationRecord"]) -> "IterationRecord | None":
     """The best iteration by the measure, the earlier one where they tie; None where none has a score.
 
+    What was stopped before its last seed is left out: that it led under one seed would be luck.
+
     Args:
         records: of the study so far; the measure is learnt from all of them, no augmentation and baselines included.
     """
     found = measured(records)
-    judged = [record for record in records if record.number > 0 and record.mean is not None]
+    judged = [
+        record for record in records if record.number > 0 and record.mean is not None and not record.stopped
+    ]
     ordered = sorted(judged, key=lambda record: record.number)
     known = [record for record in ordered if record.name in found]
     if not known:

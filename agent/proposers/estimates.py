@@ -42,8 +42,13 @@ class Standing:
 
     @property
     def best(self) -> IterationRecord | None:
-        """The proposal that is believed to be best, or was seen to be where luck may explain all; else the earlier."""
-        known = [record for record in self._history.past if record.name in self._estimates]
+        """The proposal that is believed to be best, or was seen to be where luck may explain all; else the earlier.
+
+        Those that were left behind are not among them.
+        """
+        known = [
+            record for record in self._history.past if record.name in self._estimates and not record.stopped
+        ]
         seen = measured(self._records)
 
         def place(record: IterationRecord) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from agent.memory.history import History, IterationRecord
 from agent.memory.proposal import Proposal
 from agent.memory.ranking import measured
 from agent.proposers.drawn_prompts import WITHOUT, Range, prompts_from, table_of, values_of
-from agent.proposers.space import DRAWS, Space, none_found, rounded_operation, space_of
+from agent.proposers.space import DRAWS, Space, none_found, rounded_operation, seeds_of, space_of
 from tools.aga.config import PromptSet
 from tools.policy.catalogue import CATALOGUE, ParameterSpec
 from tools.policy.policy import Operation
@@ -38,6 +38,7 @@ class TPEProposer:
     """Arm `tpe`: rebuilt from the history at every proposal, so that a resumed study proposes the same."""
 
     name = "tpe"
+    at_once = False
 
     def ask(self, history: History) -> Proposal:
         """A policy that vet will accept.
@@ -48,11 +49,15 @@ class TPEProposer:
         import optuna
 
         space = space_of(history)
-        judged = [record for record in history.past if record.mean is not None]
+        judged = [
+            record for record in history.past if record.mean is not None or record.cheap_gain is not None
+        ]
         study = _study(history, startup=len(judged) < STARTUP)
-        found = _objective(history)
+        found = objective(history)
         for record in (*history.baselines, *history.past):
-            _tell(study, record, found.get(record.name), space)
+            # What was left behind, and has nothing that it can be compared by, is no failure of the policy.
+            if record.name in found or not record.stopped:
+                _tell(study, record, found.get(record.name), space)
         for _ in range(DRAWS):
             trial = study.ask()
             operations = _suggest(trial, space)
@@ -72,9 +77,8 @@ def _study(history: History, startup: bool) -> "Study":
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    seeds = [history.seed, history.iteration, len(history.rejections)]
     sampler = optuna.samplers.TPESampler(
-        seed=int(np.random.SeedSequence(seeds).generate_state(1)[0]),
+        seed=int(np.random.SeedSequence(seeds_of(history)).generate_state(1)[0]),
         n_startup_trials=1_000_000_000 if startup else 0,
     )
     return optuna.create_study(direction="maximize", sampler=sampler)
@@ -115,16 +119,19 @@ def _draw_number(trial: "Trial", key: str, of: Range) -> float:
     return trial.suggest_float(key, of.low, of.high, log=of.log)
 
 
-def _objective(history: History) -> dict[str, float]:
+def objective(history: History) -> dict[str, float]:
     """Candidate → what is maximised: the least noisy measure of the study's metric.
 
-    A candidate that has a score but shares no seed with what the others are compared with is as good as the worst.
+    A candidate that has a score but shares no seed with what the others are compared with is as good as the worst. One
+    that was measured cheaply and left behind has what it gained over the default policy by that measure.
     """
     first = [history.reference] if history.reference else []
     records = [*first, *history.baselines, *history.past]
     found = measured(records)
     worst = min(found.values(), default=0.0)
-    return {record.name: found.get(record.name, worst) for record in records if record.mean is not None}
+    scored = {record.name: found.get(record.name, worst) for record in records if record.mean is not None}
+    cheap = {record.name: record.cheap_gain for record in history.past if record.cheap_gain is not None}
+    return cheap | scored
 
 
 def _tell(study: "Study", record: IterationRecord, value: float | None, space: Space) -> None:

@@ -115,7 +115,7 @@ class Terminal:
 
     def proposal(
         self,
-        iteration: int,
+        iteration: int | str,
         iterations: int,
         arm: str,
         hypothesis: str,

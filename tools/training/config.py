@@ -98,13 +98,17 @@ class Recipe(BaseModel):
 
 
 class Trunk(BaseModel):
-    """Where trials of schedule 'wsd' that differ in length only share the epochs at a constant rate."""
+    """The epochs at a constant rate that trials of schedule 'wsd' share: those that differ in length only, or, with a
+    `policy` of its own, those of any policy, which then have the cool-down to themselves (docs/search.md)."""
 
     model_config = _FROZEN
 
     key: str
     """SHA-256 of all that decides those epochs (see `tools.training.trial_store.trunk_key`)."""
     directory: Path
+    policy: str | None = None
+    """Canonical JSON of the policy of those epochs, which then have no synthetic images; None: as the trial's own.
+    It decides what the trial comes to, and is part of its key (see `tools.training.trial_store.trial_key`)."""
 
 
 class Fold(BaseModel):
@@ -168,4 +172,10 @@ class TrialSpec(BaseModel):
     fold: Fold | None = None
     """None: the training and validation splits as they are. `tools.training.views` opens what it means."""
     trunk: Trunk | None = None
-    """What is shared with trials of other lengths. It saves time and changes no number."""
+    """What is shared with other trials. Without a policy of its own it saves time and changes no number."""
+
+    @property
+    def has_foreign_trunk(self) -> bool:
+        """Whether the epochs before the cool-down have another policy, or other images, than the trial's own."""
+        policy = None if self.trunk is None else self.trunk.policy
+        return policy is not None and (policy != self.policy or self.synthetic is not None)

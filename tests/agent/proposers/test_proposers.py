@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from agent.memory.history import History, Rejection, TrialRecord
-from agent.memory.proposal import Proposal
-from agent.proposers import Proposer
+from agent.memory.proposal import Proposal, Proposals
+from agent.proposers import Proposer, ask_for
 from agent.proposers.best_of_n import BestOfNProposer
 from agent.proposers.fixed import FixedProposer
 from agent.proposers.llm import LLMProposer
 from agent.proposers.random import RandomProposer
-from agent.proposers.tpe import TPEProposer
+from agent.proposers.tpe import TPEProposer, objective
 from tests.agent.proposers.arms import REFERENCE, REFERENCE_MEAN, history, operation, proposal, record
 from tests.loopback.autopilot import autopilot
 from tests.loopback.clients import connected, llm_config
@@ -92,7 +92,7 @@ def arm(request: pytest.FixtureRequest, model: LoopbackServer) -> Proposer:
 
 def asked(arm: Proposer, told: History) -> Proposal:
     answer = arm.ask(told)
-    assert isinstance(answer, Proposal), answer.reason
+    assert isinstance(answer, Proposal), answer
     return answer
 
 
@@ -245,3 +245,41 @@ class TestFixed:
 def test_more_operations_than_there_are_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match=r"search\.augmentations.*99"):
         RandomProposer().ask(history(operations=(99, 99)))
+
+
+class TestSeveralCandidates:
+    @pytest.mark.parametrize("arm", [RandomProposer(), TPEProposer()])
+    def test_an_arm_that_draws_draws_so_many_that_differ_and_the_same_again(self, arm: Proposer) -> None:
+        past = [record(n, drawn, 0.7 + 0.01 * n) for n, drawn in enumerate(first_draws(6), start=1)]
+        told = replace(history(past=past), candidates=5)
+        drawn = ask_for(arm, told)
+        assert isinstance(drawn, Proposals)
+        assert len({each.identity for each in (*drawn.proposals, *(r.proposal for r in past))}) == 5 + 6
+        assert ask_for(arm, told) == drawn
+        # The first of several is what it would have proposed alone.
+        assert arm.ask(replace(told, candidates=1)) == drawn.proposals[0]
+
+    def test_tpe_learns_from_what_was_left_behind_by_its_gain_over_the_default(self) -> None:
+        default = replace(
+            record(0, proposal(operation("rotate", degrees=5)), 0.8, name="default"),
+            arm="baseline",
+            trials=tuple(TrialRecord(seed, "finished", 0.79 + 0.01 * seed) for seed in range(3)),
+        )
+        one_seed = replace(
+            record(1, first_draws(1)[0], 0.77),
+            trials=(TrialRecord(0, "finished", 0.77),),
+            stopped="stopped after one seed",
+        )
+        cheap = replace(record(2, first_draws(2)[1], None), stopped="cheap measure only", cheap_gain=0.01)
+        lost = replace(record(3, first_draws(3)[2], None), stopped="no training finished after one seed")
+        told = replace(history(past=[one_seed, cheap, lost]), baselines=(default,), reference=None)
+        found = objective(told)
+        assert found[one_seed.name] - found["default"] == pytest.approx(-0.02)
+        assert found[cheap.name] == pytest.approx(0.01)
+        assert lost.name not in found
+        assert isinstance(TPEProposer().ask(told), Proposal)
+
+
+def first_draws(count: int) -> list[Proposal]:
+    """What the arm `random` proposes first."""
+    return [RandomProposer().ask(history(iteration=place)) for place in range(1, count + 1)]
