@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from evaluators.contenders import Contender, ImageScores
+from evaluators.contenders import Contender, ImageScores, Kind
 from evaluators.evidence import Evidence
 from evaluators.influence import image_values
 from evaluators.scatter import image_scatter
@@ -35,7 +35,8 @@ def samples(metric: Metric, seed: int = 0) -> Iterator[tuple[list[Contender], np
     for _ in range(SAMPLES):
         labels = draw.choice(3, IMAGES, p=SHARES)
         found = []
-        for skill, kind in ((1.6, "none"), (1.9, "policy")):
+        kinds: tuple[tuple[float, Kind], ...] = ((1.6, "none"), (1.9, "policy"))
+        for skill, kind in kinds:
             hard = draw.normal(0, 1.0, (IMAGES, 3))
             images, scores = {}, {}
             for number in range(SEEDS):
