@@ -14,6 +14,7 @@ from agent.study import address_of
 from agent.study_folder import began, folder_of, is_running, names
 from evaluators.wording import percent
 from tools.errors import AugurError
+from tools.text import counted
 from tools.training.metrics import metric_title
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _QUICK = TrackingConfig(retries=0, timeout=10)
 """For a command that answers a question: it rather says at once that a store does not answer."""
 _HEADERS = ("study", "experiment", "arm", "state", "iterations", "best validation", "use", "started")
+"""For given policies (agent train), the arm says so, and the iterations are their trainings."""
 
 
 def list_studies(runs_dir: Path, terminal: Terminal, uri: str | None = None) -> int:
@@ -101,9 +103,9 @@ def _rows(
             (
                 summary.name,
                 summary.experiment,
-                summary.arm,
+                "given policies" if _is_given(summary) else summary.arm,
                 state_in_words(summary.status, folder, local=address.kind == "own"),
-                str(summary.iterations),
+                _amount(summary),
                 _score(summary),
                 summary.recommended,
                 datetime.fromtimestamp(summary.started).strftime("%Y-%m-%d %H:%M"),
@@ -120,8 +122,20 @@ def _row(name: str, state: str) -> tuple[str, ...]:
     return (name, "", "", state, "", "", "", "")
 
 
+def _is_given(summary: "StudySummary") -> bool:
+    """Whether it is of `agent train`, which searches nothing."""
+    return summary.arm == "given"
+
+
+def _amount(summary: "StudySummary") -> str:
+    """Iterations of a study; finished trainings of given policies, once they are known."""
+    if not _is_given(summary):
+        return str(summary.iterations)
+    return "–" if summary.trainings is None else counted(summary.trainings, "training")
+
+
 def _score(summary: "StudySummary") -> str:
-    """The best score of an iteration, with its metric where that is not the accuracy."""
+    """The best score of an iteration, or of a given policy, with its metric where that is not the accuracy."""
     shown = percent(summary.best)
     if summary.metric == "accuracy" or summary.best is None:
         return shown

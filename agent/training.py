@@ -211,9 +211,10 @@ def _train(context: "Context", candidates: Sequence[Candidate], again: bool) -> 
     ordered = [records[candidate.name] for candidate in candidates]
     rows = rows_of(context, ordered, unmade, cut)
     best = max((row.mean for row in rows if row.name != REFERENCE and row.mean is not None), default=None)
-    context.tracking.log_study(
-        {} if best is None else {f"incumbent_validation_{context.config.search.metric}": best}
-    )
+    found = {"trainings": float(sum(len(row.scores) for row in rows))}
+    if best is not None:
+        found[f"incumbent_validation_{context.config.search.metric}"] = best
+    context.tracking.log_study(found)
     log_spending(context)
     if cut:
         context.terminal.warn(

@@ -26,9 +26,7 @@ import numpy as np
 from agent.evaluation import Target, evaluated
 from agent.evaluation_output import Evaluated
 from agent.memory.candidate import REFERENCE
-from agent.memory.ledger import Ledger
 from agent.screen.terminal import Terminal
-from agent.study_folder import LEDGER
 from agent.training_sources import attached
 from benchmarks.__main__ import RESULTS, metadata
 from evaluators.report.comparison import TestScores, verdict_between
@@ -103,13 +101,13 @@ def result(place: Place, runs: Path) -> dict[str, Any]:
     """What the finished study recommends, and all that was tested, as JSON; scores are shares, gains differences."""
     silent = Terminal(quiet=True)
     found = evaluated(place.name, [], Target(), runs, silent)
-    tags = attached(place.name, runs, silent).study_tags()
+    tracking = attached(place.name, runs, silent)
+    tags, spent = tracking.study_tags(), json.loads(tracking.study_artifact("ledger.json") or "{}")
     recommended = REFERENCE if tags["recommended"] == "none" else tags["recommended"]
     scores = {name: TestScores.of(each, found.metric) for name, each in found.predictions.items()}
     baselines = [name for name in scores if name != REFERENCE and not name.startswith("iteration ")]
     rivals = [name for name in baselines if name != recommended]
     best = max(rivals, key=lambda name: _mean(scores[name]), default=None)
-    spent = Ledger(runs / "studies" / place.name / LEDGER).spent()
     return {
         "data": place.name,
         "test_images": len(found.files),
@@ -129,9 +127,9 @@ def result(place: Place, runs: Path) -> dict[str, Any]:
             for name in scores
             if name not in (REFERENCE, recommended)
         },
-        "trainings": spent.trials,
-        "minutes": round(spent.wall_clock / 60, 1),
-        "training_minutes": round(spent.training_seconds / 60, 1),
+        "trainings": spent["trials"],
+        "minutes": round(spent["wall_clock"] / 60, 1),
+        "training_minutes": round(spent["training_seconds"] / 60, 1),
     }
 
 

@@ -25,6 +25,9 @@ class ImageScores:
     """float (images,): log loss of each image; None where it was not kept."""
     correct: "np.ndarray"
     """bool (images,): whether the image was classified correctly."""
+    values: "np.ndarray | None" = None
+    """float (images,), whose mean is the study's metric: what each image adds to it (`influence.py`). None where the
+    metric is the accuracy, of which `correct` says it, and where it is not known."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -191,13 +191,11 @@ class Evidence:
     def _shared(self, by_image: ImageScatter, of_trial: np.ndarray) -> tuple[np.ndarray, bool]:
         """The noise of shared images, and whether that of log loss is known.
 
-        By image, only right or wrong is known of any metric: its noise is scaled by that of the metric between seeds.
-        Where no losses by image are known, the images' share of the noise is taken as equal in metric and log loss.
+        Where what each image adds to the metric is not known, right or wrong stands for it, and its noise is scaled by
+        that of the metric between seeds. Where no losses by image are known, the images' share of the noise is taken
+        as equal in metric and log loss.
         """
-        accuracy = scatter_of([_accuracies(each) for each in self.finished if each.images])
-        scale = 1.0
-        if accuracy is not None and accuracy.freedom >= FEWEST_FREEDOM and accuracy.left[0, 0] > _EQUAL**2:
-            scale = float(np.sqrt(of_trial[0, 0] / (accuracy.left[0, 0] / accuracy.freedom)))
+        scale = 1.0 if by_image.of_metric else self._scale(of_trial)
         found = by_image.shared / 2
         if len(found) == 2:
             return _not_negative(found * np.outer([scale, 1.0], [scale, 1.0])), True
@@ -205,6 +203,13 @@ class Evidence:
         if of_trial[0, 0] > _EQUAL**2:
             return of_trial * of_metric / of_trial[0, 0], True
         return np.diag([of_metric, 0.0]), False
+
+    def _scale(self, of_trial: np.ndarray) -> float:
+        """By how much the metric is noisier than the accuracy, between seeds."""
+        accuracy = scatter_of([_accuracies(each) for each in self.finished if each.images])
+        if accuracy is None or accuracy.freedom < FEWEST_FREEDOM or accuracy.left[0, 0] <= _EQUAL**2:
+            return 1.0
+        return float(np.sqrt(of_trial[0, 0] / (accuracy.left[0, 0] / accuracy.freedom)))
 
     def _find_index(self) -> Index:
         noise = self._noise

@@ -52,7 +52,7 @@ def scatter_of(candidates: Sequence[Rows]) -> Scatter | None:
 
 @dataclass(frozen=True)
 class ImageScatter:
-    """Covariances of a candidate's mean gain over the anchor in (share correct, −log loss), due to the images.
+    """Covariances of a candidate's mean gain over the anchor in (metric, −log loss), due to the images.
 
     Means over the candidates; (2, 2), or (1, 1) where the losses by image are not all known and finite.
     """
@@ -64,6 +64,8 @@ class ImageScatter:
     """Of the gain under a single seed."""
     counted: bool
     """Whether several seeds could be compared, so that `shared` is known."""
+    of_metric: bool = False
+    """Whether the first measure is the study's metric; else it is the share that was classified correctly."""
 
 
 def image_scatter(anchor: Contender, others: Sequence[Contender]) -> ImageScatter | None:
@@ -72,20 +74,21 @@ def image_scatter(anchor: Contender, others: Sequence[Contender]) -> ImageScatte
     Raises:
         ValueError: if contenders were validated on different images under one seed.
     """
-    with_losses = all(
-        scores.losses is not None and np.isfinite(scores.losses).all()
-        for each in (anchor, *others)
-        for scores in each.images.values()
-    )
+    known = [scores for each in (anchor, *others) for scores in each.images.values()]
+    with_losses = all(_finite(scores.losses) for scores in known)
+    with_values = all(_finite(scores.values) for scores in known)
     gains = {}
     for seed in sorted(anchor.images):
         places = [place for place, each in enumerate(others) if seed in each.images]
         if places:
             trials = [others[place].images[seed] for place in places]
-            gains[seed] = (places, *_centred_gains(anchor.images[seed], trials, with_losses, seed))
+            gains[seed] = (
+                places,
+                *_centred_gains(anchor.images[seed], trials, (with_values, with_losses), seed),
+            )
     if not gains:
         return None
-    measures = 2 if with_losses else 1
+    measures = 2 if with_losses else 1  # the metric or the share correct, and −log loss
     names = [found[1] for found in gains.values()]
     cases = names[0] if all(np.array_equal(names[0], each) for each in names) else np.unique(np.hstack(names))
     total = np.zeros((len(others), len(cases), measures))
@@ -99,23 +102,27 @@ def image_scatter(anchor: Contender, others: Sequence[Contender]) -> ImageScatte
     several, any_seed = counts > 1, counts > 0
     mean_alone = (alone[any_seed] / counts[any_seed, None, None]).mean(0)
     if not several.any():
-        return ImageScatter(np.zeros_like(mean_alone), mean_alone, counted=False)
+        return ImageScatter(np.zeros_like(mean_alone), mean_alone, False, with_values)
     pairs = (counts * (counts - 1))[several, None, None]
     shared = ((total.transpose(0, 2, 1) @ total - alone)[several] / pairs).mean(0)
-    return ImageScatter(shared, mean_alone, counted=True)
+    return ImageScatter(shared, mean_alone, True, with_values)
+
+
+def _finite(values: np.ndarray | None) -> bool:
+    return values is not None and bool(np.isfinite(values).all())
 
 
 def _centred_gains(
-    control: ImageScores, treatments: Sequence[ImageScores], with_losses: bool, seed: int
+    control: ImageScores, treatments: Sequence[ImageScores], known: tuple[bool, bool], seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Names (cases,), and each case's part of the mean gains less its share of it: (treatments, cases, measures).
 
-    A case is an image, or several with one id.
+    A case is an image, or several with one id. `known`: whether the values of the metric, and the losses, are.
     """
     if all(each.ids is control.ids or np.array_equal(each.ids, control.ids) for each in treatments):
-        names, sums, counts = _by_case([control, *treatments], with_losses)
+        names, sums, counts = _by_case([control, *treatments], known)
     else:
-        found = [_by_case([each], with_losses) for each in (control, *treatments)]
+        found = [_by_case([each], known) for each in (control, *treatments)]
         names, _, counts = found[0]
         for other_names, _, other_counts in found[1:]:
             if not (np.array_equal(names, other_names) and np.array_equal(counts, other_counts)):
@@ -125,10 +132,13 @@ def _centred_gains(
     return names, (gains - counts[:, None] * gains.sum(1, keepdims=True) / images) / images
 
 
-def _by_case(trials: Sequence[ImageScores], with_losses: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _by_case(
+    trials: Sequence[ImageScores], known: tuple[bool, bool]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of trials with the same ids: names (cases,), sums (trials, cases, measures), and images in each case (cases,)."""
     names, place, counts = np.unique(trials[0].ids, return_inverse=True, return_counts=True)
-    measured = [np.array([each.correct for each in trials], dtype=np.float64)]
+    with_values, with_losses = known
+    measured = [np.array([each.values if with_values else each.correct for each in trials], dtype=np.float64)]
     if with_losses:
         measured.append(-np.array([each.losses for each in trials], dtype=np.float64))
     values = np.stack(measured, 2)

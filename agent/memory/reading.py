@@ -49,6 +49,8 @@ class StudySummary:
     metric: Metric = "accuracy"
     recommended: str = ""
     """The candidate to use, once the study has ended."""
+    trainings: int | None = None
+    """Finished trials of what `agent train` trained; None for a study, and where it was interrupted before it knew."""
 
 
 class Reader(Opened):
@@ -378,4 +380,5 @@ def _summary(run: Run, experiment: Experiment) -> StudySummary:
         best=metrics.get(f"incumbent_validation_{metric}"),
         metric=metric,
         recommended=tags.get("recommended", tags.get("chosen", "")),
+        trainings=int(metrics["trainings"]) if "trainings" in metrics else None,
     )

@@ -8,11 +8,13 @@ from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate, Phase
 from agent.steps.judging import scores_of
 from agent.steps.trials import trial_spec
+from evaluators.influence import image_values
 from evaluators.length import scaled_losses
 from evaluators.recommendation import Contender, ImageScores, Kind
 from tools.files import DamagedFile
 from tools.policy.named import DEFAULT
 from tools.training.config import TrialSpec
+from tools.training.types import Predictions
 from tools.training.views import validation_ids, validation_view
 
 _LEAST = 1e-12
@@ -85,9 +87,18 @@ def _images(
             certain = np.take_along_axis(kept.probabilities, kept.labels[:, None], axis=1)[:, 0]
             losses = -np.log(np.maximum(certain.astype(np.float64), _LEAST))
             correct = kept.probabilities.argmax(axis=1) == kept.labels
-            found[seed] = ImageScores(_ids(spec, groups), losses, correct)
+            found[seed] = ImageScores(_ids(spec, groups), losses, correct, _values(context, kept))
             calibrated[seed] = scaled_losses(kept.probabilities, kept.labels)
     return found, calibrated
+
+
+def _values(context: Context, kept: Predictions) -> np.ndarray | None:
+    """What each image adds to the study's metric; None for the accuracy, and where the metric is not defined."""
+    metric = context.config.search.metric
+    if metric == "accuracy":
+        return None
+    values = image_values(kept.probabilities, kept.labels, metric)
+    return values if np.isfinite(values).all() else None
 
 
 def _ids(spec: TrialSpec, groups: dict[str, int]) -> np.ndarray:

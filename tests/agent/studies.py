@@ -74,13 +74,17 @@ def environment(**more: str) -> dict[str, str]:
     return {**clean, **more}
 
 
-def agent(*arguments: str, moment: str = "none", env: dict[str, str] | None = None) -> Ended:
-    """One session of the command line; `moment` says when it dies, see `tests/agent/drive.py`."""
+def agent(
+    *arguments: str, moment: str = "none", env: dict[str, str] | None = None, within: Path = ROOT
+) -> Ended:
+    """One session of the command line; `moment` says when it dies, see `tests/agent/drive.py`.
+
+    `within` is its working directory, where data sets that are known by name are looked for (data/NAME).
+    """
     with tempfile.TemporaryDirectory() as folder:
         server = forkserver._forkserver._forkserver_address  # type: ignore[attr-defined]
-        process = _forkserver.Process(
-            target=_play, args=(server, folder, moment, arguments, env or environment())
-        )
+        how = (server, folder, moment, arguments, env or environment(), within)
+        process = _forkserver.Process(target=_play, args=how)
         process.start()
         process.join(_TIMEOUT)
         late = process.is_alive()
@@ -112,7 +116,9 @@ def _share_server(address: str) -> None:
     own.ensure_running = lambda: None
 
 
-def _play(server: str, folder: str, moment: str, arguments: tuple[str, ...], env: dict[str, str]) -> None:
+def _play(
+    server: str, folder: str, moment: str, arguments: tuple[str, ...], env: dict[str, str], within: Path
+) -> None:
     _share_server(server)
     for number, name in ((1, "stdout"), (2, "stderr")):
         file = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT)
@@ -120,7 +126,7 @@ def _play(server: str, folder: str, moment: str, arguments: tuple[str, ...], env
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
     os.environ.clear()
     os.environ.update(env)
-    os.chdir(ROOT)
+    os.chdir(within)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a suite run in the background ignores
     sys.argv = ["agent", moment, *arguments]
     from tests.agent.drive import main
