@@ -67,6 +67,10 @@ class IterationRecord:
     """Mean paired difference to the default policy; None for that policy itself, and where it was not trained."""
     interval_over_default: tuple[float, float] | None = None
     """As `gain_interval`."""
+    cheap_gain: float | None = None
+    """Gain over the default policy by the cheap measure (docs/search.md), where it was measured so."""
+    stopped: str = ""
+    """Why it was not trained under all seeds, where others of its iteration were found better; else empty."""
 
     @property
     def scores(self) -> dict[int, float]:
@@ -142,12 +146,21 @@ class History:
     """What the model wrote down and looked up before, in this iteration and earlier ones."""
     instruments: Instruments | None = None
     """What may be found out besides; None where nothing may."""
+    candidates: int = 1
+    """Proposals that are asked for at once."""
+    pending: tuple[Proposal, ...] = ()
+    """Those that were drawn before in this iteration, by an arm that draws one after another."""
+    cheap_first: bool = False
+    """Whether the proposals of an iteration are measured cheaply first, and the best alone is trained in full."""
 
 
 def best_iteration(records: Sequence[IterationRecord]) -> IterationRecord | None:
-    """The iteration with the highest mean score on validation, the earlier one where they tie; None where none has."""
-    judged = [(r.mean, -r.number, r) for r in records if r.number > 0 and r.mean is not None]
-    return max(judged, key=lambda ranked: ranked[:2])[2] if judged else None
+    """The iteration with the highest mean score on validation, the earlier one where they tie; None where none has.
+
+    What was stopped before its last seed is left out: a high mean of one seed is luck.
+    """
+    judged = [r for r in records if r.number > 0 and r.mean is not None and not r.stopped]
+    return max(judged, key=lambda r: (-1.0 if r.mean is None else r.mean, -r.number), default=None)
 
 
 def noise_of(records: Iterable[IterationRecord]) -> float | None:

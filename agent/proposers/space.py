@@ -4,14 +4,15 @@ Whole policies are excluded: at their defaults they are the baselines. What the 
 is never proposed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from agent.memory.history import History
+from agent.memory.history import History, IterationRecord
 from agent.memory.proposal import Proposal
 from agent.proposers.drawn_prompts import is_allowed, is_safe, make_operation
 from tools.errors import ConfigurationError
 from tools.policy.canonical import canonical_policy
 from tools.policy.catalogue import CATALOGUE, ParameterSpec, operation_names
+from tools.policy.named import DEFAULT
 from tools.policy.policy import Operation, Policy
 from tools.policy.validate import check_policy
 
@@ -58,6 +59,7 @@ def space_of(history: History) -> Space:
             f"catalogue are safe for {history.card.modality} images: ask for fewer"
         )
     tried = {record.proposal.identity for record in (*history.baselines, *history.past)}
+    tried |= {proposal.identity for proposal in history.pending}
     return Space(
         names,
         history.minimum_operations,
@@ -65,6 +67,22 @@ def space_of(history: History) -> Space:
         history,
         frozenset(tried),
     )
+
+
+def comparable(record: IterationRecord, history: History) -> IterationRecord:
+    """The record with a mean that can be compared with those of others: for one that was not trained under all seeds,
+    the default's mean and its gain over that, paired by seed or by the cheap measure."""
+    default = next((each for each in history.baselines if each.name == DEFAULT), None)
+    if not record.stopped or default is None or default.mean is None:
+        return record
+    gain = record.gain_over_default if record.mean is not None else record.cheap_gain
+    return replace(record, mean=None if gain is None else default.mean + gain)
+
+
+def seeds_of(history: History) -> list[int]:
+    """What a draw is seeded by: a resumed study draws the same, and each of several draws of an iteration another."""
+    later = [len(history.pending)] if history.pending else []
+    return [history.seed, history.iteration, len(history.rejections), *later]
 
 
 def _has_a_safe_form(name: str, history: History) -> bool:

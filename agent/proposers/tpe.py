@@ -16,7 +16,7 @@ import numpy as np
 from agent.memory.history import History, IterationRecord
 from agent.memory.proposal import Proposal
 from agent.proposers.drawn_prompts import WITHOUT, Range, prompts_from, table_of, values_of
-from agent.proposers.space import DRAWS, Space, none_found, rounded_operation, space_of
+from agent.proposers.space import DRAWS, Space, comparable, none_found, rounded_operation, seeds_of, space_of
 from tools.aga.config import PromptSet
 from tools.policy.catalogue import CATALOGUE, ParameterSpec
 from tools.policy.policy import Operation
@@ -36,6 +36,7 @@ class TPEProposer:
     """Arm `tpe`: rebuilt from the history at every proposal, so that a resumed study proposes the same."""
 
     name = "tpe"
+    at_once = False
 
     def ask(self, history: History) -> Proposal:
         """A policy that vet will accept.
@@ -46,10 +47,13 @@ class TPEProposer:
         import optuna
 
         space = space_of(history)
-        judged = [record for record in history.past if record.mean is not None]
+        past = [comparable(record, history) for record in history.past]
+        judged = [record for record in past if record.mean is not None]
         study = _study(history, startup=len(judged) < STARTUP)
-        for record in (*history.baselines, *history.past):
-            _tell(study, record, space)
+        for record in (*history.baselines, *past):
+            # What was left behind, and has nothing that it can be compared by, is no failure of the policy.
+            if record.mean is not None or not record.stopped:
+                _tell(study, record, space)
         for _ in range(DRAWS):
             trial = study.ask()
             operations = _suggest(trial, space)
@@ -69,9 +73,8 @@ def _study(history: History, startup: bool) -> "Study":
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    seeds = [history.seed, history.iteration, len(history.rejections)]
     sampler = optuna.samplers.TPESampler(
-        seed=int(np.random.SeedSequence(seeds).generate_state(1)[0]),
+        seed=int(np.random.SeedSequence(seeds_of(history)).generate_state(1)[0]),
         n_startup_trials=1_000_000_000 if startup else 0,
     )
     return optuna.create_study(direction="maximize", sampler=sampler)

@@ -105,7 +105,7 @@ def finalists_of(context: Context) -> list[Candidate]:
     """The top k iterations by the least noisy measure, best first; the earlier one where they tie.
 
     A candidate that finished fewer than half as many seeds as others is left out: one lucky trial, where the other
-    trainings failed, says nothing.
+    trainings failed, says nothing. So is one that was left behind in its iteration.
     """
     records = sorted(context.tracking.records(), key=lambda record: record.number)
     found = {record.name: record for record in records if record.scores}
@@ -114,7 +114,7 @@ def finalists_of(context: Context) -> list[Candidate]:
     return [
         Candidate.of(found[name])
         for name in (rank(contenders) if contenders else ())
-        if found[name].number > 0 and 2 * len(found[name].scores) >= most
+        if found[name].number > 0 and not found[name].stopped and 2 * len(found[name].scores) >= most
     ][: context.config.search.top_k]
 
 

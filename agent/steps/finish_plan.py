@@ -1,12 +1,13 @@
 """How many trials the finish takes, and how many a budget leaves room for. Pure: it trains nothing."""
 
 from dataclasses import dataclass
-from math import floor
+from math import ceil, floor
 
 from agent.memory.candidate import baseline_count, proposed_by_fixed
 from agent.memory.ledger import Spent
 from agent.settings.config import BudgetConfig, SearchConfig
 from evaluators.length_costs import SECOND_LENGTHS
+from tools.training.recipes import COOLDOWN
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,17 @@ def iteration_count(search: SearchConfig) -> int:
     return min(search.iterations, len(proposed_by_fixed(search)))
 
 
+def trials_of_iteration(search: SearchConfig) -> int:
+    """Trials that an iteration takes, at most: of one proposal, one a seed; of several, as they race (`racing.py`), or,
+    where that is more, all measured cheaply and the best in full."""
+    left, raced = search.candidates, 0
+    for _ in range(search.seeds):
+        raced, left = raced + left, ceil(left / 2)
+    if search.candidates == 1:
+        return raced
+    return max(raced, ceil(search.seeds * (1 + search.candidates * COOLDOWN)))
+
+
 def plan_finish(search: SearchConfig, found: bool = False) -> FinishPlan:
     """What the finish takes if the search has as many proposals as it may have finalists.
 
@@ -39,7 +51,7 @@ def plan_finish(search: SearchConfig, found: bool = False) -> FinishPlan:
         search: its settings.
         found: whether the study finds its length.
     """
-    possible = min(search.top_k, iteration_count(search))
+    possible = min(search.top_k, iteration_count(search) * search.candidates)
     more = len(search.choice_seeds) - len(search.search_seeds)
     contenders = 1 + baseline_count(search) + possible
     tested = 1 + baseline_count(search) + min(possible, 1)
@@ -56,7 +68,7 @@ def plan_finish(search: SearchConfig, found: bool = False) -> FinishPlan:
 def describe_finish(search: SearchConfig, found: bool = False) -> str:
     """How many trials the finish takes and what for, in a line; `found` as in `plan_finish`."""
     plan = plan_finish(search, found)
-    possible = min(search.top_k, iteration_count(search))
+    possible = min(search.top_k, iteration_count(search) * search.candidates)
     among = ", ".join(
         filter(
             None,

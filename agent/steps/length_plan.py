@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from agent.context import Context
 from agent.memory.candidate import baseline_count
-from agent.steps.finish_plan import iteration_count, plan_finish
+from agent.steps.finish_plan import iteration_count, plan_finish, trials_of_iteration
 from agent.steps.speed import allowed_at_first, limits_for, samples_allowed
 from evaluators.length import times
 from evaluators.length_costs import Costs, lengths_within
@@ -19,7 +19,9 @@ def planned_trials(context: Context) -> int:
     """Trials of the whole study by its plan, or as many as its budget allows; those for its length do not count."""
     search, limit = context.config.search, context.config.budget.trials
     plan = plan_finish(search)
-    searched = (1 + baseline_count(search) + iteration_count(search)) * search.seeds
+    searched = (1 + baseline_count(search)) * search.seeds + iteration_count(search) * trials_of_iteration(
+        search
+    )
     planned = searched + plan.choice + plan.test
     return planned if limit is None else min(planned, limit)
 

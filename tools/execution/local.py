@@ -61,7 +61,7 @@ class WorkersDie(AugurError):
 class LocalExecutor:
     """Runs trials in one worker process for each plan; see `tools.execution.executor.Executor`.
 
-    Processes are spawned, so a script that uses it needs the usual `if __name__ == "__main__":`.
+    Processes import the main module again, so a script that uses it needs the usual `if __name__ == "__main__":`.
     Ctrl-C reaches this process only; leaving the context kills the workers, and workers whose parent was killed
     end by themselves.
     """

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from tools.training.metrics import Metric
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -20,6 +22,15 @@ class EpochReport:
     validation_macro_f1: float
     learning_rate: float
     seconds: float
+    validation_balanced_accuracy: float | None = None
+    """This and the two below: None in reports of earlier versions, and where the score is not defined."""
+    validation_auroc: float | None = None
+    validation_kappa: float | None = None
+    """-1..1."""
+
+    def score(self, metric: Metric) -> float | None:
+        """On validation after this epoch; None where it is not known or not defined."""
+        return getattr(self, f"validation_{metric}")
 
 
 @dataclass(frozen=True)

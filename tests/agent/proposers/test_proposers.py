@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from agent.memory.history import History, Rejection
-from agent.memory.proposal import Proposal
-from agent.proposers import Proposer
+from agent.memory.proposal import Proposal, Proposals
+from agent.proposers import Proposer, ask_for
 from agent.proposers.best_of_n import BestOfNProposer
 from agent.proposers.fixed import FixedProposer
 from agent.proposers.llm import LLMProposer
 from agent.proposers.random import RandomProposer
+from agent.proposers.space import comparable
 from agent.proposers.tpe import TPEProposer
 from tests.agent.proposers.arms import REFERENCE_MEAN, history, operation, proposal, record
 from tests.loopback.autopilot import autopilot
@@ -227,3 +228,36 @@ class TestFixed:
 def test_more_operations_than_there_are_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match=r"search\.augmentations.*99"):
         RandomProposer().ask(history(operations=(99, 99)))
+
+
+class TestSeveralCandidates:
+    @pytest.mark.parametrize("arm", [RandomProposer(), TPEProposer()])
+    def test_an_arm_that_draws_draws_so_many_that_differ_and_the_same_again(self, arm: Proposer) -> None:
+        past = [record(n, drawn, 0.7 + 0.01 * n) for n, drawn in enumerate(first_draws(6), start=1)]
+        told = replace(history(past=past), candidates=5)
+        drawn = ask_for(arm, told)
+        assert isinstance(drawn, Proposals)
+        assert len({each.identity for each in (*drawn.proposals, *(r.proposal for r in past))}) == 5 + 6
+        assert ask_for(arm, told) == drawn
+        # The first of several is what it would have proposed alone.
+        assert arm.ask(replace(told, candidates=1)) == drawn.proposals[0]
+
+    def test_tpe_learns_from_what_was_left_behind_by_its_gain_over_the_default(self) -> None:
+        default = replace(
+            record(0, proposal(operation("rotate", degrees=5)), 0.8, name="default"), arm="baseline"
+        )
+        one_seed = replace(
+            record(1, first_draws(1)[0], 0.9), stopped="stopped after one seed", gain_over_default=-0.02
+        )
+        cheap = replace(record(2, first_draws(2)[1], None), stopped="cheap measure only", cheap_gain=0.01)
+        lost = replace(record(3, first_draws(3)[2], None), stopped="no training finished after one seed")
+        told = replace(history(past=[one_seed, cheap, lost]), baselines=(default,))
+        means = [comparable(each, told).mean for each in told.past]
+        assert means[:2] == [pytest.approx(0.78), pytest.approx(0.81)]
+        assert means[2] is None
+        assert isinstance(TPEProposer().ask(told), Proposal)
+
+
+def first_draws(count: int) -> list[Proposal]:
+    """What the arm `random` proposes first."""
+    return [RandomProposer().ask(history(iteration=place)) for place in range(1, count + 1)]

@@ -4,7 +4,13 @@ import pytest
 
 from agent.memory.ledger import Spent
 from agent.settings.config import BudgetConfig, SearchConfig
-from agent.steps.finish_plan import FinishPlan, describe_finish, plan_finish, room_for_trials
+from agent.steps.finish_plan import (
+    FinishPlan,
+    describe_finish,
+    plan_finish,
+    room_for_trials,
+    trials_of_iteration,
+)
 
 BASELINES = ["trivial_augment_wide", "aug_mix"]
 
@@ -74,3 +80,17 @@ def test_studies_with_other_first_seeds_have_other_fresh_seeds():
     found = [set(SearchConfig(seed=seed, final_seeds=100).fresh_seeds) for seed in range(4)]
     assert all(not one & other for one in found for other in found if one is not other)
     assert SearchConfig(seed=2, seeds=1).fresh_seeds == SearchConfig(seed=2, seeds=9).fresh_seeds
+
+
+@pytest.mark.parametrize(
+    ("candidates", "seeds", "trials"),
+    [
+        (1, 3, 3),
+        (4, 3, 7),  # 4, the better 2, the best
+        (5, 3, 10),  # 5, 3, 2
+        (4, 1, 4),
+        (2, 3, 5),  # racing takes 2, 1, 1; measured cheaply 6 quarters and 3
+    ],
+)
+def test_an_iteration_takes(candidates, seeds, trials):
+    assert trials_of_iteration(SearchConfig(candidates=candidates, seeds=seeds)) == trials

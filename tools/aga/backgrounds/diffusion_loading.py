@@ -227,5 +227,5 @@ def _how_to_download(source: str) -> str:
     name = source if is_hub_id(source) else "OWNER/NAME"
     return (
         f"For use without a network, run `hf download {name} --local-dir FOLDER` on a machine that has one, copy the "
-        "folder, and give its path; --aga.background.kind textures needs no weights"
+        "folder, and give its path; --aga.background.kind scenes needs no weights"
     )
