@@ -31,9 +31,10 @@ def found_by(study: str, wanted: str, runs_dir: Path, terminal: Terminal) -> Can
         AugurError: there is no such study or candidate, or the study recommends nothing (yet).
     """
     tracking = attached(study, runs_dir, terminal)
-    tags, records = tracking.study_tags(), tracking.records()
+    # What was tried at another length at the end is in the choice only.
+    tags, records = tracking.study_tags(), [*tracking.records(), *tracking.records("choice")]
     name = wanted or tags.get("recommended", "") or tags.get("chosen", "")
-    names = [record.name for record in records]
+    names = list(dict.fromkeys(record.name for record in records))
     if not name:
         finished = tracking.client.get_run(tracking.study_run).info.status == "FINISHED"
         how = "" if finished else f" Finish it (agent resume {study}{runs_dir_flag(runs_dir)}), or"

@@ -4,8 +4,9 @@ The best mean of many noisy ones was mostly lucky, so that picking it loses to a
 what must be beaten: gains over it are measured by the study's metric and by log loss together, as far as the study's
 own trials show that the two go together (`measure.py`); they are shrunk (`shrinkage.py`) and judged by the noise of
 seeds and of images (`scatter.py`). A candidate replaces the default only if it is better with a probability of
-`REPLACES`; between the default and no augmentation, the higher one wins: neither was picked from many, so that no luck
-is taken off. Pure functions, on validation alone; docs/choice.md explains it.
+`REPLACES`, and better than no augmentation with one of `HARMLESS`; between the default and no augmentation, the higher
+one wins: neither was picked from many, so that no luck is taken off. Pure functions, on validation alone;
+docs/choice.md explains it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,9 @@ __all__ = [
 ]
 
 REPLACES = 0.7
-"""Probability of being better than the default, and than no augmentation, that a candidate needs at least."""
+"""Probability of being better than the default that a candidate needs at least."""
+HARMLESS = 0.8
+"""Probability of being better than no augmentation that it needs besides."""
 CLEARLY = 0.6
 """Probability of being better than a simpler candidate that passed, which a less simple one needs at least."""
 
@@ -144,7 +147,7 @@ def _choose(evidence: Evidence, estimates: Mapping[str, Estimate], anchor: Conte
         for each in evidence.finished
         if each.kind not in ("none", "default")
         and each.name in estimates
-        and _sure(estimates[each.name]) >= REPLACES
+        and _suffices(estimates[each.name], evidence)
     ]
     if not passed:
         return _simple_choice(evidence, estimates, anchor)
@@ -180,6 +183,14 @@ def _simple_choice(
     if found > 0:
         return default.name, f"{signed(found)} points over no augmentation, and {nothing}"
     return none.name, f"the default gains {signed(found)} points, and {nothing}"
+
+
+def _suffices(estimate: Estimate, evidence: Evidence) -> bool:
+    if evidence.default is None:
+        return estimate.better_than_none >= HARMLESS
+    return estimate.better_than_default >= REPLACES and estimate.better_than_none >= (
+        HARMLESS if evidence.none else REPLACES
+    )
 
 
 def _sure(estimate: Estimate) -> float:

@@ -48,6 +48,7 @@ def plot_lengths(section: LengthSection, path: Path, epochs: int, reference: int
     figure = Figure(figsize=(7, 3.2), dpi=120, layout="constrained")
     axes = figure.subplots()
     chosen = {"no augmentation": reference, "default": epochs}
+    losses = {(line.arm, line.epochs): line.loss for line in section.lines}
     for arm, colour in (("no augmentation", "0.5"), ("default", "tab:blue")):
         lines = sorted((line for line in section.lines if line.arm == arm), key=lambda line: line.epochs)
         axes.plot(
@@ -55,8 +56,16 @@ def plot_lengths(section: LengthSection, path: Path, epochs: int, reference: int
         )
         for line in lines:
             score = f"{100 * line.score:.1f}"
+            other = losses.get(("default" if arm == "no augmentation" else "no augmentation", line.epochs))
+            below = other is not None and (line.loss, arm) < (other, "default")
             axes.annotate(
-                score, (line.epochs, line.loss), xytext=(0, 6), textcoords="offset points", fontsize=7
+                score,
+                (line.epochs, line.loss),
+                xytext=(0, -14 if below else 8),
+                textcoords="offset points",
+                fontsize=7,
+                ha="center",
+                color=colour,
             )
             if line.epochs == chosen[arm]:
                 axes.plot([line.epochs], [line.loss], "o", markersize=12, fillstyle="none", color=colour)
