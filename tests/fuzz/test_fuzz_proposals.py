@@ -100,6 +100,7 @@ def test_any_proposal(answer: Any, modality: Modality, backgrounds: Any, size: i
         assert read.reason.strip()
         read.reason.encode()
         return
+    assert isinstance(read, Proposal)
     stored = json.dumps(read.model_dump())
     stored.encode()
     reasons, warnings = refuse(

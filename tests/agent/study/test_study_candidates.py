@@ -27,12 +27,20 @@ from tests.loopback.replies import Answer, Reply, ToolCall
 from tests.loopback.server import LoopbackServer
 from tools.policy.catalogue import default_operation
 
-BASELINES = ("--search.baselines", '["default"]')
-RACE = ("--proposer", "tpe", "--iterations", "1", "--seeds", "2", "--search.candidates", "4", *BASELINES)
-CHEAP = (
-    *("--proposer", "random", "--iterations", "2", "--seeds", "1", "--search.candidates", "5"),
-    *("--epochs", "4", *BASELINES),
-)
+SIZE = SHORT.replace("--search.baselines []", "--search.baselines default")
+RACE = ["--proposer", "tpe", "--iterations", "1", "--seeds", "2", "--search.candidates", "4"]
+CHEAP = [
+    "--proposer",
+    "random",
+    "--iterations",
+    "2",
+    "--seeds",
+    "1",
+    "--search.candidates",
+    "5",
+    "--epochs",
+    "4",
+]
 AGREE = tuple(Pair(str(number), number / 20, number / 18) for number in range(14))
 OPPOSE = tuple(Pair(str(number), number / 20, -number / 18) for number in range(14))
 
@@ -52,7 +60,7 @@ def stored_elsewhere(runs: Path, pairs: tuple[Pair, ...]) -> None:
 def raced(once, empty_store) -> Path:
     def make(folder: Path) -> None:
         (folder / "mlflow.db").write_bytes(empty_store.read_bytes())
-        done = studies.run(folder, *RACE, size=SHORT)
+        done = studies.run(folder, *RACE, size=SIZE)
         assert done.returncode == 0, done.stderr + done.stdout
         (folder / "stdout").write_text(done.stdout)
 
@@ -65,7 +73,7 @@ def learning(once, empty_store) -> Path:
 
     def make(folder: Path) -> None:
         (folder / "mlflow.db").write_bytes(empty_store.read_bytes())
-        done = studies.run(folder, *CHEAP, size=SHORT, moment="before:judge")
+        done = studies.run(folder, *CHEAP, size=SIZE, moment="before:judge")
         assert done.returncode == -signal.SIGKILL, done.stderr + done.stdout
 
     return once("learning", make)
@@ -100,7 +108,7 @@ def test_a_study_that_is_killed_in_a_race_ends_like_one_that_was_not(runs, raced
     for trial in list((runs / "trials").iterdir())[::3]:
         for file in trial.iterdir():
             file.unlink()
-    assert studies.run(runs, *RACE, size=SHORT, moment=moment).returncode == -signal.SIGKILL
+    assert studies.run(runs, *RACE, size=SIZE, moment=moment).returncode == -signal.SIGKILL
     done = resume(runs)
     assert done.returncode == 0, done.stderr + done.stdout
     assert outcome(runs) == outcome(raced)
@@ -136,7 +144,7 @@ def test_a_cheap_trial_counts_as_the_quarter_that_it_trains(learning):
 def test_a_trusted_cheap_measure_decides_what_is_trained_in_full(runs, learning):
     copy_trials(learning, runs)
     stored_elsewhere(runs, AGREE)
-    done = studies.run(runs, *CHEAP, size=SHORT)
+    done = studies.run(runs, *CHEAP, size=SIZE)
     assert done.returncode == 0, done.stderr + done.stdout
     assert "Candidates are measured cheaply first" in done.stdout
     records = [record for record in tracking(runs).records() if record.number]
@@ -155,7 +163,7 @@ def test_a_trusted_cheap_measure_decides_what_is_trained_in_full(runs, learning)
 def test_one_that_ranks_wrongly_is_not_used_and_the_study_says_so(runs, learning):
     copy_trials(learning, runs)
     stored_elsewhere(runs, OPPOSE)
-    died = studies.run(runs, *CHEAP, size=SHORT, moment="after:prepare")
+    died = studies.run(runs, *CHEAP, size=SIZE, moment="after:prepare")
     assert died.returncode == -signal.SIGKILL
     assert "it is not shown that the last quarter of a training ranks like all of it" in died.stdout
 
@@ -164,7 +172,7 @@ def test_one_that_ranks_wrongly_is_not_used_and_the_study_says_so(runs, learning
 def test_a_study_that_is_killed_between_the_two_measures_decides_alike(runs, learning, tmp_path, moment):
     copy_trials(learning, runs)
     stored_elsewhere(runs, AGREE)
-    assert studies.run(runs, *CHEAP, size=SHORT, moment=moment).returncode == -signal.SIGKILL
+    assert studies.run(runs, *CHEAP, size=SIZE, moment=moment).returncode == -signal.SIGKILL
     done = resume(runs)
     assert done.returncode == 0, done.stderr + done.stdout
     assert sum(not reason for reason in stopped(runs).values()) == 2
@@ -175,7 +183,7 @@ def test_a_language_model_writes_all_candidates_in_one_answer(runs, raced):
     with LoopbackServer(brain=autopilot) as server:
         llm = ("--llm", "openai:loopback", "--llm-base-url", server.openai_url, "--llm.retries", "0")
         more = ("--iterations", "1", "--search.candidates", "2", "--search.backgrounds", "off", *llm)
-        done = studies.run(runs, *more, size=SHORT, env=environment(**dict.fromkeys(KEY_VARIABLES, FAKE_KEY)))
+        done = studies.run(runs, *more, size=SIZE, env=environment(**dict.fromkeys(KEY_VARIABLES, FAKE_KEY)))
         asked = [request for request in server.requests if "submit_proposal" in request.ask.tools]
     assert done.returncode == 0, done.stderr + done.stdout
     records = [record for record in tracking(runs).records() if record.number]
@@ -203,7 +211,7 @@ def test_a_model_may_probe_only_where_the_cheap_measure_is_trusted(runs, learnin
         llm = ("--llm", "openai:loopback", "--llm-base-url", server.openai_url, "--llm.retries", "0")
         more = ("--epochs", "4", "--iterations", "10", "--seeds", "1", "--search.backgrounds", "off", *llm)
         env = environment(**dict.fromkeys(KEY_VARIABLES, FAKE_KEY))
-        died = studies.run(runs, *more, size=SHORT, env=env, moment="before:vet")
+        died = studies.run(runs, *more, size=SIZE, env=env, moment="before:vet")
         answers = [
             request
             for request in server.requests
