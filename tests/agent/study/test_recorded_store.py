@@ -64,6 +64,9 @@ def test_a_synthetic_set_has_the_key_that_it_had(tmp_path: Path) -> None:
             "digit",
             "--image-size",
             "32",
+            # The default of the version that made it.
+            "--aga.compose.colours",
+            "source",
             "--runs-dir",
             str(tmp_path),
         ),
