@@ -12,7 +12,7 @@ from benchmarks.mask_quality import truth_of
 from tests.tools.aga.tiny_vision import disc_of, source, spot
 from tools.aga.config import SegmenterConfig
 from tools.aga.segmenters.make import make_segmenter
-from tools.aga.segmenters.u2netp.network import DIGEST, WEIGHTS, U2Netp, input_side
+from tools.aga.segmenters.u2netp.network import DIGEST, WEIGHTS, U2Netp
 from tools.aga.segmenters.u2netp.segmenter import U2NetpSegmenter
 from tools.aga.types import Box, FindsSubjects
 from tools.errors import ConfigurationError
@@ -71,7 +71,7 @@ def test_a_box_chooses_among_subjects(segmenter: U2NetpSegmenter) -> None:
 
 
 def test_threads_give_what_one_thread_gives(segmenter: U2NetpSegmenter) -> None:
-    images = [source(spot(40 + 8 * number, 60, seed=number), number) for number in range(4)]
+    images = [source(spot(40 + 8 * number, 60, seed=number), number) for number in range(3)]
     alone = [segmenter.find(image) for image in images]
     with ThreadPoolExecutor(2) as pool:
         together = list(pool.map(segmenter.find, images))
@@ -91,16 +91,6 @@ def test_a_large_picture_has_a_fine_outline(segmenter: U2NetpSegmenter) -> None:
     mask, _ = segmenter.find(source(pixels))
     coarse = segmenter._network.saliency(pixels) > 0.5
     assert overlap(mask, wanted > 0) > max(0.9, overlap(coarse, wanted > 0))
-
-
-def test_small_pictures_are_not_blown_up_to_the_size_for_large_ones() -> None:
-    assert [input_side(*size) for size in ((8, 8), (32, 28), (64, 64), (80, 60), (224, 300))] == [
-        128,
-        128,
-        128,
-        160,
-        320,
-    ]
 
 
 def test_a_real_insect_that_stands_out_is_cut_out_whole(
