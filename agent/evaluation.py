@@ -74,8 +74,8 @@ def evaluate_all(
         raise ConfigurationError(
             f"--out {out} is not an empty folder: name one, or one that does not exist yet"
         )
-    for study, keys in _by_study(words, runs_dir, terminal).items():
-        found = _of_study(study, keys, target, runs_dir, terminal)
+    for study, keys in trials_by_study(words, runs_dir, terminal).items():
+        found = evaluated(study, keys, target, runs_dir, terminal)
         show(found, terminal)
         if out is not None:
             folder = out if len(words) == 1 else out / study
@@ -84,7 +84,7 @@ def evaluate_all(
     return 0
 
 
-def _by_study(words: Sequence[str], runs_dir: Path, terminal: Terminal) -> dict[str, list[str]]:
+def trials_by_study(words: Sequence[str], runs_dir: Path, terminal: Terminal) -> dict[str, list[str]]:
     """Study → keys of its trials that are meant; none: all of them."""
     found: dict[str, list[str]] = {}
     known = names(runs_dir)
@@ -124,7 +124,7 @@ def _study_of(key: str, known: Sequence[str], runs_dir: Path, terminal: Terminal
     for store, tracking in _stores(known, runs_dir, terminal).items():
         for study in tracking.studies_with(key):
             if study in known and store == address_of(runs_dir / "studies" / study, runs_dir, terminal).uri:
-                holders[study] = is_training(runs_dir / "studies" / study) or _finished(
+                holders[study] = is_training(runs_dir / "studies" / study) or has_finished(
                     attached(study, runs_dir, terminal)
                 )
     if not holders:
@@ -147,23 +147,36 @@ def _stores(known: Sequence[str], runs_dir: Path, terminal: Terminal) -> "dict[s
     }
 
 
-def _finished(tracking: "Tracking") -> bool:
+def has_finished(tracking: "Tracking") -> bool:
+    """Whether a study came to its end, so that its test set was opened."""
     status = tracking.client.get_run(tracking.study_run).info.status
     return status == "FINISHED" and tracking.study_tags().get("phase") == "final"
 
 
-def _of_study(
+def evaluated(
     study: str, keys: Sequence[str], target: Target, runs_dir: Path, terminal: Terminal
 ) -> Evaluated:
+    """Trials of one study on the images of `target`.
+
+    Args:
+        study: its name, or that of what `agent train` trained.
+        keys: of the trials that are meant; none: all of them that can be evaluated.
+        target: the images.
+        runs_dir: where the study is.
+        terminal: for notes and warnings.
+
+    Raises:
+        AugurError: as in `evaluate_all`.
+    """
     folder = folder_of(study, runs_dir)
-    if not is_training(folder) and not _finished(attached(study, runs_dir, terminal)):
+    if not is_training(folder) and not has_finished(attached(study, runs_dir, terminal)):
         raise ConfigurationError(
             f"Study {study} has not finished: its test set is sealed until the choice is made, so that nothing can be "
             f"chosen by it. Finish it first: agent resume {study}{runs_dir_flag(runs_dir)}"
         )
-    with locked(folder, study), _opened(study, folder, runs_dir, terminal) as context:
+    with locked(folder, study), opened(study, folder, runs_dir, terminal) as context:
         shift = None if target.own else _shift(context, target, terminal)
-        trials = _trials(context, is_training(folder), keys)
+        trials = finished_trials(context, is_training(folder), keys)
         data = context.data if shift is None else shift.data
         split = "test" if shift is None else shift.predictions
         usable = _with_weights(context, trials, split, study, bool(keys))
@@ -171,8 +184,10 @@ def _of_study(
 
 
 @contextmanager
-def _opened(study: str, folder: Path, runs_dir: Path, terminal: Terminal) -> "Iterator[Context]":
-    """The study's context; MLflow shows the study as before afterwards."""
+def opened(
+    study: str, folder: Path, runs_dir: Path, terminal: Terminal, command: str = "agent evaluate"
+) -> "Iterator[Context]":
+    """The context of a study for a command that trains nothing; MLflow shows the study as before afterwards."""
     from agent.memory.writing import open_store
     from agent.startup import open_context
 
@@ -186,7 +201,7 @@ def _opened(study: str, folder: Path, runs_dir: Path, terminal: Terminal) -> "It
     try:
         # What is said at the start of a study was said when it began.
         with open_context(
-            config, "agent evaluate", folder, Terminal(quiet=True), tracking, open_dataset(config.data), "off"
+            config, command, folder, Terminal(quiet=True), tracking, open_dataset(config.data), "off"
         ) as context:
             context.terminal = terminal
             yield context
@@ -224,7 +239,7 @@ def _shift(context: "Context", target: Target, terminal: Terminal) -> "Shift":
     return decode_shifts([found], context.data, config.runs_dir / "cache", terminal)[0]
 
 
-def _trials(context: "Context", given: bool, keys: Sequence[str]) -> list[_Trial]:
+def finished_trials(context: "Context", given: bool, keys: Sequence[str]) -> list[_Trial]:
     """The finished trials that are meant: those under fresh seeds, of a study; all, of what `agent train` trained."""
     from agent.steps.trials import trial_spec
 

@@ -220,11 +220,12 @@ def _show(study: str, folder: Path, runs_dir: Path, tracking: "Tracking", termin
     terminal.ledger(tags.get("ledger", ""))
     if "sentence" in tags:
         terminal.result(tags["sentence"])
-    if (folder / "report.md").exists():
-        terminal.note(f"Report: {folder / 'report.md'}")
+    page = next((folder / name for name in ("report.html", "report.md") if (folder / name).exists()), None)
+    if status == "FINISHED" and page is not None:
+        terminal.note(f"Report: {page}")
     elif status == "FINISHED":
         terminal.warn(
-            f"{folder / 'report.md'} is gone; a copy is among the artifacts of the study's run (agent ui)."
+            f"{folder / 'report.html'} is gone; write it again: agent report {study}{runs_dir_flag(runs_dir)}"
         )
     else:
         terminal.note(f"agent resume {study}{runs_dir_flag(runs_dir)}")

@@ -20,7 +20,7 @@ from agent.settings.config import StudyConfig
 from agent.settings.sources import dump_config
 from agent.steps.finish_plan import describe_finish, iteration_count
 from agent.steps.shifts import decode_shifts, find_shifts
-from agent.steps.synthesis import Synthesis, backgrounds_of
+from agent.steps.synthesis import Synthesis, backgrounds_of, describe_chain
 from prompts import template_hash
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
@@ -34,6 +34,7 @@ from tools.errors import AugurError
 from tools.execution.devices import plan_workers
 from tools.execution.make import described, make_executor
 from tools.policy.catalogue import operation_names
+from tools.policy.named import DEFAULT
 from tools.text import counted
 from tools.training.config import Recipe
 from tools.training.hardware import environment
@@ -74,7 +75,7 @@ def open_context(
     study = config.study or folder.name
     plans = plan_workers(config.execution)
     shifts = find_shifts(config.data, dataset.card)
-    recipe = resolve_recipe(config.training)
+    recipe = resolve_recipe(config.training, config.search.metric)
     size = config.data.image_size or dataset.card.image_size
     lengths = read_lengths(folder, tracking, found=False)
     recipe = _of_length(recipe, lengths)
@@ -150,11 +151,18 @@ def _facts(
         ("recipe", recipe),
         (
             "search",
-            f"{counted(iteration_count(search), 'iteration')} × {counted(search.seeds, 'seed')}, "
+            f"{counted(iteration_count(search), 'iteration')} × "
+            + (
+                f"{search.candidates} candidates, of which the best goes on, × "
+                if search.candidates > 1
+                else ""
+            )
+            + f"{counted(search.seeds, 'seed')}, "
             f"{search.augmentations} {'operation' if search.augmentations == '1' else 'operations'} each",
         ),
-        ("finish", describe_finish(search)),
+        ("finish", describe_finish(search, found=config.training.epochs == "auto")),
         ("backgrounds", why_backgrounds),
+        *([] if why_backgrounds.startswith("off") else [("made by", describe_chain(config))]),
         ("workers", workers),
     ]
 
@@ -260,6 +268,13 @@ def _enter(
             "cautions": "\n".join((*data.card.warnings, *data.warnings)),
         },
         _flatten({**dump_config(config), "recipe": _logged(config, recipe)}),
+    )
+    tracking.log_view(over_default=DEFAULT in config.search.baselines)
+    tracking.log_dataset(
+        data.card.name,
+        data.fingerprint,
+        str(config.data.path or data.card.name),
+        {split: sum(data.class_counts(split).values()) for split in SPLITS},
     )
     recorded = tracking.study_tags().get("data_fingerprint", "")
     if recorded != data.fingerprint:

@@ -35,6 +35,7 @@ NAMES = [
     "edges",
     # Needs photographs that are not ours to hand on.
     *(["mask_quality"] if os.environ.get("AUGUR_ANTSBEES2") else []),
+    "attribution",
     "generation_overhead",
     "generation_pool",
     "generation_memory",

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from agent.commands.stores import add_tracking_uri
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.5
 _CLOSING_SECONDS = 10.0
 _LISTED = 6
-"""Experiments whose addresses are printed when the server is up."""
+"""Studies whose addresses are printed when the server is up."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -140,25 +140,48 @@ def _answers(address: str, server: subprocess.Popen[bytes]) -> bool:
 
 
 def _pages(address: str) -> list[tuple[str, str]]:
-    """(experiment, address of its table of runs) of the latest experiments.
+    """(study, address of its table of candidates, the best first) of the latest studies.
 
-    MLflow's own start page is the one for chat applications, which shows no runs.
+    MLflow's own start page is the one for chat applications, which shows no runs. Experiments that hold no study with a
+    table of its own (of earlier versions, or of other programs) are named with all their runs.
     """
+    from agent.memory.views import PREFIX, view_address, view_key
+
+    newest = {"max_results": _LISTED, "order_by": ["last_update_time DESC"]}
+    found = [e for e in _ask(address, "experiments", newest) if e["name"] != "Default"]
+    if not found:
+        return []
+    wanted = {
+        "experiment_ids": [item["experiment_id"] for item in found],
+        "filter": "tags.kind = 'study'",
+        "max_results": _LISTED,
+        "order_by": ["attributes.start_time DESC"],
+    }
+    tags = {item["experiment_id"]: {tag["key"] for tag in item.get("tags", [])} for item in found}
+    pages, seen = [], set()
+    for run in _ask(address, "runs", wanted):
+        info = run["info"]
+        experiment = info["experiment_id"]
+        if PREFIX + view_key(info["run_id"]) in tags[experiment]:
+            pages.append((info["run_name"], view_address(address, experiment, info["run_id"])))
+            seen.add(experiment)
+    plain = "{}/#/experiments/{}/runs?workflowType=machine_learning"
+    others = [item for item in found if item["experiment_id"] not in seen]
+    return [*pages, *((item["name"], plain.format(address, item["experiment_id"])) for item in others)]
+
+
+def _ask(address: str, what: str, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a search of MLflow's REST interface finds; nothing where it does not answer."""
     request = urllib.request.Request(
-        f"{address}/api/2.0/mlflow/experiments/search",
-        data=json.dumps({"max_results": _LISTED, "order_by": ["last_update_time DESC"]}).encode(),
+        f"{address}/api/2.0/mlflow/{what}/search",
+        data=json.dumps(wanted).encode(),
         headers={"Content-Type": "application/json"},
     )
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
-            found = json.load(answer).get("experiments", [])
+            return json.load(answer).get(what, [])
     except (urllib.error.URLError, OSError, ValueError):
         return []
-    return [
-        (item["name"], f"{address}/#/experiments/{item['experiment_id']}/runs?workflowType=machine_learning")
-        for item in found
-        if item["name"] != "Default"
-    ]
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

@@ -17,6 +17,7 @@ from agent.memory.look_ups import Notebook
 from agent.memory.opening import Opened
 from agent.memory.proposal import Proposal, parse_proposal
 from agent.memory.study_file import StudyFile
+from evaluators.report.sections import RunningTrial
 from tools.training.metrics import METRICS, Metric, value_of
 from tools.training.types import TrialResult
 
@@ -59,6 +60,8 @@ class Reader(Opened):
         self.study = ""
         self.study_run = ""
         self._metric: Metric | None = None
+        self._shared: dict[str, str] = {}
+        """Parameters of the study that all its runs carry."""
         self._results: dict[str, TrialResult] = {}
         self._proposals: dict[str, Proposal] = {}
         self._sheets: dict[str, Path | None] = {}
@@ -128,6 +131,32 @@ class Reader(Opened):
     def study_tags(self) -> dict[str, str]:
         """Tags of the study's run."""
         return dict(self.client.get_run(self.study_run).data.tags)
+
+    def study_params(self) -> dict[str, str]:
+        """Parameters of the study's run."""
+        return dict(self.client.get_run(self.study_run).data.params)
+
+    def study_status(self) -> str:
+        """MLflow's, of the study's run."""
+        return str(self.client.get_run(self.study_run).info.status)
+
+    def running_trials(self) -> list[RunningTrial]:
+        """The trainings that are going on, as far as they are logged."""
+        runs = self._runs(
+            f"tags.study = '{self.study}' and tags.kind = 'trial' and attributes.status = 'RUNNING'"
+        )
+        return [self._running(run) for run in runs]
+
+    def _running(self, run: Run) -> RunningTrial:
+        history = self.client.get_metric_history(run.info.run_id, "validation_accuracy")
+        last = max(history, key=lambda metric: metric.step, default=None)
+        epochs = run.data.params.get("epochs", "")
+        return RunningTrial(
+            f"{run.data.tags['candidate']}, seed {run.data.tags['seed']}",
+            last.step if last else 0,
+            int(epochs) if epochs.isdigit() else None,
+            last.value if last else None,
+        )
 
     def find_study(self, study: str) -> bool:
         """Attach to the existing study of that name, in whichever experiment it is; whether there is one."""
@@ -237,6 +266,8 @@ class Reader(Opened):
             within_noise=None if noise is None else noise == "true",
             generated=tags.get("generated", ""),
             sheet=self._sheet(run),
+            cheap_gain=metrics.get("cheap_gain_over_default"),
+            stopped=tags.get("stopped", ""),
         )
 
     def _trial(self, run: Run) -> TrialRecord:
@@ -257,6 +288,7 @@ class Reader(Opened):
             confusion=result.scores.confusion,
             fit=result.fit,
             validation_losses=tuple(epoch.validation_loss for epoch in result.epochs),
+            loss=result.scores.loss,
         )
 
     def _result(self, run: Run) -> TrialResult | None:

@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 
 from agent.memory.candidate import Candidate, Phase
 from agent.memory.faults import StoreError
 from agent.memory.finding import Finder
 from agent.memory.look_ups import Notebook
 from agent.memory.reading import NOTEBOOK
+from agent.memory.run_names import operation_params, run_name, shared_params, trial_name
 from agent.memory.store import Address
+from agent.memory.views import PREFIX, view_key, view_state
 from agent.settings.config import TrackingConfig
 from evaluators.fit import Training
 from evaluators.statistics import Interval
@@ -49,6 +51,28 @@ class Tracking(Finder):
         ]
         for start in range(0, len(missing), 100):
             self.client.log_batch(self.study_run, params=missing[start : start + 100])
+        self._shared = shared_params(params)
+
+    def log_view(self, over_default: bool) -> None:
+        """Keep the table of this study's candidates as a view of MLflow's page (`views.py`)."""
+        state = view_state(self.study, self.metric, over_default)
+        self.client.set_experiment_tag(self.experiment_id, PREFIX + view_key(self.study_run), state)
+
+    def log_dataset(self, name: str, digest: str, source: str, images: Mapping[str, int]) -> None:
+        """The data set that the study trains on, as MLflow shows it: name, digest, place, images of each split."""
+        known = self.client.get_run(self.study_run).inputs
+        if known is not None and known.dataset_inputs:
+            return
+        profile = json.dumps(dict(images))
+        data = Dataset(
+            name=name[:500],
+            digest=digest[:36],
+            source_type="local",
+            source=json.dumps({"uri": source}),
+            profile=profile,
+        )
+        context = [InputTag("mlflow.data.context", "training")]
+        self.client.log_inputs(self.study_run, [DatasetInput(data, context)])
 
     def open_candidate(self, candidate: Candidate, phase: Phase, warnings: Iterable[str] = ()) -> str:
         """Find or create the run of `candidate` in `phase`."""
@@ -61,10 +85,9 @@ class Tracking(Finder):
             "policy": policy[:_TAG_LIMIT],
             _NOTE: _note(candidate, policy, list(warnings)),
         }
-        prefix = f"{phase}: " if phase in ("length", "choice", "final", "probe") else ""
-        run = self._find_or_create(
-            "iteration", prefix + candidate.name, tags, self.study_run, by=("phase", "candidate")
-        )
+        name = run_name(candidate, phase)
+        run = self._find_or_create("iteration", name, tags, self.study_run, by=("phase", "candidate"))
+        self._log_params(run, operation_params(candidate))
         # Written again where the run is found: a process may have been killed right after creating it.
         self.client.log_dict(run.info.run_id, candidate.proposal.model_dump(), "proposal.json")
         if "expected_gain" not in run.data.metrics:
@@ -90,14 +113,19 @@ class Tracking(Finder):
             **({"fold": fold} if fold else {}),
         }
         run = self._find_or_create(
-            "trial", f"seed {seed}", tags, candidate_run, by=("phase", "candidate", "trial_key")
+            "trial", trial_name(candidate, seed), tags, candidate_run, by=("phase", "candidate", "trial_key")
         )
         policy = candidate.proposal.in_one_line()
-        self.client.log_batch(
-            run.info.run_id, params=[Param("seed", str(seed)), Param("policy", policy[:6000])]
-        )
+        self._log_params(run, {"seed": str(seed), "policy": policy[:6000], **operation_params(candidate)})
         self.client.log_text(run.info.run_id, candidate.policy_json, "policy.json")
         return run.info.run_id
+
+    def _log_params(self, run: Run, params: Mapping[str, str]) -> None:
+        """Those that the run lacks, with what all of the study's runs were trained with: a parameter cannot change."""
+        every = {**params, **self._shared}
+        missing = [Param(key, value) for key, value in every.items() if key not in run.data.params]
+        if missing:
+            self.client.log_batch(run.info.run_id, params=missing)
 
     def log_epoch(self, run_id: str, report: EpochReport) -> None:
         """One epoch's losses and scores, at step = epoch."""
@@ -154,8 +182,13 @@ class Tracking(Finder):
         noise: bool | None,
         over_default: Interval | None = None,
         training: Training | None = None,
+        name: str = "",
+        verdict: str = "",
     ) -> None:
-        """Write a candidate's mean, spread and paired gains, and end its run; FAILED where no trial finished."""
+        """Write a candidate's mean, spread and paired gains, and end its run; FAILED where no trial finished.
+
+        `name` is what the run is called from now on, `verdict` how the candidate compares, in words.
+        """
         now = int(time.time() * 1000)
         values: dict[str, float | None] = {
             "seeds_finished": float(len(scores)),
@@ -173,6 +206,7 @@ class Tracking(Finder):
             }
         metrics = [Metric(key, value, now, 0) for key, value in values.items() if value is not None]
         tags = [] if noise is None else [RunTag("within_noise", str(noise).lower())]
+        tags += [RunTag("verdict", verdict)] if verdict else []
         if training is not None:
             fit = {
                 "clean_training_loss": training.clean_loss,
@@ -181,7 +215,20 @@ class Tracking(Finder):
             metrics += [Metric(key, value, now, 0) for key, value in fit.items()]
             tags.append(RunTag("training", training.state))
         self.client.log_batch(run_id, metrics=metrics, tags=tags)
-        self.client.set_terminated(run_id, "FINISHED" if scores else "FAILED")
+        if name:
+            self.client.update_run(run_id, name=name)
+        # One that was left behind before it was trained in full has not failed.
+        ended = bool(scores) or "stopped" in self.client.get_run(run_id).data.tags
+        self.client.set_terminated(run_id, "FINISHED" if ended else "FAILED")
+
+    def stop_candidate(self, run_id: str, reason: str, cheap_gain: float | None = None) -> None:
+        """Why a candidate is not trained under all seeds: others of its iteration were found better.
+
+        `cheap_gain` is what it gained over the default policy by the cheap measure, if that was the reason.
+        """
+        self.client.set_tag(run_id, "stopped", reason[:_TAG_LIMIT])
+        if cheap_gain is not None:
+            self.log_metrics(run_id, {"cheap_gain_over_default": cheap_gain})
 
     def log_study(
         self,
@@ -229,9 +276,13 @@ class Tracking(Finder):
         """A JSON artifact."""
         self.client.log_text(run_id, json.dumps(value, indent=2), name)
 
-    def log_file(self, run_id: str, path: Path) -> None:
-        """A file as artifact, under its own name."""
-        self.client.log_artifact(run_id, str(path))
+    def log_file(self, run_id: str, path: Path, folder: str | None = None) -> None:
+        """A file as artifact, under its own name, in `folder` of the artifacts."""
+        self.client.log_artifact(run_id, str(path), folder)
+
+    def log_folder(self, run_id: str, folder: Path) -> None:
+        """The files of a folder as artifacts, below its name."""
+        self.client.log_artifacts(run_id, str(folder), folder.name)
 
     def log_generated(
         self, run_id: str, text: str, gates: Mapping[str, Mapping[str, int]], sheet: Path | None
@@ -336,9 +387,12 @@ def _epoch_metrics(report: EpochReport, now: int) -> list[Metric]:
         "validation_loss": report.validation_loss,
         "validation_accuracy": report.validation_accuracy,
         "validation_macro_f1": report.validation_macro_f1,
+        "validation_balanced_accuracy": report.validation_balanced_accuracy,
+        "validation_auroc": report.validation_auroc,
+        "validation_kappa": report.validation_kappa,
         "learning_rate": report.learning_rate,
     }
-    return [Metric(key, value, now, report.epoch) for key, value in values.items()]
+    return [Metric(key, value, now, report.epoch) for key, value in values.items() if value is not None]
 
 
 def _note(candidate: Candidate, policy: str, warnings: list[str]) -> str:

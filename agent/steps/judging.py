@@ -1,15 +1,17 @@
 """What a candidate's trials came to, on validation: mean, spread, and gains over no augmentation and the default."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from statistics import stdev
 
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate, Phase, reference
 from agent.memory.ledger import describe
+from agent.memory.run_names import run_name
 from evaluators.fit import Training, mean_training
-from evaluators.noise import Noise, pooled_gain, pooled_noise
+from evaluators.noise import Noise, chance_of_gain, pooled_gain, pooled_noise
 from evaluators.statistics import Interval
+from evaluators.wording import likelihood
 from tools.policy.named import DEFAULT
 from tools.training.metrics import value_of
 
@@ -58,13 +60,40 @@ def judge(context: Context, candidate: Candidate, phase: Phase, pool: Pool | Non
     over_default = _gain_over(context, DEFAULT, candidate, found, phase, noise)
     within = None if gain is None else not gain.excludes_zero
     run = context.tracking.open_candidate(candidate, phase)
-    training = _training(context, candidate.name, phase)
-    context.tracking.end_candidate(run, found, _spread(found.values()), gain, within, over_default, training)
+    training = training_of(context, candidate.name, (phase,))
+    over = over_default or gain
+    context.tracking.end_candidate(
+        run,
+        found,
+        _spread(found.values()),
+        gain,
+        within,
+        over_default,
+        training,
+        run_name(candidate, phase, over.mean if over else None),
+        _verdict(context, candidate, found, phase, noise),
+    )
 
 
-def _training(context: Context, candidate: str, phase: Phase) -> Training | None:
-    """How its finished trials ended; None where that is not known."""
-    results = context.tracking.trial_results(candidate, phase).values()
+def _verdict(
+    context: Context, candidate: Candidate, found: Mapping[int, float], phase: Phase, noise: Noise | None
+) -> str:
+    """How it compares with the default policy, else with no augmentation, in graded words."""
+    if candidate.name == REFERENCE:
+        return "reference"
+    if not found:
+        return "failed"
+    own: Phase = phase if phase in ("final", "choice") else "reference"
+    for control in (DEFAULT, REFERENCE):
+        if candidate.name != control and (scores := scores_of(context, control, own)):
+            chance = chance_of_gain(found, scores, noise)
+            return "" if chance is None else likelihood(chance).partition(" (")[0]
+    return ""
+
+
+def training_of(context: Context, candidate: str, phases: Sequence[Phase]) -> Training | None:
+    """How its finished trials ended in some phases; None where that is not known."""
+    results = [each for phase in phases for each in context.tracking.trial_results(candidate, phase).values()]
     return mean_training(
         [
             (each.fit.loss, each.fit.accuracy, [epoch.validation_loss for epoch in each.epochs])

@@ -1,30 +1,33 @@
 """What a study ends with: the comparison on the test set, the report, the words on the terminal and in MLflow."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 
 from agent.context import Context
-from agent.memory.candidate import REFERENCE, Candidate
-from agent.memory.history import IterationRecord, noise_of
+from agent.memory.candidate import REFERENCE
 from agent.memory.ledger import describe
-from agent.screen.tables import verdict
+from agent.memory.views import view_address
+from agent.reports.backgrounds import backgrounds_section
+from agent.reports.files import write_files
+from agent.reports.origin import commands, versions
+from agent.reports.progress import iteration_lines, simple_lines, spending
 from agent.screen.terminal import FinalRow
+from agent.steps.cheap import TAG
 from agent.steps.choosing import Choice
 from agent.steps.comparing import Finish, compare_all, named, sentence_of, versus
 from agent.steps.handing_over import about, backgrounds_command, hand_over, policy_as_python
 from agent.steps.judging import log_spending
 from agent.steps.length_report import length_facts, length_section
-from evaluators.report.comparison import Comparison, TestScores
-from evaluators.report.report import (
-    IterationLine,
-    Report,
-    interval_percent,
-    interval_points,
-    plot_search,
-    write_markdown,
-)
+from evaluators.report.class_gains import class_gains, confusion_of
+from evaluators.report.comparison import Comparison
+from evaluators.report.report import Report, interval_percent, interval_points
+from evaluators.report.sections import Backgrounds, ClassGain, Confusion, Picture
+from prompts import template_hash
 from tools.datasets.seed_folds import describe_folds
-from tools.policy.named import DEFAULT
-from tools.text import markdown
+from tools.errors import AugurError
+from tools.text import markdown, one_line
 from tools.training.recipes import describe_recipe
 
 
@@ -36,7 +39,7 @@ def build_report(context: Context, finish: Finish) -> Report:
     groups = data.open_test().groups if opened else []
     scores = finish.scores or {}
     records = sorted(context.tracking.records(), key=lambda r: r.number)
-    iterations = [_line(r, records) for r in records if r.number > 0]
+    iterations, spent = iteration_lines(records, context.folder), context.ledger.spent()
     sentence = sentence_of(finish, scores, groups, bool(iterations), opened)
     recommended, found = choice.recommended, choice.recommendation
     return Report(
@@ -48,9 +51,10 @@ def build_report(context: Context, finish: Finish) -> Report:
         comparisons=compare_all(context, finish, scores, groups),
         sentence=sentence,
         why_stopped=finish.why_stopped,
-        ledger=describe(context.ledger.spent(), config.budget),
+        ledger=describe(spent, config.budget),
         python=policy_as_python(context, recommended, about(context, recommended, sentence)),
-        recall=_recall(data.card.classes, scores, recommended),
+        classes=_classes(context, finish, groups),
+        confusions=_confusions(context, finish),
         test_images=sum(data.class_counts("test").values()),
         test_groups=len(set(groups)) or sum(data.class_counts("test").values()),
         shifts=finish.shifts,
@@ -64,6 +68,12 @@ def build_report(context: Context, finish: Finish) -> Report:
         measure=found.measure.replace("metric", context.terminal.score) if found else "",
         backgrounds=backgrounds_command(context, recommended),
         length=length_section(context),
+        written=f"{datetime.now():%d %B %Y, %H:%M}",
+        simple=simple_lines(records),
+        spending=spending(spent),
+        made=_backgrounds(context, finish),
+        commands=commands(context.study, context.folder, config.runs_dir, bool(recommended.proposal.policy)),
+        origin=[*versions(), *context.machines[0].items(), ("prompts", template_hash())],
     )
 
 
@@ -86,6 +96,7 @@ def _facts(context: Context) -> list[tuple[str, str]]:
         *length_facts(context),
         ("backgrounds", _chain(context)),
         ("arm", f"{context.proposer.name}" + (f" ({config.llm.model})" if config.llm.model else "")),
+        *((("cheap measure", said),) if (said := context.tracking.study_tags().get(TAG)) else ()),
         (
             "seeds",
             f"search {_range(search.search_seeds)}; choice "
@@ -119,45 +130,54 @@ def _chain(context: Context) -> str:
     return f"{context.backgrounds}: {' → '.join(kinds)}; {mixing}"
 
 
-def _line(record: IterationRecord, records: Sequence[IterationRecord]) -> IterationLine:
-    return IterationLine(
-        name=record.name,
-        policy=record.proposal.in_one_line(),
-        mean=record.mean,
-        std=record.std,
-        over_default=record.gain_over_default,
-        interval_over_default=record.interval_over_default,
-        gain=record.gain,
-        interval=record.gain_interval,
-        verdict=verdict(record, records),
-        hypothesis=record.proposal.hypothesis,
-        failures=tuple(f"seed {t.seed}: {t.reason}" for t in record.trials if t.status == "failed"),
-    )
+def _groups(groups: Sequence[str]) -> Sequence[str] | None:
+    """None where every image is its own."""
+    return groups if len(set(groups)) < len(groups) else None
 
 
-def _recall(
-    classes: Sequence[str], scores: Mapping[str, TestScores], recommended: Candidate
-) -> list[tuple[str, float | None, float | None]]:
-    if recommended.name == REFERENCE or recommended.name not in scores or REFERENCE not in scores:
+def _classes(context: Context, finish: Finish, groups: Sequence[str]) -> list[ClassGain]:
+    """By class, of what is recommended, else of the proposal that was tested."""
+    scores, shown = finish.scores or {}, _shown(finish)
+    if REFERENCE not in scores or shown not in scores or shown == REFERENCE:
         return []
+    return class_gains(scores[shown], scores[REFERENCE], context.data.card.classes, _groups(groups))
 
-    def mean(name: str, index: int) -> float | None:
-        values = [r for recall in scores[name].per_class_recall.values() if (r := recall[index]) is not None]
-        return sum(values) / len(values) if values else None
 
-    return [(name, mean(REFERENCE, i), mean(recommended.name, i)) for i, name in enumerate(classes)]
+def _shown(finish: Finish) -> str:
+    """Whose images and classes the report shows beside those of no augmentation."""
+    recommended, proposal = finish.choice.recommended, finish.choice.proposal
+    return proposal.name if recommended.name == REFERENCE and proposal else recommended.name
+
+
+def _confusions(context: Context, finish: Finish) -> list[Confusion]:
+    scores = finish.scores or {}
+    names = dict.fromkeys(name for name in (REFERENCE, _shown(finish)) if name in scores)
+    found = (confusion_of(name, scores[name], context.data.card.classes) for name in names)
+    return [each for each in found if each is not None]
+
+
+def _backgrounds(context: Context, finish: Finish) -> Backgrounds | None:
+    """Of the proposal that was tested."""
+    proposal = finish.choice.proposal
+    if proposal is None or proposal.proposal.prompts is None:
+        return None
+    records = context.tracking.records()
+    said = next((record.generated for record in records if record.name == proposal.name), "")
+    try:
+        made = context.synthesis.set_of(proposal.proposal.prompts)
+    except AugurError:  # nothing was trained on them, or they were removed since
+        made = None
+    return backgrounds_section(proposal, made, said, context.folder)
 
 
 def publish(context: Context, report: Report, finish: Finish) -> None:
     """Write the report to the study's folder and to MLflow, and its essence to the terminal."""
     folder, recommended = context.folder, finish.choice.recommended
-    _plot(context, report)
-    write_markdown(report, folder / "report.md")
-    for name in ("search.png", "report.md"):
-        context.tracking.log_file(context.tracking.study_run, folder / name)
     context.tracking.log_leaderboard([_row(report, each) for each in report.comparisons])
     log_spending(context)
     files = hand_over(context, recommended, about(context, recommended, report.sentence), report.python)
+    report = replace(report, pictures=_pictures(context, recommended.proposal.in_one_line(), files))
+    page = write_files(report, folder, context.tracking)
     _log_result(context, report, finish.choice)
     context.terminal.final(
         [
@@ -174,22 +194,32 @@ def publish(context: Context, report: Report, finish: Finish) -> None:
         ],
         report.sentence,
         [
-            ("report", str(folder / "report.md")),
+            ("report", str(page)),
             *((what, str(where)) for what, where in files),
             *([("its images", report.backgrounds)] if report.backgrounds else []),
-            ("all trials", f"agent ui --runs-dir {context.config.runs_dir}"),
+            ("all trials", _where_trials_are(context)),
         ],
         report.warnings,
         [f"On {shift.name}: {shift.sentence}" for shift in report.shifts],
     )
 
 
-def _plot(context: Context, report: Report) -> None:
-    records = context.tracking.records()
-    reference = next((r for r in records if r.name == REFERENCE), None)
-    default = next((r for r in records if r.number == 0 and r.name == DEFAULT), None)
-    band = (reference.mean, noise_of(records) or 0.0) if reference and reference.mean is not None else None
-    plot_search(report, context.folder / "search.png", band, default.mean if default else None)
+def _where_trials_are(context: Context) -> str:
+    """The address of the study's table on a server, else the command that serves it."""
+    tracking = context.tracking
+    if tracking.address.kind == "server" and tracking.address.bare:
+        return view_address(tracking.address.bare, tracking.experiment_id, tracking.study_run)
+    return f"agent ui --runs-dir {context.config.runs_dir}"
+
+
+def _pictures(context: Context, policy: str, files: Sequence[tuple[str, Path]]) -> list[Picture]:
+    """What is recommended, on the user's own images."""
+    words = f"Training images in the first row, and below them what the recommended policy makes of them: {policy}"
+    return [
+        Picture(str(file.relative_to(context.folder)), one_line(words), one_line(f"Contact sheet. {words}"))
+        for what, file in files
+        if what == "picture of it"
+    ]
 
 
 def _row(report: Report, comparison: Comparison) -> dict[str, str]:
@@ -229,6 +259,9 @@ def _log_result(context: Context, report: Report, choice: Choice) -> None:
         metrics[f"test_{report.metric}"] = winner.test.mean
     if winner.verdict is not None:
         metrics["test_gain"] = winner.verdict.over_seeds.mean
+        both = winner.verdict.over_both
+        bounds = {"test_gain_low": both.low, "test_gain_high": both.high}
+        metrics |= {name: value for name, value in bounds.items() if value is not None}
     if winner.over_default is not None:
         metrics["test_gain_over_default"] = winner.over_default.over_seeds.mean
     cautions = (f"Caution: {warning}" for warning in report.cautions)
@@ -236,7 +269,7 @@ def _log_result(context: Context, report: Report, choice: Choice) -> None:
         (
             f"**{markdown(report.sentence)}**",
             *map(markdown, cautions),
-            "The full report is report.md among the artifacts.",
+            "The full report is report.html among the artifacts.",
         )
     )
     context.tracking.log_study(metrics, tags=tags, note=note)

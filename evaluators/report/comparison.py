@@ -39,6 +39,10 @@ class TestScores:
     """What the arms are compared by."""
     images: Mapping[int, np.ndarray] = field(default_factory=dict)
     """Seed → float (images,), what each image adds to the metric, if that is not the accuracy (`influence.py`)."""
+    confusion: Mapping[int, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
+    """Seed → images by true (rows) and predicted class (columns)."""
+    labels: np.ndarray | None = None
+    """int (images,): the true class of each test image."""
 
     @property
     def values(self) -> Mapping[int, float]:
@@ -78,6 +82,8 @@ class TestScores:
             macro_f1={seed: p.scores.macro_f1 for seed, p in predictions.items()},
             correct={seed: p.probabilities.argmax(axis=1) == p.labels for seed, p in predictions.items()},
             per_class_recall={seed: p.scores.per_class_recall for seed, p in predictions.items()},
+            confusion={seed: p.scores.confusion for seed, p in predictions.items()},
+            labels=next((p.labels for p in predictions.values()), None),
             quadratic_kappa={
                 seed: p.scores.quadratic_kappa
                 for seed, p in predictions.items()

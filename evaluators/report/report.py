@@ -1,37 +1,26 @@
 """The final comparison on the sealed test set, and the report written from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import Any, Literal
 
 from evaluators.report.comparison import Comparison, Versus
 from evaluators.report.lengths import LengthSection
+from evaluators.report.sections import (
+    Backgrounds,
+    ClassGain,
+    Confusion,
+    IterationLine,
+    Picture,
+    RunningTrial,
+    SimpleLine,
+    chance_words,
+)
 from evaluators.statistics import Interval
 from evaluators.wording import gain, signed
 from tools.text import clean, markdown
 from tools.training.metrics import Metric, metric_title
-
-
-@dataclass(frozen=True)
-class IterationLine:
-    """One row of the table of the search."""
-
-    name: str
-    policy: str
-    mean: float | None
-    std: float | None
-    over_default: float | None
-    """Gain over the default policy."""
-    interval_over_default: tuple[float, float] | None
-    gain: float | None
-    """Over no augmentation."""
-    interval: tuple[float, float] | None
-    verdict: str
-    """How sure it is that the candidate is better than the default policy, in words."""
-    hypothesis: str
-    failures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +33,9 @@ class ShiftTable:
     warnings: Sequence[str]
     comparisons: Sequence[Comparison]
     sentence: str
+
+
+State = Literal["finished", "running", "stopped"]
 
 
 @dataclass(frozen=True)
@@ -62,8 +54,6 @@ class Report:
     ledger: str
     python: str
     """What is recommended as a torchvision snippet."""
-    recall: Sequence[tuple[str, float | None, float | None]]
-    """(class, no augmentation, recommended): mean recall on the test set; none where these are the same."""
     test_images: int
     test_groups: int
     shifts: Sequence[ShiftTable] = ()
@@ -86,6 +76,40 @@ class Report:
     """The command that makes the recommended synthetic images again; empty where there are none."""
     length: LengthSection | None = None
     """How long the study trains, where that was found or checked."""
+    state: State = "finished"
+    written: str = ""
+    """When this was put together, in words."""
+    resume: str = ""
+    """The command that resumes a study that stopped."""
+    simple: Sequence[SimpleLine] = ()
+    """No augmentation and the baselines, as the search knew them."""
+    running: Sequence[RunningTrial] = ()
+    """Trainings that are going on."""
+    spending: Sequence[tuple[str, str]] = ()
+    """(what, how much) lines of the ledger."""
+    classes: Sequence[ClassGain] = ()
+    """Of what is recommended, or, where that is no augmentation, of the proposal that was tested."""
+    confusions: Sequence[Confusion] = ()
+    made: Backgrounds | None = None
+    """The synthetic images of the tested proposal."""
+    pictures: Sequence[Picture] = ()
+    """What the recommended augmentation does to training images, first."""
+    commands: Sequence[tuple[str, str]] = ()
+    """(what it does, command line)."""
+    origin: Sequence[tuple[str, str]] = ()
+    """(name, value) of what a repetition needs: versions, seeds, digests."""
+    recorded: Sequence[Mapping[str, str]] = ()
+    """The final table as MLflow has it, of a study that an earlier version finished; no other comparison is there."""
+
+    @property
+    def shown(self) -> str:
+        """Whose classes are shown beside those of no augmentation."""
+        return self.confusions[-1].title if self.confusions else "recommended"
+
+    @property
+    def forecasts(self) -> list[IterationLine]:
+        """The iterations that were forecast, and have a result."""
+        return [line for line in self.iterations if line.expected is not None and line.gain is not None]
 
     @property
     def score(self) -> str:
@@ -138,81 +162,34 @@ def write_markdown(report: Report, path: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        finalize=lambda value: clean(value) if isinstance(value, str) else value,
+        finalize=text_filter,
     )
-    environment.filters |= {
+    environment.filters |= {**filters(), "name_of": _name_of, "cell": markdown, "text": markdown}
+    path.write_text(environment.get_template("report.md.j2").render(report=report), encoding="utf-8")
+
+
+def text_filter(value: Any) -> Any:
+    """Every text that a template writes, cleaned; what is marked as safe stays so."""
+    return clean(value) if type(value) is str else value
+
+
+def filters() -> dict[str, Any]:
+    """How templates write scores, gains and chances."""
+    return {
         "percent": interval_percent,
         "points": interval_points,
         "score": _score,
         "gain": gain,
         "signed": signed,
-        "chance": _chance,
+        "chance": chance_words,
         "capitalised": lambda text: text[:1].upper() + text[1:],
-        "name_of": _name_of,
-        "cell": markdown,
-        "text": markdown,
     }
-    path.write_text(environment.get_template("report.md.j2").render(report=report), encoding="utf-8")
-
-
-def plot_search(
-    report: Report, path: Path, reference: tuple[float, float] | None, default: float | None = None
-) -> None:
-    """Plot the search: every iteration's score on validation, the best so far, and no augmentation ± its noise.
-
-    Args:
-        report: for its iterations.
-        path: PNG to write.
-        reference: (mean, standard deviation over seeds) of no augmentation, 0..1.
-        default: mean of the default policy; None where it was not trained.
-    """
-    import warnings
-
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 3.6), dpi=120, layout="constrained")
-    axes = figure.subplots()
-    done = [(i, line) for i, line in enumerate(report.iterations, start=1) if line.mean is not None]
-    x = np.array([i for i, _ in done])
-    y = 100 * np.array([line.mean for _, line in done], dtype=float)
-    if reference is not None:
-        mean, std = 100 * reference[0], 100 * reference[1]
-        lowest = -100.0 if report.metric == "kappa" else 0.0
-        axes.axhspan(
-            max(lowest, mean - std), min(100.0, mean + std), color="0.88", label="no augmentation ± 1 σ"
-        )
-        axes.axhline(mean, color="0.5", linewidth=1)
-    if default is not None:
-        axes.axhline(100 * default, color="tab:green", linewidth=1, linestyle="--", label="default policy")
-    if len(done):
-        spread = np.array([100 * (line.std or 0.0) for _, line in done])
-        # No bar beyond what a score can be.
-        below = y + 100 if report.metric == "kappa" else y
-        bars = np.stack([np.minimum(spread, below), np.minimum(spread, 100 - y)])
-        axes.errorbar(x, y, yerr=bars, fmt="o", color="tab:blue", capsize=3, label="iteration ± 1 σ")
-        axes.step(x, np.maximum.accumulate(y), where="post", color="tab:orange", label="best so far")
-        axes.set_xticks(x)
-    axes.set_xlabel("iteration")
-    axes.set_ylabel(f"validation {report.score} (%)")
-    axes.set_title(report.title, fontsize=10)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8, frameon=False, loc="best")
-    axes.spines[["top", "right"]].set_visible(False)
-    with warnings.catch_warnings():
-        # The font may lack letters of a title; they are drawn as boxes, and the report has them in full.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure.savefig(path)
 
 
 def _name_of(comparison: Comparison) -> str:
     """The name as a cell, marked where it is recommended."""
     name = markdown(comparison.name)
     return f"**{name}** (recommended)" if comparison.recommended else name
-
-
-def _chance(probability: float) -> str:
-    """A probability in percent, never 0 or 100, which no data can give."""
-    return f"{min(99, max(1, round(100 * probability)))}%"
 
 
 def _score(value: float | None) -> str:

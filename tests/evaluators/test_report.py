@@ -9,7 +9,9 @@ import pytest
 
 from evaluators.recommendation import Estimate
 from evaluators.report.comparison import Arm, Comparison, TestScores, Versus, compare, verdict_between
-from evaluators.report.report import IterationLine, Report, plot_search, write_markdown
+from evaluators.report.plots import save, search_figure
+from evaluators.report.report import Report, write_markdown
+from evaluators.report.sections import ClassGain, IterationLine, SimpleLine
 from tools.training.evaluation import score
 from tools.training.metrics import METRICS, metric_title
 from tools.training.types import Predictions
@@ -63,7 +65,7 @@ def report(*comparisons: Comparison, **more) -> Report:
         "why_stopped": "all is done",
         "ledger": "nothing",
         "python": "augment = None",
-        "recall": [("a", 0.5, None)],
+        "classes": [ClassGain("a", 3, 0.5, None, None)],
         "test_images": 6,
         "test_groups": 6,
     }
@@ -179,14 +181,36 @@ def test_tables_are_not_broken_by_blank_lines(tmp_path):
             assert len({line.count("|") - line.count("\\|") for line in lines}) == 1, block
 
 
-def test_the_plot_stays_within_0_and_100_and_warns_of_nothing(tmp_path):
+def drawn(made: Report) -> dict[str, np.ndarray]:
+    """Label → (points, 2) of each line of the plot of the search."""
+    (axes,) = search_figure(made).axes
+    return {str(line.get_label()): np.asarray(line.get_xydata()) for line in axes.lines}
+
+
+def search_of(*means: float | None, simple: tuple[float | None, ...] = ()) -> Report:
     lines = [
-        IterationLine(str(n), "p", y, 0.3, None, None, None, None, "", "h")
-        for n, y in enumerate((0.1, 0.95, None))
+        IterationLine(f"iteration {n}", "p", y, 0.3, None, None, None, None, "", "h", number=n)
+        for n, y in enumerate(means, start=1)
     ]
-    plot_search(report(iterations=lines), tmp_path / "a.png", (0.9, 0.2))
-    plot_search(report(iterations=[]), tmp_path / "b.png", None)
+    roles = ("reference", "baseline")
+    return report(
+        iterations=lines,
+        simple=[SimpleLine(roles[n > 0], roles[n > 0], y, 0.2) for n, y in enumerate(simple)],
+    )
+
+
+def test_the_plot_stays_within_0_and_100_and_warns_of_nothing(tmp_path):
+    save(search_figure(search_of(0.1, 0.95, None, simple=(0.9, None))), tmp_path / "a.png")
+    save(search_figure(report(iterations=[])), tmp_path / "b.png")
     assert (tmp_path / "a.png").stat().st_size > (tmp_path / "b.png").stat().st_size > 0
+    (axes,) = search_figure(search_of(0.1, 0.95, simple=(0.9,))).axes
+    low, high = axes.dataLim.intervaly
+    assert 0 <= low < high <= 100
+
+
+def test_a_loser_is_never_the_best_so_far():
+    best = drawn(search_of(0.6, 0.65, 0.8, None, 0.7, simple=(0.5, 0.7)))["best of all so far"]
+    assert best[:, 1].tolist() == [70.0, 70.0, 70.0, 80.0, 80.0]
 
 
 def test_the_choice_is_shown_by_shrunk_gains_and_chances(tmp_path):

@@ -118,9 +118,11 @@ class BackgroundConfig(BaseModel):
 
     model_config = _FROZEN
 
-    kind: Literal["textures", "folder", "diffusion"] = Field(
-        default="textures",
-        description="'diffusion': a text-to-image model by diffusers; 'textures': procedural; 'folder': your photos",
+    kind: Literal["scenes", "folder", "diffusion", "textures"] = Field(
+        default="scenes",
+        description="'scenes': drawn as the words of the captions ask (docs/scenes.md); 'folder': your photos, chosen "
+        "by the words in their names; 'diffusion': a text-to-image model by diffusers; 'textures': drawn at random, "
+        "for studies that began with it",
     )
     model: str = Field(
         default="stabilityai/stable-diffusion-xl-base-1.0",
@@ -128,10 +130,10 @@ class BackgroundConfig(BaseModel):
     )
     folder: Path | None = Field(default=None, description="photos for kind 'folder'")
     steps: int | None = Field(
-        default=None, ge=1, le=1000, description="the pipeline's own if unset (SDXL: 50)"
+        default=None, ge=1, le=1000, description="if unset, what the model was published for (SDXL: 50)"
     )
     guidance: float | None = Field(
-        default=None, ge=0, le=50, description="the pipeline's own if unset (SDXL: 5)"
+        default=None, ge=0, le=50, description="if unset, what the model was published for (SDXL: 5)"
     )
     scheduler: str | None = Field(
         default=None, description="class of diffusers, such as LCMScheduler; the model's own if unset"
@@ -151,7 +153,8 @@ class BackgroundConfig(BaseModel):
     )
     negative_prompt: str | None = Field(default=None, description="what the picture must not show")
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        default="auto", description="'auto': float16 on CUDA, float32 elsewhere"
+        default="auto",
+        description="'auto': on CUDA float16, or bfloat16 for models that need it; float32 elsewhere",
     )
     variant: str | None = Field(default=None, description="of the weights, such as fp16")
     vae: str | None = Field(default=None, description="another VAE (local folder or hub id)")

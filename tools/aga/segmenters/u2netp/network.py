@@ -62,11 +62,8 @@ class U2Netp:
             ConfigurationError: the weights are missing or damaged.
         """
         height, width = pixels.shape[:2]
-        side = input_side(height, width)
-        shrinks = max(height, width) > side
-        small = cv2.resize(
-            pixels, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
+        way = cv2.INTER_AREA if max(height, width) > SIDE else cv2.INTER_LINEAR
+        small = cv2.resize(pixels, (SIDE, SIDE), interpolation=way)
         values = (small.astype(np.float32) / 255 - _MEAN) / _DEVIATION
         network, output = self._network()
         network.setInput(np.ascontiguousarray(values.transpose(2, 0, 1)[None]))

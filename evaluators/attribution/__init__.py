@@ -1,0 +1,1 @@
+"""How well attribution maps find what a classifier decides by: the maps, AIC and SIC, insertion and deletion."""

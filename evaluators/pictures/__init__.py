@@ -1,0 +1,1 @@
+"""Pictures of a result, as PNG files."""

@@ -1,0 +1,1 @@
+"""What becomes of a classifier where images differ from those it was trained on: corruptions, other backgrounds."""

@@ -1,0 +1,94 @@
+"""`agent explain` on a finished study, and the explanation in the finish."""
+
+import shutil
+
+import pytest
+from PIL import Image
+
+from agent.memory.candidate import REFERENCE
+from evaluators.explanation import FILE, FOLDER, read_explanation
+from tests.agent.studies import SMALL, agent, copy_trials, run, tracking
+
+
+@pytest.fixture(scope="module")
+def explained(finished, tmp_path_factory):
+    """(runs folder, how the command ended): all sections, on few images."""
+    runs = tmp_path_factory.mktemp("explained") / "runs"
+    shutil.copytree(finished, runs)
+    done = agent(
+        "explain", "s", "--images", "2", "--methods", "gradcam", "--least-score", "0", "--runs-dir", str(runs)
+    )
+    return runs, done
+
+
+def test_everything_that_applies_is_computed_and_shown(explained):
+    runs, done = explained
+    assert done.returncode == 0, done.stderr + done.stdout
+    found = read_explanation(runs / "studies" / "s")
+    assert found is not None
+    assert (found.study, found.reference) == ("s", REFERENCE)
+    assert found.winner != REFERENCE
+    for section in (
+        found.attribution,
+        found.corruptions,
+        found.backgrounds or found.notes,
+        found.features,
+        found.frozen,
+    ):
+        assert section
+    assert found.corruptions is not None
+    assert found.corruptions.seeds == 3
+    assert {each.name for each in found.calibration} == {REFERENCE, found.winner}
+    assert sum(map(sum, found.confusion[REFERENCE])) == 3 * found.test_images
+    assert found.frozen is not None
+    assert found.frozen.sentence in " ".join(done.stdout.split())
+    for shown in ("takes about", "calibration", "Mean corruption error", "Grad-CAM, AIC"):
+        assert shown in done.stdout, done.stdout
+
+
+def test_pictures_are_listed_written_and_logged(explained):
+    runs, _ = explained
+    folder = runs / "studies" / "s" / FOLDER
+    found = read_explanation(runs / "studies" / "s")
+    assert found is not None
+    assert {each.file for each in found.pictures} == {file.name for file in folder.glob("*.png")}
+    assert {"reliability.png", "confusion.png", "learning_curves.png", "features.png"} <= {
+        each.file for each in found.pictures
+    }
+    for each in found.pictures:
+        assert each.title
+        assert each.alt
+        with Image.open(folder / each.file) as picture:
+            assert min(picture.size) > 100
+    store = tracking(runs)
+    logged = {file.path for file in store.client.list_artifacts(store.study_run, FOLDER)}
+    assert logged == {f"{FOLDER}/{file.name}" for file in folder.iterdir()}
+    assert f"{FOLDER}/{FILE}" in logged
+
+
+def test_the_study_is_shown_as_finished_afterwards(explained):
+    runs, _ = explained
+    store = tracking(runs)
+    assert store.client.get_run(store.study_run).info.status == "FINISHED"
+
+
+def test_what_cannot_be_explained_is_refused(finished):
+    for words, why in (
+        (("explain", "nowhere"), "is neither a study"),
+        (("explain", "s", "--methods", "lime"), "none of ig, gradcam, xrai"),
+        (("explain", "s", "--images", "0"), "at least 1"),
+    ):
+        done = agent(*words, "--runs-dir", str(finished))
+        assert done.returncode == 2
+        assert why in done.stderr
+
+
+def test_the_finish_describes_what_is_stored_without_taking_long(runs, finished):
+    copy_trials(finished, runs)
+    done = run(runs, "--proposer", "tpe", "--report.explain", "auto", size=SMALL)
+    assert done.returncode == 0, done.stderr + done.stdout
+    found = read_explanation(runs / "studies" / "s")
+    assert found is not None
+    assert found.calibration
+    assert found.attribution is None
+    assert any("agent explain s" in note for note in found.notes)
