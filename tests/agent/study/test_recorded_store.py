@@ -70,5 +70,7 @@ def test_a_synthetic_set_has_the_key_that_it_had(tmp_path: Path) -> None:
             "--runs-dir",
             str(tmp_path),
         ),
+        # What a study of that time had in its config.yaml.
+        *("--background", "textures", "--aga.compose.size", "training"),
     )
     assert (tmp_path / "aga" / "sets" / RECORDED_SET / "set.json").is_file()
