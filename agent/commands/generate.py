@@ -165,9 +165,10 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
         config.runs_dir / "cache",
         lambda done, total: on_progress("decoding", done, total),
     )
-    config = at_source_size(config, dataset, data.split("train").files, terminal)
-    synthesis = Synthesis(config, dataset, data, on_progress, _make_ask)
-    synthesis.take_no_more_sources_than_needed(prompts.scale)
+    sized = at_source_size(config, dataset, data.split("train").files, terminal)
+    synthesis = Synthesis(sized, dataset, data, on_progress, _make_ask)
+    if sized is not config:  # else they may be the images of a study, which looks at all sources
+        synthesis.take_no_more_sources_than_needed(prompts.scale)
     made = synthesis.set_of(prompts)
     terminal.note(describe(made))
     if unread := describe_unread(made):

@@ -61,12 +61,12 @@ def chain_steps(config: AgaConfig, caption_model: str | None) -> list[ChainStep]
     there_is = get_args(SegmenterConfig.model_fields["kind"].annotation)
     better = f"--segmenter {_BETTER_CUT}" if nature == "rule" and _BETTER_CUT in there_is else ""
     found = _DETECTORS.get(detector, ("network", detector))
+    if detector == "none" and segmenter == "u2netp":
+        found = "network", "what stands out most in each image, no detector"
     finds = "--detector transformers --aga.detector.checkpoint IDEA-Research/grounding-dino-tiny"
     steps = [
-        # Where the outline comes from a network that finds subjects by itself, a detector adds little.
-        ChainStep(
-            "find", detector, found[1], found[0], finds if detector == "none" and nature == "rule" else ""
-        ),
+        # A network that finds subjects by itself takes what stands out; a detector takes what is named.
+        ChainStep("find", detector, found[1], found[0], finds if detector == "none" else ""),
         ChainStep("cut out", segmenter, by, nature, better),
         _caption(config, caption_model),
     ]

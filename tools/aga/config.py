@@ -189,6 +189,14 @@ class ComposeConfig(BaseModel):
     edge: float = Field(
         default=1.0, ge=0, le=64, description="width in pixels of the soft edge of the subject"
     )
+    colours: Literal["estimated", "source"] = Field(
+        default="estimated",
+        description="of the subject's outline: 'estimated' takes out what the camera mixed in of the old background, "
+        "'source' leaves the pixels as they are",
+    )
+    light: Literal["keep", "match"] = Field(
+        default="keep", description="'match' makes the subject as bright as suits its background"
+    )
     place: Literal["keep", "random"] = Field(
         default="keep", description="where the subject goes: where it was, or anywhere that holds it whole"
     )

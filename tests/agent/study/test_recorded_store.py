@@ -64,8 +64,13 @@ def test_a_synthetic_set_has_the_key_that_it_had(tmp_path: Path) -> None:
             "digit",
             "--image-size",
             "32",
+            # The default of the version that made it.
+            "--aga.compose.colours",
+            "source",
             "--runs-dir",
             str(tmp_path),
         ),
+        # What a study of that time had in its config.yaml.
+        *("--background", "textures", "--aga.compose.size", "training"),
     )
     assert (tmp_path / "aga" / "sets" / RECORDED_SET / "set.json").is_file()

@@ -9,6 +9,7 @@ nothing is interpolated: at full opacity its pixels are the source's, to the bit
 """
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -37,39 +38,77 @@ def composite(
     Returns:
         The picture, uint8 (H, W, 3), and the placed mask, bool (H, W). Both are new arrays.
     """
+    placed = np.zeros(mask.shape, dtype=bool)
+    return _pasted(subject, mask, background, placement, edge, placed), placed
+
+
+def paste(
+    subject: np.ndarray, mask: np.ndarray, background: np.ndarray, placement: Placement, edge: float
+) -> np.ndarray:
+    """The picture of `composite` alone, which is faster: the mask is not moved."""
+    return _pasted(subject, mask, background, placement, edge, None)
+
+
+def _pasted(
+    subject: np.ndarray,
+    mask: np.ndarray,
+    background: np.ndarray,
+    placement: Placement,
+    edge: float,
+    placed: np.ndarray | None,
+) -> np.ndarray:
+    """The picture; the placed mask is written to `placed`, bool (H, W), unless that is None."""
     height, width = mask.shape
     picture = fit_background(background, height, width)
-    placed = np.zeros((height, width), dtype=bool)
-    levels = mask.astype(np.uint8)  # a mask read by Pillow may hold 255 for True
+    # A mask read by Pillow may hold 255 for True.
+    levels = mask.view(np.uint8) if mask.flags.c_contiguous else mask.astype(np.uint8)
     left, top, wide, high = cv2.boundingRect(levels)
     if wide == 0:
-        return picture, placed
-    corners = np.array([[left, top], [left + wide, top + high]], dtype=np.float64)
-    centre = corners.mean(axis=0)
-    matrix = placement.matrix
-    offset = centre + np.array([placement.dx, placement.dy])
-    cut = levels[top : top + high, left : left + wide]
-    on_frame = _sides_on_frame(corners, matrix, offset, (width, height))
+        return picture
+    cut = (levels[top : top + high, left : left + wide] != 0).view(np.uint8)
+    linear = placement.linear
+    centre = left + wide / 2, top + high / 2
+    offset = centre[0] + placement.dx, centre[1] + placement.dy
+    on_frame = _sides_on_frame((left, top, wide, high), linear, offset, (width, height))
     layer = _layer(subject[top : top + high, left : left + wide], cut, edge / placement.scale, on_frame)
-    shape = 255 * cut
+    shape = None if placed is None else 255 * cut
     # Half the extent of the placed subject's box.
-    reach = np.abs(matrix) @ (corners[1] - corners[0]) / 2
+    reach_x = (abs(linear[0][0]) * wide + abs(linear[0][1]) * high) / 2
+    reach_y = (abs(linear[1][0]) * wide + abs(linear[1][1]) * high) / 2
     if placement.keeps_pixels:
-        layer, shape = _turned(layer, placement), _turned(shape, placement)
-        start = np.floor(offset - reach + 0.5).astype(int)
+        layer = _turned(layer, placement)
+        shape = None if shape is None else _turned(shape, placement)
+        start = math.floor(offset[0] - reach_x + 0.5), math.floor(offset[1] - reach_y + 0.5)
     else:
-        start = np.maximum(np.floor(offset - reach - placement.scale).astype(int), 0)
-        stop = np.minimum(np.ceil(offset + reach + placement.scale).astype(int), (width, height))
-        if (stop <= start).any():
-            return picture, placed
+        grown = placement.scale
+        start = (
+            max(math.floor(offset[0] - reach_x - grown), 0),
+            max(math.floor(offset[1] - reach_y - grown), 0),
+        )
+        stop = (
+            min(math.ceil(offset[0] + reach_x + grown), width),
+            min(math.ceil(offset[1] + reach_y + grown), height),
+        )
+        size = stop[0] - start[0], stop[1] - start[1]
+        if size[0] <= 0 or size[1] <= 0:
+            return picture
         if any(on_frame):  # otherwise interpolation would fade it out along the frame
-            layer, shape = _continued(layer, on_frame), _continued(shape, on_frame)
-        corner = corners[0] - centre - (on_frame[2], on_frame[0])
-        layer, shape = _resampled(layer, shape, matrix, corner, offset - start, stop - start)
-    seen, within = _overlap(start, layer.shape, (height, width))
+            layer = _continued(layer, on_frame)
+            shape = None if shape is None else _continued(shape, on_frame)
+        # From the box's corner to the centre about which it turns, and from there to where it goes.
+        corner = left - centre[0] - on_frame[2], top - centre[1] - on_frame[0]
+        target = offset[0] - start[0], offset[1] - start[1]
+        layer = _resampled(layer, linear, corner, target, size, cv2.INTER_LINEAR)
+        if shape is not None:
+            shape = _resampled(shape, linear, corner, target, size, cv2.INTER_NEAREST)
+    overlap = _overlap(start, layer.shape, (height, width))
+    if overlap is None:
+        return picture
+    seen, within = overlap
     _paint_over(picture[within], layer[seen])
-    placed[within] = shape[seen] >= 128
-    return picture, placed
+    if placed is not None and shape is not None:
+        placed[within] = shape[seen] >= 128
+    return picture
 
 
 def fit_background(background: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -88,27 +127,34 @@ def fit_background(background: np.ndarray, height: int, width: int) -> np.ndarra
 
 
 def _sides_on_frame(
-    corners: np.ndarray, matrix: np.ndarray, offset: np.ndarray, frame: tuple[int, int]
-) -> list[bool]:
-    """For top, bottom, left, right of the mask's box (2, 2): does it lie on the frame (width, height), and stay there?
+    box: tuple[int, int, int, int],
+    linear: tuple[tuple[float, float], tuple[float, float]],
+    offset: tuple[float, float],
+    frame: tuple[int, int],
+) -> tuple[bool, bool, bool, bool]:
+    """For top, bottom, left, right of the mask's box (left, top, width, height): is it on the frame, and stays there?
 
-    Such a side is not an outline of the subject, which continues outside the picture.
+    Such a side is not an outline of the subject, which continues outside the picture of size `frame` (width, height).
     """
-    half = (corners[1] - corners[0]) / 2
+    left, top, wide, high = box
+    touches = top == 0, top + high == frame[1], left == 0, left + wide == frame[0]
+    if not any(touches):
+        return False, False, False, False
     sides = []
-    for axis, end in ((1, 0), (1, 1), (0, 0), (0, 1)):
-        outward = matrix[:, axis] * (2 * end - 1)
-        to = int(np.abs(outward).argmax())
-        touches = corners[end, axis] == (0, frame[axis])[end]
-        if not touches or outward[1 - to] != 0:
+    for touching, axis, sign, half in zip(
+        touches, (1, 1, 0, 0), (-1, 1, -1, 1), (high, high, wide, wide), strict=True
+    ):
+        outward = linear[0][axis] * sign, linear[1][axis] * sign
+        to = int(abs(outward[1]) > abs(outward[0]))
+        if not touching or outward[1 - to] != 0:
             sides.append(False)
             continue
-        position = offset[to] + outward[to] * half[axis]
-        sides.append(bool(position <= 0.5 if outward[to] < 0 else position >= frame[to] - 0.5))
-    return sides
+        position = offset[to] + outward[to] * half / 2
+        sides.append(position <= 0.5 if outward[to] < 0 else position >= frame[to] - 0.5)
+    return sides[0], sides[1], sides[2], sides[3]
 
 
-def _layer(pixels: np.ndarray, cut: np.ndarray, edge: float, on_frame: list[bool]) -> np.ndarray:
+def _layer(pixels: np.ndarray, cut: np.ndarray, edge: float, on_frame: Sequence[bool]) -> np.ndarray:
     """The subject as RGBA uint8 (h, w, 4), colours multiplied by opacity.
 
     Args:
@@ -122,7 +168,7 @@ def _layer(pixels: np.ndarray, cut: np.ndarray, edge: float, on_frame: list[bool
     return cv2.cvtColor(layer, cv2.COLOR_RGBA2mRGBA)
 
 
-def _opacity(cut: np.ndarray, edge: float, on_frame: list[bool]) -> np.ndarray:
+def _opacity(cut: np.ndarray, edge: float, on_frame: Sequence[bool]) -> np.ndarray:
     """uint8 (h, w), by the distance to the nearest pixel outside: the outline lies half a pixel before its centre."""
     if edge == 0:
         return 255 * cut
@@ -141,7 +187,7 @@ def _opacity(cut: np.ndarray, edge: float, on_frame: list[bool]) -> np.ndarray:
     return np.maximum(depth * (255 / edge) + 0.5, 0).astype(np.uint8)
 
 
-def _continued(image: np.ndarray, sides: list[bool]) -> np.ndarray:
+def _continued(image: np.ndarray, sides: Sequence[bool]) -> np.ndarray:
     top, bottom, left, right = (int(side) for side in sides)
     return cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_REPLICATE)
 
@@ -152,27 +198,25 @@ def _turned(image: np.ndarray, placement: Placement) -> np.ndarray:
 
 
 def _resampled(
-    layer: np.ndarray,
-    shape: np.ndarray,
-    matrix: np.ndarray,
-    corner: np.ndarray,
-    offset: np.ndarray,
-    size: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Layer and mask through the affine map x -> matrix (x + corner) + offset, as images of `size` (width, height)."""
-    shrink = int(1 / math.hypot(*matrix[0]) + 1e-6)
+    image: np.ndarray,
+    linear: tuple[tuple[float, float], tuple[float, float]],
+    corner: tuple[float, float],
+    offset: tuple[float, float],
+    size: tuple[int, int],
+    interpolation: int,
+) -> np.ndarray:
+    """An image through the affine map x -> linear (x + corner) + offset, as one of `size` (width, height)."""
+    (a, b), (c, d) = linear
+    x, y = corner
+    shrink = int(1 / math.hypot(a, b) + 1e-6)
     if shrink > 1:  # linear interpolation would skip pixels
-        layer, shape = _shrunk(layer, shrink), _shrunk(shape, shrink)
-        matrix = matrix * shrink
-        corner = corner / shrink
+        image = _shrunk(image, shrink)
+        a, b, c, d = a * shrink, b * shrink, c * shrink, d * shrink
+        x, y = x / shrink, y / shrink
     # From the centre of one pixel to the centre of another.
-    shift = matrix @ (corner + 0.5) + offset - 0.5
-    affine = np.column_stack([matrix, shift])
-    width, height = size.tolist()
-    return (
-        cv2.warpAffine(layer, affine, (width, height), flags=cv2.INTER_LINEAR),
-        cv2.warpAffine(shape, affine, (width, height), flags=cv2.INTER_NEAREST),
-    )
+    x, y = x + 0.5, y + 0.5
+    affine = np.array([[a, b, a * x + b * y + offset[0] - 0.5], [c, d, c * x + d * y + offset[1] - 0.5]])
+    return cv2.warpAffine(image, affine, size, flags=interpolation)
 
 
 def _shrunk(image: np.ndarray, factor: int) -> np.ndarray:
@@ -184,22 +228,21 @@ def _shrunk(image: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _overlap(
-    start: np.ndarray, shape: tuple[int, ...], frame: tuple[int, int]
-) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Of an image whose corner lies at `start` (x, y), the part within the frame (H, W): in its own rows and columns,
-    and in the frame's."""
-    limit = frame[::-1]
-    x, y = np.clip(start, 0, limit).tolist()
-    right, bottom = np.clip(start + np.array(shape[1::-1]), 0, limit).tolist()
-    from_x, from_y = start.tolist()
-    within = slice(y, bottom), slice(x, right)
-    return (slice(y - from_y, bottom - from_y), slice(x - from_x, right - from_x)), within
+    start: tuple[int, int], shape: tuple[int, ...], frame: tuple[int, int]
+) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
+    """Of an image whose corner lies at `start` (x, y), the part within the frame (H, W), in its own rows and columns
+    and in the frame's; None where there is none."""
+    x, y = start
+    left, top = max(x, 0), max(y, 0)
+    right, bottom = min(x + shape[1], frame[1]), min(y + shape[0], frame[0])
+    if left >= right or top >= bottom:
+        return None
+    within = slice(top, bottom), slice(left, right)
+    return (slice(top - y, bottom - y), slice(left - x, right - x)), within
 
 
 def _paint_over(region: np.ndarray, layer: np.ndarray) -> None:
     """Paint RGBA multiplied by opacity, uint8 (h, w, 4), over the picture's region, uint8 (h, w, 3), in place."""
-    if region.size == 0:
-        return
-    shown = cv2.cvtColor(255 - layer[..., 3], cv2.COLOR_GRAY2RGB)
+    shown = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(layer, 3)), cv2.COLOR_GRAY2RGB)
     behind = cv2.multiply(region, shown, scale=1 / 255)
-    region[...] = cv2.add(cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB), behind)
+    cv2.add(cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB), behind, dst=region)

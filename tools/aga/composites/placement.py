@@ -39,13 +39,23 @@ class Placement:
         return self.scale == 1 and self.rotation % 90 == 0
 
     @property
-    def matrix(self) -> np.ndarray:
-        """The linear part, float64 (2, 2), for column vectors (x, y)."""
+    def linear(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The linear part, by rows, for column vectors (x, y)."""
         turn = self.rotation % 360
-        radians = math.radians(turn)
-        cosine, sine = _RIGHT_ANGLES.get(turn, (math.cos(radians), math.sin(radians)))
-        mirror = -1.0 if self.flip else 1.0
-        return self.scale * np.array([[mirror * cosine, sine], [-mirror * sine, cosine]])
+        right = _RIGHT_ANGLES.get(turn)
+        if right is None:
+            radians = math.radians(turn)
+            right = math.cos(radians), math.sin(radians)
+        cosine, sine = self.scale * right[0], self.scale * right[1]
+        return (-cosine, sine) if self.flip else (cosine, sine), (sine, cosine) if self.flip else (
+            -sine,
+            cosine,
+        )
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """The same, float64 (2, 2)."""
+        return np.array(self.linear)
 
 
 def draw_placement(

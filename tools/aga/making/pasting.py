@@ -4,7 +4,7 @@ A shard is a function of the job and its number alone, so neither the number of 
 result. A process writes a shard's files and rows first and its record last: what has no record is made again.
 
 At training size the source is the cached image itself, so a subject that stays where it was has, under its soft edge,
-the pixels that training sees in the real image.
+the pixels that training sees in the real image; those of its outline only if `aga.compose.colours` is `source`.
 """
 
 import hashlib
@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tools.aga.composites.compose import composite
+from tools.aga.composites.compose import paste
+from tools.aga.composites.edges import in_the_light_of, without_old_background
 from tools.aga.composites.placement import draw_placement
 from tools.aga.config import ComposeConfig
 from tools.aga.making.background_pool import Background, kept_picture
@@ -173,7 +174,9 @@ class _Paster:
             prompts.max_scale,
             compose.place,
         )
-        picture, _ = composite(source, mask, behind, placement, compose.edge)
+        if compose.light == "match":
+            source = in_the_light_of(source, mask, behind)
+        picture = paste(source, mask, behind, placement, compose.edge)
         data = _encoded(picture, compose)
         file = job.file(image)
         write_whole(job.work.set_folder / file, data, job.work.scratch)
@@ -198,6 +201,8 @@ class _Paster:
                 self._mask = fitted_mask(kept[0], request.image_size, request.fit)
             else:
                 self._source, self._mask = request.sources[subject.row].pixels, kept[0]
+            if request.config.compose.colours == "estimated":
+                self._source = without_old_background(self._source, self._mask, request.config.compose.edge)
             self._place = place
         return self._source, self._mask
 

@@ -23,13 +23,22 @@ def set_key(request: Request, identities: Mapping[str, str]) -> str:
 
 
 def _decisive(request: Request) -> dict[str, Any]:
-    """The settings that change images beyond what the tools' identities say."""
+    """The settings that change images beyond what the tools' identities say.
+
+    Those that were added later are left out where they change nothing, so that sets made before are found.
+    """
     config = request.config
+    compose = config.compose.model_dump(exclude={"workers"})
+    for setting, without_effect in (("colours", "source"), ("light", "keep")):
+        if compose[setting] == without_effect:
+            del compose[setting]
+    finds_itself = config.detector.kind == "none" and config.segmenter.kind == "u2netp"
+    unused = {"classifier"} if finds_itself else {"classifier", "min_saliency"}
     return {
         "pool": config.pool,
         "background_size": config.background.size,
-        "compose": config.compose.model_dump(exclude={"workers"}),
-        "gates": config.gates.model_dump(mode="json", exclude={"classifier"}),
+        "compose": compose,
+        "gates": config.gates.model_dump(mode="json", exclude=unused),
         "redetects": request.redetects,
     }
 

@@ -50,6 +50,13 @@ class TestDetectorScore:
         assert "0.21" in result.reason
         assert "aga.gates.min_score" in result.reason
 
+    def test_a_subject_that_the_segmenter_found_has_a_limit_of_its_own(self):
+        result = detector_score(found(0.5), CONFIG, by_segmenter=True)
+        assert not result.passed
+        assert "aga.gates.min_saliency" in result.reason
+        assert detector_score(found(CONFIG.min_saliency), CONFIG, by_segmenter=True).passed
+        assert detector_score(found(0.5), CONFIG).passed
+
     def test_no_box_is_refused(self):
         result = detector_score(None, CONFIG)
         assert not result.passed

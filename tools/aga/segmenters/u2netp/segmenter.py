@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from tools.aga.segmenters.saliency import Window, is_all, whole_subject, window_of
-from tools.aga.segmenters.u2netp.network import DIGEST, LARGEST_SIDE, U2Netp
+from tools.aga.segmenters.u2netp.network import DIGEST, SIDE, U2Netp
 from tools.aga.types import Box, SourceImage
 
 SALIENT = 0.5
@@ -76,7 +76,7 @@ class U2NetpSegmenter:
             return self._of_part(pixels, window)
         saliency = self._network.saliency(pixels)
         salient = saliency > SALIENT
-        if max(height, width) < SECOND_LOOK * LARGEST_SIDE or not salient.any():
+        if max(height, width) < SECOND_LOOK * SIDE or not salient.any():
             return saliency
         left, top, wide, high = cv2.boundingRect(salient.astype(np.uint8))
         return (saliency + self._of_part(pixels, (top, top + high, left, left + wide))) / 2

@@ -1,0 +1,195 @@
+"""How well subjects are cut out, and how fast: U²-Netp and GrabCut on 100 photographs of ants and bees.
+
+The masks to compare with are polygons in `data/antsbees2_masks.json`, by the file's name in antsbees2, for 100 of its
+336 training and validation photographs, drawn at random. Each says how it came about: `drawn` by hand; `corrected` by
+hand from an outline of U²-Netp; `automatic` where nothing was to be corrected in the mean of two looks of U²-Netp
+(at the whole picture, and where it found something); `automatic in a drawn box`. All but the first favour U²-Netp, so
+the result is given by origin as well. `none`: a crowd, or an insect that cannot be made out; whatever is cut out
+there is invalid. The subject is the insect, or the insects in focus; never its flower, leaf or shadow.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from tools.aga.config import GatesConfig
+from tools.aga.detectors.simple import CentreDetector
+from tools.aga.gates.gates import detector_score, mask_area
+from tools.aga.segmenters.grabcut import GrabCutSegmenter
+from tools.aga.segmenters.u2netp.network import WEIGHTS
+from tools.aga.segmenters.u2netp.segmenter import U2NetpSegmenter
+from tools.aga.types import Box, SourceImage
+from tools.machine import usable_cores
+
+TRUTH = Path(__file__).parent / "data" / "antsbees2_masks.json"
+PHOTOS = "AUGUR_ANTSBEES2"
+"""The variable that names the folder of antsbees2, with train/ants, val/bees and so on."""
+
+GOOD, INVALID = 0.85, 0.5
+"""IoU from which on a mask is good, and below which a composite is invalid: it shows less subject than other things."""
+WHOLE = 0.8
+"""Share of the subject; a mask that has less is cut."""
+SPEED_SAMPLE = 24
+"""Photographs on which speed is measured."""
+TARGET = 0.7
+
+Cut = Callable[[SourceImage], tuple[np.ndarray, Box | None]]
+
+
+def photos() -> Path:
+    """The folder of antsbees2."""
+    folder = Path(os.environ.get(PHOTOS, "antsbees2"))
+    if not folder.is_dir():
+        raise SystemExit(f"the photographs of antsbees2 are needed: {folder} is no folder, set {PHOTOS}")
+    return folder
+
+
+def truths() -> dict[str, dict[str, Any]]:
+    """File → how its mask came about, its size (width, height) and the rings of its polygons, x and y in turn."""
+    return json.loads(TRUTH.read_text())
+
+
+def truth_of(file: str) -> np.ndarray:
+    """The subject in a photograph, bool (H, W); all False where it has none."""
+    entry = truths()[file]
+    width, height = entry["size"]
+    mask = np.zeros((height, width), np.uint8)
+    if entry["rings"]:
+        cv2.fillPoly(mask, [np.array(ring, np.int32).reshape(-1, 2) for ring in entry["rings"]], (1,))
+    return mask > 0
+
+
+def with_grabcut() -> Cut:
+    segmenter, detector = GrabCutSegmenter(), CentreDetector()
+
+    def cut(image: SourceImage) -> tuple[np.ndarray, Box | None]:
+        [[box]] = detector.detect([image], "")
+        return segmenter.segment(image, [box])[0], box
+
+    return cut
+
+
+def with_onnxruntime() -> Callable[[SourceImage], None] | None:
+    """The loop that one writes by hand; None where onnxruntime is not installed, on which Augur does not depend."""
+    try:
+        import onnxruntime  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        return None
+    session = onnxruntime.InferenceSession(str(WEIGHTS), providers=["CPUExecutionProvider"])
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    name, output = session.get_inputs()[0].name, session.get_outputs()[0].name
+
+    def cut(image: SourceImage) -> None:
+        height, width = image.pixels.shape[:2]
+        small = np.asarray(Image.fromarray(image.pixels).resize((320, 320), Image.Resampling.BILINEAR))
+        values = ((small / 255 - mean) / deviation).transpose(2, 0, 1)[None].astype(np.float32)
+        found = np.asarray(session.run([output], {name: values})[0])[0, 0]
+        _ = np.asarray(Image.fromarray(found).resize((width, height))) > 0.5
+
+    return cut
+
+
+def quality(
+    files: Sequence[str], images: Sequence[SourceImage], cut: Cut, by_segmenter: bool
+) -> dict[str, Any]:
+    """What a method makes of all photographs, before and after the gates; shares of those with a subject."""
+    known, gates = truths(), GatesConfig()
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        found = list(pool.map(cut, images))
+    rows = []
+    for file, (mask, box) in zip(files, found, strict=True):
+        truth = truth_of(file)
+        common = float((mask & truth).sum())
+        rows.append(
+            {
+                "how": known[file]["how"],
+                "iou": common / max(1, (mask | truth).sum()),
+                "seen": common / max(1, truth.sum()),
+                "empty": not mask.any(),
+                "passed": detector_score(box, gates, by_segmenter).passed and mask_area(mask, gates).passed,
+            }
+        )
+    subjects = [row for row in rows if row["how"] != "none"]
+    passed = [row for row in rows if row["passed"]]
+    return {
+        "good": _share(row["iou"] >= GOOD for row in subjects),
+        "iou_0.7": _share(row["iou"] >= 0.7 for row in subjects),
+        "mean_iou": round(float(np.mean([row["iou"] for row in subjects])), 3),
+        "empty": _share(row["empty"] for row in subjects),
+        "cut": _share(not row["empty"] and row["seen"] < WHOLE for row in subjects),
+        "good_by_origin": {
+            how: f"{sum(row['iou'] >= GOOD for row in subjects if row['how'] == how)} of "
+            f"{sum(row['how'] == how for row in subjects)}"
+            for how in sorted({row["how"] for row in subjects})
+        },
+        "after_gates": {
+            "kept": f"{len(passed)} of {len(rows)}",
+            "good": _share(row["iou"] >= GOOD for row in passed),
+            "invalid": _share(row["iou"] < INVALID for row in passed),
+        },
+    }
+
+
+def masks_per_second(images: Sequence[SourceImage], cut: Callable[[SourceImage], Any], threads: int) -> float:
+    """How many a method cuts out, in as many threads."""
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(cut, images[: 2 * threads]))  # each thread loads its network
+        started = time.perf_counter()
+        list(pool.map(cut, images))
+        return round(len(images) / (time.perf_counter() - started), 2)
+
+
+def run() -> dict[str, Any]:
+    """Measure; takes about two minutes on two cores.
+
+    Returns:
+        name, share (good masks of U²-Netp among those that the gates let through), target, met, details.
+    """
+    folder, files = photos(), sorted(truths())
+    images = [
+        SourceImage(row, file, np.asarray(Image.open(folder / file).convert("RGB")), 0, file, "")
+        for row, file in enumerate(files)
+    ]
+    network, grabcut, plain = U2NetpSegmenter().find, with_grabcut(), with_onnxruntime()
+    found = quality(files, images, network, by_segmenter=True)
+    sample, cores = images[:: len(images) // SPEED_SAMPLE], usable_cores()
+    speed = {
+        "u2netp": masks_per_second(sample, network, cores),
+        "grabcut": masks_per_second(sample, grabcut, cores),
+        # onnxruntime takes all cores by itself
+        "onnxruntime_loop": masks_per_second(sample, plain, 1) if plain else "not installed",
+    }
+    good = found["after_gates"]["good"]
+    return {
+        "name": "mask_quality",
+        "share": good,
+        "target": TARGET,
+        "met": good >= TARGET,
+        "details": {
+            "photographs": len(files),
+            "origins": {
+                how: sum(each["how"] == how for each in truths().values())
+                for how in sorted({each["how"] for each in truths().values()})
+            },
+            "u2netp": found,
+            "grabcut": quality(files, images, grabcut, by_segmenter=False),
+            "masks_per_second": speed,
+            "cores": cores,
+        },
+    }
+
+
+def _share(flags: Any) -> float:
+    return round(float(np.mean(list(flags))), 3)
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(), indent=2))
