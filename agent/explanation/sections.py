@@ -184,6 +184,16 @@ def score_maps(work: Work) -> dict[str, Any]:
     if not work.options.methods and (left := set(METHODS) - set(usable_methods())):
         titles = ", ".join(METHODS[name][0] for name in sorted(left))
         work.notes.append(f'{titles}: not computed; pip install "augur-vision[explain]" adds it.')
+    unsure = [
+        f"{each.metric.upper()} of {each.name} by {each.method}"
+        for each in found.scores
+        if each.score is None
+    ]
+    if unsure:
+        work.notes.append(
+            f"No image could be scored for {', '.join(unsure)}: AIC and SIC leave out images with a score under "
+            f"{work.options.threshold:g} (--least-score). explanation.json says why for each."
+        )
     return {"attribution": found}
 
 
@@ -227,12 +237,14 @@ def _corruption_seconds(work: Work) -> float:
     return 1 + count * (making + passes * work.seconds_per_image)
 
 
-SECTIONS = (
-    Section("Grad-CAM pictures", lambda work: 4.0, draw_grad_cams),
-    Section("frozen backbone", frozen_seconds, compare_with_frozen),
-    Section("corrupted images", _corruption_seconds, corrupt_images),
-    Section("other backgrounds", backgrounds_seconds, on_other_backgrounds),
-    Section("attribution scores", _attribution_seconds, score_maps),
-    Section("map of features", lambda work: 12.0 + _FEATURES_OF * work.seconds_per_image, map_features),
-)
-"""In the order in which they are computed, as long as the time lasts. What needs no weights comes before them."""
+SECTIONS = {
+    "gradcam": Section("Grad-CAM pictures", lambda work: 4.0, draw_grad_cams),
+    "frozen": Section("frozen backbone", frozen_seconds, compare_with_frozen),
+    "corruptions": Section("corrupted images", _corruption_seconds, corrupt_images),
+    "backgrounds": Section("other backgrounds", backgrounds_seconds, on_other_backgrounds),
+    "attribution": Section("attribution scores", _attribution_seconds, score_maps),
+    "features": Section(
+        "map of features", lambda work: 12.0 + _FEATURES_OF * work.seconds_per_image, map_features
+    ),
+}
+"""Name in a flag → what needs the weights, in the order in which it is computed, as long as the time lasts."""
