@@ -11,7 +11,7 @@ from evaluators.explanation import FOLDER, Explanation
 from tools.errors import AugurError, first_line
 from tools.machine import free_memory, is_out_of_memory
 
-_LEAST_SECONDS = 10.0
+_LEAST_SECONDS = 20.0
 """With less time, only what is stored is described: loading the packages of the rest takes as long."""
 
 
