@@ -23,7 +23,7 @@ from evaluators.robustness.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from evaluators.robustness.on_corruptions import measure_corruptions
 from tools.training.synthetic import LABELS, PIXELS
 
-_FEATURES_OF = 1500
+_FEATURES_OF = 600
 """Images, real and synthetic together, at most, in the map of features."""
 _BACKWARD = 3.0
 """A pass with gradients takes as long as this many without."""

@@ -82,6 +82,17 @@ def test_what_cannot_be_explained_is_refused(finished):
         assert why in done.stderr
 
 
+def test_a_study_that_has_not_finished_stays_sealed(finished, tmp_path):
+    runs = tmp_path / "runs"
+    shutil.copytree(finished, runs)
+    store = tracking(runs)
+    store.client.set_terminated(store.study_run, "KILLED")
+    done = agent("explain", "s", "--runs-dir", str(runs))
+    assert done.returncode == 2
+    assert "sealed" in done.stderr
+    assert not (runs / "studies" / "s" / FOLDER).exists()
+
+
 def test_the_finish_describes_what_is_stored_without_taking_long(runs, finished):
     copy_trials(finished, runs)
     done = run(runs, "--proposer", "tpe", "--report.explain", "auto", size=SMALL)
