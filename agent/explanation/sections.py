@@ -192,7 +192,7 @@ def score_maps(work: Work) -> dict[str, Any]:
     if unsure:
         work.notes.append(
             f"No image could be scored for {', '.join(unsure)}: AIC and SIC leave out images with a score under "
-            f"{work.options.threshold:g} (--least-score). explanation.json says why for each."
+            f"{work.options.threshold:g} (--least-score), and those that score as high when they are blurred."
         )
     return {"attribution": found}
 
@@ -217,8 +217,10 @@ def corrupt_images(work: Work) -> dict[str, Any]:
     """Accuracy on corrupted test images, and the mean corruption error."""
     places = work.sample(work.options.changed_images)
     labels = np.asarray(work.test.labels)[places]
+    reference, winner = (work.correct(arm, labels) for arm in work.pair.arms)
     found = measure_corruptions(
-        *(work.correct(arm, labels) for arm in work.pair.arms),
+        reference,
+        winner,
         np.asarray(work.test.images[places]),
         work.groups(places),
         progress=lambda done, total: work.context.terminal.progress("corrupted images", done, total),
