@@ -7,10 +7,11 @@ regions. Both ways give the same curves, which is checked. The two take turns, a
 
 import json
 import time
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
+from torch import nn
 
 from evaluators.attribution.information import (
     THRESHOLDS,
@@ -59,15 +60,15 @@ def with_pair(
     np.trapz = np.trapezoid  # type: ignore[attr-defined]  # which PAIR's package calls by its old name
     from saliency.metrics import pic
 
+    compute: Any = pic.compute_pic_metric
+
     curves = []
     for score in (
         lambda images: (say(images).argmax(axis=1) == label).astype(np.float64),
         lambda images: say(images)[:, label].astype(np.float64),
     ):
         try:
-            curves.append(
-                pic.compute_pic_metric(image, importance, mask, score, THRESHOLDS, min_pred_value=0.0).curve_y
-            )
+            curves.append(compute(image, importance, mask, score, THRESHOLDS, min_pred_value=0.0).curve_y)
         except pic.ComputePicMetricError:
             curves.append(None)
     return curves
@@ -116,7 +117,7 @@ def run() -> dict[str, Any]:
 def _surer(classifier: Classifier, images: np.ndarray) -> np.ndarray:
     """Make an untrained classifier name a class of each image that it does not name of its blur; these classes."""
     blurred = np.stack([interpolated(image, random_mask(SIDE, SIDE, (n,))) for n, image in enumerate(images)])
-    say, head = probabilities_of(classifier), classifier.model.get_submodule("fc")
+    say, head = probabilities_of(classifier), cast(nn.Linear, classifier.model.get_submodule("fc"))
     change = np.log(say(images)).mean(axis=0) - np.log(say(blurred)).mean(axis=0)
     label = int(change.argmax())
     head.weight.data *= 20.0

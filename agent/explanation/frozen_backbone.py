@@ -63,12 +63,12 @@ def compare_with_frozen(work: Work) -> dict[str, Any]:
             winner_score=float(theirs.mean()),
             gain=gain,
             seconds=fitted.seconds,
-            sentence=_sentence(
+            sentence=sentence_about(
                 name,
                 trained,
                 fitted.backbone,
                 metric_title(metric),
-                score,
+                score.mean,
                 float(theirs.mean()),
                 gain,
                 fitted.seconds,
@@ -77,16 +77,17 @@ def compare_with_frozen(work: Work) -> dict[str, Any]:
     }
 
 
-def _sentence(
+def sentence_about(
     name: str,
     trained: str,
     backbone: str,
     metric: str,
-    score: Measured,
+    score: float,
     own: float,
     gain: Measured,
     seconds: float,
 ) -> str:
+    """What a report says: whether the winner, whose score is `own`, differs from the frozen backbone's `score`."""
     if gain.low is not None and gain.low > 0:
         how = "is above"
     elif gain.high is not None and gain.high < 0:
@@ -99,7 +100,7 @@ def _sentence(
     took = counted(max(1, round(seconds)), "second")
     return (
         f"{name[:1].upper()}{name[1:]}, trained {trained}, {how} a frozen {backbone} with logistic regression, which "
-        f"needs no search and took {took}: test {metric} {100 * own:.1f}% against {100 * score.mean:.1f}% "
+        f"needs no search and took {took}: test {metric} {100 * own:.1f}% against {100 * score:.1f}% "
         f"({signed(gain.mean)} points over test images{within})."
     )
 

@@ -45,9 +45,8 @@ def on_other_backgrounds(work: Work) -> dict[str, Any]:
         return {}
     images, labels, masks, of = images[kept], labels[kept], masks[kept], places[kept]
     changed = changed_images(images, masks, labels, _SEED)
-    found = measure_backgrounds(
-        *(work.correct(arm, labels) for arm in work.pair.arms), changed, labels, len(places), work.groups(of)
-    )
+    reference, winner = (work.correct(arm, labels) for arm in work.pair.arms)
+    found = measure_backgrounds(reference, winner, changed, labels, len(places), work.groups(of))
     file = work.picture(
         "backgrounds.png",
         "Test images of the background test",

@@ -11,8 +11,7 @@ from evaluators.explanation import FOLDER, Explanation
 from tools.errors import AugurError, first_line
 from tools.machine import free_memory, is_out_of_memory
 
-PREDICTIONS = "predictions"
-_LEAST_SECONDS = 10.0
+_LEAST_SECONDS = 20.0
 """With less time, only what is stored is described: loading the packages of the rest takes as long."""
 
 
@@ -66,7 +65,8 @@ def _computed(work: Work) -> dict[str, Any]:
             "agent train --weights with the same settings trains them again and keeps them."
         )
         return found
-    planned = [(section, section.seconds(work)) for section in SECTIONS]
+    wanted = [each for name, each in SECTIONS.items() if not options.sections or name in options.sections]
+    planned = [(section, section.seconds(work)) for section in wanted]
     steps = [f"{section.title} {_about(seconds)}" for section, seconds in planned if seconds > 0]
     total = sum(seconds for _, seconds in planned)
     terminal.note(f"Explaining the result takes about {_about(total)}: {', '.join(steps)}.")

@@ -23,7 +23,7 @@ from evaluators.robustness.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from evaluators.robustness.on_corruptions import measure_corruptions
 from tools.training.synthetic import LABELS, PIXELS
 
-_FEATURES_OF = 1500
+_FEATURES_OF = 600
 """Images, real and synthetic together, at most, in the map of features."""
 _BACKWARD = 3.0
 """A pass with gradients takes as long as this many without."""
@@ -184,6 +184,16 @@ def score_maps(work: Work) -> dict[str, Any]:
     if not work.options.methods and (left := set(METHODS) - set(usable_methods())):
         titles = ", ".join(METHODS[name][0] for name in sorted(left))
         work.notes.append(f'{titles}: not computed; pip install "augur-vision[explain]" adds it.')
+    unsure = [
+        f"{each.metric.upper()} of {each.name} by {each.method}"
+        for each in found.scores
+        if each.score is None
+    ]
+    if unsure:
+        work.notes.append(
+            f"No image could be scored for {', '.join(unsure)}: AIC and SIC leave out images with a score under "
+            f"{work.options.threshold:g} (--least-score), and those that score as high when they are blurred."
+        )
     return {"attribution": found}
 
 
@@ -207,8 +217,10 @@ def corrupt_images(work: Work) -> dict[str, Any]:
     """Accuracy on corrupted test images, and the mean corruption error."""
     places = work.sample(work.options.changed_images)
     labels = np.asarray(work.test.labels)[places]
+    reference, winner = (work.correct(arm, labels) for arm in work.pair.arms)
     found = measure_corruptions(
-        *(work.correct(arm, labels) for arm in work.pair.arms),
+        reference,
+        winner,
         np.asarray(work.test.images[places]),
         work.groups(places),
         progress=lambda done, total: work.context.terminal.progress("corrupted images", done, total),
@@ -227,12 +239,14 @@ def _corruption_seconds(work: Work) -> float:
     return 1 + count * (making + passes * work.seconds_per_image)
 
 
-SECTIONS = (
-    Section("Grad-CAM pictures", lambda work: 4.0, draw_grad_cams),
-    Section("frozen backbone", frozen_seconds, compare_with_frozen),
-    Section("corrupted images", _corruption_seconds, corrupt_images),
-    Section("other backgrounds", backgrounds_seconds, on_other_backgrounds),
-    Section("attribution scores", _attribution_seconds, score_maps),
-    Section("map of features", lambda work: 12.0 + _FEATURES_OF * work.seconds_per_image, map_features),
-)
-"""In the order in which they are computed, as long as the time lasts. What needs no weights comes before them."""
+SECTIONS = {
+    "gradcam": Section("Grad-CAM pictures", lambda work: 4.0, draw_grad_cams),
+    "frozen": Section("frozen backbone", frozen_seconds, compare_with_frozen),
+    "corruptions": Section("corrupted images", _corruption_seconds, corrupt_images),
+    "backgrounds": Section("other backgrounds", backgrounds_seconds, on_other_backgrounds),
+    "attribution": Section("attribution scores", _attribution_seconds, score_maps),
+    "features": Section(
+        "map of features", lambda work: 12.0 + _FEATURES_OF * work.seconds_per_image, map_features
+    ),
+}
+"""Name in a flag → what needs the weights, in the order in which it is computed, as long as the time lasts."""

@@ -32,6 +32,8 @@ class Options:
     """Test images that attributions are computed of."""
     methods: tuple[str, ...] = ()
     """Of `evaluators.attribution.maps.METHODS`; empty: all that are installed."""
+    sections: tuple[str, ...] = ()
+    """Of `agent.explanation.sections.SECTIONS`; empty: all."""
     seconds: float | None = None
     """Sections that would take longer than what is left of it are left out; None: none is."""
     threshold: float = 0.8

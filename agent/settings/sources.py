@@ -122,7 +122,7 @@ def load_config(
 
 def is_changeable(key: str) -> bool:
     """Whether a study may resume with another value, because none of its results depends on it."""
-    return key.partition(".")[0] in ("llm", "budget", "execution", "runs_dir") or key in (
+    return key.partition(".")[0] in ("llm", "budget", "execution", "report", "runs_dir") or key in (
         "search.iterations",
         "search.repairs",
         # Where the same images are now, and how they are read: a fingerprint of their content is compared.

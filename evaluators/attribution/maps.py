@@ -128,13 +128,13 @@ def segments(image: np.ndarray) -> list[np.ndarray]:
     scaled = (image - lowest) / max(highest - lowest, 1.0) * 2 - 1
     large = (_SEGMENT_SIDE, _SEGMENT_SIDE)
     scaled = resize(scaled, large, order=3, mode="constant", preserve_range=True, anti_aliasing=True)
-    disk = np.hypot(*np.mgrid[-_SEGMENT_GROWN : _SEGMENT_GROWN + 1, -_SEGMENT_GROWN : _SEGMENT_GROWN + 1])
-    brush = (disk <= _SEGMENT_GROWN).astype(np.uint8)
+    across = np.arange(-_SEGMENT_GROWN, _SEGMENT_GROWN + 1)
+    brush = (across[:, None] ** 2 + across[None, :] ** 2 <= _SEGMENT_GROWN**2).astype(np.uint8)
     found = []
     for scale in _SEGMENT_SCALES:
         fine = felzenszwalb(scaled, scale=scale, sigma=_SEGMENT_SIGMA, min_size=_SEGMENT_LEAST)
-        numbered = resize(
-            fine, image.shape[:2], order=0, mode="constant", preserve_range=True, anti_aliasing=False
+        numbered = np.asarray(
+            resize(fine, image.shape[:2], order=0, mode="constant", preserve_range=True, anti_aliasing=False)
         ).astype(np.int64)
         for number in range(numbered.min(), numbered.max() + 1):
             found.append(cv2.dilate((numbered == number).astype(np.uint8), brush).astype(bool))

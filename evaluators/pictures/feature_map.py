@@ -88,6 +88,6 @@ def _draw_density(axes, real: Clusters, both: Clusters) -> None:
         axes.bar([place + offset for place in range(2)], heights, 0.38, color=colour, label=label)
     axes.set_xticks(range(2), names, fontsize=8)
     axes.set_ylabel("relative to real images alone")
-    axes.legend(fontsize=7, frameon=False, loc="lower right")
+    axes.legend(fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
     axes.set_title("density of the clusters", fontsize=10)
     plain(axes)

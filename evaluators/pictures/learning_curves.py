@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evaluators.pictures.drawing import new_figure, save, short
 from tools.training.types import EpochReport
+
+if TYPE_CHECKING:
+    from matplotlib.lines import Line2D
 
 
 def draw_learning_curves(curves: Mapping[str, Sequence[Sequence[EpochReport]]], path: Path) -> None:
@@ -21,6 +25,7 @@ def draw_learning_curves(curves: Mapping[str, Sequence[Sequence[EpochReport]]], 
     highest = max(
         _mean(seeds, field).max() for seeds in curves.values() for field in ("train_loss", "validation_loss")
     )
+    lines: list[Line2D] = []
     for axes, (name, seeds) in zip(panels, curves.items(), strict=True):
         accuracy = _mean(seeds, "validation_accuracy")
         epochs = np.arange(1, len(accuracy) + 1)
@@ -41,10 +46,9 @@ def draw_learning_curves(curves: Mapping[str, Sequence[Sequence[EpochReport]]], 
         if axes is panels[-1]:
             right.set_ylabel("accuracy (%)")
         lines = [*axes.get_lines()[:2], *right.get_lines()]
-        axes.legend(
-            lines, [str(each.get_label()) for each in lines], fontsize=7, frameon=False, loc="center right"
-        )
     panels[0].set_ylabel("loss (nats)")
+    labels = [str(each.get_label()) for each in lines]
+    figure.legend(lines, labels, loc="outside lower center", ncols=len(lines), fontsize=8, frameon=False)
     save(figure, path)
 
 

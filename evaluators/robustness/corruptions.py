@@ -161,7 +161,7 @@ def _jpeg(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndar
     quality = (25, 18, 15, 10, 7)[severity]
     pixels = np.round(image[..., ::-1] * 255).astype(np.uint8)
     encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1].astype(np.float64) / 255
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))[..., ::-1].astype(np.float64) / 255
 
 
 CORRUPTIONS: dict[str, Corruption] = {

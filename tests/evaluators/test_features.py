@@ -1,5 +1,7 @@
 """Last-layer features and the density of their clusters."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from tests.evaluators.small_classifier import photos, small_classifier
 def test_features_are_what_the_last_layer_sees():
     classifier, images = small_classifier(), photos(5)
     found = features_of(classifier, images, batch=2)
-    head = classifier.model.get_submodule("3")
+    head = cast(torch.nn.Linear, classifier.model.get_submodule("3"))
     logits = classifier.model(
         classifier.normalisation.apply(torch.from_numpy(images).permute(0, 3, 1, 2), "cpu")
     )

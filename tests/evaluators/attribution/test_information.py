@@ -1,7 +1,10 @@
 """AIC and SIC, held against PAIR's package saliency."""
 
+from typing import cast
+
 import numpy as np
 import pytest
+from torch import nn
 
 from evaluators.attribution import information
 from evaluators.attribution.information import (
@@ -36,7 +39,7 @@ def scored(number: int):
     classifier = small_classifier(classes=2)
     found = np.log(probabilities_of(classifier)(np.stack([image, interpolated(image, mask)])))
     margins = found[:, 1] - found[:, 0]
-    head, sign = classifier.model.get_submodule("3"), float(np.sign(margins[0] - margins[1]))
+    head, sign = cast(nn.Linear, classifier.model.get_submodule("3")), float(np.sign(margins[0] - margins[1]))
     head.weight.data *= sign
     head.bias.data *= sign
     head.bias.data[1] -= sign * float(margins.mean())

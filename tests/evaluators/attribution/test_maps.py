@@ -37,7 +37,8 @@ def test_integrated_gradients_are_captums_and_add_up_to_the_change():
 
 def test_grad_cam_is_what_the_paper_defines():
     classifier, images = small_classifier(), photos(1)
-    body, head = classifier.model[0], nn.Sequential(*list(classifier.model)[1:])
+    layers = list(classifier.model.children())
+    body, head = layers[0], nn.Sequential(*layers[1:])
     feature_map = body(PLAIN.apply(torch.from_numpy(images).permute(0, 3, 1, 2), "cpu"))
     feature_map.retain_grad()
     head(feature_map)[0, 1].backward()

@@ -1,6 +1,9 @@
 """Several classifiers on the same images: shared masks, own and shared subsets, methods that do not apply."""
 
+from typing import cast
+
 import numpy as np
+from torch import nn
 
 from evaluators.attribution.information import UNSURE
 from evaluators.attribution.insertion import probabilities_of
@@ -10,7 +13,7 @@ from tests.evaluators.small_classifier import photos, small_classifier
 
 def test_each_is_scored_on_its_own_images_and_on_the_shared_ones():
     one, other, images = small_classifier(), small_classifier(), photos(5)
-    head = other.model.get_submodule("3")
+    head = cast(nn.Linear, other.model.get_submodule("3"))
     head.weight.data, head.bias.data = head.weight.data.roll(1, 0), head.bias.data.roll(1, 0)
     # the first two images are as the one says, the next two as the other says; nobody is right about the last
     say = probabilities_of(one)(images).argmax(axis=1)
