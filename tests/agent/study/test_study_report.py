@@ -87,9 +87,9 @@ def test_runs_are_named_by_what_was_tried_and_carry_it_as_parameters(finished):
         data = each.data
         names = [data.params[f"op{n}"] for n in range(1, 4) if f"op{n}" in data.params]
         assert data.params["operations"] == " + ".join(names)
-        assert each.info.run_name.startswith(f"it {data.tags['iteration']} · {names[0]}")
+        assert str(each.info.run_name).startswith(f"it {data.tags['iteration']} · {names[0]}")
         gain = 100 * data.metrics["gain_over_reference"]
-        assert f"{abs(gain):.1f}" in each.info.run_name.rpartition(" · ")[2]
+        assert f"{abs(gain):.1f}" in str(each.info.run_name).rpartition(" · ")[2]
         assert 0 <= float(data.params["op1.p"]) <= 1
         assert data.params["model"] == "shufflenet_v2_x0_5"
         assert data.params["epochs"] == "2"
@@ -110,7 +110,7 @@ def test_the_studys_own_run_has_the_series_of_its_iterations_and_its_data_set(fi
     assert study.inputs is not None
     (data,) = study.inputs.dataset_inputs
     assert data.dataset.name == "demo"
-    assert json.loads(data.dataset.profile) == {"train": 100, "validation": 200, "test": 1000}
+    assert json.loads(data.dataset.profile or "") == {"train": 100, "validation": 200, "test": 1000}
 
 
 def test_the_address_of_a_study_opens_its_candidates_by_gain(finished):
