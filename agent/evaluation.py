@@ -75,7 +75,7 @@ def evaluate_all(
             f"--out {out} is not an empty folder: name one, or one that does not exist yet"
         )
     for study, keys in trials_by_study(words, runs_dir, terminal).items():
-        found = _of_study(study, keys, target, runs_dir, terminal)
+        found = evaluated(study, keys, target, runs_dir, terminal)
         show(found, terminal)
         if out is not None:
             folder = out if len(words) == 1 else out / study
@@ -153,9 +153,21 @@ def has_finished(tracking: "Tracking") -> bool:
     return status == "FINISHED" and tracking.study_tags().get("phase") == "final"
 
 
-def _of_study(
+def evaluated(
     study: str, keys: Sequence[str], target: Target, runs_dir: Path, terminal: Terminal
 ) -> Evaluated:
+    """Trials of one study on the images of `target`.
+
+    Args:
+        study: its name, or that of what `agent train` trained.
+        keys: of the trials that are meant; none: all of them that can be evaluated.
+        target: the images.
+        runs_dir: where the study is.
+        terminal: for notes and warnings.
+
+    Raises:
+        AugurError: as in `evaluate_all`.
+    """
     folder = folder_of(study, runs_dir)
     if not is_training(folder) and not has_finished(attached(study, runs_dir, terminal)):
         raise ConfigurationError(

@@ -8,25 +8,27 @@ from langgraph.runtime import Runtime
 
 from agent.context import Context
 from agent.explanation.finishing import explain_finish
-from agent.memory.candidate import REFERENCE, Candidate, baselines, iteration, reference
+from agent.memory.candidate import REFERENCE, Candidate, baselines, of_iteration, reference
 from agent.memory.look_ups import Notebook
-from agent.memory.proposal import parse_proposal
+from agent.memory.proposal import parse_proposals
+from agent.memory.ranking import best_iteration
 from agent.reports.series import before_search, iteration_series
 from agent.state import Refusal, State
+from agent.steps.cheap import drop_trunks, settle_trust
 from agent.steps.choosing import choose
 from agent.steps.comparing import Finish, shift_table
-from agent.steps.finish_plan import iteration_count
 from agent.steps.judging import has_reference, judge_all_again, log_spending
 from agent.steps.judging import judge as judge_candidate
 from agent.steps.length import check_length, find_length
-from agent.steps.proposing import ask_arm, log_contact_sheet, make_images
+from agent.steps.proposing import announce, ask_arm, log_contact_sheet, make_images
 from agent.steps.publishing import build_report, publish
+from agent.steps.racing import train_iteration
 from agent.steps.shifts import Shift
 from agent.steps.speed import samples_allowed, settle_speed
 from agent.steps.stopping import why_stop
 from agent.steps.testing import announce_opening, open_test, test_on, train_for_test
 from agent.steps.trials import prune_weights, results_of, train_candidates
-from agent.steps.vetting import refuse
+from agent.steps.vetting import about_one, refuse_all
 from evaluators.report.report import ShiftTable
 from tools.errors import AugurError
 
@@ -59,7 +61,10 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
             f"No trial of the reference (no augmentation) finished: {'; '.join(sorted({r.reason for r in failed}))}. "
             "Nothing can be compared with it. Fix the cause (model, recipe, device, timeout), then start a new study."
         )
-    return {"iteration": 1, "rejections": [], "stop": why_stop(context, 1, cut)}
+    stop = why_stop(context, 1, cut)
+    if not stop:
+        settle_trust(context)
+    return {"iteration": 1, "rejections": [], "stop": stop}
 
 
 def propose(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -83,11 +88,11 @@ def vet(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     if state["malformed"]:
         reasons, warnings = [state["malformed"]], []
     else:
-        reasons, warnings = refuse(
-            parse_proposal(state["answer"]),
-            context.config.search,
-            context.data.card,
+        reasons, warnings = refuse_all(
+            parse_proposals(state["answer"]),
             [record for record in context.tracking.records() if record.number != state["iteration"]],
+            search=context.config.search,
+            card=context.data.card,
             trusted=context.proposer.name == "fixed",
             backgrounds=context.backgrounds,
             grey=context.grey,
@@ -104,44 +109,49 @@ def vet(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 
 def realise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Open the iteration in MLflow, show what the policy does to training images, make the synthetic ones."""
-    context, candidate = runtime.context, _candidate(state, runtime.context)
-    proposal = candidate.proposal
-    context.terminal.proposal(
-        state["iteration"],
-        iteration_count(context.config.search),
-        candidate.arm,
-        proposal.hypothesis,
-        proposal.expected_gain,
-        proposal.in_one_line(),
-    )
-    for warning in state["warnings"]:
-        context.terminal.warn(warning)
-    run = context.tracking.open_candidate(candidate, "search", state["warnings"])
-    log_contact_sheet(context, candidate, run)
-    if notebook := state.get("notebook"):
-        context.tracking.log_notebook(run, Notebook.from_json(notebook))
-    return make_images(context, candidate, run)
+    """Open the iteration in MLflow, show what the policies do to training images, make the synthetic ones."""
+    context, candidates, unmade = runtime.context, _candidates(state, runtime.context), {}
+    for place, candidate in enumerate(candidates, start=1):
+        announce(context, candidate)
+        about = about_one(place, len(candidates))
+        warnings = [each.removeprefix(about) for each in state["warnings"] if each.startswith(about)]
+        for warning in warnings:
+            context.terminal.warn(warning)
+        run = context.tracking.open_candidate(candidate, "search", warnings)
+        log_contact_sheet(context, candidate, run)
+        if candidate is candidates[0] and (notebook := state.get("notebook")):
+            context.tracking.log_notebook(run, Notebook.from_json(notebook))
+        made = make_images(context, candidate, run)
+        if made["unrealised"]:
+            unmade[candidate.name] = made["unrealised"]
+        if "stop" in made:
+            return {
+                "unrealised": made["unrealised"],
+                "unmade": [each.name for each in candidates],
+                "stop": made["stop"],
+            }
+    return {"unrealised": "; ".join(unmade.values()), "unmade": list(unmade)}
 
 
 def train(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Train the proposal under every seed."""
-    context = runtime.context
-    if state["unrealised"]:
+    """Train the proposal under every seed; of several, the best."""
+    context, unmade = runtime.context, state.get("unmade", [])
+    made = [each for each in _candidates(state, context) if each.name not in unmade]
+    if not made or (state["unrealised"] and not unmade):
         return {}
-    candidate, seeds = _candidate(state, context), context.seeds(context.config.search.seeds)
-    return {"stop": train_candidates(context, [candidate], seeds, "search", candidate.name) or ""}
+    return {"stop": train_iteration(context, made) or ""}
 
 
 def judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Compare with the reference, update the incumbent, and decide whether the search continues."""
     context, number = runtime.context, state["iteration"]
-    judge_candidate(context, _candidate(state, context), "search")
+    for candidate in _candidates(state, context):
+        judge_candidate(context, candidate, "search")
     records = context.tracking.records()
-    best = max((r.mean for r in records if r.number > 0 and r.mean is not None), default=None)
+    best = best_iteration(records)
     curve = {
         "iterations_done": float(number),
-        f"incumbent_validation_{context.config.search.metric}": best,
+        f"incumbent_validation_{context.config.search.metric}": best.mean if best else None,
         "seconds_outside_training": context.stopwatch.outside_training(),
         **iteration_series(records, number, context.config.search.metric),
     }
@@ -174,6 +184,7 @@ def finalise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         explain_finish(context, choice, fresh)
     publish(context, build_report(context, finish), finish)
     prune_weights(context)
+    drop_trunks(context)
     return {"chosen": choice.recommended.name if choice.recommendation else ""}
 
 
@@ -183,8 +194,8 @@ def _shifted(context: Context, shift: Shift, finish: Finish) -> ShiftTable:
     )
 
 
-def _candidate(state: State, context: Context) -> Candidate:
-    return iteration(state["iteration"], context.proposer.name, parse_proposal(state["answer"]))
+def _candidates(state: State, context: Context) -> list[Candidate]:
+    return of_iteration(state["iteration"], context.proposer.name, parse_proposals(state["answer"]))
 
 
 def _import_preview() -> None:

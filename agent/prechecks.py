@@ -9,6 +9,7 @@ from agent.memory.candidate import named_baselines
 from agent.proposers.factory import LLM_ARMS
 from agent.settings.config import LLMConfig, StudyConfig
 from agent.steps.metric import check_metric
+from tools.aga.chain_steps import writes_captions
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Card, Dataset
 from tools.errors import AugurError, ConfigurationError
@@ -60,11 +61,22 @@ def check_models_answer(config: StudyConfig, card: Card, tell: Callable[[str], N
             _check_answers(llm, tell)
 
 
+def check_captions_answer(config: StudyConfig, tell: Callable[[str], None]) -> None:
+    """Ask the server of the model that is to write captions, if one is, as `check_models_answer` does.
+
+    Raises:
+        ConfigurationError: the server does not have the model.
+        ModelAway: it does not answer within seconds, or refuses the key.
+    """
+    if writes_captions(config.aga) and config.caption_llm.model:
+        _check_answers(config.caption_llm, tell)
+
+
 def _needed(config: StudyConfig, card: Card) -> Iterator[LLMConfig]:
     """The models that a study calls; whether it makes backgrounds is found out last, because that takes seconds."""
     if config.search.proposer in LLM_ARMS:
         yield config.llm
-    if config.aga.caption.kind == "llm" and _makes_backgrounds(config, card):
+    if writes_captions(config.aga) and _makes_backgrounds(config, card):
         yield config.caption_llm
 
 
@@ -121,7 +133,7 @@ def check_captioner(config: StudyConfig) -> None:
     Raises:
         ConfigurationError: it has no provider, no key, or its package is not installed.
     """
-    if config.aga.caption.kind == "llm" and config.caption_llm.model:
+    if writes_captions(config.aga) and config.caption_llm.model:
         check_llm(config.caption_llm)
 
 

@@ -20,7 +20,7 @@ from agent.settings.config import StudyConfig
 from agent.settings.sources import dump_config
 from agent.steps.finish_plan import describe_finish, iteration_count
 from agent.steps.shifts import decode_shifts, find_shifts
-from agent.steps.synthesis import Synthesis, backgrounds_of
+from agent.steps.synthesis import Synthesis, backgrounds_of, describe_chain
 from prompts import template_hash
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
@@ -75,7 +75,7 @@ def open_context(
     study = config.study or folder.name
     plans = plan_workers(config.execution)
     shifts = find_shifts(config.data, dataset.card)
-    recipe = resolve_recipe(config.training)
+    recipe = resolve_recipe(config.training, config.search.metric)
     size = config.data.image_size or dataset.card.image_size
     lengths = read_lengths(folder, tracking, found=False)
     recipe = _of_length(recipe, lengths)
@@ -151,11 +151,18 @@ def _facts(
         ("recipe", recipe),
         (
             "search",
-            f"{counted(iteration_count(search), 'iteration')} × {counted(search.seeds, 'seed')}, "
+            f"{counted(iteration_count(search), 'iteration')} × "
+            + (
+                f"{search.candidates} candidates, of which the best goes on, × "
+                if search.candidates > 1
+                else ""
+            )
+            + f"{counted(search.seeds, 'seed')}, "
             f"{search.augmentations} {'operation' if search.augmentations == '1' else 'operations'} each",
         ),
-        ("finish", describe_finish(search)),
+        ("finish", describe_finish(search, found=config.training.epochs == "auto")),
         ("backgrounds", why_backgrounds),
+        *([] if why_backgrounds.startswith("off") else [("made by", describe_chain(config))]),
         ("workers", workers),
     ]
 

@@ -20,15 +20,17 @@ class State(TypedDict):
     iteration: int
     """The current iteration, from 1."""
     answer: str
-    """The current proposal as JSON; the raw text where it is not even a proposal."""
+    """The current proposal, or proposals, as JSON; the raw text where it is not even a proposal."""
     malformed: str
     """Why `answer` is not a proposal; empty where it is one."""
     accepted: bool
     """Whether vet accepted the current proposal."""
     unrealised: str
-    """Why the synthetic images of the current proposal could not be made; empty where nothing failed."""
+    """Why synthetic images of the current proposals could not be made; empty where nothing failed."""
+    unmade: NotRequired[list[str]]
+    """Names of the candidates whose images could not be made; checkpoints of earlier versions have none."""
     warnings: list[str]
-    """Warnings of the label-safety lint about an accepted proposal."""
+    """Warnings of the label-safety lint about an accepted proposal, or about several, which they name."""
     rejections: list[Refusal]
     """Refused answers of the current iteration."""
     stop: str

@@ -300,7 +300,7 @@ def _has_spent(folder: Path) -> bool:
 
 
 def _run_graph(graph: Any, thread: Any, context: "Context") -> None:
-    """Run the graph to its end, and mark the study in MLflow as finished, interrupted or failed."""
+    """Run the graph to its end; where it has reached that already, say so."""
     snapshot = graph.get_state(thread)
     if snapshot.values and not snapshot.next:
         context.terminal.note(
@@ -315,15 +315,22 @@ def _run_graph(graph: Any, thread: Any, context: "Context") -> None:
     if len(snapshot.values.get("rejections", [])) > context.config.search.repairs:
         # It stopped because every answer was refused: when resumed, it asks again.
         graph.update_state(thread, {"rejections": [], "stop": ""}, as_node="judge")
-    try:
+    with end_marked(context.tracking):
         graph.invoke(None if snapshot.values else {"stop": ""}, thread, context=context, durability="sync")
+
+
+@contextmanager
+def end_marked(tracking: "Tracking") -> Iterator[None]:
+    """Mark the study in MLflow as finished when the block ends, or as interrupted or failed where it raises."""
+    try:
+        yield
     except KeyboardInterrupt:
-        context.tracking.abandon_study("KILLED")
+        tracking.abandon_study("KILLED")
         raise
     except BaseException:
-        context.tracking.abandon_study("FAILED")
+        tracking.abandon_study("FAILED")
         raise
-    context.tracking.end_study("FINISHED")
+    tracking.end_study("FINISHED")
 
 
 def _steps(config: StudyConfig) -> int:

@@ -19,7 +19,7 @@ from agent.memory.study_file import recorded
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
 from agent.settings.sources import dump_config, is_changeable, load_file
-from agent.study import address_of
+from agent.study import address_of, end_marked
 from agent.study_folder import CONFIG, as_augur_error, began, folder_of, locked, names, release, write_config
 from agent.training_given import STUDY, Given, candidates_of, safety_warnings
 from agent.training_sources import found_by, length_from
@@ -158,8 +158,9 @@ def _open_and_train(
                 )
             write_config(folder, config)
             backgrounds = "always" if any(each.proposal.backgrounds for each in candidates) else "off"
-            with open_context(config, _WHY, folder, terminal, tracking, dataset, backgrounds) as context:
-                return _session(context, candidates, again)
+            opened = open_context(config, _WHY, folder, terminal, tracking, dataset, backgrounds)
+            with opened as context, end_marked(tracking):
+                return _train(context, candidates, again)
         except OSError as error:
             if (fault := as_augur_error(error, config.runs_dir)) is None:
                 raise
@@ -177,21 +178,8 @@ def _is_ours(tracking: Any) -> bool:
     return tracking.study_tags().get("arm") == "given"
 
 
-def _session(context: "Context", candidates: Sequence[Candidate], again: bool) -> list[Row]:
-    """Train and judge; marks the entry in MLflow as finished, interrupted or failed."""
-    try:
-        rows = _train(context, candidates, again)
-    except KeyboardInterrupt:
-        context.tracking.abandon_study("KILLED")
-        raise
-    except BaseException:
-        context.tracking.abandon_study("FAILED")
-        raise
-    context.tracking.end_study("FINISHED")
-    return rows
-
-
 def _train(context: "Context", candidates: Sequence[Candidate], again: bool) -> list[Row]:
+    """Train and judge all of them, and write the tables."""
     from agent.steps.judging import judge, log_spending
     from agent.steps.proposing import log_contact_sheet, make_images
     from agent.steps.trials import train_candidates, trial_spec
@@ -223,7 +211,9 @@ def _train(context: "Context", candidates: Sequence[Candidate], again: bool) -> 
     ordered = [records[candidate.name] for candidate in candidates]
     rows = rows_of(context, ordered, unmade, cut)
     best = max((row.mean for row in rows if row.name != REFERENCE and row.mean is not None), default=None)
-    context.tracking.log_study({} if best is None else {"incumbent_validation_accuracy": best})
+    context.tracking.log_study(
+        {} if best is None else {f"incumbent_validation_{context.config.search.metric}": best}
+    )
     log_spending(context)
     if cut:
         context.terminal.warn(

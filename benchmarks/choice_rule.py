@@ -4,7 +4,7 @@ Studies are drawn whose true gains are known: a default policy and proposals who
 seeds, on one sample of validation images that favours some of them by chance. Every image of every trial gets a margin
 (the log odds of the right class), of which whether it is right and its log loss follow. The product's own rule chooses,
 and so do the highest mean score and the lowest log loss. `python -m benchmarks.choice_rule [STUDIES]` prints the table
-in docs/results.md.
+in docs/results.md; `--calibrate` gives the rule the losses after temperature scaling as well.
 """
 
 import sys
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluators.length import scaled_losses
 from evaluators.recommendation import Contender, ImageScores, Kind, recommend
 
 STUDIES = 400
@@ -87,8 +88,13 @@ class Drawn:
     """True, over no augmentation, in points; in the order of the contenders."""
 
 
-def draw_study(world: World, noise: Noise, count: int, draw: np.random.Generator) -> Drawn:
-    """No augmentation, a default and `count` proposals, under every seed of `noise`."""
+def draw_study(
+    world: World, noise: Noise, count: int, draw: np.random.Generator, calibrate: bool = False
+) -> Drawn:
+    """No augmentation, a default and `count` proposals, under every seed of `noise`.
+
+    With `calibrate`, the losses after temperature scaling are known as well.
+    """
     from scipy.special import ndtr, ndtri
 
     gains = np.concatenate([[0.0, world.default], draw.normal(world.middle, world.spread, count)])
@@ -115,10 +121,20 @@ def draw_study(world: World, noise: Noise, count: int, draw: np.random.Generator
             {seed: float(row.mean()) for seed, row in enumerate(right)},
             {seed: float(row.mean()) for seed, row in enumerate(lost)},
             {seed: ImageScores(ids, lost[seed], right[seed]) for seed in range(noise.seeds)},
+            _calibrated(sure * margin) if calibrate else {},
         )
-        for name, kind, right, lost in zip(names, kinds, margins > 0, losses, strict=True)
+        for name, kind, right, lost, sure, margin in zip(
+            names, kinds, margins > 0, losses, sureness, margins, strict=True
+        )
     ]
     return Drawn(contenders, tuple(100 * (ndtr(quality / _SPREAD) - _REFERENCE)))
+
+
+def _calibrated(log_odds: np.ndarray) -> dict[int, np.ndarray]:
+    """Seed → losses after temperature scaling, of the log odds of the right class, (seeds, images)."""
+    right = 1 / (1 + np.exp(-log_odds))
+    labels = np.zeros(log_odds.shape[1], dtype=np.int64)
+    return {seed: scaled_losses(np.stack([row, 1 - row], axis=1), labels) for seed, row in enumerate(right)}
 
 
 def choices(study: Drawn) -> tuple[float, float, float, float]:
@@ -130,14 +146,16 @@ def choices(study: Drawn) -> tuple[float, float, float, float]:
     return chosen, study.gains[int(np.argmax(scores))], study.gains[int(np.argmin(losses))], max(study.gains)
 
 
-def measure(studies: int) -> list[dict[str, Any]]:
+def measure(studies: int, calibrate: bool = False) -> list[dict[str, Any]]:
     """A row for each situation."""
     rows = []
     for world in WORLDS:
         for noise in NOISES:
             for count in COUNTS:
                 draw = np.random.default_rng([len(rows), studies])
-                found = np.array([choices(draw_study(world, noise, count, draw)) for _ in range(studies)])
+                found = np.array(
+                    [choices(draw_study(world, noise, count, draw, calibrate)) for _ in range(studies)]
+                )
                 names = ("rule", "highest_mean", "lowest_loss", "best")
                 rows.append(
                     {"world": world.title, "noise": noise.title, "proposals": count}
@@ -184,4 +202,5 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    print(as_markdown(measure(int(sys.argv[1]) if len(sys.argv) > 1 else STUDIES)))
+    numbers = [int(each) for each in sys.argv[1:] if each.isdigit()]
+    print(as_markdown(measure(numbers[0] if numbers else STUDIES, "--calibrate" in sys.argv)))

@@ -40,6 +40,8 @@ class Contender:
     judges all of them."""
     images: Mapping[int, ImageScores] = field(default_factory=dict)
     """Seed → results by image, from which the luck of the sample of images is learnt. May be empty."""
+    calibrated: Mapping[int, "np.ndarray"] = field(default_factory=dict)
+    """Seed → float (images,): log loss of each image in `images` after temperature scaling. May be empty."""
 
     @property
     def simplicity(self) -> int:

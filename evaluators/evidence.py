@@ -1,7 +1,7 @@
 """What all validation results say together: by which measure, with which noise, and how much is believed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Literal
 
@@ -12,7 +12,7 @@ from evaluators.measure import METRIC_ALONE, Index, find_index
 from evaluators.scatter import ImageScatter, Rows, image_scatter, scatter_of
 from evaluators.shrinkage import believe
 
-Measure = Literal["metric and log loss", "metric"]
+Measure = Literal["metric and log loss", "metric and log loss after temperature scaling", "metric"]
 
 FEWEST_FREEDOM = 2
 """Degrees of freedom below which the spread over seeds is not estimated."""
@@ -46,15 +46,41 @@ class _Noise:
     """Whether the part of log loss is known; else it is zero, and says nothing."""
 
 
+def evidence_of(contenders: Sequence[Contender]) -> "Evidence":
+    """With log loss as it is, or after temperature scaling where that is known of all trials and errs less.
+
+    How sure a classifier is says little of what it gets right, and a policy can change it: a temperature of each
+    trial's own (Guo et al. 2017) takes that out. Which of the two losses predicts the metric better, the expected error
+    of the index says, found on these contenders; where neither goes with the metric, the metric alone is used.
+
+    Raises:
+        ValueError: as `Evidence` does.
+    """
+    as_it_is = Evidence(contenders)
+    if not all(each.images.keys() == each.calibrated.keys() == each.scores.keys() for each in contenders):
+        return as_it_is
+    scaled = Evidence([_calibrated(each) for each in contenders], scaled=True)
+    return scaled if scaled.error < as_it_is.error else as_it_is
+
+
+def _calibrated(contender: Contender) -> Contender:
+    images = {
+        seed: replace(scores, losses=contender.calibrated[seed]) for seed, scores in contender.images.items()
+    }
+    means = {seed: float(losses.mean()) for seed, losses in contender.calibrated.items()}
+    return replace(contender, losses=means, images=images)
+
+
 class Evidence:
     """Of the contenders that finished a trial."""
 
-    def __init__(self, contenders: Sequence[Contender]) -> None:
-        """Choose the measure and estimate the noise.
+    def __init__(self, contenders: Sequence[Contender], scaled: bool = False) -> None:
+        """Choose the measure and estimate the noise; `scaled`: whether losses are those after temperature scaling.
 
         Raises:
             ValueError: if no contender finished a trial, or a name, no augmentation or the default comes twice.
         """
+        self._scaled = scaled
         self.finished = [each for each in contenders if each.scores]
         if not self.finished:
             raise ValueError("no contender finished a trial: there is nothing to recommend")
@@ -77,7 +103,17 @@ class Evidence:
     @property
     def measure(self) -> Measure:
         """What gains are measured by."""
-        return "metric" if self._index is METRIC_ALONE else "metric and log loss"
+        if self._index is METRIC_ALONE:
+            return "metric"
+        return "metric and log loss after temperature scaling" if self._scaled else "metric and log loss"
+
+    @property
+    def error(self) -> float:
+        """Expected squared error of a contender's index as a measure of its true metric; infinite if not known."""
+        if self.anchor is None or self._noise is None:
+            return float("inf")
+        _, _, seeds = self._gains(self.anchor, self.finished)
+        return self._index.variance(self._of_means(self._noise, seeds)) + self._index.misfit
 
     @property
     def index(self) -> Index:
@@ -109,6 +145,16 @@ class Evidence:
                 known, found.means, found.deviations, chances, strict=True
             )
         }
+
+    def measured(self, anchor: Contender, others: Sequence[Contender]) -> dict[str, float]:
+        """The gain of each of the others over `anchor` by the measure, as it was seen; 0 for the anchor itself.
+
+        Those without a common seed are left out.
+        """
+        known, gains, _ = self._gains(anchor, others)
+        if not known:
+            return {}
+        return {each.name: float(gain) for each, gain in zip(known, self._index.of(gains), strict=True)}
 
     def _gains(
         self, anchor: Contender, others: Sequence[Contender]
@@ -165,7 +211,11 @@ class Evidence:
         if self.anchor is None or noise is None or not noise.of_loss:
             return METRIC_ALONE
         _, gains, seeds = self._gains(self.anchor, self.finished)
-        return find_index(gains, noise.of_trial * float((1 / seeds).mean()) + noise.shared)
+        return find_index(gains, self._of_means(noise, seeds))
+
+    def _of_means(self, noise: _Noise, seeds: np.ndarray) -> np.ndarray:
+        """The covariance of the noise in a contender's means, averaged over their numbers of `seeds`."""
+        return noise.of_trial * float((1 / seeds).mean()) + noise.shared
 
 
 def above_zero(means: np.ndarray, deviations: np.ndarray, freedom: float) -> np.ndarray:

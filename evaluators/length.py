@@ -6,7 +6,7 @@ lengths are compared image by image and seed by seed; a difference counts where 
 one seed, that is the noise of the validation images alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +43,17 @@ def scaled_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
         else:
             low = first
     return losses((low + high) / 2)
+
+
+def constant_losses(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Log loss in nats of each image, float64 (N,), of who has learnt nothing but how frequent each class is.
+
+    Args:
+        labels: int (N,), the true classes.
+        classes: how many there are.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    return -np.log(counts[labels] / len(labels))
 
 
 @dataclass(frozen=True)
@@ -131,6 +142,8 @@ class Curve:
     groups: Groups | None = None
     shared: bool = True
     """As in `change`."""
+    constant: Point | None = None
+    """What an answer would get that is the same for all images (`constant_losses`); None where that is not known."""
 
     def change(self, shorter: Point, longer: Point) -> Change:
         """See `change`."""
@@ -157,9 +170,17 @@ class Curve:
         return len(self.points) > 1 and self.change(*self.points[-2:]).improves
 
     @property
+    def learnt(self) -> bool:
+        """Whether any length is shown to be better than a constant answer."""
+        if self.constant is None:
+            return True
+        changes = [self.change(self.constant, point) for point in self.points]
+        return any(each.improves and each.is_shown for each in changes)
+
+    @property
     def ended(self) -> bool:
-        """Whether the last doubling was of no use."""
-        return len(self.points) > 1 and not self.unfinished
+        """Whether the last doubling was of no use. It says nothing while nothing at all was learnt."""
+        return len(self.points) > 1 and not self.unfinished and self.learnt
 
 
 def is_done(none: Curve, default: Curve) -> bool:
@@ -171,8 +192,13 @@ def is_done(none: Curve, default: Curve) -> bool:
 
 
 def study_length(none: Curve, default: Curve) -> int:
-    """Epochs of the study: the default's best length; or no augmentation's, where that is longer and the default is not
-    shown to be worse there, since stronger policies need more training than either."""
+    """Epochs of the study: the default's best length.
+
+    Or no augmentation's, where that is longer and the default is not shown to be worse there, since stronger policies
+    need more training than either; or the longest that was tried, where the default has learnt nothing.
+    """
+    if not default.learnt:
+        return default.points[-1].epochs
     best = default.best
     for point in default.points:
         if none.points and point.epochs == none.best.epochs > best.epochs:
@@ -195,8 +221,27 @@ def sentence(none: Curve, default: Curve, study_epochs: int, reference_epochs: i
     )
 
 
+def nothing_learnt(default: Curve, steps: int) -> str:
+    """That no length came to anything, in a sentence.
+
+    Args:
+        default: at one length at least.
+        steps: of the optimiser in its longest training.
+    """
+    last = default.points[-1]
+    text = f"nothing was learnt in up to {times(last.epochs)} ({steps:,} steps): the validation loss is {last.loss:.2f}"
+    if default.constant is not None:
+        text += f", and {default.constant.loss:.2f} for an answer that is the same for all images"
+    return (
+        f"{text}. Check the labels and the images, or try another learning rate "
+        "(--training.learning_rate), a smaller batch or another model"
+    )
+
+
 def _about(curve: Curve, name: str) -> str:
     best = curve.best
+    if not curve.learnt:
+        return f"{name} has learnt nothing in up to {times(curve.points[-1].epochs)} ({100 * best.score:.1f})"
     reached = f"{times(best.epochs)} ({100 * best.score:.1f})"
     if len(curve.points) == 1:
         return f"{name} was tried at {reached} only"
@@ -238,75 +283,6 @@ def _instead(change: Change) -> str:
 def times(count: int) -> str:
     """A number of epochs in words."""
     return f"{count} epoch" if count == 1 else f"{count} epochs"
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What trainings cost, in training images that are shown to a model."""
-
-    images: int
-    """In one epoch of one trial."""
-    trials: int
-    """That the rest of the study is planned to take."""
-    smallest: int
-    """Trials without which it has no result: reference, default and one iteration, and a verdict."""
-    allowance: float | None
-    """Images that a limit in time leaves for the whole study; None without one."""
-
-    def study(self, epochs: int) -> float:
-        """Images of a study that trains `epochs` epochs."""
-        planned = float(self.trials * epochs * self.images)
-        return planned if self.allowance is None else min(planned, self.allowance)
-
-    def fits(self, epochs: int, spent: float) -> bool:
-        """Whether a study of that length has a result after `spent` images."""
-        return self.allowance is None or self.smallest * epochs * self.images + spent <= self.allowance
-
-
-LARGEST_SHARE = 0.2
-"""Of a study's training images, that finding its length may add."""
-
-
-def may_try(costs: Costs, spent: float, longer: int, trials: int, settled: int, reused: float) -> bool:
-    """Whether another length is within the share, even if it turns out to be of no use.
-
-    Args:
-        costs: of trainings.
-        spent: images for lengths so far.
-        longer: the length to try, in epochs.
-        trials: how many it takes: arms × seeds.
-        settled: the study's length if this one is of no use.
-        reused: images of the trials among those so far that the study then needs anyway.
-    """
-    total = spent + trials * longer * costs.images
-    return total - reused <= LARGEST_SHARE * costs.study(settled) and costs.fits(longer, total)
-
-
-def seeds_for(trials: int, most: int) -> int:
-    """How many seeds the lengths are tried under: as many as leave room for three lengths and one too many.
-
-    The lengths L/4, L/2, L and 2L of two arms are 7.5 trials of length L, of which the study needs two anyway.
-    """
-    return max(1, min(most, int(LARGEST_SHARE * trials / 5.5)))
-
-
-def second_lengths(
-    leading: Sequence[tuple[str, str, int]], room: Callable[[int], bool] = lambda epochs: True
-) -> list[tuple[str, int]]:
-    """At which other length the leading contenders are tried as well: (name, epochs), in the order of `leading`.
-
-    Twice the length for one that has not finished learning, half of it for one that over-trains; at most two.
-
-    Args:
-        leading: (name, state, epochs), best first; state as in `evaluators.fit`: 'unfinished', 'over-trained', ….
-        room: whether the budget leaves room for the trials of one contender at so many epochs.
-    """
-    found = []
-    for name, state, epochs in leading[:2]:
-        wanted = {"unfinished": 2 * epochs, "over-trained": epochs // 2}.get(state, 0)
-        if wanted and room(wanted):
-            found.append((name, wanted))
-    return found
 
 
 @dataclass(frozen=True)

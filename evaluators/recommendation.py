@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluators.contenders import Contender, ImageScores, Kind
-from evaluators.evidence import Belief, Evidence, Measure, above_zero, mean
+from evaluators.evidence import Belief, Evidence, Measure, above_zero, evidence_of, mean
 from evaluators.wording import signed
 
 __all__ = [
@@ -30,10 +30,14 @@ __all__ = [
     "recommend",
 ]
 
-REPLACES = 0.8
+REPLACES = 0.7
 """Probability of being better than the default, and than no augmentation, that a candidate needs at least."""
 CLEARLY = 0.6
 """Probability of being better than a simpler candidate that passed, which a less simple one needs at least."""
+
+
+_DIGITS = 9
+"""Of gains that are equal but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def recommend(contenders: Sequence[Contender]) -> Recommendation:
     Raises:
         ValueError: if no contender finished a trial, a name comes twice, or a kind that can be there once does.
     """
-    evidence = Evidence(contenders)
+    evidence = evidence_of(contenders)
     estimates = _estimates(evidence)
     if evidence.anchor is None:
         best = max(evidence.finished, key=lambda each: mean(each.scores))
@@ -86,14 +90,17 @@ def recommend(contenders: Sequence[Contender]) -> Recommendation:
 def rank(contenders: Sequence[Contender]) -> list[str]:
     """All contenders that finished a trial, best first by the least noisy measure; the earlier one where they tie.
 
+    Where luck may explain all their differences, the shrunk gains are equal: the gains as they were seen then decide.
     Those that share no seed with the default (or no augmentation) come last, by their mean score.
     """
-    evidence = Evidence(contenders)
+    evidence = evidence_of(contenders)
     estimates = _estimates(evidence)
+    seen = evidence.measured(evidence.anchor, evidence.finished) if evidence.anchor else {}
 
-    def place(each: Contender) -> tuple[bool, float]:
-        known = each.name in estimates
-        return known, estimates[each.name].gain_over_default if known else mean(each.scores)
+    def place(each: Contender) -> tuple[bool, float, float]:
+        if each.name not in estimates:
+            return False, mean(each.scores), 0.0
+        return True, round(estimates[each.name].gain_over_default, _DIGITS), seen.get(each.name, 0.0)
 
     return [each.name for each in sorted(evidence.finished, key=place, reverse=True)]
 

@@ -4,29 +4,29 @@ Light until images must be made: a request that was answered before loads no mod
 """
 
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
-from pydantic import ValidationError
 
 from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
 from agent.settings.arguments import FlagParser
 from agent.settings.config import LLMConfig, StudyConfig
 from agent.settings.sources import load_config
-from prompts.modality_sets import modality_set, modality_set_for
-from tools.aga.captions.forbidden_words import allowed
-from tools.aga.captions.prompt_sets import MOST_ENTRIES, vet_prompts
-from tools.aga.config import PromptSet
-from tools.aga.store.sets import GeneratedSet, list_sets, prune
+from agent.steps.generation import (
+    agree_to_downloads,
+    at_source_size,
+    folder_named_after,
+    prompts_for,
+    tell_chain,
+)
+from tools.aga.captions.prompt_sets import vet_prompts
+from tools.aga.making.export import export, is_copy_of
+from tools.aga.store.sets import list_sets, prune
 from tools.datasets.cache.build import build_cache
 from tools.datasets.registry import open_dataset
-from tools.datasets.types import Card
-from tools.errors import AugurError, ConfigurationError
+from tools.errors import ConfigurationError
 
 _GIB = 2**30
 
@@ -46,12 +46,14 @@ class GenerateOptions:
     smallest: float
     largest: float
     out: Path | None
+    yes: bool = False
+    """Whether weights may be fetched without asking."""
 
 
 def main(words: Sequence[str]) -> int:
     """`agent generate …`; the exit code."""
     config, options = load_config(
-        words, os.environ, command="generate", add_flags=_add_flags, shown=_is_of_generation
+        _with_folder(words), os.environ, command="generate", add_flags=_add_flags, shown=_is_of_generation
     )
 
     def run(terminal: Terminal) -> int:
@@ -63,6 +65,16 @@ def main(words: Sequence[str]) -> int:
         return generate(config, GenerateOptions(**wanted), terminal)
 
     return perform(run, options)
+
+
+def _with_folder(words: Sequence[str]) -> list[str]:
+    """The words with `--background folder PATH` as the two flags that it is short for."""
+    spread = list(words)
+    for at, word in enumerate(words[:-2]):
+        if word == "--background" and words[at + 1] == "folder" and not words[at + 2].startswith("-"):
+            spread[at + 2 : at + 2] = ["--aga.background.folder"]
+            break
+    return spread
 
 
 def _add_flags(parser: FlagParser) -> None:
@@ -98,7 +110,13 @@ def _add_flags(parser: FlagParser) -> None:
         "--smallest", type=float, default=0.8, metavar="X", help="smallest zoom of the subject (default: 0.8)"
     )
     add("--largest", type=float, default=1.2, metavar="X", help="largest zoom of the subject (default: 1.2)")
-    add("--out", type=Path, metavar="PATH", help="copy the images to this folder, in one subfolder per class")
+    add(
+        "--out",
+        type=Path,
+        metavar="PATH",
+        help="folder for the images, one subfolder per class; runs/generated/DATA-PROMPTS if unset",
+    )
+    add("--yes", action="store_true", help="fetch weights from the Hugging Face hub without asking")
     add("--status", action="store_true", help="list the sets of images made so far, and make nothing")
     add("--prune", action="store_true", help="remove all sets of images except those of --keep")
     add(
@@ -114,25 +132,28 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
     """Make the images, or find them; the exit code.
 
     Raises:
-        ConfigurationError: the prompts are refused, with the reasons.
+        ConfigurationError: the prompts are refused, with the reasons, or weights would have to be fetched.
+        ModelAway: the model that is to write captions does not answer.
         AugurError: no image can be made.
     """
-    from agent.prechecks import check_captioner
+    from agent.prechecks import check_captioner, check_captions_answer
 
     check_captioner(config)
+    check_captions_answer(config, terminal.warn)
     if options.out is not None and options.out.exists() and any(options.out.iterdir()):
         raise ConfigurationError(
             f"--out {options.out} is not empty: name an empty folder, or one that does not exist yet"
         )
     dataset = open_dataset(config.data)
     size = config.data.image_size or dataset.card.image_size
-    prompts = _prompts(options, dataset.card)
-    from agent.steps.synthesis import Synthesis, describe  # heavy, so only after the checks
-
+    name, prompts = prompts_for(dataset.card, _fields(options), options.prompts, options.domain)
     if reasons := vet_prompts(prompts, dataset.card.classes):
         raise ConfigurationError(
             "The background prompts are refused:\n" + "\n".join(f"- {each}" for each in reasons)
         )
+    tell_chain(config, terminal)
+    agree_to_downloads(config, options.yes, terminal)
+    from agent.steps.synthesis import Synthesis, describe, describe_unread  # heavy, so only after the checks
 
     def on_progress(stage: str, done: int, total: int) -> None:
         terminal.progress(stage, done, total)
@@ -144,21 +165,25 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
         config.runs_dir / "cache",
         lambda done, total: on_progress("decoding", done, total),
     )
+    config = at_source_size(config, dataset, data.split("train").files, terminal)
     synthesis = Synthesis(config, dataset, data, on_progress, _make_ask)
+    synthesis.take_no_more_sources_than_needed(prompts.scale)
     made = synthesis.set_of(prompts)
     terminal.note(describe(made))
+    if unread := describe_unread(made):
+        terminal.warn(unread)
     sheet = made.folder.parent / f"{made.key}.png"
     if not sheet.exists():
         synthesis.sheet(prompts, sheet)
-    pages = [
-        ("images", str(made.folder / "images")),
-        ("provenance", str(made.provenance)),
-        ("contact sheet", str(sheet)),
-    ]
-    if options.out is not None:
-        _export(made, options.out)
-        pages.append(("copied to", str(options.out)))
-    terminal.table(("what", "where"), pages)
+    out = options.out or folder_named_after(config, dataset, name)
+    if options.out is None and out.exists() and not is_copy_of(out, made.key):
+        out = out.with_name(f"{out.name}-{made.key[:8]}")
+    if not is_copy_of(out, made.key):
+        export(made, out)
+    terminal.table(
+        ("what", "where"),
+        [("images", str(out)), ("contact sheet", str(sheet)), ("for training", str(made.folder))],
+    )
     return 0
 
 
@@ -207,21 +232,6 @@ def prune_sets(runs_dir: Path, keep: Sequence[str], terminal: Terminal) -> int:
     return 0
 
 
-def _prompts(options: GenerateOptions, card: Card) -> PromptSet:
-    if options.prompts is not None:
-        return _read_prompts(options.prompts, options)
-    try:
-        domain = modality_set(options.domain) if options.domain else modality_set_for(card.modality)
-    except ValueError as error:
-        raise ConfigurationError(f"--domain: {error}") from error
-    avoid = [*card.classes, options.subject]
-    words = {
-        name: allowed(getattr(domain, name), avoid)[:MOST_ENTRIES]
-        for name in ("instructions", "settings", "times")
-    }
-    return PromptSet.model_validate({**_fields(options), **words})
-
-
 def _fields(options: GenerateOptions) -> dict[str, Any]:
     """The fields of a prompt set that have a flag."""
     return {
@@ -235,40 +245,7 @@ def _fields(options: GenerateOptions) -> dict[str, Any]:
     }
 
 
-def _read_prompts(file: Path, options: GenerateOptions) -> PromptSet:
-    """The fields in `file`; those that it omits come from the flags.
-
-    Raises:
-        ConfigurationError: the file is missing, not YAML, or has an unknown field or a bad value.
-    """
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        return PromptSet.model_validate({**_fields(options), **content})
-    except OSError as error:
-        raise ConfigurationError(f"--prompts {file}: {error.strerror}") from error
-    except (yaml.YAMLError, TypeError) as error:
-        raise ConfigurationError(f"--prompts {file} is not a YAML mapping: {error}") from error
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise ConfigurationError(
-            f"--prompts {file}: {faults}. Fields: {', '.join(PromptSet.model_fields)}"
-        ) from error
-
-
 def _make_ask(config: LLMConfig) -> Callable[[str, str], str]:
     from agent.llm import make_ask
 
     return make_ask(config, lambda call: None)
-
-
-def _export(made: GeneratedSet, out: Path) -> None:
-    """Copy the images to `out`, in one subfolder per class, with their provenance.
-
-    Raises:
-        AugurError: it cannot be written.
-    """
-    try:
-        shutil.copytree(made.folder / "images", out, dirs_exist_ok=True)
-        shutil.copy2(made.provenance, out / "provenance.parquet")
-    except OSError as error:
-        raise AugurError(f"--out {out} cannot be written ({error.strerror or error})") from error

@@ -6,6 +6,7 @@ the only package that speaks MLflow, which it imports when the store is opened; 
 business, where weights lie the trial store's.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from agent.memory.candidate import Candidate, Phase
@@ -13,6 +14,10 @@ from agent.memory.candidate import Candidate, Phase
 if TYPE_CHECKING:
     from agent.memory.reading import StudySummary
     from agent.memory.writing import Tracking
+
+# Before MLflow is imported: it would report its use to its makers, and does so from a thread that changes the
+# environment while other libraries copy it, which then fail with a KeyError (seen with boto3).
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 __all__ = ["Candidate", "Phase", "StudySummary", "Tracking"]
 

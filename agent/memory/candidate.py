@@ -1,5 +1,6 @@
 """What is trained and judged: the reference, the baselines, and the proposals of the iterations."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 Phase = Literal["length", "reference", "search", "choice", "final", "probe"]
 """How long to train; reference and baselines; iterations; finalists under more seeds; the test, under fresh seeds; a
-training that shows a model its errors and is compared with nothing."""
+training that shows a model its errors, and cheap measures of candidates: compared with nothing but one another."""
 
 REFERENCE = "no augmentation"
 
@@ -31,12 +32,18 @@ class Candidate:
     arm: str
     proposal: Proposal
     epochs: int | None = None
-    """Of its trials in the phase `length`; None: as `agent.steps.trials.recipe_of` says."""
+    """Of its trials, where that is not the study's length; None: as `agent.steps.trials.recipe_of` says."""
 
     @classmethod
     def of(cls, record: "IterationRecord") -> "Candidate":
         """The candidate that a record in MLflow is about."""
         return cls(record.name, record.number, record.arm, record.proposal)
+
+    @property
+    def place(self) -> str:
+        """Where it stands in the search, for names of files: '003', or '003.2' for the second of several proposals."""
+        _, dot, place = self.name.partition(".") if self.number else ("", "", "")
+        return f"{self.number:03d}{dot}{place}"
 
     @property
     def policy_json(self) -> str:
@@ -111,3 +118,13 @@ def proposed_by_fixed(search: SearchConfig) -> list[str]:
 def iteration(number: int, arm: str, proposal: Proposal) -> Candidate:
     """The proposal of iteration `number` (from 1)."""
     return Candidate(f"iteration {number}", number, arm, proposal)
+
+
+def of_iteration(number: int, arm: str, proposals: Sequence[Proposal]) -> list[Candidate]:
+    """The proposals of iteration `number` (from 1); several are called 'iteration 3.1', 'iteration 3.2' and so on."""
+    if len(proposals) == 1:
+        return [iteration(number, arm, proposals[0])]
+    return [
+        Candidate(f"iteration {number}.{place}", number, arm, proposal)
+        for place, proposal in enumerate(proposals, start=1)
+    ]

@@ -37,6 +37,8 @@ class TrialRecord:
     """On clean training images, at the end; None in results of earlier versions."""
     validation_losses: tuple[float, ...] = ()
     """After each epoch."""
+    loss: float | None = None
+    """Log loss on validation of the epoch that `score` is of."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,10 @@ class IterationRecord:
     """Mean paired difference to the default policy; None for that policy itself, and where it was not trained."""
     interval_over_default: tuple[float, float] | None = None
     """As `gain_interval`."""
+    cheap_gain: float | None = None
+    """Gain over the default policy by the cheap measure (docs/search.md), where it was measured so."""
+    stopped: str = ""
+    """Why it was not trained under all seeds, where others of its iteration were found better; else empty."""
 
     @property
     def scores(self) -> dict[int, float]:
@@ -117,7 +123,7 @@ class History:
     backgrounds: Backgrounds = "off"
     """Whether a proposal may, or must, have background prompts."""
     incumbent: IterationRecord | None = None
-    """The best iteration so far by its mean score on validation; never a baseline."""
+    """The best iteration so far by the least noisy measure (`ranking.py`); never a baseline."""
     advice: bool = True
     """Whether a model is told our advice."""
     whole_policies: bool = True
@@ -142,12 +148,12 @@ class History:
     """What the model wrote down and looked up before, in this iteration and earlier ones."""
     instruments: Instruments | None = None
     """What may be found out besides; None where nothing may."""
-
-
-def best_iteration(records: Sequence[IterationRecord]) -> IterationRecord | None:
-    """The iteration with the highest mean score on validation, the earlier one where they tie; None where none has."""
-    judged = [(r.mean, -r.number, r) for r in records if r.number > 0 and r.mean is not None]
-    return max(judged, key=lambda ranked: ranked[:2])[2] if judged else None
+    candidates: int = 1
+    """Proposals that are asked for at once."""
+    pending: tuple[Proposal, ...] = ()
+    """Those that were drawn before in this iteration, by an arm that draws one after another."""
+    cheap_first: bool = False
+    """Whether the proposals of an iteration are measured cheaply first, and the best alone is trained in full."""
 
 
 def noise_of(records: Iterable[IterationRecord]) -> float | None:

@@ -11,9 +11,10 @@ its clock, and goes on while a laptop sleeps.
 """
 
 import json
+import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,13 +91,14 @@ class Ledger:
         if begins:
             self._append({"kind": "sitting"})
 
-    def add_trial(self, key: str, seconds: float, reused: bool, samples: int = 0) -> None:
+    def add_trial(self, key: str, seconds: float, reused: bool, samples: int = 0, share: float = 1.0) -> None:
         """A trial ended, well or not, after `seconds` of training; a reused one cost nothing here.
 
-        `samples` are the training images of all its epochs.
+        `samples` are the training images of all epochs that it took; `share` is what it counts of a trial, for one that
+        began with epochs of another (0..1).
         """
         event = {"kind": "trial", "id": f"trial:{key}", "seconds": seconds, "reused": reused}
-        self._append({**event, "samples": samples})
+        self._append({**event, "samples": samples, **({"share": share} if share != 1 else {})})
 
     def begin_trial(self, key: str) -> None:
         """From now on, this study itself trains the trial."""
@@ -138,8 +140,8 @@ class Ledger:
         return Spent(
             wall_clock=before + self._clock() - self._began,
             training_seconds=sum(e["seconds"] for e in trained),
-            trials=sum(e["kind"] == "trial" for e in trained),
-            reused_trials=sum(e["kind"] == "trial" and e["reused"] for e in events),
+            trials=_trials(trained),
+            reused_trials=_trials(e for e in events if e["kind"] == "trial" and e["reused"]),
             samples=sum(e.get("samples", 0) for e in events if e["kind"] == "trial"),
             llm_calls=len(calls),
             input_tokens=sum(e["input"] for e in calls),
@@ -191,6 +193,11 @@ class Ledger:
                     f"{self._path}, line {number} is not a ledger entry ({error}). Restore the file from a "
                     "backup, or remove that line; what it recorded then no longer counts."
                 ) from error
+
+
+def _trials(events: Iterable[dict[str, Any]]) -> int:
+    """How many trials ended; parts of trials are added up, and what is left of one counts as a whole."""
+    return math.ceil(sum(e.get("share", 1) for e in events if e["kind"] == "trial") - 1e-6)
 
 
 def _llm_event(

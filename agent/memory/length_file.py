@@ -52,7 +52,9 @@ class Lengths:
     trials: int = 0
     """Trainings of the whole study, by its plan."""
     planned: int = 0
-    """Training images of the whole study at this length, by its plan."""
+    """Training images of the whole study at this length, by its plan, or as many as a limit in time allows."""
+    limited: bool = False
+    """Whether `planned` is what the limit in time allows, and less than the plan."""
 
     @property
     def share(self) -> float | None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tools.aga.config import PromptSet
     from tools.aga.making.preview_rows import Preview
     from tools.datasets.cache.read import SplitView
+    from tools.policy.policy import Policy
     from tools.training.types import Predictions
 
 
@@ -81,6 +82,16 @@ class HeldOut:
     """Training images of that classifier."""
 
 
+@dataclass(frozen=True)
+class Probed:
+    """What the cheap measure says of a policy. Scores are of the study's metric, differences too (1 = 100 points)."""
+
+    gain: float
+    """Over the default policy, measured in the same way with the same seed."""
+    score: float
+    default_score: float
+
+
 class NotNow(Exception):
     """What was asked for cannot be had in this study, or no longer; the text says why. The model is told."""
 
@@ -110,6 +121,18 @@ class Instruments(Protocol):
 
     def held_out(self) -> HeldOut:
         """What a training without augmentation, made for this alone, says of training images that it left out.
+
+        Raises:
+            NotNow: it could not be trained.
+        """
+        ...
+
+    def can_probe(self) -> bool:
+        """Whether the cheap measure is known to rank like full trainings, and the study can pay for one."""
+        ...
+
+    def probe(self, policy: "Policy") -> Probed:
+        """Measure a policy cheaply, with one seed.
 
         Raises:
             NotNow: it could not be trained.

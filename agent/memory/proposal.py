@@ -74,6 +74,23 @@ class Proposal(BaseModel):
         return " + ".join(parts) + (f" for {self.length} times the length" if self.length != 1 else "")
 
 
+class Proposals(BaseModel):
+    """Several proposals of one iteration, as an LLM writes them in one answer (`search.candidates`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    proposals: list[Proposal]
+    notes: str = Proposal.model_fields["notes"].default
+
+
+def parse_proposals(text: str) -> tuple[Proposal, ...]:
+    """The proposals that the state of the loop holds as JSON: one `Proposal`, or `Proposals`."""
+    data = json.loads(text)
+    if "proposals" not in data:
+        return (parse_proposal(text),)
+    return tuple(Proposal.model_validate(each) for each in data["proposals"])
+
+
 @lru_cache(maxsize=8)
 def parse_proposal(text: str) -> Proposal:
     """The proposal that the state of the loop holds as JSON; parsed once, however many nodes ask for it.

@@ -266,6 +266,8 @@ class Reader(Opened):
             within_noise=None if noise is None else noise == "true",
             generated=tags.get("generated", ""),
             sheet=self._sheet(run),
+            cheap_gain=metrics.get("cheap_gain_over_default"),
+            stopped=tags.get("stopped", ""),
         )
 
     def _trial(self, run: Run) -> TrialRecord:
@@ -286,6 +288,7 @@ class Reader(Opened):
             confusion=result.scores.confusion,
             fit=result.fit,
             validation_losses=tuple(epoch.validation_loss for epoch in result.epochs),
+            loss=result.scores.loss,
         )
 
     def _result(self, run: Run) -> TrialResult | None:

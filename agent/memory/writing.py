@@ -217,7 +217,18 @@ class Tracking(Finder):
         self.client.log_batch(run_id, metrics=metrics, tags=tags)
         if name:
             self.client.update_run(run_id, name=name)
-        self.client.set_terminated(run_id, "FINISHED" if scores else "FAILED")
+        # One that was left behind before it was trained in full has not failed.
+        ended = bool(scores) or "stopped" in self.client.get_run(run_id).data.tags
+        self.client.set_terminated(run_id, "FINISHED" if ended else "FAILED")
+
+    def stop_candidate(self, run_id: str, reason: str, cheap_gain: float | None = None) -> None:
+        """Why a candidate is not trained under all seeds: others of its iteration were found better.
+
+        `cheap_gain` is what it gained over the default policy by the cheap measure, if that was the reason.
+        """
+        self.client.set_tag(run_id, "stopped", reason[:_TAG_LIMIT])
+        if cheap_gain is not None:
+            self.log_metrics(run_id, {"cheap_gain_over_default": cheap_gain})
 
     def log_study(
         self,
@@ -376,9 +387,12 @@ def _epoch_metrics(report: EpochReport, now: int) -> list[Metric]:
         "validation_loss": report.validation_loss,
         "validation_accuracy": report.validation_accuracy,
         "validation_macro_f1": report.validation_macro_f1,
+        "validation_balanced_accuracy": report.validation_balanced_accuracy,
+        "validation_auroc": report.validation_auroc,
+        "validation_kappa": report.validation_kappa,
         "learning_rate": report.learning_rate,
     }
-    return [Metric(key, value, now, report.epoch) for key, value in values.items()]
+    return [Metric(key, value, now, report.epoch) for key, value in values.items() if value is not None]
 
 
 def _note(candidate: Candidate, policy: str, warnings: list[str]) -> str:

@@ -16,15 +16,18 @@ from pydantic import ValidationError
 from agent.llm.records import cleaned
 from agent.llm.thoughts import without_thoughts
 from agent.memory.look_ups import NOTEBOOK
-from agent.memory.proposal import Proposal
+from agent.memory.proposal import Proposal, Proposals
 from agent.proposers import Malformed
 from agent.proposers.json_search import decode_at, objects_from_the_end, objects_in_order, python_object
-from agent.proposers.schema import BACKGROUNDS, DESCRIBE, ERRORS, PREVIEW, RESULTS, SUBMIT
+from agent.proposers.schema import BACKGROUNDS, DESCRIBE, ERRORS, PREVIEW, PROBE, RESULTS, SUBMIT
 from tools.text import one_line
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
 
+Answer = Proposal | Proposals | Malformed
+_LIST = "proposals"
+"""The field of `Proposals` that must be there."""
 _CUT_OFF = {"length", "max_tokens"}
 _WITHHELD = {
     "content_filter",
@@ -56,7 +59,7 @@ _WRAPPERS = (
 """Fields that may hold a proposal, or another wrapper."""
 _MOST_WRAPPERS = 6
 _TOOL_NAME = re.compile(
-    rf"(?:\w+[.:/])*({SUBMIT}|{DESCRIBE}|{PREVIEW}|{BACKGROUNDS}|{ERRORS}|{RESULTS})(?:[:_.#-]?\d+)?(?:<\|.*)?",
+    rf"(?:\w+[.:/])*({SUBMIT}|{DESCRIBE}|{PREVIEW}|{BACKGROUNDS}|{ERRORS}|{PROBE}|{RESULTS})(?:[:_.#-]?\d+)?(?:<\|.*)?",
     re.DOTALL,
 )
 
@@ -92,8 +95,9 @@ def unusable(message: "AIMessage") -> Malformed | None:
     return None
 
 
-def read_submission(message: "AIMessage") -> Proposal | Malformed | None:
-    """The proposal in a call of the submitting tool; of several the last complete one. None where there is no call.
+def read_submission(message: "AIMessage", count: int = 1) -> Answer | None:
+    """The proposal, or `count` of them, in a call of the submitting tool; of several calls in the last complete one.
+    None where there is no call.
 
     Arguments that are no JSON are searched like text: some servers leave tags or a second object in them.
     """
@@ -101,40 +105,42 @@ def read_submission(message: "AIMessage") -> Proposal | Malformed | None:
     submitted = [call["args"] for call in calls if tool_name(call["name"]) == SUBMIT]
     if not submitted:
         return None
-    readings = [_in_text(each) if isinstance(each, str) else unwrapped(each) for each in submitted]
-    complete = [data for data in readings if is_complete(data)]
+    readings = [
+        _in_text(each, count) if isinstance(each, str) else unwrapped(each, count) for each in submitted
+    ]
+    complete = [data for data in readings if is_complete(data, count)]
     if complete:
-        return read_arguments(complete[-1])
+        return read_arguments(complete[-1], count=count)
     last = submitted[-1]
     if isinstance(last, str):
         return Malformed(last, f"the arguments of {SUBMIT} are not valid JSON: send one JSON object", "JSON")
-    return read_arguments(readings[-1])
+    return read_arguments(readings[-1], count=count)
 
 
-def read_text(message: "AIMessage") -> Proposal | Malformed:
-    """The proposal in the text of `message`: JSON alone, or with words, tags or a fence around it."""
+def read_text(message: "AIMessage", count: int = 1) -> Answer:
+    """The proposal, or `count` of them, in the text of `message`: JSON alone, or with words, tags or a fence around."""
     if fault := unusable(message):
         return fault
     text = text_of(message)
     if not text:
         return Malformed("", "the answer was empty: answer with a proposal", "empty")
-    if (whole := _whole(text)) is not None:
-        return read_arguments(whole, text)
+    if (whole := _whole(text, count)) is not None:
+        return read_arguments(whole, text, count)
     answer = without_thoughts(text)
     if not answer:
         return Malformed(
             text, "the answer holds nothing but thoughts: answer with a proposal after them", "empty"
         )
-    data = _in_text(answer)
+    data = _in_text(answer, count)
     if data is None:
         problem = one_line(_problem_in(answer), 200)
         return Malformed(
             text, f"the answer is not valid JSON ({problem}): answer with one JSON object", "JSON"
         )
-    return read_arguments(data, text)
+    return read_arguments(data, text, count)
 
 
-def _whole(text: str) -> dict[str, Any] | None:
+def _whole(text: str, count: int) -> dict[str, Any] | None:
     """The proposal that the whole text is, which may then have a tag of thoughts within its words."""
     if not text.startswith(("{", "[", '"')) or len(text) > _LONGEST_TEXT:
         return None
@@ -142,30 +148,32 @@ def _whole(text: str) -> dict[str, Any] | None:
         data, end = decode_at(text, 0)
     except (ValueError, RecursionError):
         return None
-    data = unwrapped(data)
-    return data if end == len(text) and is_complete(data) else None
+    data = unwrapped(data, count)
+    return data if end == len(text) and is_complete(data, count) else None
 
 
-def _in_text(text: str) -> dict[str, Any] | None:
+def _in_text(text: str, count: int = 1) -> dict[str, Any] | None:
     """The last complete proposal in `text`; without one, the last object that has a field of one, or that there is."""
     text = text[-_LONGEST_TEXT:]
-    if complete := next(_complete_in(text), None):
+    if complete := next(_complete_in(text, count), None):
         return complete
-    found = [unwrapped(each) for each in objects_in_order(text)]
-    partial = [each for each in found if each.keys() & Proposal.model_fields.keys()]
+    if count > 1 and (alone := next(_complete_in(text), None)):
+        return {_LIST: [alone]}
+    found = [unwrapped(each, count) for each in objects_in_order(text)]
+    partial = [each for each in found if each.keys() & _fields(count)]
     if partial or (found and _is_object_first(text)):
         return (partial or found)[-1]
     read = python_object(text)
-    return unwrapped(read) if read is not None and is_complete(unwrapped(read)) else None
+    return unwrapped(read, count) if read is not None and is_complete(unwrapped(read, count), count) else None
 
 
-def _complete_in(text: str) -> Iterator[dict[str, Any]]:
+def _complete_in(text: str, count: int = 1) -> Iterator[dict[str, Any]]:
     """The complete proposals in `text`, the last one first, also within wrappers and within strings of JSON."""
-    places = [text.rfind(name) for name in _REQUIRED]
+    places = [text.rfind(name) for name in (_REQUIRED if count == 1 else (_LIST,))]
     if min(places) < 0:
         return
     for each in objects_from_the_end(text, min(places)):
-        if is_complete(data := unwrapped(each)):
+        if is_complete(data := unwrapped(each, count), count):
             yield data
 
 
@@ -187,38 +195,56 @@ def _problem_in(text: str) -> str:
     return "no object has the fields of a proposal"
 
 
-def unwrapped(value: Any, levels: int = _MOST_WRAPPERS) -> dict[str, Any]:
+def unwrapped(value: Any, count: int = 1, levels: int = _MOST_WRAPPERS) -> dict[str, Any]:
     """The proposal in the wrappers of a tool call (name and arguments, a list of one, JSON as a string), or `value`.
 
-    A value that is no object and holds none becomes an empty one.
+    A value that is no object and holds none becomes an empty one. Where several proposals are asked for (`count`), a
+    list of them, or one alone, becomes an object that holds them.
     """
     if isinstance(value, str) and levels:
         try:
             inner, _ = decode_at(value, len(value) - len(value.lstrip()))
         except (ValueError, RecursionError):
             return {}
-        return unwrapped(inner, levels - 1)
+        return unwrapped(inner, count, levels - 1)
+    if count > 1 and levels and (several := _several(value)):
+        return {_LIST: several}
     if isinstance(value, list) and levels:
-        readings = [unwrapped(item, levels - 1) for item in value[-_SHOWN_PROBLEMS:]]
+        readings = [unwrapped(item, count, levels - 1) for item in value[-_SHOWN_PROBLEMS:]]
         return next(
-            (each for each in reversed(readings) if is_complete(each)), readings[-1] if readings else {}
+            (each for each in reversed(readings) if is_complete(each, count)),
+            readings[-1] if readings else {},
         )
     if not isinstance(value, dict):
         return {}
-    if levels and not value.keys() & Proposal.model_fields.keys():
+    if levels and not value.keys() & _fields(count):
         for name in _WRAPPERS:
-            if name in value and (inner := unwrapped(value[name], levels - 1)):
+            if name in value and (inner := unwrapped(value[name], count, levels - 1)):
                 return inner
     return value
 
 
-def is_complete(data: Any) -> bool:
-    """Whether an object has every field that a proposal must have, whatever they hold."""
+def _several(value: Any) -> list[Any]:
+    """The complete proposals that a bare list holds, or the one that an object is; none where one is incomplete."""
+    each = value if isinstance(value, list) else [value]
+    return each if each and all(is_complete(item) for item in each) else []
+
+
+def _fields(count: int) -> frozenset[str]:
+    return frozenset(Proposal.model_fields if count == 1 else Proposals.model_fields)
+
+
+def is_complete(data: Any, count: int = 1) -> bool:
+    """Whether an object has every field that a proposal must have (of several: the list), whatever they hold."""
+    if count > 1:
+        return isinstance(data, dict) and isinstance(data.get(_LIST), list)
     return isinstance(data, dict) and data.keys() >= _REQUIRED
 
 
-def read_arguments(data: Any, answer: str | None = None) -> Proposal | Malformed:
+def read_arguments(data: Any, answer: str | None = None, count: int = 1) -> Answer:
     """The proposal in the arguments of a tool call, or in parsed JSON; `answer` is the text that it was parsed from.
+
+    Of several, exactly `count` are wanted.
 
     What could not be stored is refused here, before anything is kept of it: numbers that are not finite, and a proposal
     of enormous length. Characters that could not be stored are replaced.
@@ -226,14 +252,14 @@ def read_arguments(data: Any, answer: str | None = None) -> Proposal | Malformed
     data = cleaned(data)
     written = json.dumps(data)
     answer = written if answer is None else answer
-    if len(written) > _LONGEST_PROPOSAL:
+    if len(written) > count * _LONGEST_PROPOSAL:
         return Malformed(
             answer,
             f"the proposal has {len(written):,} characters: write one of at most {_LONGEST_PROPOSAL:,}, "
             "with a hypothesis in a sentence or two",
         )
     try:
-        proposal = Proposal.model_validate(data)
+        proposal = (Proposal if count == 1 else Proposals).model_validate(data)
     except ValidationError as error:
         return Malformed(answer, f"the answer is not a proposal: {'; '.join(problems_of(error))}", "fields")
     if len(proposal.notes) > NOTEBOOK:
@@ -244,6 +270,12 @@ def read_arguments(data: Any, answer: str | None = None) -> Proposal | Malformed
         )
     if endless := [f"{place} is {number}" for place, number in _not_finite(proposal.model_dump())]:
         return Malformed(answer, f"{'; '.join(endless[:_SHOWN_PROBLEMS])}: give a finite number")
+    if isinstance(proposal, Proposals) and len(proposal.proposals) != count:
+        return Malformed(
+            answer,
+            f"proposals: {len(proposal.proposals)} of them; give exactly {count}, all different",
+            "fields",
+        )
     return proposal
 
 

@@ -87,6 +87,8 @@ def _common(history: History, feedback: bool) -> dict[str, Any]:
         "measure": metric_title(history.metric),
         "notebook": NOTEBOOK,
         "seeds": history.seeds,
+        "candidates": history.candidates,
+        "cheap_first": history.cheap_first,
         "minimum": history.minimum_operations,
         "maximum": history.maximum_operations,
         "backgrounds": history.backgrounds,
@@ -191,6 +193,7 @@ def _independent(history: History) -> str:
         "independent",
         iteration=history.iteration,
         iterations=history.iterations,
+        candidates=history.candidates,
         tried=[
             shortened(record.proposal.in_one_line(), LONGEST_POLICY)
             for record in history.past[-LATEST_TRIED:]
@@ -206,4 +209,4 @@ def _rejections(history: History) -> "Iterator[BaseMessage]":
         answer = rejection.answer.strip() or "(an empty answer)"
         cut = "…" if len(answer) > _LONGEST_ANSWER else ""
         yield AIMessage(answer[:_LONGEST_ANSWER] + cut)
-        yield HumanMessage(render("rejection", reasons=rejection.reasons))
+        yield HumanMessage(render("rejection", reasons=rejection.reasons, candidates=history.candidates))

@@ -10,8 +10,9 @@ from functools import cached_property
 
 from agent.memory.candidate import REFERENCE
 from agent.memory.history import History, IterationRecord
+from agent.memory.ranking import contender_of, measured
 from evaluators.noise import pooled_gain, pooled_noise
-from evaluators.recommendation import Contender, Estimate, Kind, recommend
+from evaluators.recommendation import Estimate, recommend
 from evaluators.wording import likelihood
 from tools.policy.named import DEFAULT
 
@@ -41,9 +42,19 @@ class Standing:
 
     @property
     def best(self) -> IterationRecord | None:
-        """The proposal that is believed to be best; the earlier one where they tie."""
-        known = [record for record in self._history.past if record.name in self._estimates]
-        return max(known, key=lambda r: self._estimates[r.name].gain_over_default, default=None)
+        """The proposal that is believed to be best, or was seen to be where luck may explain all; else the earlier.
+
+        Those that were left behind are not among them.
+        """
+        known = [
+            record for record in self._history.past if record.name in self._estimates and not record.stopped
+        ]
+        seen = measured(self._records)
+
+        def place(record: IterationRecord) -> tuple[float, float]:
+            return round(self._estimates[record.name].gain_over_default, 9), seen.get(record.name, 0.0)
+
+        return max(known, key=place, default=None)
 
     def over_default(self, record: IterationRecord) -> Versus | None:
         """Against the default; None for it and for no augmentation, and where they share no seed."""
@@ -73,24 +84,7 @@ class Standing:
 
     @cached_property
     def _estimates(self) -> Mapping[str, Estimate]:
-        contenders = [_contender(record) for record in self._records]
+        contenders = [contender_of(record) for record in self._records]
         if not any(each.scores for each in contenders):
             return {}
         return recommend(contenders).estimates
-
-
-def _contender(record: IterationRecord) -> Contender:
-    losses = {
-        trial.seed: trial.validation_loss
-        for trial in record.trials
-        if trial.score is not None and trial.validation_loss is not None
-    }
-    return Contender(record.name, _kind(record), record.scores, losses)
-
-
-def _kind(record: IterationRecord) -> Kind:
-    if record.name == REFERENCE:
-        return "none"
-    if record.number == 0:
-        return "default" if record.name == DEFAULT else "baseline"
-    return "backgrounds" if record.proposal.backgrounds else "policy"

@@ -13,6 +13,7 @@ class FixedProposer:
     """Arm `fixed`: iteration i proposes the i-th policy of a list."""
 
     name = "fixed"
+    at_once = False
 
     def __init__(self, policies: Sequence[str]) -> None:
         """`policies`: as `tools.policy.named` reads them.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.llm import CallRecord, ContentFault, Meter, StartedCall, TransportError, provider_of
 from agent.memory.history import History
-from agent.memory.proposal import Proposal
+from agent.memory.proposal import Proposal, Proposals
 from agent.proposers import Malformed
 from agent.proposers.answers import (
     read_arguments,
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessage, BaseMessage
     from langchain_core.runnables import Runnable
+
+Answer = Proposal | Proposals | Malformed
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,6 +66,7 @@ class LLMProposer:
     """Arm `llm`. It remembers nothing but which ways of asking do not work with this server and this model."""
 
     name = "llm"
+    at_once = True
     feedback = True
     """Whether the model is told any results."""
 
@@ -86,7 +89,7 @@ class LLMProposer:
             self._modes = self._modes[1:]
         self._faults: Counter[str] = Counter()
 
-    def ask(self, history: History) -> Proposal | Malformed:
+    def ask(self, history: History) -> Answer:
         """The next proposal, or an unusable answer.
 
         Raises:
@@ -112,9 +115,9 @@ class LLMProposer:
                 self._learn(answer, mode)
                 return answer
 
-    def _learn(self, answer: Proposal | Malformed, mode: Mode) -> None:
+    def _learn(self, answer: Answer, mode: Mode) -> None:
         """Ask in a simpler way after `_PATIENCE` answers with the same fault in their form, and no good one between."""
-        if isinstance(answer, Proposal):
+        if isinstance(answer, Proposal | Proposals):
             self._faults.clear()
         elif answer.form:
             self._faults[answer.form] += 1
@@ -127,13 +130,16 @@ class LLMProposer:
         self._faults.clear()
         _LOG.info("%s: using mode %r from now on", why, self._modes[0])
 
-    def _in_one_answer(self, history: History, mode: Mode, seen: Seen) -> Proposal | Malformed:
+    def _in_one_answer(self, history: History, mode: Mode, seen: Seen) -> Answer:
         messages = initial_messages(history, mode, 0, self.feedback, seen)
         chat = self._bound_to_schema(history) if mode == "structured" else self._chat
         answer = self._meter.call(chat, messages, "propose")
         if answer.tool_calls:  # some providers' structured output is a tool call underneath
-            return unusable(answer) or read_arguments(unwrapped(answer.tool_calls[-1]["args"]))
-        return read_text(answer)
+            count = history.candidates
+            return unusable(answer) or read_arguments(
+                unwrapped(answer.tool_calls[-1]["args"], count), count=count
+            )
+        return read_text(answer, history.candidates)
 
     def _bound_to_schema(self, history: History) -> "Runnable[Any, Any]":
         schema = proposal_schema(history, notes=self.feedback)
@@ -144,17 +150,17 @@ class LLMProposer:
             schema, options = ordered(schema), {"method": "json_schema"}
         return self._chat.with_structured_output(schema, include_raw=True, **options)
 
-    def _with_tools(self, history: History, tools: ToolRunner, seen: Seen) -> Proposal | Malformed:
+    def _with_tools(self, history: History, tools: ToolRunner, seen: Seen) -> Answer:
         messages = initial_messages(history, "tools", self._max_tool_calls, self.feedback, seen)
         calls_made = 0
         while True:
             must_submit = calls_made >= self._max_tool_calls
             names = [SUBMIT] if must_submit else [*tools.names, SUBMIT]
             answer = self._meter.call(self._bound_to_tools(names, history), messages, "propose")
-            if read := unusable(answer) or read_submission(answer):
+            if read := unusable(answer) or read_submission(answer, history.candidates):
                 return read
             if not answer.tool_calls and not answer.invalid_tool_calls:
-                return _without_a_call(answer)
+                return _without_a_call(answer, history.candidates)
             if must_submit:
                 calls = [{"name": call["name"], "args": call["args"]} for call in answer.tool_calls]
                 return Malformed(json.dumps(calls), f"no tool calls are left: call {SUBMIT} now", "call")
@@ -196,9 +202,9 @@ def _is_unsupported(error: TransportError) -> bool:
     return bool(_FEATURE.search(f"{fault.param or ''} {fault.text}"))
 
 
-def _without_a_call(answer: "AIMessage") -> Proposal | Malformed:
+def _without_a_call(answer: "AIMessage", count: int) -> Answer:
     """The proposal that a model wrote out as text instead of calling the tool."""
-    read = read_text(answer)
+    read = read_text(answer, count)
     if isinstance(read, Malformed) and read.answer:
         return Malformed(read.answer, f"the answer is text without a tool call: call {SUBMIT}", "call")
     return read

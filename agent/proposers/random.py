@@ -7,7 +7,7 @@ import numpy as np
 from agent.memory.history import History
 from agent.memory.proposal import Proposal
 from agent.proposers.drawn_prompts import Range, prompts_from, table_of
-from agent.proposers.space import DRAWS, none_found, rounded_operation, space_of
+from agent.proposers.space import DRAWS, none_found, rounded_operation, seeds_of, space_of
 from tools.policy.catalogue import CATALOGUE
 from tools.policy.policy import Operation
 from tools.policy.priors import PROBABILITY, value_at
@@ -22,6 +22,7 @@ class RandomProposer:
     """
 
     name = "random"
+    at_once = False
 
     def ask(self, history: History) -> Proposal:
         """A policy that vet will accept.
@@ -30,7 +31,7 @@ class RandomProposer:
             ConfigurationError: none was found.
         """
         space = space_of(history)
-        draw = np.random.default_rng([history.seed, history.iteration, len(history.rejections)])
+        draw = np.random.default_rng(seeds_of(history))
         for _ in range(DRAWS):
             count = int(draw.integers(space.minimum, space.maximum, endpoint=True))
             names = [space.names[index] for index in draw.permutation(len(space.names))[:count]]

@@ -85,8 +85,8 @@ def feedback_values(history: History) -> dict[str, Any]:
     metric = metric_title(history.metric)
     shown = _best_and_latest(history.past, BEST_ROWS, LATEST_ROWS)
     best = standing.best or history.incumbent
-    numbers = shown | ({best.number} if best else set())
-    rows = [_row_of(record, history, standing) for record in history.past if record.number in numbers]
+    names = shown | ({best.name} if best else set())
+    rows = [_row_of(record, history, standing) for record in history.past if record.name in names]
     baselines = [_row_of(record, history, standing) for record in history.baselines]
     reference_row = (
         _row_of(reference, history, standing) if reference and reference.mean is not None else None
@@ -116,6 +116,7 @@ def feedback_values(history: History) -> dict[str, Any]:
         "other_failures": max(0, len(failures) - LATEST_FAILURES),
         "not_shown": len(history.past) - len(rows),
         "budget_left": history.budget_left,
+        "candidates": history.candidates,
     }
 
 
@@ -145,16 +146,16 @@ def _row_of(record: IterationRecord, history: History, standing: Standing) -> Pr
     )
 
 
-def _best_and_latest(records: Sequence[IterationRecord], best: int, latest: int) -> set[int]:
-    """Numbers of the `best` iterations by their score, and of the `latest`."""
+def _best_and_latest(records: Sequence[IterationRecord], best: int, latest: int) -> set[str]:
+    """Names of the `best` proposals by their score, and of the `latest`."""
     by_score = sorted(records, key=lambda record: -1.0 if record.mean is None else record.mean, reverse=True)
-    return {record.number for record in [*by_score[:best], *records[-latest:]]}
+    return {record.name for record in [*by_score[:best], *records[-latest:]]}
 
 
 def _hypotheses(rows: Sequence[PromptRow]) -> list[PromptRow]:
     """The rows whose hypotheses are repeated: those of the best and of the latest policies."""
-    numbers = _best_and_latest([row.record for row in rows], BEST_HYPOTHESES, LATEST_HYPOTHESES)
-    return [row for row in rows if row.record.number in numbers and row.hypothesis]
+    names = _best_and_latest([row.record for row in rows], BEST_HYPOTHESES, LATEST_HYPOTHESES)
+    return [row for row in rows if row.record.name in names and row.hypothesis]
 
 
 def _prompt_sets(rows: Sequence[PromptRow]) -> list[PromptSetRow]:
@@ -182,6 +183,8 @@ def shortened(text: str, most: int) -> str:
 
 def _failure(record: IterationRecord) -> str:
     failed = [trial for trial in record.trials if trial.status == "failed"]
+    if not failed and record.stopped:
+        return ""
     if not failed and record.generated.startswith("failed"):
         return f"no synthetic images were made ({record.generated})"
     if not failed:

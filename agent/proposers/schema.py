@@ -17,6 +17,7 @@ DESCRIBE = "describe_dataset"
 PREVIEW = "preview_policy"
 BACKGROUNDS = "preview_backgrounds"
 ERRORS = "show_errors"
+PROBE = "probe_policy"
 RESULTS = "read_results"
 
 
@@ -29,7 +30,8 @@ def proposal_schema(history: History, notes: bool = True) -> dict[str, Any]:
     schema.pop("$defs", None)
     if history.backgrounds == "off":
         del schema["properties"]["backgrounds"]
-    if not notes:
+    notebook = schema["properties"]["notes"]
+    if not notes or history.candidates > 1:
         del schema["properties"]["notes"]
     if not history.longer:
         del schema["properties"]["length"]
@@ -40,7 +42,15 @@ def proposal_schema(history: History, notes: bool = True) -> dict[str, Any]:
     parameter = operation["properties"]["parameters"]["items"]
     names = dict.fromkeys(item.name for name in allowed for item in CATALOGUE[name].parameters)
     parameter["properties"]["name"]["enum"] = list(names)
-    return {"title": SUBMIT, "description": _description(SUBMIT), **schema}
+    if history.candidates > 1:
+        schema = _several(schema, history.candidates, notebook if notes else None)
+    return {"title": SUBMIT, "description": _description(SUBMIT, history.candidates), **schema}
+
+
+def _several(proposal: dict[str, Any], count: int, notebook: dict[str, Any] | None) -> dict[str, Any]:
+    """The schema of so many proposals in one answer, with one notebook for all of them."""
+    wanted = {"type": "array", "description": f"exactly {count} proposals, all different", "items": proposal}
+    return _object({"proposals": wanted, **({"notes": _tidy(notebook)} if notebook else {})})
 
 
 def _tidy(schema: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +72,8 @@ def tool_definitions(
     """The tools called `names` as function declarations, for `bind_tools`; `notes` as in `proposal_schema`."""
     proposal = proposal_schema(history, notes)
     submit = {key: value for key, value in proposal.items() if key not in ("title", "description")}
-    operations = {"operations": copy.deepcopy(proposal["properties"]["policy"])}
+    one = proposal if history.candidates == 1 else proposal["properties"]["proposals"]["items"]
+    operations = {"operations": copy.deepcopy(one["properties"]["policy"])}
     classes = {
         "classes": {
             "type": "array",
@@ -73,19 +84,20 @@ def tool_definitions(
     parameters = {
         SUBMIT: submit,
         PREVIEW: _object(operations),
+        PROBE: _object(copy.deepcopy(operations)),
         DESCRIBE: _object(classes),
         ERRORS: _object(classes),
         RESULTS: _object({}),
     }
-    if "backgrounds" in proposal["properties"]:
-        prompts = copy.deepcopy(proposal["properties"]["backgrounds"]["items"])
+    if "backgrounds" in one["properties"]:
+        prompts = copy.deepcopy(one["properties"]["backgrounds"]["items"])
         parameters[BACKGROUNDS] = _object({"backgrounds": prompts})
     tools = [
         {
             "type": "function",
             "function": {
                 "name": name,
-                "description": _description(name),
+                "description": _description(name, history.candidates),
                 "parameters": parameters[name],
             },
         }
@@ -118,8 +130,8 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _description(tool: str) -> str:
-    return render("tools", tool=tool)
+def _description(tool: str, candidates: int) -> str:
+    return render("tools", tool=tool, candidates=candidates)
 
 
 def _without(value: Any, key: str) -> Any:

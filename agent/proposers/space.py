@@ -58,6 +58,7 @@ def space_of(history: History) -> Space:
             f"catalogue are safe for {history.card.modality} images: ask for fewer"
         )
     tried = {record.proposal.identity for record in (*history.baselines, *history.past)}
+    tried |= {proposal.identity for proposal in history.pending}
     return Space(
         names,
         history.minimum_operations,
@@ -65,6 +66,12 @@ def space_of(history: History) -> Space:
         history,
         frozenset(tried),
     )
+
+
+def seeds_of(history: History) -> list[int]:
+    """What a draw is seeded by: a resumed study draws the same, and each of several draws of an iteration another."""
+    later = [len(history.pending)] if history.pending else []
+    return [history.seed, history.iteration, len(history.rejections), *later]
 
 
 def _has_a_safe_form(name: str, history: History) -> bool:

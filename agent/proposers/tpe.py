@@ -8,6 +8,7 @@ come in the catalogue's order, which makes the space smaller. A number is search
 """
 
 import math
+from collections.abc import Mapping
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,9 @@ import numpy as np
 
 from agent.memory.history import History, IterationRecord
 from agent.memory.proposal import Proposal
+from agent.memory.ranking import measured
 from agent.proposers.drawn_prompts import WITHOUT, Range, prompts_from, table_of, values_of
-from agent.proposers.space import DRAWS, Space, none_found, rounded_operation, space_of
+from agent.proposers.space import DRAWS, Space, none_found, rounded_operation, seeds_of, space_of
 from tools.aga.config import PromptSet
 from tools.policy.catalogue import CATALOGUE, ParameterSpec
 from tools.policy.policy import Operation
@@ -36,6 +38,7 @@ class TPEProposer:
     """Arm `tpe`: rebuilt from the history at every proposal, so that a resumed study proposes the same."""
 
     name = "tpe"
+    at_once = False
 
     def ask(self, history: History) -> Proposal:
         """A policy that vet will accept.
@@ -46,16 +49,21 @@ class TPEProposer:
         import optuna
 
         space = space_of(history)
-        judged = [record for record in history.past if record.mean is not None]
+        judged = [
+            record for record in history.past if record.mean is not None or record.cheap_gain is not None
+        ]
         study = _study(history, startup=len(judged) < STARTUP)
+        found = objective(history)
         for record in (*history.baselines, *history.past):
-            _tell(study, record, space)
+            # What was left behind, and has nothing that it can be compared by, is no failure of the policy.
+            if record.name in found or not record.stopped:
+                _tell(study, record, found.get(record.name), space)
         for _ in range(DRAWS):
             trial = study.ask()
             operations = _suggest(trial, space)
             backgrounds = _suggest_backgrounds(trial, history)
             if operations is not None:
-                hypothesis, gain = _reason(judged)
+                hypothesis, gain = _reason(judged, found)
                 proposal = Proposal(
                     hypothesis=hypothesis, expected_gain=gain, policy=operations, backgrounds=backgrounds
                 )
@@ -69,9 +77,8 @@ def _study(history: History, startup: bool) -> "Study":
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    seeds = [history.seed, history.iteration, len(history.rejections)]
     sampler = optuna.samplers.TPESampler(
-        seed=int(np.random.SeedSequence(seeds).generate_state(1)[0]),
+        seed=int(np.random.SeedSequence(seeds_of(history)).generate_state(1)[0]),
         n_startup_trials=1_000_000_000 if startup else 0,
     )
     return optuna.create_study(direction="maximize", sampler=sampler)
@@ -112,8 +119,30 @@ def _draw_number(trial: "Trial", key: str, of: Range) -> float:
     return trial.suggest_float(key, of.low, of.high, log=of.log)
 
 
-def _tell(study: "Study", record: IterationRecord, space: Space) -> None:
-    """Adds a trained or failed policy, once in each rotation of its places; skips what the space cannot express."""
+def objective(history: History) -> dict[str, float]:
+    """Candidate → what is maximised: the least noisy measure of the study's metric.
+
+    A candidate that has a score but shares no seed with what the others are compared with is as good as the worst. One
+    that was measured cheaply and left behind has what it gained over the default policy by that measure.
+    """
+    first = [history.reference] if history.reference else []
+    records = [*first, *history.baselines, *history.past]
+    found = measured(records)
+    worst = min(found.values(), default=0.0)
+    scored = {record.name: found.get(record.name, worst) for record in records if record.mean is not None}
+    cheap = {record.name: record.cheap_gain for record in history.past if record.cheap_gain is not None}
+    return cheap | scored
+
+
+def _tell(study: "Study", record: IterationRecord, value: float | None, space: Space) -> None:
+    """Adds a policy, once in each rotation of its places; skips what the space cannot express.
+
+    Args:
+        study: what is told.
+        record: of the policy.
+        value: what is maximised; None where it failed.
+        space: what this arm draws from.
+    """
     import optuna
     from optuna.distributions import CategoricalDistribution, IntDistribution
     from optuna.trial import TrialState
@@ -139,8 +168,8 @@ def _tell(study: "Study", record: IterationRecord, space: Space) -> None:
         told: dict[str, tuple[Any, BaseDistribution]] = {**count, **chosen, **numbers, **backgrounds}
         study.add_trial(
             optuna.trial.create_trial(
-                state=TrialState.FAIL if record.mean is None else TrialState.COMPLETE,
-                value=record.mean,
+                state=TrialState.FAIL if value is None else TrialState.COMPLETE,
+                value=value,
                 params={name: value for name, (value, _) in told.items()},
                 distributions={name: distribution for name, (_, distribution) in told.items()},
             )
@@ -172,11 +201,11 @@ def _numbers(operations: list[Operation]) -> "dict[str, tuple[float, BaseDistrib
     return numbers
 
 
-def _reason(judged: list[IterationRecord]) -> tuple[str, float]:
-    """The hypothesis, and the gain to expect in accuracy points: the mean gain of the good policies."""
+def _reason(judged: list[IterationRecord], found: Mapping[str, float]) -> tuple[str, float]:
+    """The hypothesis, and the gain to expect in points of the metric: the mean gain of the good policies."""
     if len(judged) < STARTUP:
         return f"TPE: one of the first {STARTUP} draws, still at random.", 0.0
-    ranked = sorted(judged, key=lambda record: record.mean or 0.0, reverse=True)
+    ranked = sorted(judged, key=lambda record: found.get(record.name, 0.0), reverse=True)
     good = ranked[: math.ceil(GOOD_SHARE * len(ranked))]
     gains = [record.gain for record in good if record.gain is not None]
     names = ", ".join(record.name for record in good)

@@ -5,6 +5,7 @@ from rich.text import Text
 
 from agent.memory.length_file import Lengths, Tried
 from agent.screen.tables import open_table
+from tools.text import counted
 from tools.training.metrics import Metric, metric_title
 
 _HEIGHTS = "▁▂▃▄▅▆▇█"
@@ -18,7 +19,7 @@ def lengths_table(lengths: Lengths, metric: Metric) -> RenderableType:
         none, default = by_place.get(("no augmentation", epochs)), by_place.get(("default", epochs))
         steps = next(each.steps for each in lengths.tried if each.epochs == epochs)
         cells = [_score(none), _loss(none), _score(default), _loss(default), _mark(lengths, epochs)]
-        table.add_row(Text(f"{epochs} epochs"), Text(f"{steps:,}"), *map(Text, cells))
+        table.add_row(Text(counted(epochs, "epoch")), Text(f"{steps:,}"), *map(Text, cells))
     curves = [
         Text(f"loss by length  {arm}: {_curve(points)}", style="dim")
         for arm in ("no augmentation", "default")
@@ -35,7 +36,8 @@ def lengths_table(lengths: Lengths, metric: Metric) -> RenderableType:
 def lengths_lines(lengths: Lengths) -> list[str]:
     """The same for a file: a line for each training, and the sentence."""
     lines = [
-        f"length: {each.arm}, {each.epochs} epochs ({each.steps:,} steps): {_score(each)}, loss {_loss(each)}"
+        f"length: {each.arm}, {counted(each.epochs, 'epoch')} ({each.steps:,} steps): {_score(each)}, "
+        f"loss {_loss(each)}"
         for each in lengths.tried
     ]
     return [
@@ -46,11 +48,16 @@ def lengths_lines(lengths: Lengths) -> list[str]:
 
 
 def cost_line(lengths: Lengths) -> str:
-    """What finding the length has cost, and why it ended there."""
+    """What finding the length has cost, and why it ended there; empty where nothing was tried."""
+    if not lengths.tried:
+        return ""
     share = ""
     if lengths.share is not None:
-        plan = f"up to {lengths.trials} trainings of {lengths.epochs} epochs"
-        share = f"{lengths.share:.0%} of what the study is planned to train, {plan}"
+        epochs = counted(lengths.epochs, "epoch")
+        plan = f"what the study is planned to train, up to {lengths.trials} trainings of {epochs}"
+        if lengths.limited:
+            plan = f"the {lengths.planned:,} training images that the time allows"
+        share = f"{lengths.share:.0%} of {plan}"
     return "; ".join(filter(None, (share, lengths.note)))
 
 

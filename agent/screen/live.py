@@ -4,10 +4,28 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column
 
-from tools.training.types import TrialEvent
+from tools.training.metrics import Metric
+from tools.training.types import EpochReport, TrialEvent
 
 _CTRL_C_COLUMNS = 3
 """Columns left free: the terminal prints ^C after the last bar, and a full line would wrap and stay."""
+
+
+_SHORT: dict[Metric, str] = {
+    "accuracy": "acc",
+    "macro_f1": "F1",
+    "balanced_accuracy": "bal. acc",
+    "auroc": "AUROC",
+    "kappa": "kappa",
+}
+
+
+def _score(epoch: EpochReport, metric: Metric) -> str:
+    """The metric after an epoch, as short as a bar needs it; the accuracy where the report of the epoch lacks it."""
+    value = epoch.score(metric)
+    if value is None:
+        metric, value = "accuracy", epoch.validation_accuracy
+    return f"{_SHORT[metric]} {100 * value:5.1f}%"
 
 
 class _Narrowed:
@@ -55,8 +73,8 @@ class LiveTrials:
         self.end()
         self._all = self._open().add_task(title, total=total, count=f"0/{total}", figures="")
 
-    def update(self, event: TrialEvent, label: str) -> None:
-        """A trial has begun, finished an epoch, or ended."""
+    def update(self, event: TrialEvent, label: str, metric: Metric = "accuracy") -> None:
+        """A trial has begun, finished an epoch, or ended; `metric` is what its score is shown in."""
         progress = self._open()
         if event.kind == "ended":
             if event.key in self._running:
@@ -74,7 +92,7 @@ class LiveTrials:
                 completed=epoch.epoch,
                 total=epoch.epochs,
                 count=f"{epoch.epoch}/{epoch.epochs}",
-                figures=f"loss {epoch.train_loss:.3f}  acc {100 * epoch.validation_accuracy:5.1f}%",
+                figures=f"loss {epoch.train_loss:.3f}  {_score(epoch, metric)}",
             )
 
     def end(self) -> None:

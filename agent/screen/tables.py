@@ -50,6 +50,8 @@ def verdict(record: "IterationRecord", records: Sequence["IterationRecord"]) -> 
     """How a candidate compares with the default policy, else with no augmentation, in graded words."""
     if record.arm == "reference":
         return "reference"
+    if record.stopped:
+        return record.stopped
     if record.mean is None:
         return without_score(record)
     default, reference = controls(records)
@@ -59,7 +61,10 @@ def verdict(record: "IterationRecord", records: Sequence["IterationRecord"]) -> 
 
 
 def without_score(record: "IterationRecord") -> str:
-    """Why a candidate has no score: its trials or its images failed, or a limit left no room for it."""
+    """Why a candidate has no score: the cheap measure left it behind, its trials or images failed, or a limit left no
+    room for it."""
+    if record.stopped:
+        return "cheap only"
     return "failed" if record.trials or record.generated.startswith("failed") else "not trained"
 
 
@@ -120,11 +125,14 @@ def iterations_table(records: Sequence["IterationRecord"], metric: Metric = "acc
     table.add_column(f"validation\n{metric_title(metric)}", no_wrap=True)
     for header in ("over default\n(points)", "over none\n(points)")[0 if default else 1 :]:
         table.add_column(header, overflow="fold")
-    found = [record.mean for record in records if record.number and record.mean is not None]
-    if found:
-        table.caption, table.caption_justify = Text("★ the best iteration so far", style="dim"), "left"
+    from agent.memory.ranking import best_iteration, measure_of  # imports NumPy
+
+    leader = best_iteration(records)
+    if leader:
+        by = "" if measure_of(records) == "metric" else f", by {metric_title(metric)} and log loss together"
+        table.caption, table.caption_justify = Text(f"★ the best iteration so far{by}", style="dim"), "left"
     for record in records:
-        best = bool(record.number) and record.mean is not None and record.mean == max(found)
+        best = record is leader
         style = "bold green" if best else ""
         over_default = _graded(
             record.gain_over_default, record.interval_over_default, in_words(record, default, noise)
@@ -137,12 +145,17 @@ def iterations_table(records: Sequence["IterationRecord"], metric: Metric = "acc
         elif record is default:
             over_default = Text("default", style="dim")
         table.add_row(
-            _named(record.name, record.proposal.in_one_line(), style, " ★" if best else ""),
+            _named(record.name, record.proposal.in_one_line(), style, _note_of(record, best)),
             Text(percent(record.mean, record.std), style=style),
             *([over_default] if default else []),
             over_none,
         )
     return table
+
+
+def _note_of(record: "IterationRecord", best: bool) -> str:
+    """What stands behind its name."""
+    return " ★" if best else " (left behind)" if record.stopped else ""
 
 
 def _graded(found: float | None, interval: tuple[float, float] | None, words: str) -> Text:

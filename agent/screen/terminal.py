@@ -115,7 +115,7 @@ class Terminal:
 
     def proposal(
         self,
-        iteration: int,
+        iteration: int | str,
         iterations: int,
         arm: str,
         hypothesis: str,
@@ -150,7 +150,7 @@ class Terminal:
     def trial_event(self, event: TrialEvent, label: str) -> None:
         """A trial has begun, finished an epoch, or ended."""
         if self._trials is not None:
-            self._trials.update(event, label)
+            self._trials.update(event, label, self.metric)
         if event.kind != "ended" or event.result is None:
             return
         result = event.result

@@ -102,6 +102,11 @@ class SearchConfig(BaseModel):
         description="whether a given number of epochs is compared with twice as many, to say if it is too short for "
         "augmentation; 'auto': for a folder of images, where that costs a tenth of the study or less",
     )
+    second_lengths: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="whether the two leading contenders are also trained for twice the length at the end, if they are "
+        "unfinished, or half, if they over-train; 'auto': where the study finds its length",
+    )
     shortest_steps: int = Field(
         default=256,
         ge=1,
@@ -109,6 +114,13 @@ class SearchConfig(BaseModel):
         description="steps of the optimiser in the shortest training that the phase `length` tries, to whole epochs",
     )
     iterations: int = Field(default=8, ge=0, le=10_000, description="rounds of proposing and training")
+    candidates: int = Field(
+        default=1,
+        ge=1,
+        le=16,
+        description="proposals in an iteration, of which the best goes on: by a cheap measure where that is trusted, "
+        "else seed by seed",
+    )
     seeds: int = Field(default=3, ge=1, le=100, description="trials of each proposal, one per seed")
     seed: int = Field(
         default=0,
@@ -173,6 +185,15 @@ class SearchConfig(BaseModel):
         if not 1 <= low <= high:
             raise ValueError(
                 f"augmentations {self.augmentations!r} is not a range: write a number such as 2, or a range such as 2-3"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fixed_proposes_one(self) -> "SearchConfig":
+        if self.proposer == "fixed" and self.candidates > 1:
+            raise ValueError(
+                f"candidates {self.candidates}: the arm 'fixed' trains every policy of its list in full, one in an "
+                "iteration. Leave search.candidates at 1, or take another arm"
             )
         return self
 

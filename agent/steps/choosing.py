@@ -8,7 +8,8 @@ from agent.memory.candidate import Candidate, baselines, reference
 from agent.steps.contenders import chosen_by, contenders_of, kind_of
 from agent.steps.finish_plan import plan_finish, room_for_trials
 from agent.steps.judging import judge
-from agent.steps.trials import train_candidates
+from agent.steps.second_lengths import try_second_lengths
+from agent.steps.trials import recipe_of, train_candidates
 from evaluators.recommendation import Recommendation, rank, recommend
 
 POLICY_ONLY, BACKGROUNDS_ONLY = "policy only", "backgrounds only"
@@ -22,7 +23,8 @@ class Choice:
     """What the study recommends, and by which trials."""
 
     candidates: Sequence[Candidate]
-    """Everything that could be recommended: no augmentation, the baselines, the best proposals (best first)."""
+    """Everything that could be recommended: no augmentation, the baselines, the best proposals (best first), and the
+    leading ones at another length."""
     recommendation: Recommendation | None
     """None where nothing finished a trial."""
     order: Sequence[str]
@@ -60,7 +62,7 @@ class Choice:
     @property
     def tested(self) -> list[Candidate]:
         """What is trained under fresh seeds, the most important first: no augmentation, the recommended, its rival."""
-        simple = [each for each in self.candidates if each.number == 0]
+        simple = [each for each in self.candidates if each.number == 0 and each.epochs is None]
         wanted = [self.candidates[0], self.recommended, self.rival, self.proposal, *simple, *self.parts]
         return list({each.name: each for each in wanted if each is not None}.values())
 
@@ -74,7 +76,7 @@ def choose(context: Context) -> Choice:
     search = context.config.search
     simple = [reference(), *baselines(search, context.data.card.modality)]
     rivals = finalists_of(context)
-    every = [*simple, *rivals]
+    every = [_with_epochs(context, each) for each in (*simple, *rivals)]
     note = ""
     if len(every) > 1 and len(search.choice_seeds) > search.seeds:
         reason = train_for_choice(context, every)
@@ -83,17 +85,27 @@ def choose(context: Context) -> Choice:
         if reason:
             note = f"Not all of {len(search.choice_seeds)} seeds were trained that the choice is made by: {reason}."
     contenders = contenders_of(context, every)
+    if contenders and (longer := try_second_lengths(context, every, rank(contenders))):
+        every += longer
+        contenders = contenders_of(context, every)
     validation = {each.name: chosen_by(context, each) for each in every}
     found = recommend(contenders) if contenders else None
     choice = Choice(every, found, rank(contenders) if contenders else (), validation, note)
     return replace(choice, parts=ablations(choice.proposal))
 
 
+def _with_epochs(context: Context, candidate: Candidate) -> Candidate:
+    """With the number of epochs, where its proposal asks for another length than the study's."""
+    if candidate.proposal.length == 1:
+        return candidate
+    return replace(candidate, epochs=recipe_of(context, candidate).epochs)
+
+
 def finalists_of(context: Context) -> list[Candidate]:
     """The top k iterations by the least noisy measure, best first; the earlier one where they tie.
 
     A candidate that finished fewer than half as many seeds as others is left out: one lucky trial, where the other
-    trainings failed, says nothing.
+    trainings failed, says nothing. So is one that was left behind in its iteration.
     """
     records = sorted(context.tracking.records(), key=lambda record: record.number)
     found = {record.name: record for record in records if record.scores}
@@ -102,7 +114,7 @@ def finalists_of(context: Context) -> list[Candidate]:
     return [
         Candidate.of(found[name])
         for name in (rank(contenders) if contenders else ())
-        if found[name].number > 0 and 2 * len(found[name].scores) >= most
+        if found[name].number > 0 and not found[name].stopped and 2 * len(found[name].scores) >= most
     ][: context.config.search.top_k]
 
 
@@ -137,4 +149,4 @@ def ablations(proposal: Candidate | None) -> list[Candidate]:
         POLICY_ONLY: proposal.proposal.model_copy(update={"backgrounds": [], "hypothesis": why}),
         BACKGROUNDS_ONLY: proposal.proposal.model_copy(update={"policy": [], "hypothesis": why}),
     }
-    return [Candidate(name, 0, proposal.arm, part) for name, part in parts.items()]
+    return [Candidate(name, 0, proposal.arm, part, proposal.epochs) for name, part in parts.items()]

@@ -9,6 +9,7 @@ from agent.steps.choosing import Choice
 from agent.steps.contenders import kind_of
 from agent.steps.shifts import Shift
 from agent.steps.testing import Fresh
+from evaluators.length import times
 from evaluators.report.answer import Against, Named, answer
 from evaluators.report.comparison import Arm, Comparison, TestScores, Versus, compare, verdict_between
 from evaluators.report.report import ShiftTable
@@ -68,13 +69,14 @@ def _role(choice: Choice, candidate: Candidate) -> str:
 
 def named(candidate: Candidate) -> Named:
     """The candidate as a sentence names it."""
-    made = candidate.proposal
+    made, epochs = candidate.proposal.model_copy(update={"length": 1}), candidate.epochs
     return Named(
-        candidate.name,
+        candidate.name if epochs is None else candidate.name.removesuffix(f", {times(epochs)}"),
         made.in_one_line(),
         candidate.number > 0,
         bool(made.policy),
         bool(made.backgrounds),
+        epochs,
     )
 
 

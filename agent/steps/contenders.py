@@ -8,6 +8,7 @@ from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate, Phase
 from agent.steps.judging import scores_of
 from agent.steps.trials import trial_spec
+from evaluators.length import scaled_losses
 from evaluators.recommendation import Contender, ImageScores, Kind
 from tools.files import DamagedFile
 from tools.policy.named import DEFAULT
@@ -48,8 +49,8 @@ def contenders_of(context: Context, candidates: Sequence[Candidate]) -> list[Con
         scores = chosen_by(context, candidate)
         if scores:
             losses = _losses(context, candidate)
-            images = _images(context, candidate, scores, groups)
-            found.append(Contender(candidate.name, kind_of(candidate), scores, losses, images))
+            images, calibrated = _images(context, candidate, scores, groups)
+            found.append(Contender(candidate.name, kind_of(candidate), scores, losses, images, calibrated))
     if all(each.images.keys() == each.scores.keys() for each in found):
         return found
     # Results of earlier versions have none: what is known by image of some trials only would weigh these more.
@@ -67,9 +68,12 @@ def _losses(context: Context, candidate: Candidate) -> dict[int, float]:
 
 def _images(
     context: Context, candidate: Candidate, scores: Mapping[int, float], groups: dict[str, int]
-) -> dict[int, ImageScores]:
-    """Seed → results by validation image, where the trial's predictions were kept; `groups` numbers the groups."""
-    found = {}
+) -> tuple[dict[int, ImageScores], dict[int, np.ndarray]]:
+    """Seed → results by validation image, and its log losses after temperature scaling.
+
+    Where the trial's predictions were kept; `groups` numbers the groups.
+    """
+    found, calibrated = {}, {}
     for seed in scores:
         spec = trial_spec(context, candidate, seed)
         try:
@@ -82,7 +86,8 @@ def _images(
             losses = -np.log(np.maximum(certain.astype(np.float64), _LEAST))
             correct = kept.probabilities.argmax(axis=1) == kept.labels
             found[seed] = ImageScores(_ids(spec, groups), losses, correct)
-    return found
+            calibrated[seed] = scaled_losses(kept.probabilities, kept.labels)
+    return found, calibrated
 
 
 def _ids(spec: TrialSpec, groups: dict[str, int]) -> np.ndarray:

@@ -1,11 +1,13 @@
 """How many trials the finish takes, and how many a budget leaves room for. Pure: it trains nothing."""
 
 from dataclasses import dataclass
-from math import floor
+from math import ceil, floor
 
 from agent.memory.candidate import baseline_count, proposed_by_fixed
 from agent.memory.ledger import Spent
 from agent.settings.config import BudgetConfig, SearchConfig
+from evaluators.length_costs import SECOND_LENGTHS
+from tools.training.recipes import COOLDOWN
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class FinishPlan:
     """The proposal's policy and its backgrounds alone under fresh seeds; only where it has both."""
     least: int
     """Of `test`: what the first sentence rests on, that is no augmentation, the recommended and its best rival."""
+    lengths: int = 0
+    """The leading contenders at another length (`agent.steps.second_lengths`): if they need it, and there is room."""
 
 
 def iteration_count(search: SearchConfig) -> int:
@@ -29,24 +33,42 @@ def iteration_count(search: SearchConfig) -> int:
     return min(search.iterations, len(proposed_by_fixed(search)))
 
 
-def plan_finish(search: SearchConfig) -> FinishPlan:
-    """What the finish takes if the search has as many proposals as it may have finalists."""
-    possible = min(search.top_k, iteration_count(search))
+def trials_of_iteration(search: SearchConfig) -> int:
+    """Trials that an iteration takes, at most: of one proposal, one a seed; of several, as they race (`racing.py`), or,
+    where that is more, all measured cheaply and the best in full."""
+    left, raced = search.candidates, 0
+    for _ in range(search.seeds):
+        raced, left = raced + left, ceil(left / 2)
+    if search.candidates == 1:
+        return raced
+    return max(raced, ceil(search.seeds * (1 + search.candidates * COOLDOWN)))
+
+
+def plan_finish(search: SearchConfig, found: bool = False) -> FinishPlan:
+    """What the finish takes if the search has as many proposals as it may have finalists.
+
+    Args:
+        search: its settings.
+        found: whether the study finds its length.
+    """
+    possible = min(search.top_k, iteration_count(search) * search.candidates)
     more = len(search.choice_seeds) - len(search.search_seeds)
     contenders = 1 + baseline_count(search) + possible
     tested = 1 + baseline_count(search) + min(possible, 1)
+    other = search.second_lengths == "on" or (search.second_lengths == "auto" and found)
     return FinishPlan(
         choice=contenders * more if contenders > 1 else 0,
         test=tested * search.final_seeds,
         parts=2 * search.final_seeds if possible else 0,
         least=min(tested, 3) * search.final_seeds,
+        lengths=min(SECOND_LENGTHS, contenders - 1) * search.seeds if other else 0,
     )
 
 
-def describe_finish(search: SearchConfig) -> str:
-    """How many trials the finish takes and what for, in a line."""
-    plan = plan_finish(search)
-    possible = min(search.top_k, iteration_count(search))
+def describe_finish(search: SearchConfig, found: bool = False) -> str:
+    """How many trials the finish takes and what for, in a line; `found` as in `plan_finish`."""
+    plan = plan_finish(search, found)
+    possible = min(search.top_k, iteration_count(search) * search.candidates)
     among = ", ".join(
         filter(
             None,
@@ -59,9 +81,10 @@ def describe_finish(search: SearchConfig) -> str:
     )
     choice = f"{plan.choice} more seeds to choose among {among}, " if plan.choice else ""
     parts = f"; {plan.parts} more if the best proposal has a policy and backgrounds" if plan.parts else ""
+    lengths = f"; up to {plan.lengths} if the best are unfinished or over-trained" if plan.lengths else ""
     return (
         f"up to {plan.choice + plan.test} trials: {choice}{plan.test} under {search.final_seeds} fresh seeds for the "
-        f"test{parts}"
+        f"test{parts}{lengths}"
     )
 
 

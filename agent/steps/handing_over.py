@@ -10,6 +10,7 @@ from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.steps.proposing import training_examples
 from agent.steps.trials import recipe_of
+from evaluators.length import times
 from tools.policy.export import as_json, as_python
 from tools.training.recipes import describe_recipe
 
@@ -28,6 +29,7 @@ def about(context: Context, recommended: Candidate, sentence: str) -> dict[str, 
         "data": f"{data.card.name} at {data.image_size} px, fingerprint {data.fingerprint[:16]}",
         "model": f"{model.name}, {model.weights or 'from scratch'}",
         "recipe": describe_recipe(recipe_of(context, recommended)),
+        "length": length_of(context, recommended),
         "seeds": f"test under fresh seeds {seeds[0]} to {seeds[-1]}",
     }
     if recommended.name == REFERENCE:
@@ -38,6 +40,16 @@ def about(context: Context, recommended: Candidate, sentence: str) -> dict[str, 
             f"{', '.join(f'{name} {value}' for name, value in config.aga.mixing.decisive().items())}."
         )
     return lines
+
+
+def length_of(context: Context, recommended: Candidate) -> str:
+    """For how long it is to be trained, in words: the gain was measured at that length."""
+    epochs, usual = recipe_of(context, recommended).epochs, context.recipe.epochs
+    if epochs == usual:
+        return f"{times(epochs)}, like everything else in the study"
+    if epochs > usual and epochs % usual == 0:
+        return f"{times(epochs)}, {epochs // usual} times the study's {usual}"
+    return f"{times(epochs)}, where the study trains {usual}"
 
 
 def policy_as_python(context: Context, recommended: Candidate, lines: Mapping[str, str]) -> str:
@@ -78,7 +90,7 @@ def hand_over(
     if policy.operations:
         files.append(("picture of it", _picture(context, recommended)))
     if prompts is not None:
-        picture = folder / "contact_sheets" / f"backgrounds-{recommended.number:03d}.png"
+        picture = folder / "contact_sheets" / f"backgrounds-{recommended.place}.png"
         if picture.exists():
             files.append(("picture of its backgrounds", picture))
     for _, file in files:

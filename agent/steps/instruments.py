@@ -5,21 +5,24 @@ is compared with it. It leaves out training images by which no seed of the searc
 shown.
 """
 
-from dataclasses import replace
+import hashlib
 
 from agent.context import Context
 from agent.memory.candidate import Candidate, reference
-from agent.memory.ledger import Spent, exceeded
-from agent.memory.look_ups import HeldOut, LookUp, NotNow
+from agent.memory.ledger import exceeded
+from agent.memory.look_ups import HeldOut, LookUp, NotNow, Probed
+from agent.steps.cheap import learn_from_others, measure, trust_of
 from agent.steps.left_out import left_out_spec, shown_images
-from agent.steps.speed import samples_allowed
-from agent.steps.stopping import limit_reached
+from agent.steps.stopping import no_room_for
 from agent.steps.trials import evaluate, train_candidates
 from tools.aga.config import PromptSet
 from tools.aga.making.preview_rows import Preview, preview_of
 from tools.datasets.cache.read import SplitView
 from tools.errors import AugurError, ConfigurationError
 from tools.files import DamagedFile
+from tools.policy.canonical import canonical_json
+from tools.policy.named import DEFAULT
+from tools.policy.policy import Policy
 from tools.training.config import TrialSpec
 from tools.training.types import Predictions
 from tools.training.views import training_view, validation_view
@@ -82,6 +85,32 @@ class StudyInstruments:
             self._held_out = HeldOut(validation_view(spec), predictions, len(training_view(spec)))
         return self._held_out
 
+    def can_probe(self) -> bool:
+        """Whether the cheap measure is known to rank like full trainings, and the budget has room for one."""
+        learn_from_others(self._context)
+        return trust_of(self._context).is_given and not no_room_for(self._context, 1)
+
+    def probe(self, policy: Policy) -> Probed:
+        """Measure a policy cheaply, with the study's first seed; once, whoever asks again is told the same.
+
+        Raises:
+            NotNow: a limit was reached, or the training failed.
+        """
+        context, seed = self._context, self._context.config.search.seed
+        proposal = reference().proposal.model_copy(
+            update={"policy": policy.operations, "hypothesis": "A probe."}
+        )
+        digest = hashlib.sha256(canonical_json(policy).encode()).hexdigest()
+        candidate = Candidate(f"probe {digest[:12]}", 0, "probe", proposal)
+        found, cut = measure(context, [candidate], [seed], "a policy is probed")
+        one, default = found.get(candidate.name), found[DEFAULT]
+        if cut:
+            raise NotNow(f"The policy was not probed: {cut}. Submit your proposal.")
+        if one is None or seed not in one.scores or seed not in default.scores:
+            raise NotNow("The training that this takes failed. Submit your proposal.")
+        score, base = one.scores[seed], default.scores[seed]
+        return Probed(score - base, score, base)
+
     def _trained(self, spec: TrialSpec) -> Predictions:
         context, candidate = self._context, reference()
 
@@ -121,20 +150,4 @@ class StudyInstruments:
 
     def _too_dear(self) -> str | None:
         """Which limit one more training would reach."""
-        config, spent = self._context.config, self._context.ledger.spent()
-        allowed = samples_allowed(self._context)
-        return limit_reached(_with_one_more(spent), config.search, config.budget, allowed)
-
-
-def _with_one_more(spent: Spent) -> Spent:
-    """The spending after one more trial that takes as long as the others did."""
-    trained = spent.trials + spent.reused_trials
-    each = spent.training_seconds / trained if trained else 0.0
-    images = spent.samples // trained if trained else 0
-    return replace(
-        spent,
-        trials=spent.trials + 1,
-        training_seconds=spent.training_seconds + each,
-        wall_clock=spent.wall_clock + each,
-        samples=spent.samples + images,
-    )
+        return no_room_for(self._context, 1)

@@ -1,6 +1,6 @@
 """What a candidate's trials came to, on validation: mean, spread, and gains over no augmentation and the default."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from statistics import stdev
 
@@ -60,7 +60,7 @@ def judge(context: Context, candidate: Candidate, phase: Phase, pool: Pool | Non
     over_default = _gain_over(context, DEFAULT, candidate, found, phase, noise)
     within = None if gain is None else not gain.excludes_zero
     run = context.tracking.open_candidate(candidate, phase)
-    training = _training(context, candidate.name, phase)
+    training = training_of(context, candidate.name, (phase,))
     over = None if candidate.name == REFERENCE else over_default or gain
     context.tracking.end_candidate(
         run,
@@ -91,9 +91,9 @@ def _verdict(
     return ""
 
 
-def _training(context: Context, candidate: str, phase: Phase) -> Training | None:
-    """How its finished trials ended; None where that is not known."""
-    results = context.tracking.trial_results(candidate, phase).values()
+def training_of(context: Context, candidate: str, phases: Sequence[Phase]) -> Training | None:
+    """How its finished trials ended in some phases; None where that is not known."""
+    results = [each for phase in phases for each in context.tracking.trial_results(candidate, phase).values()]
     return mean_training(
         [
             (each.fit.loss, each.fit.accuracy, [epoch.validation_loss for epoch in each.epochs])

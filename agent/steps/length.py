@@ -10,6 +10,7 @@ from dataclasses import asdict
 from agent.context import Context
 from agent.memory.length_file import NAME, Lengths, write_lengths
 from agent.steps.length_phase import Phase
+from agent.steps.length_plan import costs_of
 from agent.steps.length_report import PLOT, section_of
 from evaluators.length import too_short
 from evaluators.report.lengths import plot_lengths
@@ -24,7 +25,10 @@ def find_length(context: Context) -> str | None:
         return None
     phase = Phase(context)
     cut = phase.run()
-    _settle(context, phase.outcome(cut))
+    lengths = phase.outcome(cut)
+    if phase.warning:
+        context.terminal.warn(phase.warning)
+    _settle(context, lengths)
     return cut
 
 
@@ -37,9 +41,9 @@ def check_length(context: Context) -> str | None:
     phase = Phase(context, seeds=[context.config.search.seed])
     extra = 2 * 2 * epochs * phase.images
     own = config.data.dataset == "folder" and config.training.epochs is not None
-    if wanted == "auto" and not (own and extra <= CHECK_SHARE * phase.costs().study(epochs)):
+    if wanted == "auto" and not (own and extra <= CHECK_SHARE * costs_of(context).study(epochs)):
         return None
-    if not phase.costs().fits(epochs, context.ledger.spent().samples + extra):
+    if not costs_of(context).fits(epochs, context.ledger.spent().samples + extra):
         context.terminal.note("The budget leaves no room for a look at twice the length.")
         return None
     cut = phase.train_at(epochs) or phase.train_at(2 * epochs)

@@ -1,52 +1,52 @@
 """Trying lengths: which are trained, what each came to, and what that says."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+
 from agent.context import Context
-from agent.memory.candidate import REFERENCE, Candidate, baseline_count
+from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.length_file import Lengths, Tried
 from agent.memory.proposal import Proposal
-from agent.steps.finish_plan import iteration_count, plan_finish
-from agent.steps.speed import samples_allowed, settle_speed
+from agent.steps.length_plan import (
+    LONGEST_STEPS,
+    costs_at_first,
+    costs_of,
+    first_epochs,
+    images_of,
+    in_words,
+    planned_trials,
+    range_line,
+    steps_of,
+    too_tight,
+    without_result,
+)
+from agent.steps.speed import measure_speed, settle_speed
 from agent.steps.trials import results_of, samples_of, train_candidates, trial_spec
 from evaluators.length import (
-    LARGEST_SHARE,
-    Costs,
     Curve,
     Groups,
     Point,
+    constant_losses,
     is_done,
-    may_try,
+    nothing_learnt,
     scaled_losses,
-    seeds_for,
     sentence,
     study_length,
     times,
 )
-from evaluators.statistics import FEWEST_SEEDS
+from evaluators.length_costs import LARGEST_SHARE, Costs, may_try, seeds_for
 from tools.disk import disk_errors_explained
 from tools.files import DamagedFile
 from tools.policy.canonical import one_line
 from tools.policy.starts import default_policy
 from tools.training.metrics import value_of
-from tools.training.recipes import training_steps
 from tools.training.types import TrialResult
 from tools.training.views import validation_view
 
 DEFAULT = "default"
-LONGEST_STEPS = 65_536
-"""Of the longest training that is tried."""
-
-
-def planned_trials(context: Context) -> int:
-    """Trials of the whole study by its plan, or as many as its budget allows; those for its length do not count."""
-    search, limit = context.config.search, context.config.budget.trials
-    plan = plan_finish(search)
-    searched = (1 + baseline_count(search) + iteration_count(search)) * search.seeds
-    planned = searched + plan.choice + plan.test
-    return planned if limit is None else min(planned, limit)
 
 
 @dataclass
@@ -60,10 +60,14 @@ class Phase:
     points: dict[str, list[Point]] = field(default_factory=lambda: {REFERENCE: [], DEFAULT: []})
     samples: int = 0
     note: str = ""
+    warning: str = ""
+    """What a user should know before more is trained; empty where there is nothing."""
+    constant: dict[int, np.ndarray] = field(default_factory=dict)
+    """Seed → loss of each validation image for who has learnt nothing."""
 
     def __post_init__(self) -> None:
         context = self.context
-        self.images = sum(context.data.class_counts("train").values())
+        self.images = images_of(context)
         self.seeds = self.seeds or context.seeds(
             seeds_for(planned_trials(context), context.config.search.seeds)
         )
@@ -71,15 +75,12 @@ class Phase:
 
     def run(self) -> str | None:
         """Try lengths until the default gains nothing more, or the share is spent; why a limit cut it short."""
-        first = self.first_epochs()
-        # The speed is not known yet, nor looked at in a session that resumes: both decide alike.
-        costs, begun = replace(self.costs(), allowance=None), 2 * len(self.seeds) * first * self.images
-        if not self.may_go_on(costs, 2 * first, first, begun):
-            self.note = (
-                f"a study of {planned_trials(self.context)} trainings is too small: two lengths of two policies would "
-                f"cost more than {LARGEST_SHARE:.0%} of it"
-            )
+        first = first_epochs(self.context)
+        self.measure(first)
+        if why := self.too_small(first):
+            self.note = why
             return None
+        self.context.terminal.note(range_line(self.context, first, len(self.seeds)))
         epochs = first
         while True:
             if cut := self.train_at(epochs):
@@ -90,12 +91,35 @@ class Phase:
             if is_done(none, default):
                 return None
             epochs *= 2
-            if self.steps(epochs) > LONGEST_STEPS:
+            if steps_of(self.context, epochs) > LONGEST_STEPS:
                 self.note = f"{epochs} epochs would be more than {LONGEST_STEPS:,} steps"
                 return None
-            if not self.may_go_on(self.costs(), epochs, study_length(none, default), self.samples):
+            if not self.may_go_on(costs_of(self.context), epochs, self.settled(), self.samples):
                 self.note = f"{epochs} epochs would cost more than {LARGEST_SHARE:.0%} of the study"
                 return None
+
+    def measure(self, first: int) -> None:
+        """Turn a limit in time into images before anything is trained, and take as many seeds as these pay for."""
+        context = self.context
+        seed = context.config.search.seed
+        measure_speed(context, trial_spec(context, self.candidate(DEFAULT, first), seed), first)
+        self.seeds = context.seeds(
+            seeds_for(costs_at_first(context).affordable(first), context.config.search.seeds)
+        )
+
+    def too_small(self, first: int) -> str:
+        """Why the study, or what its limits allow, is too small for two lengths; empty where it is not."""
+        costs, begun = costs_at_first(self.context), 2 * len(self.seeds) * first * self.images
+        if self.may_go_on(costs, 2 * first, first, begun):
+            return ""
+        self.warning = too_tight(self.context, first)
+        if self.warning:
+            return "the limit in time is too tight"
+        planned = planned_trials(self.context)
+        of_what = f"a study of {planned} trainings"
+        if costs.affordable(2 * first) < planned:
+            of_what = f"what the limit in time allows, {costs.allowance:,.0f} training images,"
+        return f"{of_what} is too small: two lengths of two policies would cost more than {LARGEST_SHARE:.0%} of it"
 
     def train_at(self, epochs: int) -> str | None:
         """Train the arms that may still gain at a length, and keep what they came to; why a limit cut it short."""
@@ -160,6 +184,7 @@ class Phase:
             value = None if result.scores is None else value_of(result.scores, metric)
             if kept is not None and value is not None:
                 scores[seed], losses[seed] = value, scaled_losses(kept.probabilities, kept.labels)
+                self.constant[seed] = constant_losses(kept.labels, kept.probabilities.shape[1])
             context.store.drop_weights(spec.key)
         run = context.tracking.open_candidate(candidate, "length")
         context.tracking.end_candidate(run, scores, None, None, None)
@@ -176,7 +201,12 @@ class Phase:
 
     def curve(self, arm: str) -> Curve:
         """An arm at the lengths so far."""
-        return Curve(arm, tuple(self.points[arm]), self.groups, shared=(self.context.fold_count or 1) == 1)
+        constant = None
+        if self.constant:
+            mean = float(np.mean([each.mean() for each in self.constant.values()]))
+            constant = Point(0, 0.0, mean, self.constant)
+        shared = (self.context.fold_count or 1) == 1
+        return Curve(arm, tuple(self.points[arm]), self.groups, shared, constant)
 
     @cached_property
     def groups(self) -> Groups | None:
@@ -189,21 +219,25 @@ class Phase:
         """No augmentation, and the default policy."""
         return self.curve(REFERENCE), self.curve(DEFAULT)
 
-    def costs(self) -> Costs:
-        """What trainings of this study cost."""
-        search = self.context.config.search
-        verdict = 2 * min(FEWEST_SEEDS, search.final_seeds)
-        return Costs(
-            images=self.images,
-            trials=planned_trials(self.context),
-            smallest=3 * search.seeds + verdict,
-            allowance=samples_allowed(self.context),
-        )
+    def settled(self) -> int:
+        """The study's length if no longer one is tried, in epochs."""
+        none, default = self.curves()
+        if default.points and not self.nothing_learnt:
+            return study_length(none, default)
+        return max(without_result(self.context), *self.epochs)
+
+    @property
+    def nothing_learnt(self) -> bool:
+        """Whether neither arm has learnt anything at any length."""
+        none, default = self.curves()
+        return bool(default.points) and not (default.learnt or none.learnt)
 
     def may_go_on(self, costs: Costs, epochs: int, settled: int, spent: int) -> bool:
         """Whether the next length is within the share."""
         none = self.curve(REFERENCE)
         reused = len(self.seeds) * self.images * (settled + (none.best.epochs if none.points else settled))
+        if self.nothing_learnt:
+            reused = 0
         trials = len(self.active()) * len(self.seeds)
         limit = self.context.config.budget.trials
         if limit is not None:
@@ -212,26 +246,20 @@ class Phase:
                 return False
         return may_try(costs, spent, epochs, trials, settled, reused)
 
-    def first_epochs(self) -> int:
-        """The shortest length, in epochs."""
-        return max(1, round(self.context.config.search.shortest_steps / self.steps(1)))
-
-    def steps(self, epochs: int) -> int:
-        """Steps of the optimiser in so many epochs."""
-        return training_steps(self.context.recipe.model_copy(update={"epochs": epochs}), self.images)
-
     def outcome(self, cut: str | None) -> Lengths:
         """How long the study trains, by what was tried."""
         none, default = self.curves()
         if not default.points:
-            epochs = self.context.recipe.epochs
+            epochs = without_result(self.context)
             why = self.note or "no training with the default policy finished"
-            return self.recorded(
-                epochs,
-                epochs,
-                f"The length of training was not found ({why}): the study trains the recipe's {times(epochs)}.",
-                found=False,
-            )
+            text = f"The length of training was not found ({why}): the study trains {in_words(self.context, epochs)}."
+            return self.recorded(epochs, epochs, text, found=False)
+        if self.nothing_learnt:
+            epochs = self.settled()
+            why = nothing_learnt(default, steps_of(self.context, default.points[-1].epochs))
+            text = f"The length of training was not found: {why}. The study trains {in_words(self.context, epochs)}."
+            self.warning = f"{why[0].upper()}{why[1:]}."
+            return self.recorded(epochs, epochs, text, found=False)
         epochs = study_length(none, default)
         reference = none.best.epochs if none.points else epochs
         if not none.points:
@@ -251,11 +279,12 @@ class Phase:
             default=one_line(self.start.policy),
             seeds=len(self.seeds),
             tried=tuple(
-                Tried(arm, point.epochs, self.steps(point.epochs), point.score, point.loss)
+                Tried(arm, point.epochs, steps_of(self.context, point.epochs), point.score, point.loss)
                 for arm, points in self.points.items()
                 for point in points
             ),
             samples=self.samples,
             trials=planned_trials(self.context),
-            planned=planned_trials(self.context) * epochs * self.images,
+            planned=round(costs_of(self.context).study(epochs)),
+            limited=costs_of(self.context).affordable(epochs) < planned_trials(self.context),
         )

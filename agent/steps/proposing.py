@@ -3,27 +3,32 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
-from agent.memory.history import History, Rejection, best_iteration, noise_of
+from agent.memory.history import History, Rejection, noise_of
 from agent.memory.ledger import BudgetSpent
 from agent.memory.look_ups import Notebook
+from agent.memory.ranking import best_iteration
 from agent.memory.remaining import describe_remaining
-from agent.proposers import Malformed
+from agent.proposers import Malformed, ask_for
 from agent.proposers.kept import notes_in
 from agent.state import Refusal, State
+from agent.steps.cheap import trust_of
 from agent.steps.finish_plan import iteration_count
 from agent.steps.instruments import StudyInstruments
 from agent.steps.left_out import shown_images
 from agent.steps.speed import samples_allowed
 from agent.steps.synthesis import describe as describe_images
-from agent.steps.synthesis import describe_refusals
+from agent.steps.synthesis import describe_prompts, describe_unread
 from tools.errors import AugurError, ConfigurationError
+from tools.training.config import fold_of_seed
 from tools.training.recipes import describe_recipe, training_steps
+from tools.training.views import training_size
 
 EXAMPLES = 8
 """Training images on a contact sheet."""
@@ -40,7 +45,7 @@ def ask_arm(context: Context, state: State) -> dict[str, Any]:
     instruments = StudyInstruments(context)
     history = history_of(context, state["iteration"], refusals, notebook)
     try:
-        answer = context.proposer.ask(replace(history, instruments=instruments))
+        answer = ask_for(context.proposer, replace(history, instruments=instruments))
     except BudgetSpent as spent:
         return {"stop": str(spent)}
     notes = notes_in(answer.answer) if isinstance(answer, Malformed) else answer.notes
@@ -81,18 +86,41 @@ def history_of(
         rejections=tuple(Rejection(refusal["answer"], tuple(refusal["reasons"])) for refusal in refusals),
         budget_left=describe_remaining(context.ledger.spent(), context.config.budget),
         backgrounds=context.backgrounds,
-        incumbent=best_iteration(past),
+        incumbent=best_iteration(records),
         advice=search.advice == "on",
         whole_policies=search.whole_policies == "on",
         seeds=search.seeds,
         longer=samples_allowed(context) is not None,
-        steps=training_steps(context.recipe, len(data.split("train"))),
+        steps=_steps(context),
         original_size=context.original_size,
         metric=search.metric,
         fold_count=context.fold_count,
         grey=context.grey,
         chain=None if context.backgrounds == "off" else context.synthesis.facts,
         notebook=context.tracking.notebook().then(notebook or Notebook()),
+        candidates=search.candidates,
+        cheap_first=search.candidates > 1 and trust_of(context).is_given,
+    )
+
+
+def _steps(context: Context) -> int:
+    """Steps of the optimiser in one trial without synthetic images: with folds, which differ a little in size, their
+    mean over the seeds of the search."""
+    folds = [fold_of_seed(seed, context.fold_count) for seed in context.config.search.search_seeds]
+    steps = [training_steps(context.recipe, training_size(context.data.folder, fold)) for fold in folds]
+    return round(fmean(steps))
+
+
+def announce(context: Context, candidate: Candidate) -> None:
+    """Tell what is tried next, and why."""
+    proposal = candidate.proposal
+    context.terminal.proposal(
+        candidate.name.removeprefix("iteration "),
+        iteration_count(context.config.search),
+        candidate.arm,
+        proposal.hypothesis,
+        proposal.expected_gain,
+        proposal.in_one_line(),
     )
 
 
@@ -100,7 +128,7 @@ def log_contact_sheet(context: Context, candidate: Candidate, run: str) -> None:
     """Draw what the policy does to training images, and log it with the iteration."""
     from tools.policy.preview import contact_sheet
 
-    path = context.folder / "contact_sheets" / f"iteration-{candidate.number:03d}.png"
+    path = context.folder / "contact_sheets" / f"iteration-{candidate.place}.png"
     path.parent.mkdir(exist_ok=True)
     images, labels = training_examples(context)
     contact_sheet(images, labels, candidate.proposal.as_policy(), path, seed=context.config.search.seed)
@@ -127,10 +155,12 @@ def make_images(context: Context, candidate: Candidate, run: str) -> dict[str, s
         context.tracking.log_generated(run, f"failed: {error}", {}, None)
         return {"unrealised": str(error)}
     context.terminal.note(describe_images(made))
-    sheet = context.folder / "contact_sheets" / f"backgrounds-{candidate.number:03d}.png"
+    if unread := describe_unread(made):
+        context.terminal.note(unread)
+    sheet = context.folder / "contact_sheets" / f"backgrounds-{candidate.place}.png"
     shown = shown_images(context)
     drawn = context.synthesis.sheet(prompts, sheet, only=set(shown.files))
-    told = "; ".join(filter(None, (describe_images(made), describe_refusals(made))))
+    told = "; ".join(filter(None, (describe_images(made), describe_prompts(made, context.synthesis.root))))
     context.tracking.log_generated(run, told, made.gates, sheet if drawn else None)
     return {"unrealised": ""}
 

@@ -14,6 +14,7 @@ from agent.reports.files import write_files
 from agent.reports.origin import commands, versions
 from agent.reports.progress import iteration_lines, simple_lines, spending
 from agent.screen.terminal import FinalRow
+from agent.steps.cheap import TAG
 from agent.steps.choosing import Choice
 from agent.steps.comparing import Finish, compare_all, named, sentence_of, versus
 from agent.steps.handing_over import about, backgrounds_command, hand_over, policy_as_python
@@ -95,6 +96,7 @@ def _facts(context: Context) -> list[tuple[str, str]]:
         *length_facts(context),
         ("backgrounds", _chain(context)),
         ("arm", f"{context.proposer.name}" + (f" ({config.llm.model})" if config.llm.model else "")),
+        *((("cheap measure", said),) if (said := context.tracking.study_tags().get(TAG)) else ()),
         (
             "seeds",
             f"search {_range(search.search_seeds)}; choice "

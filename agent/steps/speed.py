@@ -1,16 +1,23 @@
 """Limits in time as training images: the speed is measured once in a study and written down.
 
+Where the study finds its own length, it is measured before anything is trained, by a few batches; else, and where
+trials run side by side in packs, by the first trials.
+
 The search plans by images from then on, so that a study that is resumed, or repeated with the trials that it has, ends
 in the same place however busy the machine is. The limit itself stays a limit in time: it still stops what runs.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
+from statistics import fmean
 
 from agent.context import Context
+from tools.disk import disk_errors_explained
 from tools.errors import AugurError
 from tools.files import read_json, write_json
+from tools.training.config import TrialSpec
 from tools.training.types import TrialResult
 
 NAME = "speed.json"
@@ -24,18 +31,45 @@ class Speed:
     """Training images of one trial in a second, its validation included."""
     workers: int
     """Trials at a time."""
+    first: bool = False
+    """Whether it was measured before anything was trained."""
+    begun: float = 0.0
+    """Seconds of wall-clock time that were over by then."""
+
+
+def measure_speed(context: Context, spec: TrialSpec, epochs: int) -> None:
+    """Measure the speed by a few batches of `spec` in every worker, where there is a limit in time, and only once.
+
+    Where no worker can do it, it is left to the first trials (`settle_speed`).
+
+    Args:
+        context: of the study.
+        spec: a usual trial.
+        epochs: that a trial takes at least: what is done once in a trial is spread over them.
+    """
+    if not limited_in_time(context) or (context.folder / NAME).exists():
+        return
+    with disk_errors_explained(context.folder):
+        timings = context.executor.time_trials(spec, context.folder / "speed")
+    if not timings:
+        return
+    train, validation = (sum(context.data.class_counts(split).values()) for split in ("train", "validation"))
+    seconds = fmean(each.trial_seconds(train, validation, epochs) for each in timings)
+    _write(context, epochs * train / seconds, first=True, begun=context.ledger.spent().wall_clock)
 
 
 def settle_speed(context: Context, trials: Iterable[tuple[int, TrialResult]]) -> None:
     """Measure the speed by trials that have ended, (training images, result) each, unless it was measured before."""
-    file = context.folder / NAME
-    if not _limited(context) or file.exists():
+    if not limited_in_time(context) or (context.folder / NAME).exists():
         return
     found = [(samples, result.seconds) for samples, result in trials if samples and result.seconds]
-    if not found:
-        return
-    speed = sum(samples for samples, _ in found) / sum(seconds for _, seconds in found)
-    write_json(file, {"images_per_second": speed, "workers": len(context.machines)})
+    if found:
+        _write(context, sum(samples for samples, _ in found) / sum(seconds for _, seconds in found))
+
+
+def _write(context: Context, speed: float, first: bool = False, begun: float = 0.0) -> None:
+    content = {"images_per_second": speed, "workers": len(context.machines), "first": first, "begun": begun}
+    write_json(context.folder / NAME, content)
     allowed = samples_allowed(context)
     assert allowed is not None
     context.terminal.note(
@@ -55,8 +89,13 @@ def read_speed(folder: Path) -> Speed | None:
         return None
     try:
         content = read_json(file)
-        return Speed(float(content["images_per_second"]), int(content["workers"]))  # type: ignore[index]
-    except (TypeError, KeyError, ValueError) as error:
+        return Speed(
+            float(content["images_per_second"]),  # type: ignore[index]
+            int(content["workers"]),  # type: ignore[index]
+            bool(content.get("first", False)),  # type: ignore[union-attr]
+            float(content.get("begun", 0.0)),  # type: ignore[union-attr]
+        )
+    except (TypeError, AttributeError, KeyError, ValueError) as error:
         raise AugurError(
             f"{file}, by which limits in time are turned into training images, is damaged. Restore it from a backup, "
             "or delete it: the speed is then measured again."
@@ -65,17 +104,43 @@ def read_speed(folder: Path) -> Speed | None:
 
 def samples_allowed(context: Context) -> float | None:
     """Training images that the limits in time allow the whole study; None without a limit, or before it is known."""
-    speed = read_speed(context.folder) if _limited(context) else None
+    speed = read_speed(context.folder) if limited_in_time(context) else None
     if speed is None:
         return None
     budget, rate = context.config.budget, speed.images_per_second
-    limits = [
-        *([] if budget.training_seconds is None else [budget.training_seconds * rate]),
-        *([] if budget.wall_clock is None else [budget.wall_clock * rate * speed.workers]),
-    ]
+    limits = []
+    if budget.training_seconds is not None:
+        limits.append(budget.training_seconds * rate)
+    if budget.wall_clock is not None:
+        limits.append(max(0.0, budget.wall_clock - speed.begun) * rate * speed.workers)
     return min(limits)
 
 
-def _limited(context: Context) -> bool:
+def allowed_at_first(context: Context) -> float | None:
+    """`samples_allowed` as it was known before anything was trained; None where it was not."""
+    speed = read_speed(context.folder) if limited_in_time(context) else None
+    return samples_allowed(context) if speed is not None and speed.first else None
+
+
+def limits_for(context: Context, images: float) -> str:
+    """The settings of the limits in time that allow so many training images, for those that do not; '' if none."""
+    speed = read_speed(context.folder)
+    if speed is None:
+        return ""
+    budget = context.config.budget
+    seconds = images / speed.images_per_second
+    wanted = (
+        ("training_seconds", budget.training_seconds, seconds),
+        ("wall_clock", budget.wall_clock, speed.begun + seconds / speed.workers),
+    )
+    return " ".join(
+        f"--budget.{name} {ceil(1.05 * needed / 10) * 10}"
+        for name, limit, needed in wanted
+        if limit is not None and limit < needed
+    )
+
+
+def limited_in_time(context: Context) -> bool:
+    """Whether the budget has a limit on seconds."""
     budget = context.config.budget
     return budget.training_seconds is not None or budget.wall_clock is not None

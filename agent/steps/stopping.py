@@ -1,12 +1,13 @@
 """When the search ends: all iterations are done, a limit is reached, or the rest of a budget is reserved."""
 
-from math import floor
+from dataclasses import replace
+from math import ceil, floor
 
 from agent.context import Context
 from agent.memory.candidate import baseline_count
 from agent.memory.ledger import Spent, exceeded
 from agent.settings.config import BudgetConfig, SearchConfig
-from agent.steps.finish_plan import FinishPlan, iteration_count, plan_finish
+from agent.steps.finish_plan import FinishPlan, iteration_count, plan_finish, trials_of_iteration
 from agent.steps.speed import samples_allowed
 from evaluators.statistics import FEWEST_SEEDS
 from tools.text import counted
@@ -49,7 +50,7 @@ def limit_reached(
     first = (1 + baseline_count(search)) * search.seeds
     if budget.trials is not None:
         reserved = floor(_reserved(plan, budget.trials - first, search))
-        if spent.trials + search.seeds + reserved > budget.trials:
+        if spent.trials + trials_of_iteration(search) + reserved > budget.trials:
             kept = counted(reserved, "trial")
             return f"what is left of {counted(budget.trials, 'trial')} is kept for the finish ({kept})"
     trials = spent.trials + spent.reused_trials
@@ -63,7 +64,7 @@ def limit_reached(
             continue
         each = used / trials
         reserved_time = each * _reserved(plan, limit / each - first, search) if each else 0.0
-        if used + search.seeds * each + reserved_time > limit:
+        if used + trials_of_iteration(search) * each + reserved_time > limit:
             if unit == "training images":
                 return (
                     f"what is left of the time, {limit:,.0f} training images in all, is kept for the finish "
@@ -71,6 +72,30 @@ def limit_reached(
                 )
             return f"what is left of {limit:g} {unit} is kept for the finish ({reserved_time:.0f} s)"
     return None
+
+
+def no_room_for(context: Context, trials: float) -> str | None:
+    """Why so many more trials, each as long as those so far, do not fit beside an iteration and the finish; or None.
+
+    They may be parts of a trial: what begins with the epochs of another counts for the rest.
+    """
+    config = context.config
+    spent = _with_more(context.ledger.spent(), trials)
+    return limit_reached(spent, config.search, config.budget, samples_allowed(context))
+
+
+def _with_more(spent: Spent, trials: float) -> Spent:
+    """The spending after so many more trials that take as long as the others did."""
+    trained = spent.trials + spent.reused_trials
+    seconds = trials * spent.training_seconds / trained if trained else 0.0
+    images = round(trials * spent.samples / trained) if trained else 0
+    return replace(
+        spent,
+        trials=spent.trials + ceil(trials - 1e-6),
+        training_seconds=spent.training_seconds + seconds,
+        wall_clock=spent.wall_clock + seconds,
+        samples=spent.samples + images,
+    )
 
 
 def _reserved(plan: FinishPlan, left: float, search: SearchConfig) -> float:
@@ -81,4 +106,4 @@ def _reserved(plan: FinishPlan, left: float, search: SearchConfig) -> float:
     without a verdict is worth nothing.
     """
     verdict = plan.least // search.final_seeds * min(FEWEST_SEEDS, search.final_seeds)
-    return min(plan.choice + plan.test, max(0.0, left / 2, min(verdict, left - search.seeds)))
+    return min(plan.choice + plan.test, max(0.0, left / 2, min(verdict, left - trials_of_iteration(search))))

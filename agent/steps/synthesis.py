@@ -1,7 +1,9 @@
 """Synthetic images in a study: whether proposals may ask for them, and the set that a proposal asks for."""
 
+import hashlib
+import math
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
@@ -15,8 +17,10 @@ from agent.memory.proposal import Proposal
 from agent.settings.config import LLMConfig, StudyConfig
 from tools.aga.chain import StageProgress, Tools
 from tools.aga.chain_facts import ChainFacts, chain_facts
+from tools.aga.chain_steps import chain_steps, in_a_line, writes_captions
 from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.making.request import Request
+from tools.aga.making.set_plan import image_count
 from tools.aga.making.source_images import TrainingSources, training_sources
 from tools.aga.pipeline import generate
 from tools.aga.store.sets import GeneratedSet
@@ -36,6 +40,8 @@ SHOWN = 8
 """Rows of a contact sheet."""
 PREVIEWED = 8
 """Images of a preview."""
+_SPARE = 1.5
+"""Training images that are looked at for each synthetic one, where not all are needed."""
 
 
 def backgrounds_of(config: StudyConfig, card: Card) -> tuple[Backgrounds, str]:
@@ -49,6 +55,13 @@ def backgrounds_of(config: StudyConfig, card: Card) -> tuple[Backgrounds, str]:
         f"off (auto: in images of kind {card.modality} the background may belong to the subject; "
         "--search.backgrounds optional allows them)"
     )
+
+
+def describe_chain(config: StudyConfig) -> str:
+    """What makes the synthetic images, step by step, and how it could be better, in one line."""
+    steps = chain_steps(config.aga, config.caption_llm.model)
+    better = "; ".join(each.upgrade for each in steps if each.upgrade)
+    return in_a_line(steps) + (f"; better: {better}" if better else "")
 
 
 class Synthesis:
@@ -66,8 +79,10 @@ class Synthesis:
         self._config, self._data, self._dataset = config, data, dataset
         self._on_progress, self._make_ask = on_progress, make_ask
         self._sources = training_sources(dataset, data, config.aga.compose.max_side)
-        self._root = config.runs_dir / "aga"
+        self.root = config.runs_dir / "aga"
+        """Folder of the store."""
         self._sets: dict[str, GeneratedSet] = {}
+        self._fingerprint, self._wanted = data.fingerprint, None
 
     def of(self, proposal: Proposal) -> Synthetic | None:
         """What trials of the proposal train on besides the real images; made where it does not exist yet.
@@ -86,6 +101,27 @@ class Synthesis:
         if name not in self._sets:
             self._sets[name] = self._made(self._request(prompts))
         return self._sets[name]
+
+    def take_no_more_sources_than_needed(self, scale: float) -> None:
+        """For sets of fewer images than there are training images: look at a part of these alone, for `agent generate`.
+
+        Half as many again as images are wanted, the classes in turn, because some have no usable subject.
+
+        Args:
+            scale: of the prompts, of which sets are made from now on.
+
+        Raises:
+            ConfigurationError: it makes no image.
+        """
+        wanted = image_count(scale, len(self._sources))
+        most = math.ceil(_SPARE * wanted)
+        if most >= len(self._sources):
+            return
+        rows = self._rows_in_turn(range(len(self._sources)), most)
+        self._sources = self._sources.only(rows)
+        files = "\n".join(self._sources.file(row) for row in range(len(rows)))
+        digest = hashlib.sha256(files.encode("utf-8", "surrogateescape")).hexdigest()
+        self._fingerprint, self._wanted = f"{self._data.fingerprint}, of these: {digest}", wanted
 
     def preview_of(self, prompts: PromptSet, shown: Collection[str]) -> tuple[GeneratedSet, TrainingSources]:
         """A set of `PREVIEWED` images, a background each, from as many training images; and these.
@@ -107,22 +143,28 @@ class Synthesis:
         return self._made(preview), sources
 
     def _preview_rows(self, shown: Collection[str]) -> list[int]:
-        """Rows of the training images of a preview, the classes that have a subject in turn."""
-        data, rows = self._data, range(len(self._sources))
+        """Rows of the training images of a preview."""
+        rows = [row for row in range(len(self._sources)) if self._sources.file(row) in shown]
+        return self._rows_in_turn(rows, PREVIEWED)
+
+    def _rows_in_turn(self, rows: Sequence[int], most: int) -> list[int]:
+        """At most so many of these, drawn at random from the classes that have a subject, in turn."""
+        data = self._data
         without = {
             name
             for name, subject in zip(data.card.classes, data.card.superclasses, strict=False)
             if not subject
         }
-        draw = np.random.default_rng([self._config.search.seed, len(rows)])
+        allowed = set(rows)
+        draw = np.random.default_rng([self._config.search.seed, len(self._sources)])
         by_class: dict[int, list[int]] = {}
-        for row in draw.permutation(len(rows)).tolist():
+        for row in draw.permutation(len(self._sources)).tolist():
             label = self._sources.label(row)
-            if self._sources.file(row) in shown and data.card.classes[label] not in without:
+            if row in allowed and data.card.classes[label] not in without:
                 by_class.setdefault(label, []).append(row)
         members = [by_class[label] for label in sorted(by_class)]
-        turns = [each[turn] for turn in range(PREVIEWED) for each in members if turn < len(each)]
-        return sorted(turns[:PREVIEWED])
+        turns = [each[turn] for turn in range(most) for each in members if turn < len(each)]
+        return sorted(turns[:most])
 
     def _request(self, prompts: PromptSet) -> Request:
         data, config = self._data, self._config
@@ -130,11 +172,12 @@ class Synthesis:
             sources=self._sources,
             prompts=prompts,
             config=config.aga,
-            root=self._root,
+            root=self.root,
             fit=config.data.fit,
             seed=config.search.seed,
             classes=data.card.classes,
-            fingerprint=data.fingerprint,
+            fingerprint=self._fingerprint,
+            wanted=self._wanted,
             superclasses=dict(enumerate(data.card.superclasses)) or None,
         )
 
@@ -160,7 +203,7 @@ class Synthesis:
         from tools.aga.making.sheet_rows import sheet_rows
 
         made = self.set_of(prompts)
-        rows = sheet_rows(made, self._root, self._sources, SHOWN, only)
+        rows = sheet_rows(made, self.root, self._sources, SHOWN, only)
         if not rows and only is not None:
             return False
         contact_sheet(rows, path, describe(made))
@@ -211,7 +254,7 @@ class Synthesis:
     @cached_property
     def facts(self) -> ChainFacts:
         """Which tools make the images, for the prompt."""
-        writes = self._config.aga.caption.kind == "llm"
+        writes = writes_captions(self._config.aga)
         return chain_facts(self._config.aga, self._config.caption_llm.model if writes else None)
 
     def _captioner(self, aga: AgaConfig) -> "Captioner":
@@ -219,10 +262,12 @@ class Synthesis:
         from tools.aga.captions.fitting import approximate_tokens, clip_token_counter
 
         llm = self._config.caption_llm
-        ask = self._make_ask(llm) if aga.caption.kind == "llm" and llm.model else None
+        writes = writes_captions(aga)
+        ask = self._make_ask(llm) if writes and llm.model else None
+        caption = aga.caption if writes else aga.caption.model_copy(update={"kind": "template"})
         diffusion = aga.background.kind == "diffusion"
         count = clip_token_counter(aga.background.model) if diffusion else approximate_tokens
-        return open_captioner(aga.caption, self._root / "captions", ask, llm.model or "", count)
+        return open_captioner(caption, self.root / "captions", ask, llm.model or "", count)
 
 
 def _held(tools: Tools, stack: ExitStack) -> Tools:
@@ -233,15 +278,23 @@ def _held(tools: Tools, stack: ExitStack) -> Tools:
     return tools
 
 
-def describe_refusals(made: GeneratedSet) -> str:
-    """Which entries of the prompts the gates refused most, in one line for models; empty where there are none."""
-    from tools.aga.making.refused_entries import refused_entries
+def describe_prompts(made: GeneratedSet, root: Path | None = None) -> str:
+    """What the set says of its prompts, in one line for the model that wrote them.
 
-    parts = [
-        f"{each.entry!r} of {each.set} ({each.refused} of {each.tried})"
-        for each in refused_entries(made.folder)
-    ]
-    return f"entries whose backgrounds were mostly refused: {', '.join(parts)}" if parts else ""
+    Args:
+        made: the set.
+        root: the store (runs_dir/aga), for how much the backgrounds tell of the class; None: without it.
+    """
+    from tools.aga.making.set_facts import facts_of, told_in_a_line
+
+    return told_in_a_line(facts_of(made.folder, root))
+
+
+def describe_unread(made: GeneratedSet) -> str:
+    """Which words of the captions changed nothing, in one line; empty where all were understood."""
+    from tools.aga.making.set_facts import facts_of, understood_in_a_line
+
+    return understood_in_a_line(facts_of(made.folder).read)
 
 
 def describe(made: GeneratedSet) -> str:

@@ -16,9 +16,11 @@ from agent.steps.metric import with_metric
 from tools.disk import disk_errors_explained
 from tools.files import DamagedFile
 from tools.training.config import Fold, Recipe, TrialSpec, fold_of_seed
+from tools.training.recipes import trunk_epochs
 from tools.training.synthetic import epoch_images
 from tools.training.trial_store import trial_key
 from tools.training.types import Predictions, TrialEvent, TrialResult
+from tools.training.views import training_size
 
 
 def recipe_of(context: Context, candidate: Candidate) -> Recipe:
@@ -67,9 +69,15 @@ SpecOf = Callable[[Context, Candidate, int], TrialSpec]
 
 
 def samples_of(context: Context, spec: TrialSpec, result: TrialResult) -> int:
-    """Training images that a trial has shown to its model, over all its epochs."""
-    real = sum(context.data.class_counts("train").values())
-    return len(result.epochs) * epoch_images(real, spec.synthetic)
+    """Training images that a trial has shown to its model; the epochs of another's trunk do not count."""
+    real = training_size(spec.cache, spec.fold)
+    before = trunk_epochs(spec.recipe) if spec.has_foreign_trunk else 0
+    return max(0, len(result.epochs) - before) * epoch_images(real, spec.synthetic)
+
+
+def share_of(spec: TrialSpec) -> float:
+    """What a trial counts of a whole one (0..1): less than 1 where it begins with another's trunk."""
+    return 1 - trunk_epochs(spec.recipe) / spec.recipe.epochs if spec.has_foreign_trunk else 1.0
 
 
 def results_of(
@@ -162,13 +170,24 @@ def _train_candidates(
             context.store.forget(key)
         todo.append(spec)
     limit = context.config.budget.trials
-    allowed = todo if limit is None else todo[: max(0, limit - context.ledger.spent().trials)]
+    allowed = todo if limit is None else _within(todo, limit - context.ledger.spent().trials)
     cut = _over_budget(context) if todo else None
     if allowed and not cut:
         cut = _run(context, allowed, runs, title)
     if len(allowed) < len(todo):
         cut = cut or f"the budget of {limit} trials leaves room for {len(allowed)} of {len(todo)}"
     return cut
+
+
+def _within(specs: list[TrialSpec], room: int) -> list[TrialSpec]:
+    """The first of `specs` that fit into so many trials."""
+    taken, count = 0.0, 0
+    for spec in specs:
+        taken += share_of(spec)
+        if taken > room + 1e-6:
+            break
+        count += 1
+    return specs[:count]
 
 
 def _known(context: Context, key: str) -> TrialResult | None:
@@ -252,8 +271,9 @@ class _Runs:
 
     def end(self, result: TrialResult, reused: bool) -> None:
         """A trial has ended, now or in an earlier session."""
-        samples = samples_of(self._context, self._jobs[result.key][1], result)
-        self._context.ledger.add_trial(result.key, result.seconds, reused, samples)
+        spec = self._jobs[result.key][1]
+        samples = samples_of(self._context, spec, result)
+        self._context.ledger.add_trial(result.key, result.seconds, reused, samples, share_of(spec))
         self._context.tracking.end_trial(self._run(result.key), result, self._context.data.card.classes)
 
     def _run(self, key: str) -> str:

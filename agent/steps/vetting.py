@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from agent.memory.history import Backgrounds, IterationRecord
 from agent.memory.proposal import LENGTHS, Proposal
@@ -15,6 +16,31 @@ from tools.training.metrics import metric_title
 
 HYPOTHESIS_LIMIT = 3000
 """Characters; a tag in MLflow holds little more."""
+
+
+def refuse_all(
+    proposals: Sequence[Proposal], tried: Sequence[IterationRecord], **rules: Any
+) -> tuple[list[str], list[str]]:
+    """As `refuse`, of all proposals of an iteration. With several, each text says which it is about; no two may be the
+    same."""
+    reasons, warnings = [], []
+    for place, proposal in enumerate(proposals, start=1):
+        found, told = refuse(proposal, tried=tried, **rules)
+        twins = [
+            n
+            for n, other in enumerate(proposals[: place - 1], start=1)
+            if other.identity == proposal.identity
+        ]
+        found += [f"this is the same policy as proposal {twin}: propose one that differs." for twin in twins]
+        about = about_one(place, len(proposals))
+        reasons += [about + reason for reason in found]
+        warnings += [about + warning for warning in told]
+    return reasons, warnings
+
+
+def about_one(place: int, count: int) -> str:
+    """How a reason or a warning about proposal `place` (from 1) of `count` begins."""
+    return f"proposal {place}: " if count > 1 else ""
 
 
 def refuse(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from evaluators.statistics import Verdict
 from tools.policy.named import DEFAULT
+from tools.text import counted
 
 _TITLES = {
     "trivial_augment_wide": "TrivialAugment",
@@ -26,10 +27,20 @@ class Named:
     is_proposal: bool = False
     has_policy: bool = True
     has_backgrounds: bool = False
+    epochs: int | None = None
+    """It is trained for, where that is not the study's length."""
 
     @property
     def title(self) -> str:
         """As it is called in a sentence."""
+        return (
+            self._title
+            if self.epochs is None
+            else f"{self._title} trained for {counted(self.epochs, 'epoch')}"
+        )
+
+    @property
+    def _title(self) -> str:
         if self.is_proposal:
             parts = [
                 *(["the policy"] if self.has_policy else []),
@@ -94,7 +105,9 @@ def answer(
             "So the choice on validation did not hold on the test: no augmentation is the safer choice."
         )
     if searched and not recommended.is_proposal:
-        better = "the default" if recommended.name == DEFAULT else recommended.title
+        better = (
+            "the default" if recommended.name == DEFAULT and recommended.epochs is None else recommended.title
+        )
         none = ": no proposal finished a trial" if proposal is None else ""
         sentences.append(f"The search found nothing better than {better}{none}.")
         if proposal is not None and proposal.verdict is not None:

@@ -1,5 +1,6 @@
 """Fixtures for the tests of whole studies."""
 
+import multiprocessing.forkserver
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,9 @@ from filelock import FileLock
 
 from agent.memory import Tracking
 from tests.agent.studies import SMALL, spawned
+
+# Before a test in this process starts workers: the server of `studies` has imported more than they need.
+multiprocessing.forkserver.ensure_running()
 
 Once = Callable[[str, Callable[[Path], None]], Path]
 

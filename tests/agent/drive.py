@@ -9,14 +9,13 @@ the worker processes, not this one, at that epoch. `interrupt:N` and `terminate:
 `generate:STAGE` kills it while synthetic images are made, `decoding` when images are about to be decoded.
 """
 
+import multiprocessing
 import os
 import signal
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-import psutil
 
 from agent import cli
 
@@ -60,9 +59,8 @@ def _arm_epoch(action: str, count: int) -> None:
             case "terminate":
                 os.kill(os.getpid(), signal.SIGTERM)
             case "workers":
-                for child in psutil.Process().children(recursive=True):
-                    if "spawn_main" in " ".join(child.cmdline()):
-                        child.kill()
+                for child in multiprocessing.active_children():
+                    child.kill()
 
     Tracking.log_epoch = counted
 

@@ -10,6 +10,7 @@ by their keys. All demo studies train alike, so that these keys are the same.
 
 import json
 import multiprocessing
+import multiprocessing.forkserver as forkserver
 import os
 import pkgutil
 import shutil
@@ -76,7 +77,10 @@ def environment(**more: str) -> dict[str, str]:
 def agent(*arguments: str, moment: str = "none", env: dict[str, str] | None = None) -> Ended:
     """One session of the command line; `moment` says when it dies, see `tests/agent/drive.py`."""
     with tempfile.TemporaryDirectory() as folder:
-        process = _forkserver.Process(target=_play, args=(folder, moment, arguments, env or environment()))
+        server = forkserver._forkserver._forkserver_address  # type: ignore[attr-defined]
+        process = _forkserver.Process(
+            target=_play, args=(server, folder, moment, arguments, env or environment())
+        )
         process.start()
         process.join(_TIMEOUT)
         late = process.is_alive()
@@ -98,7 +102,18 @@ def spawned(*arguments: str, moment: str = "none", env: dict[str, str] | None = 
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def _play(folder: str, moment: str, arguments: tuple[str, ...], env: dict[str, str]) -> None:
+def _share_server(address: str) -> None:
+    """Let this process's workers be forked from the server that forked it, which has imported all they need.
+
+    Without that it would start a server of its own, as a session of a user does.
+    """
+    own: Any = forkserver._forkserver  # type: ignore[attr-defined]
+    own._forkserver_address = address
+    own.ensure_running = lambda: None
+
+
+def _play(server: str, folder: str, moment: str, arguments: tuple[str, ...], env: dict[str, str]) -> None:
+    _share_server(server)
     for number, name in ((1, "stdout"), (2, "stderr")):
         file = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT)
         os.dup2(file, number)

@@ -4,20 +4,19 @@ import numpy as np
 import pytest
 
 from evaluators.length import (
-    Costs,
     Curve,
     Point,
     change,
+    constant_losses,
     is_done,
-    may_try,
+    nothing_learnt,
     scaled_losses,
-    second_lengths,
-    seeds_for,
     sentence,
     study_length,
     too_short,
     within_schedule,
 )
+from evaluators.length_costs import Costs, lengths_within, may_try, second_lengths, seeds_for
 
 IMAGES = 300
 _DRAW = np.random.default_rng(5)
@@ -94,6 +93,46 @@ def test_the_study_trains_no_shorter_than_no_augmentation_needs_unless_the_defau
     assert study_length(growing, curve("default", {8: 0.5, 16: 0.6})) == 8
     assert study_length(SKIN_NONE, SKIN_DEFAULT) == 32
     assert study_length(curve("no augmentation", {}), SKIN_DEFAULT) == 32
+
+
+LABELS = np.arange(IMAGES) % 3
+CONSTANT = Point(0, 0.0, float(np.log(3)), {seed: constant_losses(LABELS, 3) for seed in range(2)})
+
+
+def at_chance(arm: str, losses: dict[int, float]) -> Curve:
+    return Curve(arm, curve(arm, losses).points, constant=CONSTANT)
+
+
+def test_an_answer_that_is_the_same_for_all_images_loses_what_the_classes_leave_open():
+    assert constant_losses(LABELS, 3).mean() == pytest.approx(np.log(3))
+    assert constant_losses(np.array([0, 0, 0, 1]), 3).tolist() == pytest.approx(
+        [-np.log(0.75)] * 3 + [np.log(4)]
+    )
+
+
+def test_lengths_go_on_while_nothing_was_learnt():
+    flat = {6: float(np.log(3)), 12: float(np.log(3))}
+    none, default = at_chance("no augmentation", flat), at_chance("default", flat)
+    assert not none.learnt
+    assert not default.learnt
+    assert not none.ended
+    assert not is_done(none, default)
+    later = at_chance("default", {**flat, 24: 0.5, 48: 0.5})
+    assert later.learnt
+    assert is_done(at_chance("no augmentation", {**flat, 24: 0.4, 48: 0.4}), later)
+    # of the two, only no augmentation has learnt: the default gets the longest training that was tried
+    assert (
+        study_length(at_chance("no augmentation", {**flat, 24: 0.4}), at_chance("default", {**flat, 24: 1.1}))
+        == 24
+    )
+
+
+def test_that_nothing_was_learnt_is_said_with_what_to_do():
+    text = nothing_learnt(at_chance("default", {6: 1.1, 12: 1.1}), 480)
+    assert text.startswith(
+        "nothing was learnt in up to 12 epochs (480 steps): the validation loss is 1.10, and 1.10 "
+    )
+    assert "--training.learning_rate" in text
 
 
 def test_the_noise_is_that_of_paired_images_and_of_seeds():
@@ -174,6 +213,22 @@ def test_a_limit_in_time_keeps_the_length_so_short_that_the_study_has_a_result()
     assert not may_try(costs(1000, allowance=15 * 32 * 100), 0, 32, 2, 16, 0)
 
 
+def test_the_range_of_lengths_is_what_the_share_allows_if_every_doubling_is_of_use():
+    # 8 and 16 of two arms, of which the 8 are needed anyway: 32 epochs, a fifth of 20 trainings of 8; but each further
+    # length takes 4 L beside the 0.5 L and less of those before, a fifth of more than 22 trainings of L
+    assert lengths_within(costs(20), 8, 1, 10_000) == [8, 16]
+    assert lengths_within(costs(19), 8, 1, 10_000) == [8]
+    assert lengths_within(costs(500), 8, 1, 31) == [8, 16]
+    assert lengths_within(costs(500), 8, 1, 32) == [8, 16, 32]
+    assert lengths_within(costs(10), 8, 1, 10_000) == [8]
+
+
+def test_a_limit_in_time_says_how_long_and_how_many_trainings_it_has_room_for():
+    limited = costs(50, allowance=15 * 8 * 100)
+    assert (limited.longest(), limited.affordable(8), limited.study(30)) == (8, 15, 12_000)
+    assert (costs(50).longest(), costs(50).affordable(8)) == (None, 50)
+
+
 @pytest.mark.parametrize(("trials", "most", "seeds"), [(20, 3, 1), (75, 3, 2), (75, 1, 1), (200, 3, 3)])
 def test_the_lengths_have_as_many_seeds_as_the_share_pays_for(trials: int, most: int, seeds: int):
     assert seeds_for(trials, most) == seeds
@@ -197,7 +252,7 @@ def test_leaders_that_are_unfinished_are_tried_longer_and_over_trained_ones_shor
         ("iteration 1", "unfinished", 30),
     ]
     assert second_lengths(leading) == [("iteration 3", 60), ("default", 15)]
-    assert second_lengths(leading, room=lambda epochs: epochs < 50) == [("default", 15)]
+    assert second_lengths(leading, room=lambda name, epochs: epochs < 50) == [("default", 15)]
     assert second_lengths([("default", "fine", 30), ("none", "over-trained", 1)]) == []
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.choice_rule import NOISES, WORLDS, Noise, World, choices, draw_study
 from evaluators.evidence import Evidence
-from evaluators.recommendation import Contender, ImageScores, Kind, rank, recommend
+from evaluators.recommendation import Contender, ImageScores, Kind, Recommendation, rank, recommend
 
 NOISE = np.random.default_rng(0).normal(0, 0.01, (20, 6))
 
@@ -198,6 +198,30 @@ def test_a_single_seed_is_judged_by_its_images() -> None:
     assert recommend(study(1000)).estimates["good"].better_than_default > 0.99
     few = recommend(study(20))
     assert few.estimates["good"].better_than_default < 0.99
+
+
+def test_log_loss_is_taken_after_temperature_scaling_where_that_errs_less() -> None:
+    """Where policies differ in how sure their classifiers are, it takes that out; else it changes little."""
+    misleads = next(each for each in WORLDS if each.title == "log loss misleads")
+    studies = [
+        draw_study(misleads, NOISES[0], 12, np.random.default_rng([5, number]), True) for number in range(8)
+    ]
+    scaled = [recommend(study.contenders) for study in studies]
+    as_it_is = [recommend([replace(each, calibrated={}) for each in study.contenders]) for study in studies]
+    assert sum(found.measure == "metric and log loss after temperature scaling" for found in scaled) >= 6
+
+    def spread(found: list[Recommendation]) -> float:
+        return float(np.mean([each.estimates["iteration 1"].deviation for each in found]))
+
+    assert spread(scaled) < spread(as_it_is)
+
+
+def test_temperature_scaling_needs_the_predictions_of_all_trials() -> None:
+    misleads = next(each for each in WORLDS if each.title == "log loss misleads")
+    study = draw_study(misleads, NOISES[0], 12, np.random.default_rng(5), True).contenders
+    lacking = [replace(study[0], calibrated={}), *study[1:]]
+    plain = [replace(each, calibrated={}) for each in study]
+    assert recommend(lacking) == recommend(plain)
 
 
 def test_where_no_noise_is_known_gains_are_counted_and_do_not_suffice() -> None:

@@ -20,17 +20,25 @@ def autopilot(ask: Ask) -> Answer:
     """One look at the data where tools are offered, then a valid proposal drawn by a hash."""
     if "describe_dataset" in ask.tools and ask.forced_tool is None and ask.tool_results == 0:
         return Answer(tool_calls=(ToolCall("describe_dataset", {}),))
-    proposal = draw_proposal(ask)
+    proposal = draw_all(ask)
     if "submit_proposal" in ask.tools:
         return Answer(tool_calls=(ToolCall("submit_proposal", proposal),))
     return Answer(text=json.dumps(proposal))
 
 
-def draw_proposal(ask: Ask) -> dict[str, object]:
+def draw_all(ask: Ask) -> dict[str, object]:
+    """One proposal, or as many as the prompt asks for at once."""
+    found = re.search(r"you submit (\d+) policies at once", ask.system + ask.conversation)
+    if not found:
+        return draw_proposal(ask)
+    return {"proposals": [draw_proposal(ask, place) for place in range(int(found[1]))], "notes": ""}
+
+
+def draw_proposal(ask: Ask, place: int = 0) -> dict[str, object]:
     """Operations that are safe for the images that the prompt names, as many as it asks for."""
     # What was spent so far is told in seconds, which differ between two runs of the same study.
     timeless = re.sub(r"Left of the budget: .*?\.\\n", "", ask.conversation)
-    draw = random.Random(hashlib.sha256(timeless.encode()).digest())
+    draw = random.Random(hashlib.sha256(f"{timeless}{place or ''}".encode()).digest())
     low, high = _wanted(ask)
     card = Card(name="", title="", modality=_modality(ask), description="", classes=("a", "b"))
     combinable = sorted(name for name, spec in CATALOGUE.items() if not spec.whole_policy)

@@ -8,6 +8,7 @@ import pytest
 from agent.memory.history import History
 from tests.prompts.told import chain, first_message, history, system_message
 from tests.tools.datasets.images import fill
+from tools.aga.backgrounds.scenes.vocabulary import ASPECTS, vocabulary
 from tools.aga.chain_facts import ChainFacts
 
 
@@ -23,11 +24,25 @@ def section(facts: ChainFacts, superclasses: tuple[str, ...] = ()) -> str:
 
 
 class TestBackgrounds:
-    def test_textures_do_not_understand_words(self) -> None:
+    def test_scenes_are_told_with_the_words_that_they_know(self) -> None:
         text = section(chain())
-        assert "procedural textures, 14 kinds" in text
-        assert "their meaning has no effect" in text
-        assert "Choose places" not in system_message(told(chain()))
+        for shown in (
+            "Every other word changes nothing",
+            "- a brick wall: brick,",
+            "- time: dawn / sunrise",
+            "- weather: overcast",
+            "- camera: macro",
+            "- colours: white, black",
+        ):
+            assert shown in text
+        assert text.count("\n  - ") == len(vocabulary().families) + len(ASPECTS) + 1
+        assert "Choose places where the subject could plausibly be" in system_message(told(chain()))
+        assert len(text) < 9000
+
+    def test_textures_do_not_understand_words(self) -> None:
+        facts = chain(background={"kind": "textures"})
+        assert "their meaning has no effect" in section(facts)
+        assert "Choose places" not in system_message(told(facts))
 
     def test_a_diffusion_model_follows_them_and_is_named(self) -> None:
         facts = chain(background={"kind": "diffusion", "negative_prompt": "people"})
@@ -36,11 +51,22 @@ class TestBackgrounds:
         assert "by a negative prompt: people." in text
         assert "Choose places where the subject could plausibly be" in system_message(told(facts))
 
-    def test_photographs_are_taken_without_reading_captions(self, tmp_path: Path) -> None:
-        fill(tmp_path, {"photos": 3})
+    def test_photographs_without_words_in_their_names_are_taken_without_reading_captions(
+        self, tmp_path: Path
+    ) -> None:
+        fill(tmp_path, {"1": 3})
         text = section(chain(background={"kind": "folder", "folder": tmp_path}))
         assert "the user's own photographs (3)" in text
         assert "The captions are not read" in text
+
+    def test_photographs_are_chosen_by_the_words_in_their_names(self, tmp_path: Path) -> None:
+        fill(tmp_path, {"forest": 3, "beach": 2, "1": 1})
+        facts = chain(background={"kind": "folder", "folder": tmp_path})
+        text = section(facts)
+        assert "the user's own photographs (6)" in text
+        assert "5 of the names have words: forest, beach" in text
+        assert "The captions are not read" not in text
+        assert "Choose places" in system_message(told(facts))
 
     def test_a_path_on_this_machine_is_not_told(self, tmp_path: Path) -> None:
         model = tmp_path / "private" / "my-sdxl"
@@ -59,6 +85,8 @@ class TestBackgrounds:
 class TestSubjects:
     def test_without_a_detector_the_subject_is_not_looked_for(self) -> None:
         text = section(chain())
+        assert "no detector is used: what stands out most in each image" in text
+        text = section(chain(segmenter={"kind": "grabcut"}))
         assert "no detector is used. The middle of each image (80% of its width and height)" in text
         assert "Asked for in place" not in section(chain(), ("bird", "bird"))
 
@@ -91,6 +119,7 @@ class TestTheRest:
     @pytest.mark.parametrize(
         ("kind", "words"),
         [
+            ("u2netp", "a small network for salient objects draws the outline"),
             ("sam", "Segment Anything draws the outline"),
             ("grabcut", "outlines are rough"),
             ("otsu", "one thing on a plain ground"),

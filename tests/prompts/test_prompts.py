@@ -11,6 +11,7 @@ from agent.proposers.conversation import initial_messages
 from agent.proposers.results import BEST_ROWS, LATEST_ROWS, feedback_values
 from prompts import render, template_hash
 from tests.agent.proposers.arms import REFERENCE, history, operation, proposal, record
+from tests.prompts.told import everything, system_message
 from tools.aga.captions.captioners import LlmCaptioner
 from tools.training.types import Fit
 
@@ -134,9 +135,14 @@ class TestFeedback:
 
     def test_a_longer_training_is_spoken_of_only_where_a_proposal_may_ask_for_it(self) -> None:
         for longer in (True, False):
-            messages = initial_messages(replace(TOLD, longer=longer), "structured", 0, feedback=True)
+            messages = initial_messages(
+                replace(TOLD, longer=longer, steps=960), "structured", 0, feedback=True
+            )
             assert ("2 or 4 times the length with `length`" in str(messages[0].content)) == longer
             assert ('"length": 1' in str(messages[0].content)) == longer
+            task = str(messages[1].content)
+            assert ("With `length` 2 or 4, a policy is trained that many times as long" in task) == longer
+            assert ("the same for every policy but for its length" in task) == longer
 
     def test_of_results_of_earlier_versions_it_is_not_known(self) -> None:
         assert "how far it learnt is not known" in first_message()
@@ -178,3 +184,32 @@ class TestConversation:
         for result in ("0.78", "0.75", "out of memory", "Reference", "gain +"):
             assert result not in text
         assert "rotate(p=0.5, degrees=20) > horizontal_flip(p=0.5)" in text
+
+
+def test_several_policies_at_once_are_asked_for_and_how_they_race_is_told():
+    told = replace(history(), candidates=4, seeds=3)
+    for mode in ("tools", "structured"):
+        text = everything(told, mode)
+        assert "you submit 4 policies at once" in text
+        assert "the better half goes on to the second" in text
+        assert "you submit one policy" not in text
+    cheap = system_message(replace(told, cheap_first=True))
+    assert "first measured cheaply" in cheap
+    assert "the better half" not in cheap
+    assert '{"proposals": [{"hypothesis"' in system_message(told, "structured")
+
+
+def test_what_was_left_behind_is_told_as_such_and_not_as_failed():
+    behind = replace(
+        record(1, ROTATE, None),
+        trials=(),
+        stopped="cheap measure only: −0.30 points over the default",
+        cheap_gain=-0.003,
+    )
+    raced = replace(
+        record(1, BLUR, 0.8), name="iteration 1.2", stopped="stopped after one seed: others did better"
+    )
+    text = everything(replace(history(past=[behind, raced]), candidates=4))
+    assert "cheap measure only: −0.30 points over the default" in text
+    assert "iteration 1.2: stopped after one seed: others did better" in text
+    assert "failed" not in text.partition("# Results so far")[2]

@@ -4,12 +4,16 @@ They are the settings, and what the settings leave to the data set and the machi
 said in `prompts/chain.j2`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from tools.aga.config import AgaConfig
+from tools.aga.chain_steps import writes_captions
+from tools.aga.config import AgaConfig, BackgroundConfig
+
+_SHOWN_WORDS, _SHOWN_OF_ASPECT, _SHOWN_PHOTO_WORDS = 10, 3, 40
+"""Words that are listed for each thing that can be drawn, for each value of time, weather and so on, and of photos."""
 
 
 @dataclass(frozen=True)
@@ -25,19 +29,27 @@ class ChainFacts:
     """Lowest score of a box, 0..1."""
     redetects: bool
     """Whether backgrounds are searched for the subject, and refused where it is seen."""
-    segmenter: Literal["sam", "grabcut", "otsu", "dataset"]
+    segmenter: Literal["u2netp", "sam", "grabcut", "otsu", "dataset"]
     captioner: Literal["template", "llm"]
     caption_model: str
     """'provider:model' of kind 'llm'."""
     caption_tokens: int
     """Longest caption."""
-    maker: Literal["textures", "folder", "diffusion"]
+    maker: Literal["scenes", "folder", "diffusion", "textures"]
     background_model: str
     """Of kind 'diffusion', as the settings name it; of a local folder its name only."""
-    families: int
-    """Kinds of pictures that kind 'textures' draws."""
+    families: Mapping[str, tuple[str, ...]]
+    """What kind 'scenes' draws → words that ask for it, the plainest first; empty for other kinds."""
+    aspects: Mapping[str, Mapping[str, tuple[str, ...]]]
+    """What else its captions may say (time, weather, camera, …) → values → words; empty for other kinds."""
+    colours: tuple[str, ...]
+    """Words for colours that it knows."""
     photos: int | None
     """In the folder of kind 'folder'; None where it cannot be read."""
+    photo_words: tuple[str, ...]
+    """Words in the names of these photos, the most frequent first."""
+    photos_named: int
+    """Of these photos, those whose names have words."""
     negative_prompt: str
     mixing: Literal["extra", "replace"]
     replaced: float
@@ -55,8 +67,6 @@ def chain_facts(config: AgaConfig, caption_model: str | None) -> ChainFacts:
         config: the settings `aga`.
         caption_model: 'provider:model' that writes captions, if one does.
     """
-    from tools.aga.backgrounds.textures.families import FAMILIES
-
     detector, background, mixing = config.detector, config.background, config.mixing
     return ChainFacts(
         detector=detector.kind,
@@ -65,13 +75,12 @@ def chain_facts(config: AgaConfig, caption_model: str | None) -> ChainFacts:
         min_score=max(detector.box_threshold, config.gates.min_score),
         redetects=config.gates.redetect and detector.kind not in ("none", "dataset"),
         segmenter=config.segmenter.kind,
-        captioner=config.caption.kind,
+        captioner="llm" if writes_captions(config) else "template",
         caption_model=caption_model or "",
         caption_tokens=config.caption.max_tokens,
         maker=background.kind,
         background_model=_name(background.model) if background.kind == "diffusion" else "",
-        families=len(FAMILIES),
-        photos=_photos(background.folder) if background.kind == "folder" else None,
+        **_words(background),
         negative_prompt=background.negative_prompt or "" if background.kind == "diffusion" else "",
         mixing=mixing.mode,
         replaced=mixing.probability,
@@ -86,8 +95,33 @@ def _name(source: str) -> str:
     return Path(source).name if local else source
 
 
-def _photos(folder: Path | None) -> int | None:
+def _words(background: BackgroundConfig) -> dict[str, Any]:
+    """What the background maker makes of words."""
+    drawn: dict[str, Any] = {"families": {}, "aspects": {}, "colours": ()}
+    if background.kind == "scenes":
+        from tools.aga.backgrounds.scenes.vocabulary import vocabulary
+
+        known = vocabulary()
+        drawn = {
+            "families": {family.shows: family.words[:_SHOWN_WORDS] for family in known.families.values()},
+            "aspects": {
+                aspect: {name: words[:_SHOWN_OF_ASPECT] for name, words in values.items()}
+                for aspect, values in known.aspects.items()
+            },
+            "colours": tuple(known.colours),
+        }
+    photos = _photos(background.folder) if background.kind == "folder" else None
+    if photos is None:
+        return {**drawn, "photos": None, "photo_words": (), "photos_named": 0}
+    from tools.aga.backgrounds.photo_words import PhotoWords
+
+    words = PhotoWords(photos)
+    frequent = tuple(words.frequent(_SHOWN_PHOTO_WORDS))
+    return {**drawn, "photos": len(photos), "photo_words": frequent, "photos_named": words.named}
+
+
+def _photos(folder: Path | None) -> Sequence[str] | None:
     from tools.datasets.folder.walk import find_images
 
     root = None if folder is None else folder.expanduser()
-    return len(find_images(root, root).images) if root is not None and root.is_dir() else None
+    return find_images(root, root).images if root is not None and root.is_dir() else None

@@ -50,14 +50,14 @@ class DetectorConfig(BaseModel):
         Literal["none", "dataset", "groundingdino", "transformers"], BeforeValidator(_none_is_a_word)
     ] = Field(
         default="none",
-        description="'none': the centre of the image; 'dataset': given boxes; 'groundingdino': groundingdino-py; "
-        "'transformers': its port",
+        description="'none': left to the segmenter (u2netp), or the centre of the image; 'dataset': given boxes; "
+        "'groundingdino': groundingdino-py; 'transformers': its port",
     )
     margin: float = Field(
         default=0.1,
         ge=0,
         le=0.45,
-        description="share of each side that kind 'none' leaves free around its box",
+        description="share of each side that kind 'none' leaves free around its box, where the segmenter needs one",
     )
     config: Path | None = Field(
         default=None,
@@ -87,9 +87,10 @@ class SegmenterConfig(BaseModel):
 
     model_config = _FROZEN
 
-    kind: Literal["sam", "grabcut", "otsu", "dataset"] = Field(
-        default="grabcut",
-        description="'sam': segment-anything; 'grabcut', 'otsu': OpenCV; 'dataset': given masks",
+    kind: Literal["u2netp", "sam", "grabcut", "otsu", "dataset"] = Field(
+        default="u2netp",
+        description="'u2netp': a small network that comes with Augur; 'sam': segment-anything; 'grabcut', 'otsu': "
+        "OpenCV; 'dataset': given masks",
     )
     model: Literal["vit_b", "vit_l", "vit_h"] = Field(default="vit_h", description="SAM's size")
     checkpoint: Path | None = Field(default=None, description="SAM's .pth file")
@@ -117,9 +118,11 @@ class BackgroundConfig(BaseModel):
 
     model_config = _FROZEN
 
-    kind: Literal["textures", "folder", "diffusion"] = Field(
-        default="textures",
-        description="'diffusion': a text-to-image model by diffusers; 'textures': procedural; 'folder': your photos",
+    kind: Literal["scenes", "folder", "diffusion", "textures"] = Field(
+        default="scenes",
+        description="'scenes': drawn as the words of the captions ask (docs/scenes.md); 'folder': your photos, chosen "
+        "by the words in their names; 'diffusion': a text-to-image model by diffusers; 'textures': drawn at random, "
+        "for studies that began with it",
     )
     model: str = Field(
         default="stabilityai/stable-diffusion-xl-base-1.0",
@@ -127,10 +130,10 @@ class BackgroundConfig(BaseModel):
     )
     folder: Path | None = Field(default=None, description="photos for kind 'folder'")
     steps: int | None = Field(
-        default=None, ge=1, le=1000, description="the pipeline's own if unset (SDXL: 50)"
+        default=None, ge=1, le=1000, description="if unset, what the model was published for (SDXL: 50)"
     )
     guidance: float | None = Field(
-        default=None, ge=0, le=50, description="the pipeline's own if unset (SDXL: 5)"
+        default=None, ge=0, le=50, description="if unset, what the model was published for (SDXL: 5)"
     )
     scheduler: str | None = Field(
         default=None, description="class of diffusers, such as LCMScheduler; the model's own if unset"
@@ -150,7 +153,8 @@ class BackgroundConfig(BaseModel):
     )
     negative_prompt: str | None = Field(default=None, description="what the picture must not show")
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        default="auto", description="'auto': float16 on CUDA, float32 elsewhere"
+        default="auto",
+        description="'auto': on CUDA float16, or bfloat16 for models that need it; float32 elsewhere",
     )
     variant: str | None = Field(default=None, description="of the weights, such as fp16")
     vae: str | None = Field(default=None, description="another VAE (local folder or hub id)")
@@ -199,6 +203,10 @@ class GatesConfig(BaseModel):
     model_config = _FROZEN
 
     min_score: Share = Field(default=0.3, description="lowest score of the detector")
+    min_saliency: Share = Field(
+        default=0.8,
+        description="lowest mean saliency of a mask whose subject the segmenter (u2netp) found itself",
+    )
     min_area: Share = Field(default=0.01, description="smallest share of the image that a mask may cover")
     max_area: Share = Field(default=0.9, description="largest share of the image that a mask may cover")
     min_contrast: GreyLevel = Field(

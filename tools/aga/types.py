@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -77,7 +77,11 @@ class Detector(Protocol):
 
 
 class Segmenter(Protocol):
-    """Cuts the subject out of its box."""
+    """Cuts the subject out of its box.
+
+    One with `in_threads = True` is called from several threads at once. One with a method `find` (`FindsSubjects`)
+    needs no box, and is asked for it where the detector has nothing to say (kind 'none').
+    """
 
     @property
     def identity(self) -> str:
@@ -86,6 +90,15 @@ class Segmenter(Protocol):
 
     def segment(self, image: SourceImage, boxes: Sequence[Box]) -> list[np.ndarray]:
         """For each box a mask, bool (H, W); all False where nothing was found in it."""
+        ...
+
+
+@runtime_checkable
+class FindsSubjects(Protocol):
+    """A segmenter that finds the subject itself."""
+
+    def find(self, image: SourceImage) -> tuple[np.ndarray, Box | None]:
+        """What the image shows: its mask, bool (H, W), and the box around it; None where nothing stands out."""
         ...
 
 

@@ -1,10 +1,11 @@
 """What the agent needs from whatever runs its trials."""
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol, Self
 
 from tools.training.config import TrialSpec
-from tools.training.types import Predictions, TrialEvent, TrialResult
+from tools.training.types import Predictions, Timing, TrialEvent, TrialResult
 
 
 class Executor(Protocol):
@@ -25,6 +26,19 @@ class Executor(Protocol):
         Raises:
             DiskError: a file could not be read or written. No trial has failed; those that ran resume when they are
                 trained again.
+        """
+        ...
+
+    def time_trials(self, spec: TrialSpec, scratch: Path) -> list[Timing]:
+        """How fast a trial like `spec` would train beside others, by a few batches in every worker at once.
+
+        Args:
+            spec: what would be trained; nothing of it is kept.
+            scratch: a folder that is made, and deleted again.
+
+        Returns:
+            One for each worker that could measure it; none where trials run side by side in packs, whose speed shows
+            in the first trials only.
         """
         ...
 

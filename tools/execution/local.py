@@ -11,20 +11,31 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import wait
+from pathlib import Path
+from shutil import rmtree
 from typing import Self, TypeVar
 
 from tools.disk import DiskError
 from tools.errors import AugurError, ConfigurationError, ImagesGone
 from tools.execution.devices import WorkerPlan
 from tools.execution.ending import Ending
-from tools.execution.worker import BEGUN, WAITING, Task, evaluate_in_worker, read_outcome, train_in_worker
+from tools.execution.worker import (
+    BEGUN,
+    TIMING,
+    WAITING,
+    Task,
+    evaluate_in_worker,
+    read_outcome,
+    time_in_worker,
+    train_in_worker,
+)
 from tools.execution.worker_process import WorkerProcess, kill_all
-from tools.files import DamagedFile
+from tools.files import DamagedFile, read_checked_json
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochTail, seconds_spent
 from tools.training.failures import failed
 from tools.training.trial_store import read_predictions
-from tools.training.types import FailureKind, Predictions, TrialEvent, TrialResult
+from tools.training.types import FailureKind, Predictions, Timing, TrialEvent, TrialResult
 
 _Outcome = TypeVar("_Outcome")
 _OnEvent = Callable[[TrialEvent], None]
@@ -34,6 +45,9 @@ MOST_TRIES = 3
 
 _POLL_SECONDS = 0.1
 """Between two readings of the progress of running trials."""
+
+_TIMING_SECONDS = 60.0
+"""After which a worker that measures the speed is given up."""
 
 _WITHOUT_LOADERS = "From now on each trial loads its images in its own process; its numbers are the same"
 
@@ -47,7 +61,7 @@ class WorkersDie(AugurError):
 class LocalExecutor:
     """Runs trials in one worker process for each plan; see `tools.execution.executor.Executor`.
 
-    Processes are spawned, so a script that uses it needs the usual `if __name__ == "__main__":`.
+    Processes import the main module again, so a script that uses it needs the usual `if __name__ == "__main__":`.
     Ctrl-C reaches this process only; leaving the context kills the workers, and workers whose parent was killed
     end by themselves.
     """
@@ -85,6 +99,25 @@ class LocalExecutor:
             return result
 
         yield from self._run(specs, train_in_worker, self._timeout, conclude, on_event)
+
+    def time_trials(self, spec: TrialSpec, scratch: Path) -> list[Timing]:
+        """One for each worker that could measure it; see `Executor.time_trials`."""
+
+        def conclude(trial: _RunningTrial, ending: Ending) -> Timing | None:
+            if ending.kind != "done":
+                trial.worker.kill()
+                return None
+            return Timing(**read_checked_json(trial.spec.directory / TIMING))
+
+        specs = [
+            spec.model_copy(update={"directory": scratch / str(number)})
+            for number in range(len(self._workers))
+        ]
+        try:
+            found = list(self._run(specs, time_in_worker, _TIMING_SECONDS, conclude, lambda event: None))
+        finally:
+            rmtree(scratch, ignore_errors=True)
+        return [each for each in found if each is not None]
 
     def take_pace(self) -> list[str]:
         """Nothing: the bars show it."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any, Self
 
 from tools.disk import DiskError
@@ -25,7 +26,7 @@ from tools.execution.worker_process import UNREADABLE, WorkerProcess, kill_all
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochTail, seconds_spent
 from tools.training.packed.pace import Pace
-from tools.training.types import Predictions, TrialEvent, TrialResult
+from tools.training.types import Predictions, Timing, TrialEvent, TrialResult
 
 _OnEvent = Callable[[TrialEvent], None]
 
@@ -130,6 +131,10 @@ class PackedExecutor:
         for pack in self._packs:
             pack.start()
         self._alone.warm_up()
+
+    def time_trials(self, spec: TrialSpec, scratch: Path) -> list[Timing]:
+        """None: a trial alone says nothing of the speed of a pack."""
+        return []
 
     def take_pace(self) -> list[str]:
         """How fast the packs were that ended their trials since the last call, in words."""

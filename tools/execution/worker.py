@@ -28,6 +28,9 @@ from tools.training.types import TrialResult
 OUTCOME = "outcome.json"
 """How the last session of a trial ended; unlike result.json it is written for every kind of failure."""
 
+TIMING = "timing.json"
+"""How fast a trial would train, where that was asked."""
+
 BEGUN, WAITING = "begun", "waiting"
 """Messages: the trial is this process's own; another process holds it."""
 
@@ -106,6 +109,19 @@ def evaluate_in_worker(split: str, spec: TrialSpec, device: str) -> Ending:
         if gone := images_gone(error):
             raise gone from error
         return Ending("failed", failure_of(spec, device, error)[1])
+    return Ending("done")
+
+
+def time_in_worker(spec: TrialSpec, device: str) -> Ending:
+    """Measure how fast one trial would train; the figures are written to its folder."""
+    from tools.training.failures import failure_of
+    from tools.training.timing import time_training
+
+    try:
+        found = time_training(spec, device)
+    except Exception as error:
+        return Ending("failed", failure_of(spec, device, error)[1])
+    write_checked_json(spec.directory / TIMING, found.as_json())
     return Ending("done")
 
 

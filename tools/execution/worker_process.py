@@ -6,9 +6,10 @@ an exit with code 0 as well as a kill.
 
 import os
 import signal
+import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context, resource_tracker
 from pathlib import Path
@@ -23,6 +24,9 @@ from tools.training.config import TrialSpec
 UNREADABLE = (EOFError, OSError, UnpicklingError)
 """What reading from a pipe raises whose other end was cut off."""
 
+_IMPORTED_ONCE = ["tools.execution.imported"]
+"""By the server that forks workers."""
+
 
 class WorkerProcess:
     """One worker; a new process takes the place of one that was killed."""
@@ -36,16 +40,15 @@ class WorkerProcess:
         self._begun = False
 
     def start(self) -> None:
-        """Start the process, unless it runs; importing torch takes it seconds."""
+        """Start the process, unless it runs; importing torch takes the first one seconds."""
         if self._process is not None and self._process.is_alive():
             return
         self.kill()
         self._output = _scratch_file()
-        context = get_context("spawn")
+        context = _context()
         with _interrupts_held_back():
             self._connection, theirs = context.Pipe()
-            target, arguments = self._life(theirs)
-            self._process = context.Process(target=target, args=arguments)
+            self._process = context.Process(target=_live, args=(dict(os.environ), *self._life(theirs)))
             self._process.start()
             theirs.close()
 
@@ -94,6 +97,26 @@ class WorkerProcess:
         self._process = None
         if self._output != Path(os.devnull):
             self._output.unlink(missing_ok=True)
+
+
+def _context() -> Any:
+    """How processes are started: forked, on Linux, from a server that has imported torch and never used it.
+
+    A process that has used torch's threads must not be forked. Elsewhere each process starts from nothing: macOS does
+    not promise that its frameworks survive a fork, and Windows has none.
+    """
+    if sys.platform != "linux":
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(_IMPORTED_ONCE)  # for a server that does not run yet
+    return context
+
+
+def _live(environment: Mapping[str, str], life: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """What a new process does; the server that forked it has the environment of the time when it was started."""
+    os.environ.clear()
+    os.environ.update(environment)
+    life(*arguments)
 
 
 def kill_all(workers: Iterable[WorkerProcess]) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tools.training.metrics import Metric
 from tools.training.synthetic import Synthetic
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -48,7 +49,8 @@ class TrainingConfig(BaseModel):
         default=None, ge=0, lt=1, description="share of each label spread over all classes"
     )
     selection: Literal["last", "best"] = Field(
-        default="last", description="which epoch a trial is judged by: the last, or the best on validation"
+        default="last",
+        description="which epoch a trial is judged by: the last, or the best on validation by the study's metric",
     )
     loader_workers: int = Field(default=0, ge=0, le=64, description="processes that augment, for each trial")
     amp: Literal["auto", "off", "bf16", "fp16"] = Field(
@@ -83,6 +85,7 @@ class Recipe(BaseModel):
     label_smoothing: float
     gradient_clip: float | None
     selection: Literal["last", "best"]
+    """Which epoch counts: the last, or the one with the highest `selection_metric` on validation."""
     amp: Literal["auto", "off", "bf16", "fp16"]
     draws: Literal["own", "shared"] = "own"
     """Of the augmentation: each trial its own, or one set of epochs for all seeds of a block (`seeds.draws_of`)."""
@@ -90,16 +93,22 @@ class Recipe(BaseModel):
     """Of the linear warm-up (schedule 'wsd'): a number of steps, so that trials of every length begin alike."""
     cooldown_fraction: float = 0.0
     """Share of the epochs with a falling rate (schedule 'wsd'), at least one epoch."""
+    selection_metric: Metric = "accuracy"
+    """The study's metric where `selection` is 'best'; else 'accuracy', which then decides nothing."""
 
 
 class Trunk(BaseModel):
-    """Where trials of schedule 'wsd' that differ in length only share the epochs at a constant rate."""
+    """The epochs at a constant rate that trials of schedule 'wsd' share: those that differ in length only, or, with a
+    `policy` of its own, those of any policy, which then have the cool-down to themselves (docs/search.md)."""
 
     model_config = _FROZEN
 
     key: str
     """SHA-256 of all that decides those epochs (see `tools.training.trial_store.trunk_key`)."""
     directory: Path
+    policy: str | None = None
+    """Canonical JSON of the policy of those epochs, which then have no synthetic images; None: as the trial's own.
+    It decides what the trial comes to, and is part of its key (see `tools.training.trial_store.trial_key`)."""
 
 
 class Fold(BaseModel):
@@ -163,4 +172,10 @@ class TrialSpec(BaseModel):
     fold: Fold | None = None
     """None: the training and validation splits as they are. `tools.training.views` opens what it means."""
     trunk: Trunk | None = None
-    """What is shared with trials of other lengths. It saves time and changes no number."""
+    """What is shared with other trials. Without a policy of its own it saves time and changes no number."""
+
+    @property
+    def has_foreign_trunk(self) -> bool:
+        """Whether the epochs before the cool-down have another policy, or other images, than the trial's own."""
+        policy = None if self.trunk is None else self.trunk.policy
+        return policy is not None and (policy != self.policy or self.synthetic is not None)

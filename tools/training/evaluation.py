@@ -92,9 +92,9 @@ FIT_SAMPLE = 512
 """Training images, at most, on which the fit of a trained classifier is measured."""
 
 
-def fit_sample(view: SplitView) -> SplitView:
-    """`FIT_SAMPLE` images of `view` at most, evenly spread: the same in every trial."""
-    sample = np.linspace(0, len(view) - 1, min(len(view), FIT_SAMPLE)).round().astype(np.int64)
+def fit_sample(view: SplitView, most: int = FIT_SAMPLE) -> SplitView:
+    """`most` images of `view` at most, evenly spread: the same in every trial."""
+    sample = np.linspace(0, len(view) - 1, min(len(view), most)).round().astype(np.int64)
     labels = np.asarray(view.labels)[sample]
     return replace(
         view, images=view.images.only(sample), labels=labels, files=[view.files[i] for i in sample], groups=[]

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from tools.training.batches import epoch_batches, training_images, training_load
 from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochLog, seconds_spent
-from tools.training.evaluation import Classifier, predict
+from tools.training.evaluation import Classifier, fit_sample, predict
 from tools.training.failures import NonFiniteLoss, failed, failure_of, images_gone
 from tools.training.hardware import environment, on_device, precision_for
 from tools.training.models import build_model
@@ -23,7 +23,7 @@ from tools.training.normalisation import IMAGENET, training_normalisation
 from tools.training.progress import Progress, mean_loss, refuse_non_finite
 from tools.training.recipes import learning_rate_at, optimizer_for
 from tools.training.seeds import Stream, derived_seed
-from tools.training.shared_trunk import SharedTrunk
+from tools.training.shared_trunk import SharedTrunk, trunk_spec
 from tools.training.step import update
 from tools.training.trial_store import LOCK, RESULT, read_result, write_result
 from tools.training.types import EpochReport, FailureKind, TrialResult
@@ -113,6 +113,10 @@ def kept_result(spec: TrialSpec) -> TrialResult | None:
 
 def _train(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]) -> TrialResult:
     training = _Training(spec, device)
+    if SharedTrunk(spec).is_missing(training.finished_epochs):
+        del training
+        train_trunk(spec, device)
+        training = _Training(spec, device)
     log = EpochLog(spec.directory)
     for report in training.inherited:
         log.append(report)
@@ -124,6 +128,38 @@ def _train(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]
             training.save_if_due(epoch)
         on_epoch(report)
     return training.finish()
+
+
+def rehearsal(spec: TrialSpec, device: str, sample: int) -> tuple[Iterator[int], Iterator[int]]:
+    """Training without end, and predicting `sample` validation images without end, of which nothing is kept.
+
+    Both yield the number of images after each batch or sample.
+    """
+    training = _Training(spec, device)
+    return training.train_on(), training.predict_on(sample)
+
+
+def train_trunk(spec: TrialSpec, device: str) -> None:
+    """Train the epochs before the cool-down of `spec`, where their policy is another one and nobody has left them.
+
+    Usually the trial of that policy has (it comes first); this is for trials whose trunk was deleted or is damaged.
+    Whoever finds it being trained waits. A kill loses no more than of a trial.
+
+    Raises:
+        OSError: as the system raises it.
+    """
+    own = trunk_spec(spec)
+    make_folder(own.directory)
+    with locked(own.directory / LOCK):
+        shared = SharedTrunk(spec)
+        if shared.load_beyond(0, device) is not None:
+            return
+        shared.remove()
+        training = _Training(own, device)
+        for epoch in range(training.finished_epochs + 1, shared.end + 1):
+            training.run_epoch(epoch)
+            training.save_if_due(epoch)
+        Checkpoint(own.directory, own.key).remove()
 
 
 class _Training:
@@ -170,6 +206,20 @@ class _Training:
             raise NonFiniteLoss(f"after epoch {epoch}, {error}") from error
         seconds = time.perf_counter() - started
         return self._progress.add(epoch, train_loss, rate, predictions, self._model, seconds)
+
+    def train_on(self) -> Iterator[int]:
+        while True:
+            self._model.train()
+            for images, labels in self._loader:
+                self._train_step(images, labels)
+                yield len(labels)
+            self._batches.epoch += 1
+
+    def predict_on(self, sample: int) -> Iterator[int]:
+        view = fit_sample(self._validation, sample)
+        while True:
+            predict(self._classifier, view, self._spec, self._precision)
+            yield len(view)
 
     def save_if_due(self, epoch: int) -> None:
         if self._trunk.ends_with(epoch):

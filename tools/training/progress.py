@@ -1,6 +1,7 @@
 """What a trial has reached so far, and what it leaves when it ends. The same for every kind of trainer."""
 
 import logging
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +15,7 @@ from tools.training.epoch_log import seconds_spent
 from tools.training.evaluation import Classifier, fit_of, save_trained
 from tools.training.failures import NonFiniteLoss
 from tools.training.hardware import Precision, environment
+from tools.training.metrics import value_of
 from tools.training.trial_store import WEIGHTS, write_predictions, write_result
 from tools.training.types import EpochReport, Fit, Predictions, Scores, TrialResult
 
@@ -51,6 +53,9 @@ class Progress:
             validation_macro_f1=predictions.scores.macro_f1,
             learning_rate=rate,
             seconds=seconds,
+            validation_balanced_accuracy=predictions.scores.balanced_accuracy,
+            validation_auroc=predictions.scores.auroc,
+            validation_kappa=predictions.scores.quadratic_kappa,
         )
         self.reports.append(report)
         return report
@@ -59,13 +64,17 @@ class Progress:
         if self._spec.recipe.selection == "last":
             self.predictions = predictions
             return
-        scores = predictions.scores
         best = None if self.predictions is None else self.predictions.scores
-        if best is None or (scores.accuracy, -scores.loss) > (best.accuracy, -best.loss):
+        if best is None or self._place(predictions.scores) > self._place(best):
             self.predictions = predictions
             self.best_weights = {
                 name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()
             }
+
+    def _place(self, scores: Scores) -> tuple[float, float]:
+        """The higher, the better the epoch; one for which the metric is not defined comes last."""
+        value = value_of(scores, self._spec.recipe.selection_metric)
+        return -math.inf if value is None else value, -scores.loss
 
     def state(self, model: nn.Module, optimizer: dict[str, Any], scaler: dict[str, Any]) -> dict[str, Any]:
         """What a checkpoint holds; `optimizer` and `scaler` are their state dicts."""

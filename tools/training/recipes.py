@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from tools.training.config import Recipe, TrainingConfig
+from tools.training.metrics import Metric
 
 if TYPE_CHECKING:
     import torch
@@ -61,20 +62,25 @@ COOLDOWN = 0.25
 """Share of the epochs in which a trial of schedule 'wsd' cools down."""
 
 
-def resolve_recipe(config: TrainingConfig) -> Recipe:
+def resolve_recipe(config: TrainingConfig, metric: Metric = "accuracy") -> Recipe:
     """The recipe that `config` names, with the fields that `config` sets in place of the recipe's own.
 
     'aga' is Table 4 of the AGA paper; 'modern' is AdamW with warm-up, cosine and label smoothing. Where the epochs are
     'auto', they are the recipe's own until a study has found its length.
+
+    Args:
+        config: of the training.
+        metric: that of the study, by which the best epoch is selected where `config` asks for it.
     """
     chosen = {
         name: value
         for name in ("epochs", "batch_size", "learning_rate", "weight_decay", "label_smoothing")
         if (value := getattr(config, name)) is not None and value != "auto"
     }
-    return RECIPES[config.recipe].model_copy(
-        update={**chosen, "selection": config.selection, "amp": config.amp, "draws": config.draws}
-    )
+    chosen |= {"selection": config.selection, "amp": config.amp, "draws": config.draws}
+    if config.selection == "best":
+        chosen["selection_metric"] = metric
+    return RECIPES[config.recipe].model_copy(update=chosen)
 
 
 def describe_recipe(recipe: Recipe) -> str:

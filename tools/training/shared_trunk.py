@@ -1,7 +1,8 @@
-"""Epochs at a constant rate that trials of several lengths have in common, trained once.
+"""Epochs at a constant rate that several trials have in common, trained once.
 
-A trial of schedule 'wsd' is a pure function of its key, whether these files are there or not: what it reads here is
-what it would compute. Each state is a file of its own, named by its last epoch; a damaged one is reported and not used.
+They are trials of several lengths, or of several policies that differ in the cool-down alone. A trial of schedule 'wsd'
+is a pure function of its key, whether these files are there or not: what it reads here is what it would compute. Each
+state is a file of its own, named by its last epoch; a damaged one is reported and not used.
 """
 
 from pathlib import Path
@@ -13,16 +14,29 @@ from tools.training.config import TrialSpec
 from tools.training.recipes import trunk_epochs
 
 
+def trunk_spec(spec: TrialSpec) -> TrialSpec:
+    """What is trained where the trunk of `spec` is not there: its epochs, in its own folder, under its own key."""
+    trunk = spec.trunk
+    assert trunk is not None
+    own = {"key": trunk.key, "directory": trunk.directory, "policy": trunk.policy, "synthetic": None}
+    return spec.model_copy(update=own)
+
+
 class SharedTrunk:
     """The states of one trunk, as one of its branches sees them; nothing at all for a trial without one."""
 
     def __init__(self, spec: TrialSpec) -> None:
         self._trunk = spec.trunk
         self._epochs, self._end = spec.recipe.epochs, trunk_epochs(spec.recipe) if spec.trunk else 0
+        self._foreign = spec.has_foreign_trunk
 
     def ends_with(self, epoch: int) -> bool:
         """Whether `epoch` (from 1) is the last one before this branch cools down."""
         return self._trunk is not None and epoch == self._end
+
+    def is_missing(self, done: int) -> bool:
+        """Whether a trial with `done` finished epochs must wait for its trunk to be trained (`loop.train_trunk`)."""
+        return self._foreign and done < self._end
 
     def save(self, state: dict[str, Any]) -> None:
         """Keep the state at the end of the trunk for longer branches, unless one of them has done so.
@@ -53,7 +67,9 @@ class SharedTrunk:
         """
         if self._trunk is None:
             return None
-        for epoch in range(self._end, done, -1):
+        # Only the whole trunk is a beginning for a cool-down under another policy.
+        first = max(done, self._end - 1) if self._foreign else done
+        for epoch in range(self._end, first, -1):
             file = self._file(epoch)
             if file.exists() and (state := Checkpoint(file.parent, self._trunk.key, file.name).load(device)):
                 reports = state["reports"]
@@ -61,6 +77,15 @@ class SharedTrunk:
                     report |= {"epochs": self._epochs, "seconds": 0.0}
                 return state
         return None
+
+    def remove(self) -> None:
+        """Delete the state at the end of the trunk, which is damaged or no longer needed."""
+        self._file(self._end).unlink(missing_ok=True)
+
+    @property
+    def end(self) -> int:
+        """The last epoch before the cool-down."""
+        return self._end
 
     def _file(self, epoch: int) -> Path:
         assert self._trunk is not None

@@ -55,6 +55,7 @@ def trial_key(
     schema_version: int,
     synthetic: Synthetic | None = None,
     fold: Fold | None = None,
+    trunk_policy: str | None = None,
 ) -> str:
     """SHA-256 (64 hex digits) of everything that decides a trial's outcome, except the machine.
 
@@ -68,6 +69,8 @@ def trial_key(
         synthetic: counts by the key of the set and by how it is mixed in, wherever its folder is. It is part of the
             key only if there is one, so that trials without keep theirs.
         fold: part of the key only where it differs from the splits as they are.
+        trunk_policy: canonical JSON of `Trunk.policy`; part of the key only where those epochs differ from the trial's
+            own.
 
     Raises:
         ConfigurationError: the weights file cannot be read.
@@ -88,6 +91,8 @@ def trial_key(
         content["synthetic"] = {"key": synthetic.key, **synthetic.mixing.decisive()}
     if fold is not None and not fold.is_as_split:
         content["fold"] = fold.model_dump(mode="json")
+    if trunk_policy is not None and (trunk_policy != canonical_policy or synthetic is not None):
+        content["trunk"] = trunk_policy
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from tools.training.metrics import Metric
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -20,6 +22,15 @@ class EpochReport:
     validation_macro_f1: float
     learning_rate: float
     seconds: float
+    validation_balanced_accuracy: float | None = None
+    """This and the two below: None in reports of earlier versions, and where the score is not defined."""
+    validation_auroc: float | None = None
+    validation_kappa: float | None = None
+    """-1..1."""
+
+    def score(self, metric: Metric) -> float | None:
+        """On validation after this epoch; None where it is not known or not defined."""
+        return getattr(self, f"validation_{metric}")
 
 
 @dataclass(frozen=True)
@@ -115,3 +126,30 @@ class TrialEvent:
     result: TrialResult | None = None
     text: str = ""
     """Of a note: what happened to the trial that is worth a warning, such as a worker that died and is replaced."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Of one trial, beside as many others as there are workers."""
+
+    training: float
+    """Images that are trained on in a second, their augmentation included."""
+    evaluation: float
+    """Images that are predicted in a second."""
+    start: float
+    """Seconds until the first batch: the images are opened and the model is built."""
+
+    def trial_seconds(self, images: int, validated: int, epochs: int) -> float:
+        """How long a whole trial takes: after each epoch it is validated, at the end judged on its training images.
+
+        Args:
+            images: of an epoch.
+            validated: images of the validation split.
+            epochs: of the trial.
+        """
+        each = images / self.training + validated / self.evaluation
+        return self.start + epochs * each + images / self.evaluation
+
+    def as_json(self) -> dict[str, float]:
+        """For the process that asked for it."""
+        return asdict(self)

@@ -68,6 +68,19 @@ def fold_view(cache: Path, role: Role, fold: Fold | None) -> SplitView:
     return _pool_view(cache, role, trained)
 
 
+def training_size(cache: Path, fold: Fold | None) -> int:
+    """How many real images a trial in `fold` trains on.
+
+    Raises:
+        DataError: as in `training_view`.
+    """
+    train = len(open_cache(cache).split("train"))
+    if fold is None or fold.is_as_split:
+        return train
+    kept = train - int(_held_out(cache, fold).sum())
+    return kept + len(open_cache(cache).split("validation")) if fold.of == "both" else kept
+
+
 def validation_ids(spec: TrialSpec) -> np.ndarray:
     """Which images a trial is validated on: int64 (N,), in the order of its predictions.
 

@@ -14,7 +14,7 @@ from agent.memory.look_ups import LookUp, NotNow
 from agent.proposers.answers import problems_of
 from agent.proposers.inspection import ToolResult, encoded
 from agent.proposers.results import feedback_values
-from agent.proposers.schema import BACKGROUNDS, DESCRIBE, ERRORS, PREVIEW, RESULTS
+from agent.proposers.schema import BACKGROUNDS, DESCRIBE, ERRORS, PREVIEW, PROBE, RESULTS
 from prompts import render
 from tools.aga.captions.prompt_sets import vet_prompts
 from tools.aga.config import PromptSet
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LONGEST_ANSWER = 3_000
 """Characters of an answer that are kept for later prompts."""
-_KEPT = (DESCRIBE, PREVIEW, BACKGROUNDS, ERRORS)
+_KEPT = (DESCRIBE, PREVIEW, BACKGROUNDS, ERRORS, PROBE)
 """Tools whose answers are kept. Results are told anew in every prompt."""
 
 _CLOSED = ConfigDict(extra="forbid")
@@ -70,6 +70,8 @@ class ToolRunner:
             found.append(BACKGROUNDS)
         if self._feedback and instruments is not None and instruments.can_show_errors():
             found.append(ERRORS)
+        if self._feedback and instruments is not None and instruments.can_probe():
+            found.append(PROBE)
         return [*found, *([RESULTS] if self._feedback else [])]
 
     def run(self, name: str, arguments: dict[str, Any]) -> ToolResult:
@@ -79,6 +81,7 @@ class ToolRunner:
             PREVIEW: self._preview,
             BACKGROUNDS: self._preview_backgrounds,
             ERRORS: self._show_errors,
+            PROBE: self._probe,
             RESULTS: self._results,
         }
         if name not in self.names:
@@ -125,6 +128,14 @@ class ToolRunner:
 
         policy = Policy(operations=_Preview.model_validate(arguments).operations)
         return in_one_line(one_line(policy), 300), preview(self._history, self._view, policy, self._vision)
+
+    def _probe(self, arguments: dict[str, Any]) -> tuple[str, ToolResult]:
+        from agent.proposers.inspection.probe import probe
+
+        policy = Policy(operations=_Preview.model_validate(arguments).operations)
+        instruments = self._history.instruments
+        assert instruments is not None
+        return in_one_line(one_line(policy), 300), probe(self._history, instruments, policy)
 
     def _preview_backgrounds(self, arguments: dict[str, Any]) -> tuple[str, ToolResult]:
         from agent.proposers.inspection.backgrounds import show

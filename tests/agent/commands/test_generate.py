@@ -1,13 +1,19 @@
 """`agent generate`: images without a study, from the command line."""
 
 import hashlib
+import json
+import math
 import os
 import shutil
 import signal
 import time
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
+import yaml
+from PIL import Image
 
 from agent.cli import main
 from tests.agent.studies import Ended, agent, environment
@@ -53,8 +59,6 @@ def made(tmp_path_factory) -> Path:
 
 
 def test_it_writes_images_by_class_with_their_provenance_and_a_sheet(made):
-    import pyarrow.parquet as pq
-
     names = contents(made)
     images = [name for name in names if name.startswith("images/")]
     assert len(images) == 150
@@ -132,13 +136,109 @@ def test_prompts_of_ones_own_are_read_and_refused_with_reasons(told, tmp_path):
         ("--segmenter sam --aga.segmenter.checkpoint no/sam.pth", "no/sam.pth"),
         ("--background folder --aga.background.folder no/photos", "no/photos"),
         ("--detector dataset", "boxes"),
-        ("--aga.caption.kind llm", "model"),
+        ("--aga.caption.kind llm --background textures", "model"),
+        ("--background diffusion --aga.background.model a-painter/of-pictures", "--yes"),
         ("--domain moon", "'moon'"),
     ],
-    ids=["scale", "sam", "photos", "boxes", "llm", "domain"],
+    ids=["scale", "sam", "photos", "boxes", "llm", "weights", "domain"],
 )
 def test_what_is_missing_is_named(told, tmp_path, flags, named):
     code, _, err = told(*DIGITS.split(), "--runs-dir", str(tmp_path), *flags.split())
     assert code == 2, err
     assert named in err
     assert "Traceback" not in err
+
+
+def photographs(folder: Path, count: int = 8) -> Path:
+    """Bright discs on dark ground, wider than high, in a folder for each class."""
+    draw = np.random.default_rng(0)
+    for label in ("moth", "wasp"):
+        for number in range(count):
+            coarse = Image.fromarray(draw.integers(0, 120, (5, 7, 3), dtype=np.uint8))
+            pixels = np.asarray(coarse.resize((90, 60), Image.Resampling.BICUBIC)).copy()
+            y, x = np.mgrid[:60, :90]
+            left, top = draw.integers((36, 24), (54, 36)).tolist()
+            pixels[(x - left) ** 2 + (y - top) ** 2 < 300] = (230, 220 - 100 * (label == "wasp"), 90)
+            file = folder / label / f"trap {number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(file)
+    return folder
+
+
+class TestForPhotographs:
+    """One short run in each test, on two classes of eight photographs."""
+
+    @pytest.fixture
+    def words(self, tmp_path) -> list[str]:
+        data = photographs(tmp_path / "night traps")
+        folder = ("--data", str(data), "--runs-dir", str(tmp_path / "runs"), "--domain", "insects")
+        return [*folder, "--segmenter", "otsu", "--image-size", "32", "--data.modality", "natural"]
+
+    def test_images_keep_size_and_proportions_and_the_names_of_their_sources(self, told, tmp_path, words):
+        code, out, err = told(*words)
+        assert code == 0, err
+        folder = tmp_path / "runs/generated/night-traps-insects"
+        assert str(folder) in out.replace("\n", "")
+        table = pq.read_table(folder / "provenance.parquet").to_pylist()
+        assert table
+        for row in table:
+            with Image.open(folder / row["copied_to"]) as image:
+                assert image.size == (90, 60)
+            assert row["copied_to"].startswith(f"{row['class']}/{Path(row['source_file']).stem}-0")
+        assert "find: none, the middle of each image, no detector (rule)" in out
+        assert (
+            "background: scenes, drawn by a program as its words ask (docs/scenes.md) (drawn); better:" in out
+        )
+        assert yaml.safe_load((folder / "prompts.yaml").read_text())["subject"] == "object"
+        before = sorted(folder.parent.iterdir())
+        assert told(*words)[0] == 0
+        assert sorted(folder.parent.iterdir()) == before, "the same command, repeated, finds the images"
+        assert told(*words, "--scale", "0.5")[0] == 0
+        (other,) = set(folder.parent.iterdir()) - set(before)
+        assert other.name.startswith("night-traps-insects-")
+
+    def test_the_training_size_can_be_asked_for(self, told, tmp_path, words):
+        assert told(*words, "--aga.compose.size", "training")[0] == 0
+        folder = tmp_path / "runs/generated/night-traps-insects"
+        assert {Image.open(each).size for each in folder.glob("*/*.png")} == {(32, 32)}
+
+    def test_only_sources_that_are_needed_are_cut_out(self, told, tmp_path, words):
+        code, _, err = told(*words, "--scale", "0.2")
+        assert code == 0, err
+        (file,) = (tmp_path / "runs/aga/sets").glob("*/sources.parquet")
+        images = json.loads((file.parent / "set.json").read_text())["images"]
+        sources = pq.read_table(file).to_pylist()
+        training = len(list((tmp_path / "night traps").glob("*/*")))
+        assert images < len(sources) <= math.ceil(1.5 * images) < training
+        assert {row["class"] for row in sources} == {"moth", "wasp"}
+
+    def test_photos_of_ones_own_need_one_flag(self, told, tmp_path, words):
+        for name, colour in (("meadow", "green"), ("sky", "blue")):
+            Image.new("RGB", (64, 64), colour).save(tmp_path / f"{name}.bmp")
+            backdrop = np.asarray(Image.open(tmp_path / f"{name}.bmp")).copy()
+            backdrop[::2] = backdrop[::2] // 2
+            (tmp_path / "own").mkdir(exist_ok=True)
+            Image.fromarray(backdrop).save(tmp_path / "own" / f"{name}.png")
+        code, out, err = told(*words, "--background", "folder", str(tmp_path / "own"))
+        assert code == 0, err
+        assert "background: folder, your photos (given)" in out
+
+    def test_words_that_changed_nothing_are_told(self, told, tmp_path, words):
+        prompts = tmp_path / "own.yaml"
+        prompts.write_text("instructions: [a photo of]\nsettings: [a zeppelin, a meadow]\ntimes: [at noon]\n")
+        code, _, err = told(*words, "--prompts", str(prompts))
+        assert code == 0
+        assert "1 of 2 captions name nothing that can be drawn" in " ".join(err.split())
+        assert "zeppelin (1)" in " ".join(err.split())
+
+
+def test_the_model_that_writes_captions_is_asked_at_the_start_whether_it_is_there(
+    told, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    llm = ("--aga.llm", "openai:none", "--aga.llm_base_url", "http://127.0.0.1:9/v1")
+    words = [*DIGITS.split(), "--runs-dir", str(tmp_path), "--aga.caption.kind", "llm", *llm]
+    code, _, err = told(*words, "--background", "textures")
+    assert code == 1
+    assert "cannot be asked" in " ".join(err.split())
+    assert not (tmp_path / "cache").exists(), "before anything is decoded"

@@ -187,3 +187,15 @@ def test_an_unknown_price_is_a_lower_bound_never_zero(tmp_path):
     ledger.add_llm_call("known", 10, 10, 0.25)
     ledger.add_llm_call("unknown", 10, 10, None)
     assert "at least $0.2500 (1 call of unknown price)" in describe(ledger.spent(), BudgetConfig())
+
+
+def test_parts_of_trials_add_up_and_what_is_left_counts_as_a_whole(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.add_trial("a", 10.0, reused=False, samples=400)
+    for number in range(5):
+        ledger.add_trial(f"part {number}", 2.0, reused=False, samples=100, share=0.25)
+    spent = Ledger(tmp_path / "ledger.jsonl").spent()
+    assert (spent.trials, spent.samples) == (3, 900)
+    for number in range(5, 8):
+        ledger.add_trial(f"part {number}", 2.0, reused=False, samples=100, share=0.25)
+    assert ledger.spent().trials == 3

@@ -1,5 +1,8 @@
 """Where a store is: what a tracking address means, and what of it may be seen."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,3 +113,17 @@ def test_an_address_that_cannot_be_right_is_refused_without_repeating_it(uri: st
     with pytest.raises(ConfigurationError, match=reason) as error:
         parse_address(uri, Path("runs"), {})
     assert "ame" not in str(error.value).replace("name", "")
+
+
+def test_mlflow_does_not_report_its_use_unless_it_is_asked_to() -> None:
+    line = (
+        "import agent.memory, os, sys; print(os.environ['MLFLOW_DISABLE_TELEMETRY'], 'mlflow' in sys.modules)"
+    )
+    clean = {name: value for name, value in os.environ.items() if name != "MLFLOW_DISABLE_TELEMETRY"}
+    for given, expected in [({}, "true"), ({"MLFLOW_DISABLE_TELEMETRY": "false"}, "false")]:
+        ended = subprocess.run(
+            [sys.executable, "-c", line], env=clean | given, capture_output=True, text=True
+        )
+        assert ended.stdout.split() == [expected, "False"], (
+            "set before MLflow is imported, which reads it once"
+        )

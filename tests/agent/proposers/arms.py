@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from agent.memory.history import History, IterationRecord, TrialRecord
-from agent.memory.look_ups import HeldOut, LookUp, NotNow
+from agent.memory.look_ups import HeldOut, LookUp, NotNow, Probed
 from agent.memory.proposal import Proposal
 from tools.aga.config import PromptSet
 from tools.aga.making.preview_rows import Preview, PreviewRow, Verdict
@@ -16,7 +16,7 @@ from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset, SplitView, open_cache
 from tools.datasets.config import DataConfig
 from tools.datasets.types import Card, Dataset, Modality, Record
-from tools.policy.policy import Operation, Parameter
+from tools.policy.policy import Operation, Parameter, Policy
 from tools.training.evaluation import score
 from tools.training.types import Predictions
 
@@ -124,6 +124,8 @@ class Instruments:
         self.kept: list[LookUp] = []
         self.refusal = ""
         """Why nothing can be had, if it is so."""
+        self.trusted = False
+        """Whether the cheap measure is."""
 
     def keep(self, look_up: LookUp) -> None:
         self.kept.append(look_up)
@@ -133,6 +135,14 @@ class Instruments:
 
     def can_show_errors(self) -> bool:
         return True
+
+    def can_probe(self) -> bool:
+        return self.trusted
+
+    def probe(self, policy: Policy) -> Probed:
+        if self.refusal:
+            raise NotNow(self.refusal)
+        return Probed(0.01 * len(policy.operations), 0.8 + 0.01 * len(policy.operations), 0.8)
 
     def preview_backgrounds(self, prompts: PromptSet) -> Preview:
         if self.refusal:

@@ -8,7 +8,7 @@ import pytest
 from langchain_core.messages import AIMessage, InvalidToolCall, ToolCall
 
 from agent.llm.thoughts import without_thoughts
-from agent.memory.proposal import Proposal, parse_proposal
+from agent.memory.proposal import Proposal, Proposals, parse_proposal, parse_proposals
 from agent.proposers import LONGEST_ANSWER, Malformed
 from agent.proposers.answers import read_arguments, read_submission, read_text, tool_name
 from tests.agent.proposers.arms import operation, proposal
@@ -22,7 +22,9 @@ MILLIONS = 5_000_000
 
 
 def read(text: str) -> Proposal | Malformed:
-    return read_text(AIMessage(text))
+    found = read_text(AIMessage(text))
+    assert not isinstance(found, Proposals)
+    return found
 
 
 def refused(text: str) -> Malformed:
@@ -243,3 +245,46 @@ def test_a_proposal_that_cannot_be_stored_is_refused_with_its_reason() -> None:
 
 def test_text_without_thoughts_is_left_as_it_is() -> None:
     assert without_thoughts("I think <b>this</b> [is] it") == "I think <b>this</b> [is] it"
+
+
+OTHER = proposal(operation("brightness", strength=0.2), operation("vertical_flip"))
+SEVERAL = {"proposals": [FIELDS, OTHER.model_dump(exclude={"backgrounds", "notes"})], "notes": "Two ideas."}
+
+
+class TestSeveralProposalsInOneAnswer:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            json.dumps(SEVERAL),
+            f"Here they are:\n```json\n{json.dumps(SEVERAL, indent=2)}\n```",
+            json.dumps({"name": "submit_proposal", "arguments": SEVERAL}),
+            json.dumps({"arguments": json.dumps(SEVERAL)}),
+            json.dumps(SEVERAL["proposals"]),
+            f"<think>{json.dumps({'proposals': []})}</think>{json.dumps(SEVERAL)}",
+        ],
+    )
+    def test_they_are_found_wherever_a_model_puts_them(self, text: str) -> None:
+        found = read_text(AIMessage(text), 2)
+        assert isinstance(found, Proposals), found
+        assert [each.policy for each in found.proposals] == [GOOD.policy, OTHER.policy]
+
+    def test_they_are_found_in_a_call(self) -> None:
+        found = read_submission(calling(("submit_proposal", SEVERAL)), 2)
+        assert isinstance(found, Proposals)
+        assert found.notes == "Two ideas."
+        assert [each.policy for each in parse_proposals(json.dumps(found.model_dump()))] == [
+            GOOD.policy,
+            OTHER.policy,
+        ]
+
+    @pytest.mark.parametrize("text", [TEXT, json.dumps({"proposals": [FIELDS]}), f"My answer: {TEXT}."])
+    def test_too_few_are_refused_with_the_number_that_is_wanted(self, text: str) -> None:
+        found = read_text(AIMessage(text), 2)
+        assert isinstance(found, Malformed)
+        assert found.reason == "proposals: 1 of them; give exactly 2, all different"
+
+    def test_what_is_wrong_with_one_says_which(self) -> None:
+        broken = {"proposals": [FIELDS, {**FIELDS, "expected_gain": "much"}]}
+        found = read_text(AIMessage(json.dumps(broken)), 2)
+        assert isinstance(found, Malformed)
+        assert "proposals.1.expected_gain" in found.reason

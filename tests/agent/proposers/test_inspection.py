@@ -15,7 +15,7 @@ from agent.proposers.inspection import SHEET_SIDE
 from agent.proposers.inspection.errors import error_pairs
 from agent.proposers.inspection.runner import LONGEST_ANSWER, ToolRunner
 from agent.proposers.inspection.training_images import example_sheet, look
-from agent.proposers.schema import BACKGROUNDS, DESCRIBE, ERRORS, PREVIEW, RESULTS
+from agent.proposers.schema import BACKGROUNDS, DESCRIBE, ERRORS, PREVIEW, PROBE, RESULTS
 from tests.agent.proposers.arms import Instruments, history, operation
 from tests.prompts.told import PROMPTS
 from tools.datasets.cache.read import open_cache
@@ -198,3 +198,34 @@ class TestWhatIsKept:
         for name, arguments in ((ERRORS, {}), (BACKGROUNDS, {"backgrounds": PROMPTS.model_dump()})):
             assert runner(told).run(name, arguments).text == "The budget of 12 trials is spent."
         assert instruments.kept == []
+
+
+class TestProbes:
+    POLICY = (operation("rotate", degrees=20).model_dump(), operation("horizontal_flip").model_dump())
+
+    def test_they_are_offered_only_where_the_cheap_measure_is_trusted(
+        self, told: History, instruments: Instruments
+    ) -> None:
+        assert "There is no tool 'probe_policy'" in runner(told).run(PROBE, {"operations": self.POLICY}).text
+        instruments.trusted = True
+        assert PROBE in runner(told).names
+        assert PROBE not in runner(told, feedback=False).names
+
+    def test_the_gain_over_the_default_is_told_and_kept(
+        self, told: History, instruments: Instruments
+    ) -> None:
+        instruments.trusted = True
+        text = runner(told).run(PROBE, {"operations": self.POLICY}).text
+        assert "+2.00 points over the default policy" in text
+        assert "accuracy 0.8200 against 0.8000" in text
+        assert [each.tool for each in instruments.kept] == [PROBE]
+
+    def test_what_would_be_refused_is_not_measured(self, told: History, instruments: Instruments) -> None:
+        instruments.trusted, instruments.refusal = True, "it was measured all the same"
+        text = runner(told).run(PROBE, {"operations": [operation("rotate", degrees=4000).model_dump()]}).text
+        assert "would be refused" in text
+        assert "4000" in text
+
+    def test_why_it_cannot_be_had_is_told(self, told: History, instruments: Instruments) -> None:
+        instruments.trusted, instruments.refusal = True, "The budget is spent."
+        assert runner(told).run(PROBE, {"operations": self.POLICY}).text == "The budget is spent."

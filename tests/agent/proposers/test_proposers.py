@@ -4,17 +4,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from agent.memory.history import History, Rejection
-from agent.memory.proposal import Proposal
-from agent.proposers import Proposer
+from agent.memory.history import History, Rejection, TrialRecord
+from agent.memory.proposal import Proposal, Proposals
+from agent.proposers import Proposer, ask_for
 from agent.proposers.best_of_n import BestOfNProposer
 from agent.proposers.fixed import FixedProposer
 from agent.proposers.llm import LLMProposer
 from agent.proposers.random import RandomProposer
-from agent.proposers.tpe import TPEProposer
-from tests.agent.proposers.arms import REFERENCE_MEAN, history, operation, proposal, record
+from agent.proposers.tpe import TPEProposer, objective
+from tests.agent.proposers.arms import REFERENCE, REFERENCE_MEAN, history, operation, proposal, record
 from tests.loopback.autopilot import autopilot
 from tests.loopback.clients import connected, llm_config
 from tests.loopback.server import LoopbackServer
@@ -91,7 +92,7 @@ def arm(request: pytest.FixtureRequest, model: LoopbackServer) -> Proposer:
 
 def asked(arm: Proposer, told: History) -> Proposal:
     answer = arm.ask(told)
-    assert isinstance(answer, Proposal), answer.reason
+    assert isinstance(answer, Proposal), answer
     return answer
 
 
@@ -193,6 +194,23 @@ class TestTPE:
         assert made.expected_gain == pytest.approx(100 * (0.871 - REFERENCE_MEAN))
         assert "best 3 of 24" in made.hypothesis
 
+    def test_what_is_good_is_told_by_log_loss_too_where_the_metric_is_noisy(self) -> None:
+        """Policy n is better than policy n - 1; iteration 9 has the best score, by luck."""
+        draw, past = np.random.default_rng(1), []
+        for number in range(1, 13):
+            skill = 0.7 + number / 100
+            made = proposal(operation("rotate", degrees=10 + number), operation("jpeg", quality=50))
+            trials = []
+            for seed in range(3):
+                score, loss = skill + draw.normal(0, 0.05), 1 - skill + draw.normal(0, 0.002)
+                trials.append(TrialRecord(seed, "finished", score, loss=loss))
+            mean = sum(trial.score or 0.0 for trial in trials) / len(trials)
+            past.append(replace(record(number, made, mean, gain=0.0), trials=tuple(trials)))
+        assert max(past, key=lambda each: each.mean or 0.0).number == 9
+        plain = replace(REFERENCE, trials=tuple(replace(trial, loss=0.25) for trial in REFERENCE.trials))
+        hypothesis = asked(TPEProposer(), replace(history(past=past), reference=plain)).hypothesis
+        assert "near the best 2 of 12 policies so far (iteration 12, iteration 11)" in hypothesis
+
     def test_its_first_draws_say_that_they_are_random(self) -> None:
         assert "at random" in asked(TPEProposer(), history()).hypothesis
 
@@ -227,3 +245,41 @@ class TestFixed:
 def test_more_operations_than_there_are_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match=r"search\.augmentations.*99"):
         RandomProposer().ask(history(operations=(99, 99)))
+
+
+class TestSeveralCandidates:
+    @pytest.mark.parametrize("arm", [RandomProposer(), TPEProposer()])
+    def test_an_arm_that_draws_draws_so_many_that_differ_and_the_same_again(self, arm: Proposer) -> None:
+        past = [record(n, drawn, 0.7 + 0.01 * n) for n, drawn in enumerate(first_draws(6), start=1)]
+        told = replace(history(past=past), candidates=5)
+        drawn = ask_for(arm, told)
+        assert isinstance(drawn, Proposals)
+        assert len({each.identity for each in (*drawn.proposals, *(r.proposal for r in past))}) == 5 + 6
+        assert ask_for(arm, told) == drawn
+        # The first of several is what it would have proposed alone.
+        assert arm.ask(replace(told, candidates=1)) == drawn.proposals[0]
+
+    def test_tpe_learns_from_what_was_left_behind_by_its_gain_over_the_default(self) -> None:
+        default = replace(
+            record(0, proposal(operation("rotate", degrees=5)), 0.8, name="default"),
+            arm="baseline",
+            trials=tuple(TrialRecord(seed, "finished", 0.79 + 0.01 * seed) for seed in range(3)),
+        )
+        one_seed = replace(
+            record(1, first_draws(1)[0], 0.77),
+            trials=(TrialRecord(0, "finished", 0.77),),
+            stopped="stopped after one seed",
+        )
+        cheap = replace(record(2, first_draws(2)[1], None), stopped="cheap measure only", cheap_gain=0.01)
+        lost = replace(record(3, first_draws(3)[2], None), stopped="no training finished after one seed")
+        told = replace(history(past=[one_seed, cheap, lost]), baselines=(default,), reference=None)
+        found = objective(told)
+        assert found[one_seed.name] - found["default"] == pytest.approx(-0.02)
+        assert found[cheap.name] == pytest.approx(0.01)
+        assert lost.name not in found
+        assert isinstance(TPEProposer().ask(told), Proposal)
+
+
+def first_draws(count: int) -> list[Proposal]:
+    """What the arm `random` proposes first."""
+    return [RandomProposer().ask(history(iteration=place)) for place in range(1, count + 1)]

@@ -57,7 +57,11 @@ def data() -> Path:
 
 @cache
 def sent(
-    provider: str, mode: str, whole_policies: bool = True, backgrounds: Backgrounds = "optional"
+    provider: str,
+    mode: str,
+    whole_policies: bool = True,
+    backgrounds: Backgrounds = "optional",
+    candidates: int = 1,
 ) -> dict[str, Any]:
     """The body of the first request of a proposal, with every tool that there is."""
     with LoopbackServer([Answer("{}")]) as server:
@@ -67,6 +71,7 @@ def sent(
             whole_policies=whole_policies,
             backgrounds=backgrounds,
             instruments=Instruments(data()),
+            candidates=candidates,
         )
         LLMProposer(connect(config), config, lambda record: None).ask(told)
         return server.requests[0].body
@@ -81,10 +86,14 @@ def nodes(schema: dict[str, Any], depth: int = 1) -> Iterator[tuple[dict[str, An
 
 
 def openai_schemas() -> list[dict[str, Any]]:
-    tools = [tool["function"] for tool in sent("openai", "tools")["tools"]]
-    answer = sent("openai", "structured")["response_format"]["json_schema"]
-    assert all(item["strict"] is True for item in [*tools, answer])
-    return [*(tool["parameters"] for tool in tools), answer["schema"]]
+    """Of one proposal in an answer, and of three."""
+    schemas = []
+    for candidates in (1, 3):
+        tools = [tool["function"] for tool in sent("openai", "tools", candidates=candidates)["tools"]]
+        answer = sent("openai", "structured", candidates=candidates)["response_format"]["json_schema"]
+        assert all(item["strict"] is True for item in [*tools, answer])
+        schemas += [*(tool["parameters"] for tool in tools), answer["schema"]]
+    return schemas
 
 
 class TestOpenAIStrict:
@@ -182,3 +191,13 @@ def test_a_length_is_asked_for_only_where_the_budget_counts_training_images():
     counted = proposal_schema(replace(history(), longer=True))
     assert "length" in counted["properties"]
     assert "length" in counted["required"]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_several_proposals_are_a_list_of_what_one_is_with_one_notebook(provider: str) -> None:
+    one, three = (proposal_schema(replace(history(data()), candidates=count)) for count in (1, 3))
+    assert list(three["properties"]) == ["proposals", "notes"]
+    assert "exactly 3" in three["properties"]["proposals"]["description"]
+    without_notes = {name: value for name, value in one["properties"].items() if name != "notes"}
+    assert three["properties"]["proposals"]["items"]["properties"] == without_notes
+    assert "proposals" in json.dumps(sent(provider, "tools", candidates=3))

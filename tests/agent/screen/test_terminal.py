@@ -303,6 +303,18 @@ class TestOnATerminal:
         assert "loss 0.512" in line
         assert "acc  90.0%" in line
 
+    @pytest.mark.parametrize(("area", "shown"), [(0.75, "AUROC 75.0%"), (None, "acc 90.0%")])
+    def test_running_trials_show_the_metric_of_the_study_where_it_is_known(
+        self, area: float | None, shown: str
+    ) -> None:
+        screen = Screen(live=True)
+        screen.terminal.metric = "auroc"
+        screen.terminal.trials_begin(1, "iteration 1")
+        report = EpochReport(1, 3, 0.5, 0.6, 0.9, 0.9, 0.001, 1.0, validation_auroc=area)
+        screen.terminal.trial_event(TrialEvent("key0", "epoch", "cpu", report), "seed 0")
+        screen.terminal.close()
+        assert shown in screen.text
+
     def test_an_ended_trial_leaves_a_line(self) -> None:
         screen = Screen(live=True)
         train(screen.terminal)

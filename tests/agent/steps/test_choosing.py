@@ -7,7 +7,9 @@ from agent.memory.candidate import baselines, reference
 from agent.memory.proposal import Proposal, parse_proposal
 from agent.settings.config import SearchConfig
 from agent.steps.choosing import BACKGROUNDS_ONLY, POLICY_ONLY, Choice, ablations
+from agent.steps.comparing import named
 from agent.steps.contenders import kind_of
+from agent.steps.second_lengths import with_length
 from evaluators.recommendation import Recommendation
 from tools.aga.config import PromptSet
 from tools.policy.catalogue import default_operation
@@ -78,6 +80,36 @@ def test_policy_and_backgrounds_are_ablated_where_there_are_both():
     assert parts[BACKGROUNDS_ONLY].policy == []
     assert parts[BACKGROUNDS_ONLY].backgrounds == [PROMPTS]
     assert ablations(A) == ablations(None) == []
+
+
+def test_a_contender_at_another_length_has_a_name_of_its_own_and_competes_with_itself():
+    longer, shorter = with_length(A, 60, 2), with_length(DEFAULT, 15, 0)
+    assert (longer.name, longer.epochs, longer.proposal.length) == ("iteration 1, 60 epochs", 60, 2)
+    assert (shorter.name, shorter.epochs, shorter.proposal) == ("default, 15 epochs", 15, DEFAULT.proposal)
+    assert [kind_of(each) for each in (longer, shorter)] == ["policy", "baseline"]
+    found = Recommendation(longer.name, "metric", {}, "because")
+    order = [longer.name, A.name, shorter.name, DEFAULT.name, NONE.name]
+    choice = Choice([NONE, DEFAULT, A, longer, shorter], found, order, {})
+    assert (choice.recommended, choice.proposal, choice.rival) == (longer, longer, shorter)
+    assert choice.tested == [NONE, longer, shorter, DEFAULT]
+
+
+def test_a_baseline_at_another_length_is_tested_only_where_it_matters():
+    shorter = with_length(DEFAULT, 15, 0)
+    found = Recommendation(A.name, "metric", {}, "because")
+    choice = Choice([NONE, DEFAULT, A, shorter], found, [A.name, DEFAULT.name, shorter.name, NONE.name], {})
+    assert shorter not in choice.tested
+
+
+def test_a_sentence_names_the_length_and_not_the_factor():
+    about = named(with_length(A, 60, 2))
+    assert about.title == "the policy of iteration 1 trained for 60 epochs"
+    assert "times the length" not in about.titled
+    assert named(with_length(DEFAULT, 15, 0)).title == "the default policy trained for 15 epochs"
+
+
+def test_parts_of_a_proposal_are_trained_as_long_as_the_whole():
+    assert {part.epochs for part in ablations(with_length(candidate(3, (PROMPTS,)), 60, 2))} == {60}
 
 
 def test_a_proposal_is_parsed_once():

@@ -4,7 +4,13 @@ import pytest
 
 from agent.memory.ledger import Spent
 from agent.settings.config import BudgetConfig, SearchConfig
-from agent.steps.finish_plan import FinishPlan, describe_finish, plan_finish, room_for_trials
+from agent.steps.finish_plan import (
+    FinishPlan,
+    describe_finish,
+    plan_finish,
+    room_for_trials,
+    trials_of_iteration,
+)
 
 BASELINES = ["trivial_augment_wide", "aug_mix"]
 
@@ -38,6 +44,18 @@ def test_the_opening_line_says_how_many_trials_and_what_for():
     assert "choose" not in describe_finish(SearchConfig(choosing_seeds=3)).partition(";")[0]
 
 
+def test_where_the_length_is_found_the_leading_contenders_may_be_trained_at_another():
+    search = SearchConfig(baselines=BASELINES)
+    assert plan_finish(search, found=True).lengths == 6
+    assert plan_finish(SearchConfig(baselines=[], iterations=1, seeds=2), found=True).lengths == 2
+    assert plan_finish(SearchConfig(second_lengths="off"), found=True).lengths == 0
+    assert plan_finish(SearchConfig(second_lengths="on")).lengths == 6
+    assert describe_finish(search, found=True).endswith(
+        "; up to 6 if the best are unfinished or over-trained"
+    )
+    assert "unfinished" not in describe_finish(search)
+
+
 def test_a_budget_leaves_room_for():
     spent = Spent(trials=10, training_seconds=100.0, wall_clock=150.0)
     assert room_for_trials(spent, BudgetConfig()) is None
@@ -62,3 +80,17 @@ def test_studies_with_other_first_seeds_have_other_fresh_seeds():
     found = [set(SearchConfig(seed=seed, final_seeds=100).fresh_seeds) for seed in range(4)]
     assert all(not one & other for one in found for other in found if one is not other)
     assert SearchConfig(seed=2, seeds=1).fresh_seeds == SearchConfig(seed=2, seeds=9).fresh_seeds
+
+
+@pytest.mark.parametrize(
+    ("candidates", "seeds", "trials"),
+    [
+        (1, 3, 3),
+        (4, 3, 7),  # 4, the better 2, the best
+        (5, 3, 10),  # 5, 3, 2
+        (4, 1, 4),
+        (2, 3, 5),  # racing takes 2, 1, 1; measured cheaply 6 quarters and 3
+    ],
+)
+def test_an_iteration_takes(candidates, seeds, trials):
+    assert trials_of_iteration(SearchConfig(candidates=candidates, seeds=seeds)) == trials

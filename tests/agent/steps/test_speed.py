@@ -6,10 +6,18 @@ from typing import Any
 
 import pytest
 
+from agent.memory.ledger import Spent
 from agent.settings.config import BudgetConfig
-from agent.steps.speed import read_speed, samples_allowed, settle_speed
+from agent.steps.speed import (
+    allowed_at_first,
+    limits_for,
+    measure_speed,
+    read_speed,
+    samples_allowed,
+    settle_speed,
+)
 from tools.errors import AugurError
-from tools.training.types import TrialResult
+from tools.training.types import Timing, TrialResult
 
 
 class Said:
@@ -61,6 +69,47 @@ def test_without_a_limit_in_time_nothing_is_measured(tmp_path: Path):
 def test_trials_that_say_nothing_of_the_speed_leave_it_unknown(tmp_path: Path):
     settle_speed(context_of(tmp_path, wall_clock=60), [trial(0, 1), trial(100, 0)])
     assert read_speed(tmp_path) is None
+
+
+def before_training(context: Any, *timings: Timing) -> Any:
+    """A study of 100 training and 50 validation images that has run for 10 s, whose workers measure `timings`."""
+    sizes = {"train": {"a": 60, "b": 40}, "validation": {"a": 30, "b": 20}}
+    context.data = SimpleNamespace(class_counts=sizes.__getitem__)
+    context.ledger = SimpleNamespace(spent=lambda: Spent(wall_clock=10.0))
+    context.executor = SimpleNamespace(time_trials=lambda spec, scratch: list(timings))
+    return context
+
+
+TIMING = Timing(training=50.0, evaluation=100.0, start=4.0)
+"""A trial of 10 epochs: 4 s, 10 × (2 s + 0.5 s), and 1 s for its training images: 30 s for 1,000 images."""
+
+
+def test_the_speed_is_measured_before_anything_is_trained_and_never_again(tmp_path: Path):
+    context = before_training(context_of(tmp_path, training_seconds=60, wall_clock=100), TIMING, TIMING)
+    measure_speed(context, spec=None, epochs=10)  # type: ignore[arg-type]  # its workers are not real
+    assert read_speed(tmp_path) is not None
+    assert samples_allowed(context) == allowed_at_first(context) == pytest.approx(60 * 1000 / 30)
+    only_clock = context_of(tmp_path, wall_clock=40)
+    assert samples_allowed(only_clock) == pytest.approx((40 - 10) * 1000 / 30 * 2)
+    measure_speed(before_training(context, Timing(1.0, 1.0, 0.0)), spec=None, epochs=10)  # type: ignore[arg-type]
+    assert samples_allowed(context) == pytest.approx(60 * 1000 / 30)
+    assert len(context.terminal.lines) == 1
+
+
+def test_where_no_worker_can_measure_it_the_first_trials_do(tmp_path: Path):
+    context = before_training(context_of(tmp_path, training_seconds=60))
+    measure_speed(context, spec=None, epochs=10)  # type: ignore[arg-type]
+    assert read_speed(tmp_path) is None
+    settle_speed(context, [trial(1_000, 10)])
+    assert samples_allowed(context) == 6_000
+    assert allowed_at_first(context) is None
+
+
+def test_the_limits_that_are_too_low_are_named_with_what_they_should_be(tmp_path: Path):
+    context = context_of(tmp_path, training_seconds=60, wall_clock=3_000)
+    settle_speed(context, [trial(100, 1)])
+    assert limits_for(context, 20_000) == "--budget.training_seconds 210"
+    assert limits_for(context, 1_000) == ""
 
 
 def test_a_damaged_file_is_named_with_its_remedy(tmp_path: Path):

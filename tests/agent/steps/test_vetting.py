@@ -3,7 +3,7 @@
 from agent.memory.history import IterationRecord
 from agent.memory.proposal import Proposal
 from agent.settings.config import SearchConfig
-from agent.steps.vetting import refuse
+from agent.steps.vetting import refuse, refuse_all
 from tools.datasets.types import Card
 from tools.policy.catalogue import CATALOGUE, default_operation
 from tools.policy.policy import Operation, Parameter
@@ -124,3 +124,20 @@ def test_the_same_policy_trained_for_longer_is_another_proposal():
     once, twice = proposal(*SAFE), proposal(*SAFE, length=2)
     assert once.identity != twice.identity
     assert twice.in_one_line() == f"{once.in_one_line()} for 2 times the length"
+
+
+def test_of_several_each_is_checked_and_named():
+    wild = Operation(name="rotate", probability=0.5, parameters=[Parameter(name="degrees", value=4000)])
+    both = [proposal(*SAFE), proposal(SAFE[0], wild)]
+    reasons, _ = refuse_all(both, [], search=SEARCH, card=DIGITS)
+    assert reasons
+    assert all(reason.startswith("proposal 2: ") for reason in reasons)
+
+
+def test_two_equal_ones_are_refused_and_a_single_one_is_not_numbered():
+    reasons, _ = refuse_all(
+        [proposal(*SAFE), proposal(*SAFE, hypothesis="Again.")], [], search=SEARCH, card=DIGITS
+    )
+    assert reasons == ["proposal 2: this is the same policy as proposal 1: propose one that differs."]
+    alone, _ = refuse_all([proposal(SAFE[0])], [], search=SEARCH, card=DIGITS)
+    assert alone == refuse(proposal(SAFE[0]), SEARCH, DIGITS, [])[0]

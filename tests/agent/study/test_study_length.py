@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.agent.studies import TINY, agent, copy_trials, ledger, outcome, resume, run, tracking
+from tests.agent.studies import SHORT, TINY, agent, copy_trials, ledger, outcome, resume, run, tracking
 
-_MODEL = TINY.replace("--epochs 2", "--epochs auto").replace("batch_size 5", "batch_size 50")
+_MODEL = TINY.replace("--epochs 2", "--epochs auto").replace("batch_size 5", "batch_size 10")
 AUTO = (
-    f"--dataset demo {_MODEL} --search.shortest_steps 2 --seeds 1 --iterations 2 --search.final_seeds 6 "
+    f"--dataset demo {_MODEL} --search.shortest_steps 30 --seeds 1 --iterations 2 --search.final_seeds 6 "
     "--search.top_k 1 --search.baselines trivial_augment_wide --search.backgrounds off --proposer tpe"
 )
-FIRST = 1
-"""Epochs of 2 steps: the demo has 100 training images, and batches are of 50."""
+FIRST = 3
+"""Epochs of 10 steps: the demo has 100 training images, and batches are of 10. Fewer steps teach nothing."""
 KILLED = -signal.SIGKILL
 
 
@@ -121,17 +121,17 @@ def test_a_study_that_is_resumed_reads_its_length_and_ends_with_it_in_the_report
     killed = resume(runs, moment="before:vet")
     assert killed.returncode == KILLED, killed.stderr
     # What is read is what is trained: another number, written by hand, is believed.
-    file.write_text(json.dumps({**found, "epochs": 3}))
+    file.write_text(json.dumps({**found, "epochs": 2}))
     used = len(ledger(runs))
     done = agent("resume", "s", "--runs-dir", str(runs), "--iterations", "1", "--budget.trials", "9")
     assert done.returncode == 0, done.stderr
     assert len(ledger(runs)) > used
-    assert epochs_of(runs, "search") == {"iteration 1": {3}}
+    assert epochs_of(runs, "search") == {"iteration 1": {2}}
     assert epochs_of(runs, "final")["no augmentation"] == {found["reference"]}
     report = (runs / "studies" / "s" / "report.md").read_text()
     assert "## How long to train" in report
     assert "![validation loss by length of training](length.png)" in report
-    assert "| length of training | 3 epochs, found first" in report
+    assert "| length of training | 2 epochs, found first" in report
 
 
 def test_a_study_that_is_too_small_says_so_and_trains_the_recipes_number(runs: Path):
@@ -140,6 +140,43 @@ def test_a_study_that_is_too_small_says_so_and_trains_the_recipes_number(runs: P
     assert "is too small: two lengths of two policies would cost more than 20% of it" in killed.stdout
     assert lengths(runs)["epochs"] == 30
     assert not lengths(runs)["found"]
+
+
+def test_a_limit_in_time_that_is_too_tight_is_told_before_anything_is_trained(runs: Path):
+    killed = run(runs, "--budget.training_seconds", "1", size=AUTO, moment="epoch:1")
+    assert killed.returncode == KILLED, killed.stderr
+    told = killed.stdout.index("One trial trains ")
+    assert told < killed.stdout.index("reference and baselines")
+    assert "length: 3 epochs" not in killed.stdout
+    assert "The limit in time is enough for " in killed.stderr
+    assert "Raise the limit (--budget.training_seconds " in killed.stderr
+    found = lengths(runs)
+    assert not found["found"]
+    assert found["epochs"] < FIRST
+    assert json.loads((runs / "studies" / "s" / "speed.json").read_text())["first"]
+    assert not (runs / "studies" / "s" / "speed").exists()
+
+
+def test_the_best_at_the_end_is_also_trained_at_another_length_and_a_kill_changes_nothing(runs: Path):
+    options = ("--search.second_lengths", "on", "--iterations", "1", "--proposer", "tpe")
+    killed = run(runs, *options, size=SHORT, moment="before:finalise")
+    assert killed.returncode == KILLED, killed.stderr
+    killed = resume(runs, moment="epoch:1")
+    assert killed.returncode == KILLED, killed.stderr
+    assert "after 2 epochs: it is also trained for " in killed.stdout
+    done = resume(runs)
+    assert done.returncode == 0, done.stderr
+    (name,) = (each for each in epochs_of(runs, "choice") if each.startswith("iteration 1, "))
+    (epochs,) = epochs_of(runs, "choice")[name]
+    assert epochs in (1, 4)
+    assert name == f"iteration 1, {epochs} epoch{'s' if epochs > 1 else ''}"
+    fresh = epochs_of(runs, "final")
+    assert fresh.get(name, {epochs}) == {epochs}
+    report = (runs / "studies" / "s" / "report.md").read_text()
+    assert f"| {name} |" in report.replace("**", "")
+    policy = json.loads((runs / "studies" / "s" / "policy.json").read_text())
+    (trained,) = fresh[tracking(runs).study_tags()["recommended"]]
+    assert policy["about"]["length"].startswith(f"{trained} epoch")
 
 
 def test_a_given_number_is_kept_and_compared_with_twice_as_many(prepared: Path, runs: Path):

@@ -43,7 +43,7 @@ def test_the_facts_of_the_study_reach_the_model_and_so_does_its_own_work(runs):
         "Original size: 8 × 8 pixels",
         "Length: 40 steps of the optimiser",
         "Target: validation accuracy, one training run",
-        "procedural textures",
+        "a program that knows a list of words",
         "Its recall by class: 0: 0.",
         "Most frequent confusions",
         "Left: 2 of 2 iterations, this one included.",

@@ -1,6 +1,7 @@
 """What goes wrong in worker processes, for real: tasks that tests give them in place of training, and who they are."""
 
 import errno
+import multiprocessing
 import os
 import resource
 import signal
@@ -17,9 +18,8 @@ from tools.training.config import TrialSpec
 
 
 def workers() -> list[psutil.Process]:
-    """Worker processes of this process: all spawned children but Python's resource tracker."""
-    children = psutil.Process().children()
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    """Worker processes of this process, whatever forked them."""
+    return [psutil.Process(child.pid) for child in multiprocessing.active_children()]
 
 
 def exit_quietly(spec: TrialSpec, device: str) -> Ending:

@@ -1,5 +1,6 @@
 """Workers that die: the trial resumes in another one, and only a trial that kills three has failed."""
 
+import multiprocessing
 import os
 import random
 import signal
@@ -14,7 +15,7 @@ from tests.tools.execution import tasks
 from tests.tools.execution.tasks import workers
 from tests.tools.training.trials import numbers, tiny_trial
 from tools.datasets.cache.read import CachedDataset
-from tools.execution import local
+from tools.execution import local, worker_process
 from tools.execution.devices import WorkerPlan
 from tools.execution.local import LocalExecutor, WorkersDie
 from tools.training.config import TrialSpec
@@ -121,7 +122,8 @@ def test_what_always_crashes_ends_with_a_reason_in_words(
 def test_workers_that_end_before_they_begin_stop_everything_and_no_trial_has_failed(
     tinted: CachedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    # torch cannot be imported there
+    # torch cannot be imported there, in a process that starts from nothing
+    monkeypatch.setattr(worker_process, "_context", lambda: multiprocessing.get_context("spawn"))
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "__init__.py").write_text("raise ImportError('libcudart.so.13 is missing')")
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -108,6 +108,19 @@ def test_divergence_is_a_result_and_spares_the_worker(
     assert {worker.pid for worker in workers()} == trained.pids
 
 
+def test_the_speed_is_measured_by_batches_of_which_nothing_is_kept(
+    executor: Executor, tinted: CachedDataset, tmp_path: Path
+):
+    spec = tiny_trial(tinted, tmp_path, seed=6)
+    (timing,) = executor.time_trials(spec, tmp_path / "scratch")
+    assert timing.training > 0
+    assert timing.evaluation > 0
+    assert timing.trial_seconds(100, 20, 4) > 4 * 100 / timing.training
+    assert list(tmp_path.iterdir()) == []
+    wrong = spec.model_copy(update={"image_size": 7})
+    assert executor.time_trials(wrong, tmp_path / "scratch") == []
+
+
 def test_a_trial_that_cannot_be_evaluated_is_named(executor: Executor, tinted: CachedDataset, tmp_path: Path):
     spec = tiny_trial(tinted, tmp_path, seed=5)
     spec.directory.mkdir(parents=True)

@@ -11,7 +11,7 @@ from tools.training.config import TrialSpec, Trunk
 from tools.training.epoch_log import read_epochs
 from tools.training.loop import train_trial
 from tools.training.recipes import learning_rate_at, trunk_epochs, wsd_recipe
-from tools.training.trial_store import trunk_key
+from tools.training.trial_store import trial_key, trunk_key
 from tools.training.types import EpochReport
 
 POLICY = "horizontal_flip(p=0.5) > mixup(p=0.5, alpha=0.4)"
@@ -108,3 +108,66 @@ def test_the_rate_rises_stays_and_falls_to_almost_nothing():
     assert rates[60:] == sorted(rates[60:], reverse=True)
     assert 0 < rates[-1] < 0.03
     assert trunk_epochs(recipe) == 6
+
+
+def foreign(cached: CachedDataset, root: Path, policy: str, epochs: int = 8) -> TrialSpec:
+    """Its cool-down has a policy of its own; what comes before it has `POLICY`."""
+    default = branch(cached, root, epochs)
+    fields = {"schedule": "wsd", "warmup_steps": 3, "cooldown_fraction": 0.25, "learning_rate": 0.02}
+    spec = tiny_trial(cached, root / "trials", policy, epochs=epochs, **fields)
+    key = trial_key(
+        spec.policy, cached.fingerprint, spec.model, spec.recipe, 0, 1, trunk_policy=default.policy
+    )
+    assert default.trunk is not None
+    trunk = default.trunk.model_copy(update={"policy": default.policy})
+    return spec.model_copy(update={"key": key, "directory": root / "trials" / key, "trunk": trunk})
+
+
+def test_a_policy_is_tried_in_the_cool_down_of_the_default(tinted: CachedDataset, tmp_path: Path):
+    assert trained(branch(tinted, tmp_path, 8)) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert trained(foreign(tinted, tmp_path, "vertical_flip(p=1)")) == [7, 8]
+
+
+def test_it_comes_to_the_same_where_the_trunk_is_gone(tinted: CachedDataset, tmp_path: Path):
+    train_trial(
+        branch(tinted, tmp_path / "a", 4), "cpu", silent
+    )  # a shorter trunk, with which it may not begin
+    train_trial(branch(tinted, tmp_path / "a", 8), "cpu", silent)
+    with_trunk = train_trial(foreign(tinted, tmp_path / "a", "vertical_flip(p=1)"), "cpu", silent)
+    train_trial(branch(tinted, tmp_path / "b", 4), "cpu", silent)
+    without = train_trial(foreign(tinted, tmp_path / "b", "vertical_flip(p=1)"), "cpu", silent)
+    assert numbers(with_trunk) == numbers(without)
+
+
+def test_a_damaged_trunk_is_trained_again_and_not_taken_from_a_shorter_one(
+    tinted: CachedDataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    for epochs in (4, 8):
+        train_trial(branch(tinted, tmp_path / "a", epochs), "cpu", silent)
+    intact = train_trial(foreign(tinted, tmp_path / "a", ""), "cpu", silent)
+    spec = foreign(tinted, tmp_path / "a", "vertical_flip(p=1)")
+    assert spec.trunk is not None
+    file = spec.trunk.directory / "epoch-00006.pt"
+    file.write_bytes(file.read_bytes()[:-100])
+    train_trial(spec, "cpu", silent)
+    assert "epoch-00006.pt is damaged" in caplog.text
+    read_result_again = train_trial(
+        foreign(tinted, tmp_path / "a", "").model_copy(update={"directory": tmp_path / "c"}), "cpu", silent
+    )
+    assert numbers(read_result_again) == numbers(intact)
+
+
+def test_a_foreign_trunk_is_part_of_the_key_and_the_own_one_is_not(tinted: CachedDataset, tmp_path: Path):
+    own, other = branch(tinted, tmp_path, 8), foreign(tinted, tmp_path, "vertical_flip(p=1)")
+    assert foreign(tinted, tmp_path, POLICY).key == own.key
+    plain = tiny_trial(
+        tinted,
+        tmp_path,
+        "vertical_flip(p=1)",
+        epochs=8,
+        schedule="wsd",
+        warmup_steps=3,
+        cooldown_fraction=0.25,
+        learning_rate=0.02,
+    )
+    assert other.key != plain.key

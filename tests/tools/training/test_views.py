@@ -14,7 +14,14 @@ from tools.training.loop import train_trial
 from tools.training.normalisation import training_normalisation
 from tools.training.synthetic import Mixing
 from tools.training.trial_store import read_predictions
-from tools.training.views import shown_view, source_places, training_view, validation_ids, validation_view
+from tools.training.views import (
+    shown_view,
+    source_places,
+    training_size,
+    training_view,
+    validation_ids,
+    validation_view,
+)
 
 FOLDS = 3
 
@@ -178,3 +185,13 @@ def test_a_trial_in_a_fold_is_trained_on_it_and_judged_by_it(tinted: CachedDatas
     assert numbers(again) == numbers(result)
     other = train_trial(in_fold(tinted, tmp_path, 2), "cpu", silent)
     assert other.scores != result.scores
+
+
+@pytest.mark.parametrize(
+    "fold", [None, *(Fold(number=n, count=FOLDS) for n in range(FOLDS)), Fold(number=1, count=4, of="train")]
+)
+def test_the_size_of_a_training_view_is_known_without_opening_it(
+    tinted: CachedDataset, tmp_path: Path, fold: Fold | None
+):
+    spec = tiny_trial(tinted, tmp_path, fold=fold)
+    assert training_size(tinted.folder, fold) == len(training_view(spec))

@@ -1,7 +1,7 @@
 """Backgrounds from a text-to-image model: Stable Diffusion XL as in the AGA paper, or any other that diffusers loads.
 
 With only `kind` set it is the paper's section 5: SDXL (Podell et al. 2023, arXiv:2307.01952) with the pipeline's own
-steps and guidance. Turbo, LCM and Lightning are settings (steps, guidance, scheduler, LoRA).
+steps and guidance. Other models that `model_families.py` knows by name are used as they were published for.
 
 Each picture has its own random generator, on the CPU whatever the device: it is a function of its caption and its seed,
 not of the pictures made beside it nor of the number of GPUs. (A matrix product over another number of rows may round
@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from tools.aga.backgrounds.diffusion_loading import check_sources, dtype_name, load_pipeline
+from tools.aga.backgrounds.model_families import family_of, with_defaults
 from tools.aga.config import BackgroundConfig
 from tools.aga.model_weights import quiet_libraries
 from tools.errors import AugurError, ConfigurationError
@@ -36,6 +37,7 @@ def diffusion_identity(config: BackgroundConfig, device: str) -> str:
     Batch size, slicing, offloading and the number of devices are omitted on purpose. A local model is named by its
     content.
     """
+    config = with_defaults(config)
     return json.dumps(
         {
             "kind": "diffusion",
@@ -71,6 +73,7 @@ class DiffusionMaker:
             ConfigurationError: no model at the path.
         """
         check_sources(config)
+        config = with_defaults(config)
         self.identity = diffusion_identity(config, device)
         self._config = config
         self._device = device
@@ -159,6 +162,7 @@ def _arguments(config: BackgroundConfig, count: int) -> dict[str, Any]:
         "height": config.size,
         "width": config.size,
         "negative_prompt": None if config.negative_prompt is None else [config.negative_prompt] * count,
+        **family_of(config).arguments,
     }
     return {name: value for name, value in arguments.items() if value is not None}
 

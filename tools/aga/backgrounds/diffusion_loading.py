@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from tools.aga.backgrounds.model_families import family_of
 from tools.aga.config import BackgroundConfig
 from tools.aga.model_weights import quiet_libraries
 from tools.errors import ConfigurationError, closest, first_line
@@ -34,10 +35,10 @@ def devices_for(config: BackgroundConfig) -> list[str]:
 
 
 def dtype_name(config: BackgroundConfig, device: str) -> str:
-    """What 'auto' means on `device`: float16 on CUDA, float32 elsewhere."""
+    """What 'auto' means on `device`: the model's half precision on CUDA (float16 for SDXL), float32 elsewhere."""
     if config.dtype != "auto":
         return config.dtype
-    return "float16" if device.startswith("cuda") else "float32"
+    return family_of(config).half if device.startswith("cuda") else "float32"
 
 
 def check_sources(config: BackgroundConfig) -> None:
@@ -227,5 +228,5 @@ def _how_to_download(source: str) -> str:
     name = source if is_hub_id(source) else "OWNER/NAME"
     return (
         f"For use without a network, run `hf download {name} --local-dir FOLDER` on a machine that has one, copy the "
-        "folder, and give its path; --aga.background.kind textures needs no weights"
+        "folder, and give its path; --aga.background.kind scenes needs no weights"
     )

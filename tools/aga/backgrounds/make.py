@@ -6,6 +6,7 @@ from tools.aga.backgrounds.diffusion import DiffusionMaker
 from tools.aga.backgrounds.diffusion_loading import check_sources, devices_for
 from tools.aga.backgrounds.diffusion_workers import ShardedDiffusionMaker
 from tools.aga.backgrounds.photos import FolderMaker
+from tools.aga.backgrounds.scenes.maker import ScenesMaker
 from tools.aga.backgrounds.textures.families import TextureMaker
 from tools.aga.config import BackgroundConfig
 from tools.aga.types import BackgroundMaker
@@ -27,9 +28,10 @@ def make_diffusion_maker(config: BackgroundConfig) -> BackgroundMaker:
 
 
 BACKGROUND_MAKERS: dict[str, Callable[[BackgroundConfig], BackgroundMaker]] = {
-    "textures": lambda config: TextureMaker(),
+    "scenes": lambda config: ScenesMaker(),
     "folder": lambda config: FolderMaker(config.folder),
     "diffusion": make_diffusion_maker,
+    "textures": lambda config: TextureMaker(),
 }
 """`aga.background.kind` → what makes the maker from the settings."""
 

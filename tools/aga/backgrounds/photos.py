@@ -1,4 +1,4 @@
-"""Backgrounds cropped from the user's own photos."""
+"""Backgrounds cropped from the user's own photos, chosen by the words in the names of files and folders."""
 
 import hashlib
 import io
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
+from tools.aga.backgrounds.photo_words import PhotoWords
 from tools.datasets.cache.decode import UnreadableImage, decode
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.walk import IMAGE_SUFFIXES, find_images
@@ -24,7 +25,11 @@ _LARGEST = 4096
 
 
 class FolderMaker:
-    """Random square crops of the user's photos; a BackgroundMaker that does not read captions."""
+    """Random square crops of the user's photos; a BackgroundMaker.
+
+    A caption means the photos whose names, folders included, have the most of its words (`photo_words.py`); where no
+    name has any, all photos.
+    """
 
     def __init__(self, folder: Path | None) -> None:
         """`folder` and everything below it is searched for images that `tools.datasets` reads.
@@ -52,20 +57,25 @@ class FolderMaker:
         digest = hashlib.sha256()
         for photo in self._photos:
             digest.update(encoded(f"{photo}\0{hashlib.sha256(self._bytes_of(photo)).hexdigest()}\0"))
-        self.identity = f"folder/1 sha256:{digest.hexdigest()[:32]}"
+        self.words = PhotoWords(self._photos)
+        # Where no name has a word, pictures are the same as they were before captions were read.
+        version = 2 if self.words.any else 1
+        self.identity = f"folder/{version} sha256:{digest.hexdigest()[:32]}"
 
     def make(self, captions: Sequence[str], seeds: Sequence[int], size: int) -> list[np.ndarray]:
-        """For each seed a crop of a photo, uint8 (size, size, 3), RGB; of the captions only the number matters.
+        """For each caption a crop of a photo that its words mean, uint8 (size, size, 3), RGB.
 
         Raises:
             DataError: a photo cannot be read.
         """
-        return [self._crop_for(seed, size) for _, seed in zip(captions, seeds, strict=True)]
+        return [self._crop_for(caption, seed, size) for caption, seed in zip(captions, seeds, strict=True)]
 
-    def _crop_for(self, seed: int, size: int) -> np.ndarray:
+    def _crop_for(self, caption: str, seed: int, size: int) -> np.ndarray:
         seeded = int.from_bytes(hashlib.sha256(str(seed).encode()).digest()[:16])
         rng = np.random.default_rng(seeded)
-        photo = self._photos[int(rng.integers(len(self._photos)))]
+        meant = self.words.meant(caption) if self.words.any else []
+        meant = meant or range(len(self._photos))
+        photo = self._photos[meant[int(rng.integers(len(meant)))]]
         share = float(rng.uniform(_LEAST_SHARE, 1))
         at_x, at_y = rng.random(2).tolist()
         data = self._bytes_of(photo)

@@ -12,8 +12,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 from tools.aga.config import PromptSet
+from tools.files import read_yaml
 
 IRREGULAR = {
     "man": "men",
@@ -56,6 +58,10 @@ _SHORTEST_STEM = 2
 _SHORTEST_PLURAL = 4
 """Letters: shorter words that end in -s are usually singular ('gas')."""
 
+_LONG_NAME, _LEAST_REST = 5, 3
+"""Letters. What begins with a name this long and goes on for as many more is about it: 'spiderweb'. Shorter names begin
+too many other words ('ant' and 'antique')."""
+
 _ALTERNATIVES = re.compile(r"[,;/|()\[\]]")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _WORD = re.compile(r"[^\W_]+")
@@ -71,13 +77,22 @@ def named_in(text: str, avoid: Sequence[str]) -> tuple[str, ...]:
     """Those of `avoid` that `text` names, as they are written there.
 
     Case, accents, hyphens, underscores and spaces within a name do not matter; singular and plural of its last word
-    are the same. Only whole words count: 'birch' does not name 'bir'. A name with commas or slashes stands for several
+    are the same. Words within others do not count ('birch' does not name 'bir'), but compounds do: 'anthill' and
+    'honeybees' name an ant and a bee. A name with commas or slashes stands for several
     ('box turtle, box tortoise'), and a number before a name is not part of it ('001.Albatross').
     """
-    plain = _plain(text)
+    plain, names = _plain(text), tuple(avoid)
+    within = _in_compounds(_WORD.findall(plain), names)
     return tuple(
-        name for name, pattern in zip(avoid, _patterns(tuple(avoid)), strict=True) if pattern.search(plain)
+        name
+        for name, pattern in zip(names, _patterns(names), strict=True)
+        if name in within or pattern.search(plain)
     )
+
+
+def compound_naming(text: str, name: str) -> str:
+    """The compound in `text` that names `name` ('anthill'), in lower case; empty where none does."""
+    return _in_compounds(_WORD.findall(_plain(text)), (name,)).get(name, "")
 
 
 def allowed(entries: Sequence[str], avoid: Sequence[str]) -> list[str]:
@@ -108,6 +123,50 @@ def _spelling(words: list[str]) -> str:
     *first, last = words
     forms = "|".join(sorted((re.escape(form) for form in _forms(last)), key=len, reverse=True))
     return r"(?:'s)?[\s_'-]*".join([*map(re.escape, first), f"(?:{forms})"])
+
+
+@lru_cache(maxsize=1)
+def _parts() -> dict[str, list[str]]:
+    return read_yaml(Path(__file__).with_name("compounds.yaml"))
+
+
+@lru_cache(maxsize=64)
+def _nouns(avoid: tuple[str, ...]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """What the names call with a single word: singular → names, any form → names. Compounds are made of these."""
+    singulars: dict[str, set[str]] = {}
+    forms: dict[str, set[str]] = {}
+    for name in avoid:
+        for words in (_words(part) for part in _ALTERNATIVES.split(name)):
+            if len(words) == 1 and words[0].isalpha():
+                for stem in (words[0], *_singulars(words[0])):
+                    singulars.setdefault(stem, set()).add(name)
+                for form in _forms(words[0]):
+                    forms.setdefault(form, set()).add(name)
+    return singulars, forms
+
+
+def _in_compounds(words: Sequence[str], avoid: tuple[str, ...]) -> dict[str, str]:
+    """Name → the first of `words` that is a compound of it."""
+    singulars, forms = _nouns(avoid)
+    found: dict[str, str] = {}
+    for word in words:
+        before, after = _halves(word)
+        begins = (word[:end] for end in range(_LONG_NAME, len(word) - _LEAST_REST + 1))
+        named = [singulars.get(each, set()) for each in (*before, *begins)]
+        named += [forms.get(each, set()) for each in after]
+        for name in set().union(*named):
+            found.setdefault(name, word)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _halves(word: str) -> tuple[frozenset[str], frozenset[str]]:
+    """What stands before a usual second part of a compound, and after a usual first one."""
+    parts = _parts()
+    ends = {word, word.removesuffix("s"), word.removesuffix("es")}
+    before = {end.removesuffix(part) for end in ends for part in parts["second"] if end.endswith(part)}
+    after = {word.removeprefix(part) for part in parts["first"] if word.startswith(part)}
+    return frozenset(before - {""}), frozenset(after - {""})
 
 
 def _forms(word: str) -> set[str]:

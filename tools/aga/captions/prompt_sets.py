@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from tools.aga.captions.forbidden_words import named_in
+from tools.aga.captions.forbidden_words import compound_naming, named_in
 from tools.aga.config import PromptSet
 
 MOST_ENTRIES = 40
@@ -82,8 +82,10 @@ def _entries(name: str, entries: Sequence[str], forbidden: dict[str, str]) -> li
         for word in named_in(entry, tuple(forbidden)):
             kind = forbidden[word]
             told = f"which is {kind}" if kind != "the subject" else "the subject"
+            by = compound_naming(entry, word)
+            where = f" by {by!r}" if by else ""
             reasons.append(
-                f"the entry {_shown(entry)} of {name} names {word!r}, {told}: the background must not show it; "
+                f"the entry {_shown(entry)} of {name} names {word!r}{where}, {told}: the background must not show it; "
                 "write the entry without it, or remove it"
             )
     return reasons

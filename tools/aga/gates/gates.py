@@ -26,14 +26,20 @@ class GateResult:
     """Why it was refused, or why it was not checked; else empty."""
 
 
-def detector_score(box: Box | None, config: GatesConfig) -> GateResult:
-    """Was the subject found with enough confidence? Value: the box's score, 0..1; `box` is None where there is none."""
+def detector_score(box: Box | None, config: GatesConfig, by_segmenter: bool = False) -> GateResult:
+    """Was the subject found with enough confidence? Value: the box's score, 0..1; `box` is None where there is none.
+
+    A segmenter that found the subject itself (`by_segmenter`) scores otherwise than a detector, and has its own limit.
+    """
+    gate, finder = "detector_score", "segmenter" if by_segmenter else "detector"
     if box is None:
-        return GateResult("detector_score", False, None, "the detector found no subject")
-    if box.score < config.min_score:
-        reason = f"the box's score {box.score:.2f} is below {config.min_score:g} (aga.gates.min_score)"
-        return GateResult("detector_score", False, box.score, reason)
-    return GateResult("detector_score", True, box.score, "")
+        return GateResult(gate, False, None, f"the {finder} found no subject")
+    limit = config.min_saliency if by_segmenter else config.min_score
+    if box.score < limit:
+        setting = "aga.gates.min_saliency" if by_segmenter else "aga.gates.min_score"
+        reason = f"the {finder}'s score {box.score:.2f} is below {limit:g} ({setting})"
+        return GateResult(gate, False, box.score, reason)
+    return GateResult(gate, True, box.score, "")
 
 
 def mask_area(mask: np.ndarray, config: GatesConfig) -> GateResult:

@@ -34,6 +34,8 @@ class Request:
     """Of the data."""
     superclasses: Mapping[int, str] | None = None
     """Label → subject, as the data set has it; '' for a class whose images show no subject."""
+    wanted: int | None = None
+    """Synthetic images, where it is not the scale of the prompts that says how many: the sources are a part of all."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", self.root.absolute())
@@ -50,7 +52,7 @@ class Request:
         Raises:
             ConfigurationError: the scale of the prompts makes none, or is out of range.
         """
-        return image_count(self.prompts.scale, len(self.sources))
+        return self.wanted or image_count(self.prompts.scale, len(self.sources))
 
     @property
     def backgrounds(self) -> int:
@@ -102,4 +104,5 @@ class Request:
             "subjects": self.subjects,
             "classes": list(self.classes),
             "max_side": self.sources.max_side,
+            **({} if self.wanted is None else {"wanted": self.wanted}),
         }

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tools.aga.chain_steps import writes_captions
 from tools.aga.making.request import Request
 from tools.aga.store.pieces import key_of
 
@@ -40,7 +41,7 @@ def request_key(request: Request) -> str | None:
         None where the settings do not tell: an LLM's captions also depend on its prompt and its provider.
     """
     config = request.config
-    if config.caption.kind == "llm":
+    if writes_captions(config):
         return None
     settings = config.model_dump(mode="json", exclude={"max_disk_gib": True, "compose": {"workers"}})
     code = hashlib.sha256()

@@ -1,12 +1,14 @@
 """The first step: find each source's subject and cut it out, once for all sets.
 
 Where the detector sees several boxes, only the best one is cut out: the paper augments one subject, and a second box
-is usually part of the first. Masks are kept at the sources' size, so every training size and every fit shares them.
+is usually part of the first. Without a detector, a segmenter that finds subjects itself gives the box. Masks are kept
+at the sources' size, so every training size and every fit shares them.
 """
 
 import io
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,14 @@ from tools.aga.making.request import Request
 from tools.aga.making.source_images import fitted_mask
 from tools.aga.making.work_folder import SHARD, WorkFolder, from_record, to_record
 from tools.aga.store.pieces import key_of, piece_file
-from tools.aga.types import Box
+from tools.aga.types import Box, FindsSubjects, SourceImage
 from tools.files import write_whole
+from tools.machine import usable_cores
 
 _TEXT = "subject"
 """Of the PNG: the box as JSON, or null where there was none."""
+_NOTHING = np.zeros((1, 1), bool)
+"""The mask where there is no box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,49 +60,61 @@ class SubjectFinder:
 
     def __init__(self, request: Request, tools: Tools, work: WorkFolder) -> None:
         self._request, self._sources, self._tools, self._work = request, request.sources, tools, work
+        self._finder = None
+        if request.config.detector.kind == "none" and isinstance(tools.segmenter, FindsSubjects):
+            self._finder = tools.segmenter
+        self._threads = usable_cores() if getattr(tools.segmenter, "in_threads", False) else 1
 
     def find(self, progress: Callable[[int, int], None]) -> list[Subject]:
         """One entry for each source, in the order of the rows; resumes from what is recorded."""
         total = len(self._sources)
         found: list[Subject] = []
-        for start in range(0, total, SHARD):
-            rows = range(start, min(start + SHARD, total))
-            record = self._work.recorded("subjects", start // SHARD, lambda rows=rows: self._record(rows))
-            found += [_subject(each) for each in record["subjects"]]
-            progress(len(found), total)
+        with ThreadPoolExecutor(self._threads) as pool:
+            for start in range(0, total, SHARD):
+                rows = range(start, min(start + SHARD, total))
+                record = self._work.recorded(
+                    "subjects", start // SHARD, lambda rows=rows: self._record(rows, pool)
+                )
+                found += [_subject(each) for each in record["subjects"]]
+                progress(len(found), total)
         return found
 
-    def _record(self, rows: range) -> dict[str, Any]:
-        shard = list(self._shard(rows))
+    def _record(self, rows: range, pool: ThreadPoolExecutor) -> dict[str, Any]:
+        shard = list(self._shard(rows, pool))
         return {
             "subjects": [to_record(each) for each in shard],
             "pieces": sorted({each.mask for each in shard}),
         }
 
-    def _shard(self, rows: range) -> Iterator[Subject]:
+    def _shard(self, rows: range, pool: ThreadPoolExecutor) -> Iterator[Subject]:
         digests = [self._sources.digest(row) for row in rows]
         files = [self._file(row, digest) for row, digest in zip(rows, digests, strict=True)]
         missing = [row for row, file in zip(rows, files, strict=True) if kept_mask(file) is None]
         for name in dict.fromkeys(self._name(row) for row in missing):
             asked = [row for row in missing if self._name(row) == name]
-            batch = self._request.config.detector.batch_size
+            batch = max(self._request.config.detector.batch_size, self._threads)
             for start in range(0, len(asked), batch):
-                self._cut_out(asked[start : start + batch], name)
+                self._cut_out(asked[start : start + batch], name, pool)
         for row, digest, file in zip(rows, digests, files, strict=True):
             kept = kept_mask(file)
             assert kept is not None
             yield self._judged(row, digest, file, *kept)
 
-    def _cut_out(self, rows: list[int], name: str) -> None:
+    def _cut_out(self, rows: list[int], name: str, pool: ThreadPoolExecutor) -> None:
         images = [self._sources[row] for row in rows]
-        found = self._tools.detector.detect(images, name) if name else [[] for _ in images]
-        for image, boxes in zip(images, found, strict=True):
-            if boxes:
-                mask = self._tools.segmenter.segment(image, boxes[:1])[0]
-                data = _encoded(mask, boxes[0])
-            else:
-                data = _encoded(np.zeros((1, 1), bool), None)
-            write_whole(self._file(image.index, image.digest), data, self._work.scratch)
+        if not name:
+            cut = [(_NOTHING, None)] * len(images)
+        elif self._finder is not None:
+            cut = pool.map(self._finder.find, images)
+        else:
+            cut = pool.map(self._segmented, images, self._tools.detector.detect(images, name))
+        for image, (mask, box) in zip(images, cut, strict=True):
+            write_whole(self._file(image.index, image.digest), _encoded(mask, box), self._work.scratch)
+
+    def _segmented(self, image: SourceImage, boxes: list[Box]) -> tuple[np.ndarray, Box | None]:
+        if not boxes:
+            return _NOTHING, None
+        return self._tools.segmenter.segment(image, boxes[:1])[0], boxes[0]
 
     def _judged(self, row: int, digest: str, file: Path, mask: np.ndarray, box: Box | None) -> Subject:
         gates: tuple[GateResult, ...] = ()
@@ -106,7 +123,7 @@ class SubjectFinder:
             training_mask = fitted_mask(mask, self._request.image_size, self._request.fit)
             area = float(training_mask.mean())
             limits = self._request.config.gates
-            gates = (detector_score(box, limits), mask_area(training_mask, limits))
+            gates = (detector_score(box, limits, self._finder is not None), mask_area(training_mask, limits))
         reference = file.relative_to(self._request.root).as_posix()
         return Subject(row, digest, self._name(row), reference, box, area, gates)
 

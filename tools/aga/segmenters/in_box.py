@@ -20,6 +20,8 @@ LARGEST_SHARE = 0.99
 class InBoxSegmenter(ABC):
     """Works on the image shrunk to `WORKING_SIDE`; its masks have the image's own size."""
 
+    in_threads = True
+
     def segment(self, image: SourceImage, boxes: Sequence[Box]) -> list[np.ndarray]:
         """For each box a mask, bool (H, W); all False where nothing stands out in the box, or everything does."""
         height, width = image.pixels.shape[:2]

@@ -8,9 +8,11 @@ from tools.aga.segmenters.given_masks import GivenMasks
 from tools.aga.segmenters.grabcut import GrabCutSegmenter
 from tools.aga.segmenters.otsu import OtsuSegmenter
 from tools.aga.segmenters.sam import SamSegmenter
+from tools.aga.segmenters.u2netp.segmenter import U2NetpSegmenter
 from tools.aga.types import Segmenter
 
 SEGMENTERS: dict[str, Callable[[SegmenterConfig, Mapping[str, Path]], Segmenter]] = {
+    "u2netp": lambda config, masks: U2NetpSegmenter(),
     "sam": lambda config, masks: SamSegmenter(config),
     "grabcut": lambda config, masks: GrabCutSegmenter(config.iterations),
     "otsu": lambda config, masks: OtsuSegmenter(),

@@ -98,14 +98,22 @@ def copies(tree: Folder) -> list[tuple[str, list[str]]]:
 
 
 def recurring_names(tree: Folder) -> set[str]:
-    """Names of folders below the first level that are hardly anything but the same ones again."""
+    """Names of folders below the first level that are hardly anything but the same ones again, however capitalised.
+
+    Each is given as it is spelt first.
+    """
     tops = [unwrapped(folder) for folder in tree.below.values()]
     if len(tops) < 2 or any(2 * top.direct > top.total for top in tops):
         return set()
-    counts = Counter(name for top in tops for name in top.below)
+    spelling: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for top in tops:
+        for name in top.below:
+            spelling.setdefault(name.casefold(), name)
+        counts.update({name.casefold() for name in top.below})
     again = {name for name, count in counts.items() if count > 1}
     mostly = 2 * sum(counts[name] for name in again) > counts.total()
-    return again if len(again) >= 2 and mostly else set()
+    return {spelling[name] for name in again} if len(again) >= 2 and mostly else set()
 
 
 def only_train_is_a_split(tree: Folder, splits: Mapping[str, str]) -> list[str]:

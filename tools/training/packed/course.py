@@ -19,6 +19,7 @@ from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochLog
 from tools.training.evaluation import predictions_from
 from tools.training.failures import NonFiniteLoss
+from tools.training.loop import train_trunk
 from tools.training.packed.feed import Feed, Part
 from tools.training.packed.feeder import Feeder
 from tools.training.packed.mixing import Mix, MixKind, draw_mix, mix_kind
@@ -115,7 +116,11 @@ class Trial:
         spec, slot = self.spec, self._slot
         slot.prepare(sorted(set(self._batches.sizes), reverse=True), self._mix)
         slot.fill(self._stores.weights(spec), self._stores.normalisation(spec, self._source))
-        state, done = self._trunk.latest(self._checkpoint.load(slot.device), slot.device)
+        own = self._checkpoint.load(slot.device)
+        if self._trunk.is_missing(0 if own is None else len(own["reports"])):
+            # Rare, and not packed: the trial whose trunk it is has left none.
+            train_trunk(spec, slot.device)
+        state, done = self._trunk.latest(own, slot.device)
         if state is not None and self._progress.restore(state, validation.view.labels):
             slot.restore(state["model"], state["optimizer"])
             self._inherited = self._progress.reports[done:]

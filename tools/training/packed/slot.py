@@ -38,6 +38,7 @@ _NEUTRAL = {
     "warmup_steps": 0,
     "cooldown_fraction": 0.0,
     "selection": "last",
+    "selection_metric": "accuracy",
     "draws": "own",
 }
 """Fields of a recipe that a slot takes as numbers: it can be refilled with a trial that differs in them."""

@@ -226,6 +226,10 @@ class TestVetting:
         ):
             assert [vet_prompts(proposed(**{name: value}), []) for value in ends] == [[], []]
 
+    def test_compounds_are_refused_and_told(self) -> None:
+        (reason,) = vet_prompts(proposed(settings=["a wall", "an old anthill"]), ["ants", "bees"])
+        assert "'an old anthill' of settings names 'ants' by 'anthill', which is a class" in reason
+
     def test_an_entry_that_names_what_it_must_not_is_refused(self) -> None:
         for entry, told in (
             ("a bird bath", "'bird', the subject"),
@@ -248,3 +252,38 @@ class TestVetting:
             "owl",
             "coot",
         ]
+
+
+class TestCompounds:
+    @pytest.mark.parametrize(
+        ("text", "name"),
+        [
+            ("an anthill", "ants"),
+            ("old Ant-hills", "ant"),
+            ("a honeybee on a petal", "bees"),
+            ("two beehives", "bee"),
+            ("bumblebees", "Bee"),
+            ("a dewy spiderweb", "spiders"),
+            ("a birdhouse", "bird"),
+            ("a hawkmoth", "moth"),
+            ("in the dragonfly's pond", "fly"),
+        ],
+    )
+    def test_a_compound_names_what_it_is_made_of(self, text: str, name: str) -> None:
+        assert named_in(text, [name]) == (name,)
+
+    @pytest.mark.parametrize(
+        ("text", "name"),
+        [
+            ("an elegant plant with antique, giant antlers", "ants"),
+            ("beech trees that have been there", "bee"),
+            ("a bowl, a growl", "owl"),
+            ("a catalogue of cattle", "cat"),
+            ("a dogma", "dog"),
+            ("a planet", "plane"),
+            ("early, nearly", "ear"),
+            ("a vegetable on a stable table", "cable"),
+        ],
+    )
+    def test_a_word_that_only_holds_the_letters_does_not(self, text: str, name: str) -> None:
+        assert named_in(text, [name]) == ()

@@ -18,7 +18,7 @@ from tools.aga.segmenters.sam import SamSegmenter
 from tools.aga.types import Box, Segmenter, SourceImage
 from tools.errors import ConfigurationError, DataError
 
-KINDS = ("grabcut", "otsu", "dataset", "sam")
+KINDS = ("u2netp", "grabcut", "otsu", "dataset", "sam")
 SIZES = ((60, 80), (600, 500), (1, 1), (9, 300))
 
 torch.set_num_threads(1)
@@ -65,6 +65,7 @@ def test_identities_are_those_of_stores_made_before(tmp_path: Path) -> None:
     (tmp_path / "mask.png").write_bytes(b"a mask")
     assert make_segmenter(SegmenterConfig(kind="grabcut", iterations=3)).identity == "grabcut-1:3"
     assert make_segmenter(SegmenterConfig(kind="otsu")).identity == "otsu-2"
+    assert make_segmenter(SegmenterConfig(kind="u2netp")).identity == "u2netp-1:309c8469258dda74"
     assert (
         GivenMasks({"a.jpg": tmp_path / "mask.png"}).identity
         == "dataset:ddb86a95e8e60a20486892240dcf71faad1c5af9c02b001d1095ebb0fb70f45f"
@@ -173,12 +174,12 @@ class TestWithoutWeights:
 def test_grabcut_lets_a_subject_reach_a_little_out_of_its_box() -> None:
     wanted = disc_of(200, 200)
     tight = Box(53, 53, 147, 147, 1)  # the disc spans 50 to 150
-    [mask] = make_segmenter(SegmenterConfig()).segment(source(spot(200, 200)), [tight])
+    [mask] = make_segmenter(SegmenterConfig(kind="grabcut")).segment(source(spot(200, 200)), [tight])
     assert overlap(mask, wanted) > 0.95
 
 
 def test_grabcuts_identity_changes_with_its_iterations() -> None:
-    one, two = (make_segmenter(SegmenterConfig(iterations=number)) for number in (1, 2))
+    one, two = (make_segmenter(SegmenterConfig(kind="grabcut", iterations=number)) for number in (1, 2))
     assert one.identity != two.identity
 
 

@@ -220,6 +220,13 @@ def test_where_the_first_folders_may_not_be_classes_the_readings_are_shown(tmp_p
             assert len(dataset.card.classes) == classes
 
 
+def test_classes_that_sites_spell_differently_recur_too(tmp_path):
+    fill(tmp_path, dict.fromkeys(("Rome/Benign", "Rome/Malignant", "Oslo/benign", "Oslo/MALIGNANT"), 2))
+    assert "\n  --data.layout any/class\n" in asked(tmp_path)
+    dataset = opened(tmp_path, layout="any/class", similar_labels="merge")
+    assert len(dataset.card.classes) == 2
+
+
 def test_the_readings_tell_classes_and_counts(tmp_path):
     _ham(tmp_path)
     text = asked(tmp_path)

@@ -1,4 +1,4 @@
-"""Procedural backgrounds that differ from each other and need neither weights nor photos: the families and the maker.
+"""Procedural backgrounds that ignore what a caption says; for studies that began before there were `scenes`.
 
 The hash of the caption chooses the family (sky, hills, bricks, …) and the palette: the caption is not understood. The
 seed varies the scene. Equal caption, seed and size give equal bytes.

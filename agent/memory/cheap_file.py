@@ -1,0 +1,82 @@
+"""`cheap.json` in a study's folder: candidates that it measured cheaply and in full, and what it knew of other studies.
+
+Later studies with the same runs folder read the pairs of all studies before they trust the cheap measure. A study looks
+at the others' once, and writes down what it saw: a resumed one decides by the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluators.cheap import Pair
+from tools.errors import AugurError
+from tools.files import read_json, write_json
+
+NAME = "cheap.json"
+
+
+@dataclass(frozen=True)
+class CheapFile:
+    """What is written down."""
+
+    about: str
+    """Data and model of the study, for a reader."""
+    own: tuple[Pair, ...] = ()
+    others: tuple[tuple[Pair, ...], ...] = ()
+    """Pairs of every other study, when this one first looked."""
+
+
+def write_pairs(folder: Path, content: CheapFile) -> None:
+    """Write down the pairs of the study in `folder`.
+
+    Raises:
+        OSError: as the system raises it.
+    """
+    write_json(folder / NAME, asdict(content))
+
+
+def read_pairs(folder: Path) -> CheapFile | None:
+    """What was written down; None where nothing was.
+
+    Raises:
+        AugurError: the file is damaged.
+    """
+    file = folder / NAME
+    if not file.exists():
+        return None
+    try:
+        return _parsed(read_json(file))
+    except (TypeError, KeyError, ValueError) as error:
+        raise AugurError(
+            f"{file}, which says how well the cheap measure ranked candidates, is damaged. Restore it from a backup, "
+            "or delete it: its pairs then no longer count."
+        ) from error
+
+
+def pairs_of_others(folder: Path) -> tuple[tuple[tuple[Pair, ...], ...], list[Path]]:
+    """The pairs of the studies beside the one in `folder`, sorted by name, and files that are damaged."""
+    found, damaged = [], []
+    for file in sorted(folder.parent.glob(f"*/{NAME}")):
+        if file.parent == folder:
+            continue
+        try:
+            other = read_pairs(file.parent)
+        except AugurError:
+            damaged.append(file)
+            continue
+        if other is not None and other.own:
+            found.append(other.own)
+    return tuple(found), damaged
+
+
+def _parsed(content: Any) -> CheapFile:
+    return CheapFile(
+        about=str(content["about"]),
+        own=_pairs(content["own"]),
+        others=tuple(_pairs(each) for each in content["others"]),
+    )
+
+
+def _pairs(items: Sequence[Any]) -> tuple[Pair, ...]:
+    return tuple(Pair(str(each["candidate"]), float(each["cheap"]), float(each["full"])) for each in items)

@@ -1,0 +1,1 @@
+"""Procedural backgrounds that follow the words of a caption: `reading` reads it, `maker` draws it."""

@@ -1,0 +1,206 @@
+"""What a finished set says of the prompts that it was made from: for the model that wrote them, and for the report."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tools.aga.backgrounds.scenes.reading import Understanding, understanding
+from tools.aga.config import PromptSet
+from tools.aga.making.background_pool import kept_picture
+from tools.files import read_checked_json
+from tools.training.synthetic import DESCRIPTION
+
+_ENTRIES = {"instructions": "caption_instruction", "settings": "caption_setting", "times": "caption_time"}
+"""Set of a proposal → column of backgrounds.parquet."""
+_SEEN, _FOLDS, _PENALTY = 6, 5, 10.0
+"""Side in pixels to which the leak's classifier shrinks a background, its folds, and its penalty on weights."""
+
+
+@dataclass(frozen=True)
+class EntryVerdict:
+    """What became of the backgrounds of an entry."""
+
+    set: str
+    """'instructions', 'settings' or 'times'."""
+    entry: str
+    tried: int
+    refused: int
+    reasons: tuple[str, ...]
+    """Why, each once, the most frequent first."""
+
+
+@dataclass(frozen=True)
+class Leak:
+    """How well the background alone tells the class; no better than chance where it was assigned without the label."""
+
+    accuracy: float
+    """0..1, of a linear classifier on the colours of the backgrounds, on backgrounds that it was not trained on."""
+    chance: float
+    """0..1: the share of the most frequent class."""
+    images: int
+
+
+@dataclass(frozen=True)
+class SetFacts:
+    """A set of synthetic images, in facts."""
+
+    prompts: PromptSet
+    images: int
+    backgrounds: int
+    """In the pool."""
+    captions: tuple[str, ...]
+    """Up to five, spread over the pool."""
+    caption_count: int
+    """Different ones of the pool."""
+    verdicts: tuple[EntryVerdict, ...]
+    """Every entry that was tried, in the order of the prompts."""
+    read: Understanding | None
+    """What kind 'scenes' understood of the captions; None for other makers."""
+    leak: Leak | None
+    """None where there are too few images or backgrounds to tell."""
+
+    def of(self, name: str) -> list[EntryVerdict]:
+        """The verdicts of 'instructions', 'settings' or 'times'."""
+        return [each for each in self.verdicts if each.set == name]
+
+
+def facts_of(folder: Path, root: Path | None = None, captions: int = 5) -> SetFacts:
+    """Read a finished set.
+
+    Args:
+        folder: of the set (`GeneratedSet.folder`).
+        root: the store (runs_dir/aga), for the leak, which looks at the backgrounds; None: without it.
+        captions: samples at most.
+
+    Raises:
+        DamagedFile: its set.json is torn.
+        FileNotFoundError: the set is not finished.
+    """
+    import pyarrow.parquet as pq
+
+    about = read_checked_json(folder / DESCRIPTION)
+    rows = pq.read_table(
+        folder / "backgrounds.parquet", columns=["caption", *_ENTRIES.values(), "accepted", "refused_because"]
+    ).to_pylist()
+    prompts = PromptSet.model_validate(about["prompts"])
+    accepted = list(dict.fromkeys(row["caption"] for row in rows if row["accepted"]))
+    at = np.linspace(0, len(accepted) - 1, min(captions, len(accepted))).astype(int) if accepted else []
+    drawn = str(about["identities"]["maker"]).startswith("scenes/")
+    return SetFacts(
+        prompts,
+        about["images"],
+        about["backgrounds"],
+        tuple(accepted[each] for each in at),
+        len(accepted),
+        tuple(_verdicts(rows, prompts)),
+        understanding(row["caption"] for row in rows) if drawn else None,
+        None if root is None else background_leak(folder, root),
+    )
+
+
+def _verdicts(rows: Sequence[dict[str, Any]], prompts: PromptSet) -> list[EntryVerdict]:
+    found = []
+    for name, column in _ENTRIES.items():
+        for entry in dict.fromkeys(each.strip() for each in getattr(prompts, name)):
+            own = [row for row in rows if row[column] == entry]
+            refused = [row["refused_because"] or "" for row in own if not row["accepted"]]
+            reasons = sorted(set(refused), key=lambda reason: (-refused.count(reason), reason))
+            if own:
+                found.append(EntryVerdict(name, entry, len(own), len(refused), tuple(reasons)))
+    return found
+
+
+def background_leak(folder: Path, root: Path) -> Leak | None:
+    """How well a linear classifier tells the class of an image from its background alone.
+
+    Ridge regression on the colours of the background, 6 × 6 pixels, to one column for each class; judged on backgrounds
+    that it was not trained on. None where there are fewer than 40 images, 10 backgrounds or 2 classes, or where
+    backgrounds were pruned.
+
+    Args:
+        folder: of the set.
+        root: the store, with the backgrounds.
+    """
+    import cv2
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(folder / "provenance.parquet", columns=["label", "background", "accepted"])
+    rows = [row for row in table.to_pylist() if row["accepted"]]
+    names = sorted({row["background"] for row in rows})
+    labels = np.array([row["label"] for row in rows])
+    classes = np.unique(labels)
+    if len(rows) < 40 or len(names) < 2 * _FOLDS or len(classes) < 2:
+        return None
+    seen = {}
+    for name in names:
+        picture = kept_picture(root / name)
+        if picture is None:
+            return None
+        seen[name] = cv2.resize(picture, (_SEEN, _SEEN), interpolation=cv2.INTER_AREA).ravel() / 255
+    features = np.stack([seen[row["background"]] for row in rows])
+    fold = np.array([names.index(row["background"]) % _FOLDS for row in rows])
+    wanted = (labels[:, None] == classes[None]).astype(float)
+    right = sum(_right(features, wanted, fold == each) for each in range(_FOLDS))
+    chance = max(np.mean(labels == each) for each in classes)
+    return Leak(right / len(rows), float(chance), len(rows))
+
+
+def _right(features: np.ndarray, wanted: np.ndarray, held_out: np.ndarray) -> int:
+    """Images of a fold that are told right by what is learned from the others."""
+    if held_out.all() or not held_out.any():
+        return 0
+    train = features[~held_out]
+    middle, centre = train.mean(axis=0), wanted[~held_out].mean(axis=0)
+    spread = train.std(axis=0) + 1e-6
+    x = (train - middle) / spread
+    weights = np.linalg.solve(x.T @ x + _PENALTY * np.eye(x.shape[1]), x.T @ (wanted[~held_out] - centre))
+    told = ((features[held_out] - middle) / spread) @ weights + centre
+    return int((told.argmax(axis=1) == wanted[held_out].argmax(axis=1)).sum())
+
+
+def told_in_a_line(facts: SetFacts, most: int = 6) -> str:
+    """The facts for a model that writes prompts: sample captions, which settings passed, what was not understood."""
+    parts = []
+    if facts.captions:
+        parts.append(
+            "such as " + "; ".join(json.dumps(each, ensure_ascii=False) for each in facts.captions[:5])
+        )
+    settings = facts.of("settings")
+    passed = [each for each in settings if not each.refused]
+    refused = sorted((each for each in settings if each.refused), key=lambda each: -each.refused / each.tried)
+    if settings:
+        parts.append(f"{len(passed)} of {len(settings)} settings passed whole")
+    if refused:
+        listed = ", ".join(f"{each.entry!r} ({each.refused} of {each.tried})" for each in refused[:most])
+        parts.append(
+            f"refused: {listed}" + (f" and {len(refused) - most} more" if len(refused) > most else "")
+        )
+    if said := understood_in_a_line(facts.read, most):
+        parts.append(said)
+    if facts.leak:
+        leak = facts.leak
+        parts.append(
+            f"the background alone tells the class of {leak.accuracy:.0%} of the images "
+            f"(the most frequent class: {leak.chance:.0%})"
+        )
+    return "; ".join(parts)
+
+
+def understood_in_a_line(read: Understanding | None, most: int = 8) -> str:
+    """What kind 'scenes' did not understand; empty where it understood all, or did not make the backgrounds."""
+    if read is None:
+        return ""
+    parts = []
+    if read.plain:
+        parts.append(
+            f"{read.plain} of {read.captions} captions name nothing that can be drawn: plain backdrops were made"
+        )
+    if read.unknown:
+        listed = ", ".join(f"{word} ({count})" for word, count in read.unknown[:most])
+        more = f" and {len(read.unknown) - most} more" if len(read.unknown) > most else ""
+        parts.append(f"words that changed nothing, with their captions: {listed}{more}")
+    return "; ".join(parts)
