@@ -40,6 +40,7 @@ def explain_one(word: str, options: Options, runs_dir: Path, terminal: Terminal)
         )
     with locked(folder, study), opened(study, folder, runs_dir, terminal, "agent explain") as context:
         from agent.explanation.running import explain
+        from agent.reports.files import rewrite
         from agent.steps.testing import announce_opening
 
         arms: dict[str, Arm] = {}
@@ -49,7 +50,10 @@ def explain_one(word: str, options: Options, runs_dir: Path, terminal: Terminal)
         pair = _pair(list(arms.values()), keys, context.tracking.study_tags())
         announce_opening(context, context.data)
         found = explain(context, pair, options)
+        page = None if given else rewrite(folder, context.tracking)
     show(found, terminal)
+    if page is not None:
+        terminal.note(f"report, with it: {page}")
     terminal.note(f"pictures and numbers: {folder / FOLDER}")
     return 0
 

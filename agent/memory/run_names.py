@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from agent.memory.candidate import Candidate, Phase
 
 _APART = ("length", "choice", "final", "probe")
-_NAME, _OPERATIONS = 120, 60
+_NAME, _OPERATIONS = 120, 36
 """Characters, at most."""
 
 

@@ -6,13 +6,14 @@ from agent.memory.candidate import Candidate
 from agent.reports.progress import sheet_place
 from evaluators.report.sections import Backgrounds
 from tools.aga.config import PromptSet
+from tools.aga.making.set_facts import SetFacts, facts_of
 from tools.aga.store.sets import GeneratedSet
 
-_CAPTIONS = 8
+_CAPTIONS, _WORDS = 8, 12
 
 
 def backgrounds_section(
-    candidate: Candidate, made: GeneratedSet | None, said: str, folder: Path
+    candidate: Candidate, made: GeneratedSet | None, said: str, folder: Path, root: Path
 ) -> Backgrounds | None:
     """The prompts, the gates and some captions of a proposal; None where it has no backgrounds.
 
@@ -21,18 +22,21 @@ def backgrounds_section(
         made: its images; None where they are not there any more.
         said: what came of making them, in a sentence.
         folder: of the study, with its contact sheets.
+        root: the store of synthetic images.
     """
     prompts = candidate.proposal.prompts
     if prompts is None:
         return None
+    known = None if made is None else facts_of(made.folder, root, _CAPTIONS)
     sheet = f"contact_sheets/backgrounds-{sheet_place(candidate.name, candidate.number)}.png"
     return Backgrounds(
         name=candidate.name,
         prompts=prompt_lines(prompts),
         made=f"{said[:1].upper()}{said[1:]}." if said else "",
         gates=made.gates if made else {},
-        captions=_captions(made) if made else (),
+        captions=known.captions if known else (),
         sheet=sheet if (folder / sheet).is_file() else "",
+        facts=_fact_lines(known) if known else (),
     )
 
 
@@ -55,13 +59,25 @@ def prompt_lines(prompts: PromptSet) -> list[tuple[str, str]]:
     return [(name, text) for name, text in lines if text]
 
 
-def _captions(made: GeneratedSet) -> list[str]:
-    """Different ones, spread over the set."""
-    import pyarrow.parquet as pq
-
-    if not made.provenance.is_file():
-        return []
-    column = pq.read_table(made.provenance, columns=["caption"]).column("caption").to_pylist()
-    known = sorted(set(filter(None, column)))
-    step = max(1, len(known) // _CAPTIONS)
-    return known[::step][:_CAPTIONS]
+def _fact_lines(known: SetFacts) -> list[tuple[str, str]]:
+    """Which entries were refused, what was understood of the captions, and what the backgrounds tell of the class."""
+    lines = []
+    refused = [each for each in known.verdicts if each.refused]
+    if refused:
+        parts = [
+            f"{each.entry} ({each.refused} of {each.tried}: {', '.join(each.reasons)})" for each in refused
+        ]
+        lines.append(("refused, by entry of the prompts", "; ".join(parts)))
+    if (read := known.read) is not None:
+        words = ", ".join(f"{word} ({count})" for word, count in read.unknown[:_WORDS])
+        plain = f"{read.captions - read.plain} of {read.captions} captions say what can be drawn"
+        lines.append(("understood", plain + (f"; words that change nothing: {words}" if words else "")))
+    if (leak := known.leak) is not None:
+        lines.append(
+            (
+                "class by the background alone",
+                f"{100 * leak.accuracy:.0f}% by a linear classifier on the colours of {leak.images} backgrounds; "
+                f"guessing has {100 * leak.chance:.0f}%",
+            )
+        )
+    return lines

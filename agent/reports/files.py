@@ -93,8 +93,22 @@ def stored_report(folder: Path, tracking: "Tracking | None") -> Report | None:
 
 
 def explained_parts(folder: Path) -> "Sequence[Part]":
-    """What `agent explain` found, if it was asked."""
-    return ()
+    """What `agent explain` found, if it was asked.
+
+    Raises:
+        AugurError: its file is damaged.
+    """
+    from evaluators.explanation import FILE, FOLDER, read_explanation
+    from evaluators.report.explained import parts_of
+
+    try:
+        found = read_explanation(folder)
+    except ValueError as error:
+        raise AugurError(
+            f"{folder / FOLDER / FILE} cannot be read ({str(error).splitlines()[0]}). Delete the folder, and ask agent "
+            "explain again."
+        ) from error
+    return () if found is None else parts_of(found)
 
 
 def _explain(report: Report, folder: Path) -> str:

@@ -51,7 +51,7 @@ def _line(
         learned=learned[:_LONGEST],
         sheet=sheet if (folder / sheet).is_file() else "",
         generated=record.generated,
-        stopped=getattr(record, "stopped", ""),
+        stopped=record.stopped,
     )
 
 

@@ -61,7 +61,7 @@ def judge(context: Context, candidate: Candidate, phase: Phase, pool: Pool | Non
     within = None if gain is None else not gain.excludes_zero
     run = context.tracking.open_candidate(candidate, phase)
     training = training_of(context, candidate.name, (phase,))
-    over = over_default or gain
+    over = None if candidate.name == REFERENCE else over_default or gain
     context.tracking.end_candidate(
         run,
         found,

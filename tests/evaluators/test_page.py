@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from agent.reports.files import explained_parts
+from evaluators.explanation import Calibration, CorruptionLine, Corruptions, Explanation, Frozen, Measured
+from evaluators.explanation import Picture as Drawn
 from evaluators.report.class_gains import class_gains, confusion_of
 from evaluators.report.comparison import Versus, verdict_between
 from evaluators.report.page import NAME, write_page
@@ -22,6 +25,7 @@ from evaluators.report.stored import read_report, write_report
 from evaluators.report.svg import ON_PAGE, inline
 from tests.chromium import browser, needs_chromium
 from tests.evaluators.test_report import SIX, comparison, report, scores
+from tools.errors import AugurError
 
 ATTACK = "<script>document.title = 'taken'</script><img src=x onerror=alert(1)> \"'><b>"
 HEADINGS = ["Result", "How sure, and against what", "The path of the search", "By class", "New backgrounds"]
@@ -157,6 +161,61 @@ def test_a_picture_that_is_gone_or_does_not_fit_leaves_no_hole(tmp_path):
     text = write_page(whole(), tmp_path).read_text(encoding="utf-8")
     assert "<figure>\n<img" not in text
     assert (tmp_path / NAME).stat().st_size < 1_000_000
+
+
+def test_what_was_explained_is_shown_with_its_pictures(tmp_path):
+    gained = Measured(mean=0.031, low=-0.012, high=0.074)
+    found = Explanation(
+        study="s",
+        reference="no augmentation",
+        winner="iteration 1",
+        recommended=True,
+        classes=["a", "b"],
+        test_images=60,
+        seconds=3,
+        notes=["XRAI was left out: no time."],
+        calibration=[
+            Calibration(name=name, seeds=3, expected_error=0.123, brier=0.4, log_loss=0.7, bins=[])
+            for name in ("no augmentation", "iteration 1")
+        ],
+        corruptions=Corruptions(
+            images=60,
+            seeds=3,
+            clean_reference=0.8,
+            clean_winner=0.9,
+            mean_error=0.75,
+            gain=gained,
+            lines=[
+                CorruptionLine(
+                    name="gaussian_noise", reference=[0.5] * 5, winner=[0.6] * 5, relative_error=None
+                )
+            ],
+        ),
+        frozen=Frozen(
+            backbone="x",
+            metric="accuracy",
+            score=gained,
+            winner="iteration 1",
+            winner_score=0.9,
+            gain=gained,
+            seconds=1,
+            sentence=f"The winner is below a frozen network. {ATTACK}",
+        ),
+        pictures=[Drawn(file="cam.png", title="Where they look", alt="Heat maps")],
+    )
+    (tmp_path / "explain").mkdir()
+    Image.new("RGB", (20, 20)).save(tmp_path / "explain" / "cam.png")
+    found.write(tmp_path / "explain")
+    text = write_page(whole(), tmp_path, explained_parts(tmp_path)).read_text(encoding="utf-8")
+    assert "The winner is below a frozen network. &lt;script&gt;" in text
+    for cell in ("gaussian noise", "50.0", "60.0", "+10.0", "12.3", "XRAI was left out"):
+        assert cell in text
+    assert "+3.1 [−1.2, +7.4] points" in text
+    assert 'alt="Heat maps"' in text
+    assert "agent explain" not in text
+    (tmp_path / "explain" / "explanation.json").write_text("{")
+    with pytest.raises(AugurError, match="agent explain again"):
+        explained_parts(tmp_path)
 
 
 def test_a_report_is_kept_and_read_again_to_the_last_number(tmp_path):

@@ -53,10 +53,12 @@ def test_a_server_of_ones_own_is_pointed_to(tmp_path: Path, monkeypatch, capsys)
 @pytest.mark.slow
 def test_it_serves_the_store_and_leaves_no_process_behind(tmp_path: Path) -> None:
     from agent.memory import Tracking
+    from agent.memory.views import view_address
 
     made, runs = tmp_path / "made", tmp_path / "My%20Data?"
     store = Tracking(sqlite_uri(made / "mlflow.db"), made / "artifacts")
     store.open_study("digits/resnet18", "first", {"arm": "tpe"}, {})
+    store.log_view(over_default=False)
     store.log_json(store.study_run, {"answer": 42}, "a.json")
     made.rename(runs)
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -76,7 +78,7 @@ def test_it_serves_the_store_and_leaves_no_process_behind(tmp_path: Path) -> Non
         address = f"{found[0]}/api/2.0/mlflow/experiments/get-by-name?experiment_name=digits/resnet18"
         with urllib.request.urlopen(address, timeout=30) as answer:
             assert b"digits/resnet18" in answer.read()
-        page = f"{found[0]}/#/experiments/1/runs?workflowType=machine_learning"
+        page = f"first: {view_address(found[0], store.experiment_id, store.study_run)}"
         assert any(page in line for line in process.stdout)
         file = f"{found[0]}/get-artifact?path=a.json&run_uuid={store.study_run}"
         with urllib.request.urlopen(file, timeout=30) as answer:

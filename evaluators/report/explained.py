@@ -1,0 +1,153 @@
+"""What `agent explain` finds, as sections of the page."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from evaluators.explanation import (
+    FOLDER,
+    Attribution,
+    Backgrounds,
+    Calibration,
+    Corruptions,
+    Explanation,
+    Measured,
+)
+from evaluators.report.page import Part
+from evaluators.report.sections import Picture
+from evaluators.wording import gain, signed
+
+_METRICS = {"aic": "AIC", "sic": "SIC", "insertion": "insertion", "deletion": "deletion (lower is better)"}
+
+
+def parts_of(found: Explanation) -> list[Part]:
+    """Its sections, the most telling first. Confusions and gains by class have a section of their own already."""
+    parts: list[Part] = []
+    if found.frozen is not None:
+        parts.append(Part("Against a frozen pretrained network", found.frozen.sentence))
+    if found.corruptions is not None:
+        parts.append(_corruptions(found.corruptions))
+    if found.backgrounds is not None:
+        parts.append(_backgrounds(found.backgrounds))
+    if found.calibration:
+        parts.append(_calibration(found.calibration))
+    if found.attribution is not None:
+        parts.append(_attribution(found.attribution))
+    if found.features is not None:
+        parts.append(_features(found))
+    pictures = [Picture(f"{FOLDER}/{each.file}", each.title, each.alt) for each in found.pictures]
+    if pictures:
+        parts.append(Part("In pictures", pictures=pictures))
+    if found.notes:
+        parts.append(Part("What was left out", " ".join(found.notes)))
+    return parts
+
+
+def _heads(*names: str) -> list[dict[str, Any]]:
+    return [{"text": name, "n": place > 0} for place, name in enumerate(names)]
+
+
+def _corruptions(found: Corruptions) -> Part:
+    error = (
+        ""
+        if found.mean_error is None
+        else f" Mean corruption error: {found.mean_error:.3f} (below 1 is better)."
+    )
+    return Part(
+        "Corrupted images",
+        f"{found.images} test images, corrupted at five severities. Over all of them the gain is "
+        f"{_measured(found.gain)} points; on clean images, {_percent(found.clean_winner)}% against "
+        f"{_percent(found.clean_reference)}%.{error}",
+        "Accuracy (%) on corrupted test images, mean over severities and seeds",
+        _heads("corruption", "no augmentation", "winner", "gain", "relative error"),
+        [
+            [
+                line.name.replace("_", " "),
+                _percent(_mean(line.reference)),
+                _percent(_mean(line.winner)),
+                signed(_mean(line.winner) - _mean(line.reference)),
+                "–" if line.relative_error is None else f"{line.relative_error:.2f}",
+            ]
+            for line in found.lines
+        ],
+    )
+
+
+def _backgrounds(found: Backgrounds) -> Part:
+    return Part(
+        "How much is read from the background",
+        f"Where the background comes from another class instead of the same one, no augmentation loses "
+        f"{100 * found.gap_reference:.1f} points and the winner {100 * found.gap_winner:.1f}: a difference of "
+        f"{_measured(found.gap_change)}. Guessing the commonest class has {_percent(found.chance)}%. "
+        f"{found.images} of {found.tried} test images had a usable mask.",
+        "Accuracy (%) on changed test images, mean over seeds",
+        _heads("image", "no augmentation", "winner"),
+        [[line.name, _percent(line.reference), _percent(line.winner)] for line in found.lines],
+    )
+
+
+def _calibration(found: Sequence[Calibration]) -> Part:
+    return Part(
+        "Calibration",
+        "How far a classifier's confidence can be believed. Expected calibration error (ECE) is the mean distance of "
+        "confidence and accuracy; of all three, lower is better.",
+        "Calibration on the test set, means over seeds",
+        _heads("classifier", "ECE (%)", "Brier score", "log loss"),
+        [
+            [each.name, _percent(each.expected_error), f"{each.brier:.3f}", f"{each.log_loss:.3f}"]
+            for each in found
+        ],
+    )
+
+
+def _attribution(found: Attribution) -> Part:
+    missing = f" Not computed: {'; '.join(found.missing)}." if found.missing else ""
+    return Part(
+        "Attribution",
+        f"How well maps of what a classifier looks at find what it decides by, on {found.images} test images. "
+        f"Explained is {found.explained}. Compare the scores on shared images: the others are of different "
+        f"ones.{missing}",
+        "Attribution scores",
+        _heads("classifier and method", "metric", "score", "images", "on shared images", "shared images"),
+        [
+            [
+                f"{each.name}, {each.method}",
+                _METRICS[each.metric],
+                _score(each.score),
+                str(each.images),
+                _score(each.on_shared),
+                str(each.shared_images),
+            ]
+            for each in found.scores
+        ],
+    )
+
+
+def _features(found: Explanation) -> Part:
+    features = found.features
+    assert features is not None
+    both = (
+        ""
+        if features.spread_both is None
+        else f", with {features.synthetic} synthetic ones {features.spread_both:.2f}"
+    )
+    return Part(
+        "Features",
+        f"Last-layer features of {features.of}, drawn by {features.method}. Mean distance to the centre of the class, "
+        f"per distance between centres: {features.spread_real:.2f} over {features.real} real images{both}.",
+    )
+
+
+def _measured(found: Measured) -> str:
+    return gain(found.mean, (found.low, found.high))
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
