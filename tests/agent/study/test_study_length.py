@@ -158,7 +158,16 @@ def test_a_limit_in_time_that_is_too_tight_is_told_before_anything_is_trained(ru
 
 
 def test_the_best_at_the_end_is_also_trained_at_another_length_and_a_kill_changes_nothing(runs: Path):
-    options = ("--search.second_lengths", "on", "--iterations", "1", "--proposer", "tpe")
+    options = (
+        "--search.second_lengths",
+        "on",
+        "--iterations",
+        "1",
+        "--proposer",
+        "tpe",
+        "--report.explain",
+        "off",
+    )
     killed = run(runs, *options, size=SHORT, moment="before:finalise")
     assert killed.returncode == KILLED, killed.stderr
     killed = resume(runs, moment="epoch:1")
