@@ -131,7 +131,7 @@ class TestTheRest:
 
     def test_the_captioner_is_named(self) -> None:
         assert "joined to one phrase, word for word" in section(chain())
-        text = section(chain(caption={"kind": "llm", "max_tokens": 60}))
+        text = section(chain(caption={"kind": "llm", "max_tokens": 60}, background={"kind": "diffusion"}))
         assert "openai:gpt-5-mini writes each caption" in text
         assert "At most 60 tokens" in text
 
