@@ -12,7 +12,7 @@ from agent.steps.trials import is_testable, trial_spec
 from tools.errors import AugurError
 from tools.training.config import TrialSpec
 
-_SHARE = 0.1
+_SHARE = 0.05
 """Of the time that the study trained: as long may explanations take with 'auto'."""
 
 

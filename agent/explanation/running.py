@@ -11,8 +11,8 @@ from evaluators.explanation import FOLDER, Explanation
 from tools.errors import AugurError, first_line
 from tools.machine import free_memory, is_out_of_memory
 
-_LEAST_SECONDS = 20.0
-"""With less time, only what is stored is described: loading the packages of the rest takes as long."""
+_LEAST_SECONDS = 120.0
+"""With less time, only what is stored is described, and nothing is measured: to plan the rest would take too long."""
 
 
 def explain(context: Context, pair: Pair, options: Options) -> Explanation:
@@ -57,7 +57,7 @@ def _computed(work: Work) -> dict[str, Any]:
     found = describe_predictions(work)
     left = options.seconds
     if left is not None and left < _LEAST_SECONDS:
-        work.notes.append(f"Only stored predictions were described, to save time. {_more(work)}")
+        work.notes.append(f"Only stored predictions were described, to save time. {_more(work)}.")
         return found
     if not work.seeds:
         work.notes.append(
@@ -66,13 +66,17 @@ def _computed(work: Work) -> dict[str, Any]:
         )
         return found
     wanted = [each for name, each in SECTIONS.items() if not options.sections or name in options.sections]
+    measuring = time.monotonic()
     planned = [(section, section.seconds(work)) for section in wanted]
+    if left is not None:
+        left -= time.monotonic() - measuring
     steps = [f"{section.title} {_about(seconds)}" for section, seconds in planned if seconds > 0]
     total = sum(seconds for _, seconds in planned)
     terminal.note(f"Explaining the result takes about {_about(total)}: {', '.join(steps)}.")
+    omitted = []
     for section, seconds in planned:
         if left is not None and seconds > left:
-            work.notes.append(f"Left out to save time ({_about(seconds)}): {section.title}. {_more(work)}")
+            omitted.append(section.title)
             continue
         begun = time.monotonic()
         try:
@@ -86,11 +90,13 @@ def _computed(work: Work) -> dict[str, Any]:
             free_memory()
         if left is not None:
             left -= time.monotonic() - begun
+    if omitted:
+        work.notes.append(f"Left out to save time: {', '.join(omitted)}. {_more(work)} ({_about(total)}).")
     return found
 
 
 def _more(work: Work) -> str:
-    return f"agent explain {work.context.study} computes all."
+    return f"agent explain {work.context.study} computes all"
 
 
 def _about(seconds: float) -> str:

@@ -255,7 +255,7 @@ class ReportConfig(BaseModel):
     explain: Literal["auto", "off", "full"] = Field(
         default="auto",
         description="whether the finish explains the result (calibration, attribution, robustness; docs/explain.md): "
-        "'full': all of it; 'auto': what takes no longer than a tenth of the training",
+        "'full': all of it; 'auto': what takes no longer than a twentieth of the training",
     )
 
 
