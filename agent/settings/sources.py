@@ -166,7 +166,7 @@ def load_file(
         ConfigurationError: the file is missing or invalid, or the variable of a masked value is not set.
     """
     file = FileSource(_Tree, path)
-    tree = _merged(changes() if changes else {}, file())
+    tree = _merged(changes() if changes else {}, _as_begun(file()))
     for key, setting in settings().items():
         if MASK in str(_value_at(tree, key)):
             if not environ.get(setting.variable):
@@ -177,6 +177,22 @@ def load_file(
             (tree[section] if section else tree)[name] = environ[setting.variable]
     variables = _EnvironmentSource(_Tree, {})
     return _resolved(lambda: _Plain.model_validate(tree), changes, variables, file)
+
+
+_BEFORE = {"aga.compose.colours": "source", "search.second_lengths": "off"}
+"""Settings that a study's file may lack, because its version did not have them → what that version did."""
+
+
+def _as_begun(tree: dict[str, Any]) -> dict[str, Any]:
+    """The stored settings, with those that did not exist yet as they were then: a study goes on as it began."""
+    for key, value in _BEFORE.items():
+        *above, name = key.split(".")
+        section: Any = tree
+        for each in above:
+            section = section.setdefault(each, {}) if isinstance(section, dict) else None
+        if isinstance(section, dict):  # else the file is damaged, which is told when it is checked
+            section.setdefault(name, value)
+    return tree
 
 
 class _Plain(StudyConfig):

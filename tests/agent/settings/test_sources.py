@@ -369,3 +369,11 @@ def test_a_study_resumes_where_its_data_and_its_store_are_now(tmp_path):
 def test_a_bad_change_is_named_with_its_flag(tmp_path):
     with pytest.raises(ConfigurationError, match=r"flag --budget.trials"):
         resumed(tmp_path, "--budget.trials", "0")
+
+
+def test_a_study_of_an_earlier_version_goes_on_as_it_began(tmp_path):
+    """Its file has no value for settings that came later."""
+    earlier = resumed(tmp_path)
+    assert (earlier.aga.compose.colours, earlier.search.second_lengths) == ("source", "off")
+    now = settings_of()
+    assert (now.aga.compose.colours, now.search.second_lengths) == ("estimated", "auto")
