@@ -41,7 +41,7 @@ class RandomProposer:
                 for key, kind in table_of(history).items()
             }
             proposal = Proposal(
-                hypothesis="Random draw, uninformed by any result.",
+                hypothesis="Drawn at random, around mild strengths; no result is used.",
                 expected_gain=0.0,
                 policy=operations,
                 backgrounds=prompts_from(history, values),

@@ -204,7 +204,10 @@ def _numbers(operations: list[Operation]) -> "dict[str, tuple[float, BaseDistrib
 def _reason(judged: list[IterationRecord], found: Mapping[str, float]) -> tuple[str, float]:
     """The hypothesis, and the gain to expect in points of the metric: the mean gain of the good policies."""
     if len(judged) < STARTUP:
-        return f"TPE: one of the first {STARTUP} draws, still at random.", 0.0
+        return (
+            f"Drawn at random, around mild strengths: TPE learns from {STARTUP} results before it chooses.",
+            0.0,
+        )
     ranked = sorted(judged, key=lambda record: found.get(record.name, 0.0), reverse=True)
     good = ranked[: math.ceil(GOOD_SHARE * len(ranked))]
     gains = [record.gain for record in good if record.gain is not None]

@@ -122,18 +122,19 @@ class Terminal:
         expected_gain: float,
         one_line_policy: str,
     ) -> None:
-        """The policy that is tried next, and why. `expected_gain` is in accuracy points."""
+        """The policy that is tried next, and why. `expected_gain` is in accuracy points; 0 is no forecast."""
         if self._quiet:
             return
         title = f"iteration {iteration} of {iterations} · {arm}"
-        expected = f"{signed(expected_gain / 100)} points"
+        expected = f"{signed(expected_gain / 100)} points" if expected_gain else ""
         if self._stamped:
             self._line(f"{title}: {one_line_policy}")
-            self._line(f"  why: {hypothesis} (expects {expected})")
+            self._line(f"  why: {hypothesis}" + (f" (expects {expected})" if expected else ""))
             return
         self._out.print()
         self._out.rule(Text(title, style="bold"), align="left", style="dim")
-        self._out.print(facts_grid([("try", one_line_policy), ("why", hypothesis), ("expects", expected)]))
+        facts = [("try", one_line_policy), ("why", hypothesis), ("expects", expected)]
+        self._out.print(facts_grid([each for each in facts if each[1]]))
 
     def rejection(self, attempt: int, reasons: Sequence[str]) -> None:
         """An answer of the arm that was refused; the arm is asked again."""

@@ -236,6 +236,13 @@ class TestElsewhereThanOnATerminal:
         assert first.endswith(f"iteration 1 of 8 · llm: {POLICY}")
         assert second.endswith(f"{HYPOTHESIS} (expects +1.5 points)")
 
+    def test_an_arm_that_forecasts_nothing_is_not_said_to_expect_nothing(self) -> None:
+        for live in (True, False):
+            screen = Screen(live=live)
+            screen.terminal.proposal(1, 8, "random", HYPOTHESIS, 0.0, POLICY)
+            assert HYPOTHESIS[:20] in screen.raw
+            assert "expects" not in screen.raw
+
     def test_a_trial_is_one_line_at_its_end(self) -> None:
         screen = Screen()
         train(screen.terminal)
