@@ -56,7 +56,8 @@ def _cheap_first(context: Context, candidates: Sequence[Candidate], seeds: Seque
     for each in candidates:
         gain = found[each.name].gain_over(default)
         if each.name != best:
-            _stop(context, each, _behind_cheaply(gain, best), gain)
+            ahead = found[best].gain_over(default) if best else None
+            _stop(context, each, _behind_cheaply(gain, best, ahead), gain)
         else:
             context.tracking.log_metrics(
                 context.tracking.open_candidate(each, "search"),
@@ -70,12 +71,15 @@ def _cheap_first(context: Context, candidates: Sequence[Candidate], seeds: Seque
     )
 
 
-def _behind_cheaply(gain: float | None, best: str | None) -> str:
-    """Why a candidate was not trained in full."""
+def _behind_cheaply(gain: float | None, best: str | None, ahead: float | None) -> str:
+    """Why a candidate was not trained in full: `best` did better, with a gain of `ahead`."""
     if gain is None:
         return "the cheap measure failed"
-    ahead = f"; {best} did better" if best else ""
-    return f"cheap measure only: {signed(gain)} points over the default{ahead}"
+    text = f"cheap measure only: {signed(gain)} points over the default"
+    if best is None or ahead is None:
+        return text
+    together = ", metric and log loss taken together" if ahead <= gain else ""
+    return f"{text}; {best} did better ({signed(ahead)}{together})"
 
 
 def _race(context: Context, candidates: Sequence[Candidate], seeds: Sequence[int]) -> str | None:

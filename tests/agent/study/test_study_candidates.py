@@ -9,7 +9,6 @@ from agent.memory.cheap_file import CheapFile, read_pairs, write_pairs
 from evaluators.cheap import Pair
 from tests.agent import studies
 from tests.agent.studies import (
-    NODES,
     SHORT,
     agent,
     conclusions,
@@ -102,6 +101,7 @@ def test_only_candidates_that_were_trained_under_all_seeds_are_chosen_among(race
     assert all(name in report for name in left_behind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["epoch:11", "after:train"])
 def test_a_study_that_is_killed_in_a_race_ends_like_one_that_was_not(runs, raced, moment):
     copy_trials(raced, runs)
@@ -168,7 +168,8 @@ def test_one_that_ranks_wrongly_is_not_used_and_the_study_says_so(runs, learning
     assert "it is not shown that the last quarter of a training ranks like all of it" in died.stdout
 
 
-@pytest.mark.parametrize("moment", [f"before:{NODES[4]}", f"after:{NODES[4]}"])
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["after:train"])
 def test_a_study_that_is_killed_between_the_two_measures_decides_alike(runs, learning, tmp_path, moment):
     copy_trials(learning, runs)
     stored_elsewhere(runs, AGREE)
@@ -203,7 +204,7 @@ def probing(ask: Ask) -> Reply:
     return Answer(tool_calls=(ToolCall("submit_proposal", {**draw_proposal(ask), "notes": ""}),))
 
 
-@pytest.mark.parametrize("pairs", [AGREE, OPPOSE])
+@pytest.mark.parametrize("pairs", [AGREE, pytest.param(OPPOSE, marks=pytest.mark.slow)])
 def test_a_model_may_probe_only_where_the_cheap_measure_is_trusted(runs, learning, pairs):
     copy_trials(learning, runs)
     stored_elsewhere(runs, pairs)
