@@ -17,7 +17,7 @@ COMMANDS = {
     "resume": "resume a study that was interrupted",
     "train": "train given policies, and compare them",
     "evaluate": "put trained classifiers to a test set",
-    "explain": "explain a finished study's result: robustness, attribution, calibration",
+    "explain": "what a result means: robustness, attribution, calibration",
     "generate": "make training images with new backgrounds",
     "datasets": "list, show, download and check data sets",
     "cache": "list, check and remove decoded images on disk",

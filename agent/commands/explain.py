@@ -10,10 +10,11 @@ from tools.errors import ConfigurationError, did_you_mean
 _DESCRIPTION = """\
 Explain the result of a finished study on its test set: what is recommended (or
 the policy of a trial that you name) against no augmentation. Calibration,
-confusion and gains by class; Grad-CAM pictures; AIC, SIC, insertion and deletion
-of attribution maps; corrupted images; other backgrounds; a map of features; and
-a frozen pretrained backbone for comparison. Writes explain/ in the study's
-folder, which the report shows. docs/explain.md says what each number means."""
+confusion and gains by class; Grad-CAM pictures; AIC, SIC, insertion and
+deletion of attribution maps; corrupted images; other backgrounds; a map of
+features; and a frozen pretrained backbone for comparison. Writes explain/ in
+the study's folder, which the report shows. docs/explain.md says what each
+number means."""
 
 _METHODS = ("ig", "gradcam", "xrai")
 _SECTIONS = ("gradcam", "frozen", "corruptions", "backgrounds", "attribution", "features")

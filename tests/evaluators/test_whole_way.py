@@ -78,7 +78,8 @@ def test_each_baseline_is_a_comparison_of_its_own_and_all_together_are_one():
 
 
 def test_a_recommendation_is_called_better_than_the_default_no_more_often_than_promised():
-    """And where nothing is better, a proposal is hardly ever recommended in the default's place."""
+    """And where nothing is better, a proposal is seldom recommended in the default's place: it need be likelier than
+    not, by 7 to 3, and harms nobody where all are equal."""
     rng = np.random.default_rng(0)
     taken = called = 0
     for _ in range(FEWER):
@@ -88,7 +89,7 @@ def test_a_recommendation_is_called_better_than_the_default_no_more_often_than_p
             taken += 1
             called += study.verdict(chosen, DEFAULT, SEARCH.fresh_seeds) == "better"
     assert called / FEWER <= PROMISED
-    assert taken / FEWER <= 0.1
+    assert taken / FEWER <= 0.15
 
 
 def test_a_true_gain_is_found():

@@ -63,6 +63,7 @@ def test_the_model_that_writes_captions_is_asked_for_too():
     with LoopbackServer() as server:
         tree = study(server.openai_url).model_dump()
         tree["aga"] |= {"llm": "openai:writer", "llm_base_url": server.openai_url, "caption": {"kind": "llm"}}
+        tree["aga"]["background"]["kind"] = "diffusion"
         tree["search"]["backgrounds"] = "always"
         with pytest.raises(ConfigurationError, match="does not list writer"):
             checked(StudyConfig.model_validate(tree))

@@ -21,6 +21,7 @@ def explained(finished, tmp_path_factory):
     return runs, done
 
 
+@pytest.mark.slow
 def test_everything_that_applies_is_computed_and_shown(explained):
     runs, done = explained
     assert done.returncode == 0, done.stderr + done.stdout
@@ -39,6 +40,7 @@ def test_everything_that_applies_is_computed_and_shown(explained):
         assert shown in done.stdout, done.stdout
 
 
+@pytest.mark.slow
 def test_pictures_are_listed_written_and_logged(explained):
     runs, _ = explained
     folder = runs / "studies" / "s" / FOLDER
@@ -59,6 +61,7 @@ def test_pictures_are_listed_written_and_logged(explained):
     assert f"{FOLDER}/{FILE}" in logged
 
 
+@pytest.mark.slow
 def test_the_study_is_shown_as_finished_afterwards(explained):
     runs, _ = explained
     store = tracking(runs)

@@ -39,7 +39,7 @@ def test_the_report_takes_the_choice_apart(with_backgrounds):
     lines = [line for line in table.splitlines() if line.startswith("| ")]
     rows = {line.split("|")[1].strip(): line for line in reversed(lines)}  # the first table wins
     best = tracking(with_backgrounds).study_tags()["best_proposal"]
-    both = next(line for name, line in rows.items() if best in name)
+    both = next(line for line in lines if best in line.split("|")[1])
     assert " + backgrounds(" in both
     assert "backgrounds(" not in rows["policy only"]
     assert ">" not in rows["backgrounds only"].split("|")[2]
@@ -95,7 +95,9 @@ def test_a_language_model_proposes_backgrounds_and_writes_captions(runs):
 
     with LoopbackServer(brain=brain) as server:
         llm = ("--llm", "openai:loopback", "--llm-base-url", server.openai_url)
-        small = ("--iterations", "1", "--aga.pool", "0.1", "--aga.caption.kind", "llm")
+        # Kind `textures` reads whole captions, as diffusion does; `scenes` would not pay for them.
+        reads = ("--aga.background.kind", "textures", "--aga.caption.kind", "llm")
+        small = ("--iterations", "1", "--aga.pool", "0.1", *reads)
         done = run(runs, *llm, *small)
         requests = server.requests
     assert done.returncode == 0, done.stderr + done.stdout

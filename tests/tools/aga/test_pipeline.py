@@ -61,7 +61,7 @@ def test_the_files_are_the_rows_of_the_pixels(world: World) -> None:
 def test_a_subject_that_is_not_moved_has_the_training_images_own_pixels(tmp_path: Path, fit: str) -> None:
     write_photos(tmp_path / "photos", splits(3), width=61, height=44)
     world = open_world(tmp_path, fit=fit)
-    made = world.generate(STILL, compose={"edge": 0.0, "workers": 1})
+    made = world.generate(STILL, compose={"edge": 0.0, "colours": "source", "workers": 1})
     train = world.cached.split("train")
     composites, sources = np.load(made.folder / "pixels.npy"), np.load(made.folder / "sources.npy")
     for composite, source in zip(composites, sources, strict=True):

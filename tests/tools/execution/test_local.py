@@ -117,7 +117,7 @@ def test_the_speed_is_measured_by_batches_of_which_nothing_is_kept(
     assert timing.evaluation > 0
     assert timing.trial_seconds(100, 20, 4) > 4 * 100 / timing.training
     assert list(tmp_path.iterdir()) == []
-    wrong = spec.model_copy(update={"image_size": 7})
+    wrong = spec.model_copy(update={"cache": tmp_path / "nowhere"})
     assert executor.time_trials(wrong, tmp_path / "scratch") == []
 
 
