@@ -34,11 +34,11 @@ TINY = (
 SMALL = (
     f"--dataset demo {TINY} --seeds 2 --iterations 2 --search.choosing_seeds 3 "
     "--search.final_seeds 3 --search.top_k 2 "
-    "--search.baselines trivial_augment_wide --search.backgrounds off --report.explain off"
+    "--search.baselines trivial_augment_wide --search.backgrounds off"
 )
 SHORT = (
     f"--dataset demo {TINY} --seeds 1 --iterations 2 --search.choosing_seeds 1 --search.final_seeds 2 --search.top_k 1 "
-    "--search.baselines [] --report.explain off"
+    "--search.baselines []"
 )
 NODES = ["prepare", "propose", "vet", "realise", "train", "judge", "finalise"]
 # Seconds differ from run to run; everything else must not.

@@ -88,6 +88,9 @@ LAYOUTS: list[tuple[str, Callable[[Path, Path], None]]] = [
     ("limuc", limuc),
 ]
 
+SECOND = (melanoma_of_hasnainjaved, aptos_of_mariaherrerot)
+"""Layouts of a set of which another one is tried already; that they are read is tested without a study, too."""
+
 
 def study(name: str, data: Path, runs: Path, *more: str, moment: str = "none") -> Ended:
     where = ("--dataset", name, "--data", str(data), "--runs-dir", str(runs))
@@ -99,7 +102,13 @@ def rows_of(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(opened))
 
 
-@pytest.mark.parametrize(("name", "lay_out"), LAYOUTS, ids=[each.__name__ for _, each in LAYOUTS])
+@pytest.mark.parametrize(
+    ("name", "lay_out"),
+    [
+        pytest.param(*each, marks=pytest.mark.slow if each[1] in SECOND else (), id=each[1].__name__)
+        for each in LAYOUTS
+    ],
+)
 def test_a_study_of_each_layout_runs_to_its_report(shared_data, tmp_path, runs, name, lay_out):
     lay_out(shared_data, tmp_path / "data")
     done = study(name, tmp_path / "data", runs)
