@@ -68,7 +68,7 @@ def in_the_plane(features: np.ndarray, seed: int = 0) -> tuple[np.ndarray, Liter
     if find_spec("umap") is not None:
         import warnings
 
-        from umap import UMAP
+        from umap import UMAP  # pyright: ignore[reportMissingImports]  # an extra
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that one seed means one thread

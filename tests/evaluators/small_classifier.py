@@ -9,7 +9,7 @@ from tools.training.evaluation import Classifier
 from tools.training.normalisation import Normalisation
 
 SIDE = 32
-PLAIN = Normalisation((127.5,) * 3, (64.0,) * 3)
+PLAIN = Normalisation((127.5, 127.5, 127.5), (64.0, 64.0, 64.0))
 
 
 def small_classifier(classes: int = 3, seed: int = 0, normalisation: Normalisation = PLAIN) -> Classifier:

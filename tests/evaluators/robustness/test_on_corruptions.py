@@ -54,6 +54,8 @@ def test_each_corruption_counts_by_itself():
     # the reference is wrong about a quarter of the images, at each of five severities
     assert noise.relative_error == pytest.approx(sum(1 - each for each in noise.winner) / (5 * 0.25))
     assert blur.relative_error == pytest.approx(sum(1 - each for each in blur.winner) / (5 * 0.25))
+    assert noise.relative_error is not None
+    assert blur.relative_error is not None
     assert found.mean_error == pytest.approx((noise.relative_error + blur.relative_error) / 2)
 
 
