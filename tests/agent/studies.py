@@ -74,6 +74,14 @@ def environment(**more: str) -> dict[str, str]:
     return {**clean, **more}
 
 
+def session(
+    folder: str, moment: str, arguments: tuple[str, ...], env: dict[str, str], within: Path = ROOT
+) -> Any:
+    """A process that will run one session, once it is started; what it prints goes to files in `folder`."""
+    server = forkserver._forkserver._forkserver_address  # type: ignore[attr-defined]
+    return _forkserver.Process(target=_play, args=(server, folder, moment, arguments, env, within))
+
+
 def agent(
     *arguments: str, moment: str = "none", env: dict[str, str] | None = None, within: Path = ROOT
 ) -> Ended:
@@ -82,9 +90,9 @@ def agent(
     `within` is its working directory, where data sets that are known by name are looked for (data/NAME).
     """
     with tempfile.TemporaryDirectory() as folder:
-        server = forkserver._forkserver._forkserver_address  # type: ignore[attr-defined]
-        how = (server, folder, moment, arguments, env or environment(), within)
-        process = _forkserver.Process(target=_play, args=how)
+        for name in ("stdout", "stderr"):  # a session may be killed before it has made them
+            (Path(folder) / name).touch()
+        process = session(folder, moment, arguments, env or environment(), within)
         process.start()
         process.join(_TIMEOUT)
         late = process.is_alive()

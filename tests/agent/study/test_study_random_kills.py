@@ -8,13 +8,12 @@ import pytest
 
 from tests.agent.studies import (
     SMALL,
-    _forkserver,
-    _play,
     conclusions,
     copy_trials,
     environment,
     outcome,
     resume,
+    session,
 )
 
 
@@ -24,7 +23,7 @@ def killed_after(seconds: float, runs: Path, *more: str) -> int | None:
     first = ("run", *SMALL.split(), "--proposer", "tpe", *name, *more) if name else ("resume", "s")
     with tempfile.TemporaryDirectory() as folder:
         arguments = (*first, "--runs-dir", str(runs))
-        process = _forkserver.Process(target=_play, args=(folder, "none", arguments, environment()))
+        process = session(folder, "none", arguments, environment())
         process.start()
         process.join(seconds)
         if process.is_alive():
