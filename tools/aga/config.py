@@ -22,7 +22,7 @@ def _split_pairs(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
-    if not all(equals for _, equals, _ in pairs):
+    if not all(equals and name.strip() for name, equals, _ in pairs):
         raise ValueError(f"must be written as NAME=VALUE,NAME=VALUE,…, not {value!r}")
     return {name.strip(): text.strip() for name, _, text in pairs}
 
@@ -33,7 +33,10 @@ def _split_options(value: Any) -> Any:
         return value
     import yaml
 
-    return {name: yaml.safe_load(text) for name, text in _split_pairs(value).items()}
+    try:
+        return {name: yaml.safe_load(text) for name, text in _split_pairs(value).items()}
+    except yaml.YAMLError:
+        raise ValueError(f"a value of {value!r} is neither a number, true, false nor plain text") from None
 
 
 def _none_is_a_word(value: Any) -> Any:

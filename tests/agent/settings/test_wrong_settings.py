@@ -197,3 +197,9 @@ def test_a_secret_in_a_bad_value_is_masked() -> None:
     text = complaint("--llm-base-url", "ftp://me:sesame@host/v1?key=abcdef")
     assert "sesame" not in text
     assert "abcdef" not in text
+
+
+@pytest.mark.parametrize("value", ["=0", "=\x1b", "steps=\x1b", "steps=[", "steps"])
+def test_options_of_a_scheduler_that_cannot_be_read_are_refused_in_words(value):
+    with pytest.raises(ConfigurationError, match=r"aga\.background\.scheduler_options"):
+        settings_of(["--aga.background.scheduler_options", value])
