@@ -14,15 +14,17 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import BaseFileLock, FileLock, Timeout
 
 from tools.disk import disk_error
-from tools.errors import DataError
+from tools.errors import AugurError, DataError
 
 if TYPE_CHECKING:
     import numpy as np
+
+_Parsed = TypeVar("_Parsed")
 
 _CHECKSUM = "sha256"
 """Key of a file's own checksum in its JSON."""
@@ -85,6 +87,27 @@ def read_json(file: Path) -> Any | None:
         return json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
+
+
+def understood(content: Any, parse: Callable[[Any], _Parsed], file: Path, about: str, remedy: str) -> _Parsed:
+    """What `parse` makes of the content of a JSON file that a study wrote down.
+
+    Args:
+        content: as `read_json` gives it.
+        parse: raises TypeError, AttributeError, KeyError or ValueError where it is not what was written.
+        file: named in the error.
+        about: what the file says, such as "which says how long this study trains".
+        remedy: what happens once it is deleted.
+
+    Raises:
+        AugurError: it is damaged.
+    """
+    try:
+        return parse(content)
+    except (TypeError, AttributeError, KeyError, ValueError) as error:
+        raise AugurError(
+            f"{file}, {about}, is damaged. Restore it from a backup, or delete it: {remedy}."
+        ) from error
 
 
 def write_checked_json(file: Path, data: dict[str, Any], scratch: Path | None = None) -> None:

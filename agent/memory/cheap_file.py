@@ -11,7 +11,7 @@ from typing import Any
 
 from evaluators.cheap import Pair
 from tools.errors import AugurError
-from tools.files import read_json, write_json
+from tools.files import read_json, understood, write_json
 
 NAME = "cheap.json"
 
@@ -45,13 +45,8 @@ def read_pairs(folder: Path) -> CheapFile | None:
     file = folder / NAME
     if not file.exists():
         return None
-    try:
-        return _parsed(read_json(file))
-    except (TypeError, KeyError, ValueError) as error:
-        raise AugurError(
-            f"{file}, which says how well the cheap measure ranked candidates, is damaged. Restore it from a backup, "
-            "or delete it: its pairs then no longer count."
-        ) from error
+    about = "which says how well the cheap measure ranked candidates"
+    return understood(read_json(file), _parsed, file, about, "its pairs then no longer count")
 
 
 def pairs_of_others(folder: Path) -> tuple[tuple[tuple[Pair, ...], ...], list[Path]]:

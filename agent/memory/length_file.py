@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.errors import AugurError
-from tools.files import read_json, write_json
+from tools.files import read_json, understood, write_json
 
 if TYPE_CHECKING:
     from agent.memory import Tracking
@@ -90,13 +89,8 @@ def read_lengths(folder: Path, tracking: "Tracking", found: bool) -> Lengths | N
         if copy is None:
             return None
         content = json.loads(copy)
-    try:
-        return _parsed(content)
-    except (TypeError, KeyError, ValueError) as error:
-        raise AugurError(
-            f"{file}, which says how long this study trains, is damaged. Restore it from a backup, or delete "
-            "it: the copy in MLflow is then taken."
-        ) from error
+    about = "which says how long this study trains"
+    return understood(content, _parsed, file, about, "the copy in MLflow is then taken")
 
 
 def _parsed(content: Any) -> Lengths:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tools.errors import AugurError
-from tools.files import read_json, write_json
+from tools.files import read_json, understood, write_json
 
 NAME = "mlflow.json"
 
@@ -37,10 +37,9 @@ def recorded(folder: Path) -> StudyFile | None:
     file = folder / NAME
     if not file.exists():
         return None
-    known = read_json(file)
-    try:
-        return StudyFile(str(known["experiment_id"]), str(known["run_id"]))  # type: ignore[index]
-    except (TypeError, KeyError) as error:
-        raise AugurError(
-            f"{file} is damaged. Restore it from a backup, or delete it: the study is then looked up by its name."
-        ) from error
+    about = "which says where the study is in MLflow"
+    return understood(read_json(file), _parsed, file, about, "the study is then looked up by its name")
+
+
+def _parsed(content: Any) -> StudyFile:
+    return StudyFile(str(content["experiment_id"]), str(content["run_id"]))

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from agent.memory.candidate import Candidate
-from agent.reports.progress import sheet_place
 from evaluators.report.sections import Backgrounds
 from tools.aga.config import PromptSet
 from tools.aga.making.set_facts import SetFacts, facts_of
@@ -28,7 +27,7 @@ def backgrounds_section(
     if prompts is None:
         return None
     known = None if made is None else facts_of(made.folder, root, _CAPTIONS)
-    sheet = f"contact_sheets/backgrounds-{sheet_place(candidate.name, candidate.number)}.png"
+    sheet = f"contact_sheets/backgrounds-{candidate.place}.png"
     return Backgrounds(
         name=candidate.name,
         prompts=prompt_lines(prompts),

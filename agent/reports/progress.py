@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from agent.memory.candidate import Candidate
 from agent.memory.history import IterationRecord
 from agent.memory.ledger import Spent
 from agent.screen.tables import verdict
@@ -32,7 +33,7 @@ def iteration_lines(records: Sequence[IterationRecord], folder: Path) -> list[It
 def _line(
     record: IterationRecord, records: Sequence[IterationRecord], learned: str, folder: Path
 ) -> IterationLine:
-    sheet = f"contact_sheets/iteration-{sheet_place(record.name, record.number)}.png"
+    sheet = f"contact_sheets/iteration-{Candidate.of(record).place}.png"
     forecast = record.arm in FORECASTING
     return IterationLine(
         name=record.name,
@@ -53,12 +54,6 @@ def _line(
         generated=record.generated,
         stopped=record.stopped,
     )
-
-
-def sheet_place(name: str, number: int) -> str:
-    """'003', or '003.2' for the second proposal of the third iteration, as contact sheets are named."""
-    _, dot, place = name.partition(".")
-    return f"{number:03d}{dot}{place}"
 
 
 def _learned(past: Sequence[IterationRecord]) -> dict[str, str]:

@@ -22,10 +22,14 @@ def before_search(records: Sequence[IterationRecord], metric: Metric) -> dict[st
 def iteration_series(
     records: Sequence[IterationRecord], number: int, metric: Metric
 ) -> dict[str, float | None]:
-    """The point of iteration `number` in the series of all iterations; None where there is nothing to log."""
-    record = next((each for each in records if each.number == number), None)
-    if record is None:
+    """The point of iteration `number` in the series of all iterations; None where there is nothing to log.
+
+    Of several proposals it is the one that went on.
+    """
+    own = [each for each in records if each.number == number]
+    if not own:
         return {}
+    record = next((each for each in own if not each.stopped), own[0])
     low, high = record.gain_interval or (None, None)
     return {
         f"iteration_validation_{metric}": record.mean,

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from agent.context import Context
 from tools.disk import disk_errors_explained
-from tools.errors import AugurError
-from tools.files import read_json, write_json
+from tools.files import read_json, understood, write_json
 from tools.training.config import TrialSpec
 from tools.training.types import TrialResult
 
@@ -87,19 +87,17 @@ def read_speed(folder: Path) -> Speed | None:
     file = folder / NAME
     if not file.exists():
         return None
-    try:
-        content = read_json(file)
-        return Speed(
-            float(content["images_per_second"]),  # type: ignore[index]
-            int(content["workers"]),  # type: ignore[index]
-            bool(content.get("first", False)),  # type: ignore[union-attr]
-            float(content.get("begun", 0.0)),  # type: ignore[union-attr]
-        )
-    except (TypeError, AttributeError, KeyError, ValueError) as error:
-        raise AugurError(
-            f"{file}, by which limits in time are turned into training images, is damaged. Restore it from a backup, "
-            "or delete it: the speed is then measured again."
-        ) from error
+    about = "by which limits in time are turned into training images"
+    return understood(read_json(file), _parsed, file, about, "the speed is then measured again")
+
+
+def _parsed(content: Any) -> Speed:
+    return Speed(
+        float(content["images_per_second"]),
+        int(content["workers"]),
+        bool(content.get("first", False)),
+        float(content.get("begun", 0.0)),
+    )
 
 
 def samples_allowed(context: Context) -> float | None:
