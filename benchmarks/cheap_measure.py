@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from scipy import stats
 
+from benchmarks.trials import spec_of
 from evaluators.length import scaled_losses
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
@@ -29,7 +30,7 @@ from tools.policy.starts import default_policy
 from tools.training.config import ModelConfig, Recipe, TrainingConfig, TrialSpec, Trunk
 from tools.training.loop import train_trial
 from tools.training.recipes import resolve_recipe, training_steps, trunk_epochs, wsd_recipe
-from tools.training.trial_store import read_predictions, trial_key, trunk_key
+from tools.training.trial_store import read_predictions, trunk_key
 from tools.training.types import TrialResult
 
 MODEL = ModelConfig(name="shufflenet_v2_x0_5", stem="imagenet")
@@ -78,7 +79,7 @@ def measure(
             if (name, seed) in known:
                 continue
             policy = canonical_json(default if line is None else parse_one_line(line))
-            full = spec_of(data, root, policy, recipe, seed)
+            full = spec_of(data, root, policy, MODEL, recipe, seed)
             cheap = cheap_spec(data, root, policy, canonical_json(default), recipe, seed)
             row = {
                 "data": data.card.name,
@@ -90,27 +91,6 @@ def measure(
             yield row
 
 
-def spec_of(
-    data: CachedDataset, root: Path, policy: str, recipe: Recipe, seed: int, trunk: Trunk | None = None
-) -> TrialSpec:
-    """A trial."""
-    foreign = None if trunk is None else trunk.policy
-    key = trial_key(policy, data.fingerprint, MODEL, recipe, seed, 1, trunk_policy=foreign)
-    return TrialSpec(
-        key=key,
-        policy=policy,
-        cache=data.folder,
-        image_size=data.image_size,
-        classes=len(data.card.classes),
-        ordinal=data.card.ordinal,
-        model=MODEL,
-        recipe=recipe,
-        seed=seed,
-        directory=root / "trials" / key,
-        trunk=trunk,
-    )
-
-
 def cheap_spec(
     data: CachedDataset, root: Path, policy: str, default: str, recipe: Recipe, seed: int
 ) -> TrialSpec:
@@ -119,7 +99,7 @@ def cheap_spec(
     stable = wsd_recipe(recipe, warmup_steps=max(1, round(recipe.warmup_fraction * steps)))
     key = trunk_key(default, data.fingerprint, MODEL, stable, seed, 1)
     trunk = Trunk(key=key, directory=root / "trunks" / key, policy=default)
-    return spec_of(data, root, policy, stable, seed, trunk)
+    return spec_of(data, root, policy, MODEL, stable, seed, trunk)
 
 
 def row_of(spec: TrialSpec, result: TrialResult) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.trials import spec_of
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
@@ -24,7 +25,7 @@ from tools.policy.starts import default_policy
 from tools.training.config import ModelConfig, Recipe, TrainingConfig, TrialSpec, Trunk
 from tools.training.loop import train_trial
 from tools.training.recipes import resolve_recipe, training_steps, wsd_recipe
-from tools.training.trial_store import trial_key, trunk_key
+from tools.training.trial_store import trunk_key
 from tools.training.types import TrialResult
 
 MODEL = "shufflenet_v2_x0_5"
@@ -54,7 +55,7 @@ def measure(data: CachedDataset, root: Path, modality: str) -> list[dict[str, An
         for seed in range(SEEDS):
             for epochs in lengths:
                 for schedule, recipe in (("cosine", cosine), ("wsd", stable)):
-                    spec = spec_of(
+                    spec = with_trunk(
                         data, root, canonical_json(policy), recipe.model_copy(update={"epochs": epochs}), seed
                     )
                     rows.append(row_of(data, name, seed, schedule, epochs, train_trial(spec, "cpu", _ignore)))
@@ -62,28 +63,13 @@ def measure(data: CachedDataset, root: Path, modality: str) -> list[dict[str, An
     return rows
 
 
-def spec_of(data: CachedDataset, root: Path, policy: str, recipe: Recipe, seed: int) -> TrialSpec:
+def with_trunk(data: CachedDataset, root: Path, policy: str, recipe: Recipe, seed: int) -> TrialSpec:
     """A trial, with a trunk where its schedule has one."""
-    model = ModelConfig(name=MODEL, stem="imagenet")
-    named = (policy, data.fingerprint, model, recipe, seed, 1)
-    key = trial_key(*named)
-    trunk = None
+    model, trunk = ModelConfig(name=MODEL, stem="imagenet"), None
     if recipe.schedule == "wsd":
-        shared = trunk_key(*named)
-        trunk = Trunk(key=shared, directory=root / "trunks" / shared)
-    return TrialSpec(
-        key=key,
-        policy=policy,
-        cache=data.folder,
-        image_size=data.image_size,
-        classes=len(data.card.classes),
-        ordinal=data.card.ordinal,
-        model=model,
-        recipe=recipe,
-        seed=seed,
-        directory=root / "trials" / key,
-        trunk=trunk,
-    )
+        key = trunk_key(policy, data.fingerprint, model, recipe, seed, 1)
+        trunk = Trunk(key=key, directory=root / "trunks" / key)
+    return spec_of(data, root, policy, model, recipe, seed, trunk)
 
 
 def row_of(
