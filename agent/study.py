@@ -31,6 +31,7 @@ from agent.study_folder import (
     write_config,
 )
 from tools.errors import AugurError, ConfigurationError
+from tools.execution.worker_process import start_server
 from tools.files import read_yaml
 
 if TYPE_CHECKING:
@@ -47,10 +48,12 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
     """
     from agent.prechecks import check_before_start, check_models_answer
 
+    terminal.note("Checking the settings and the data set.")
     address = find_store(config.tracking, config.runs_dir)
     tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
     config, why = _resolve(config.model_copy(update={"tracking": tracking_settings}))
     dataset = check_before_start(config)
+    start_server()
     with _nothing_begun():
         from agent.memory.writing import open_store
 
@@ -99,6 +102,7 @@ def resume_study(
 
     folder = _folder(study, runs_dir)
     with locked(folder, study):
+        terminal.note("Checking the settings and the data set.")
         config = load(folder / CONFIG)
         uri = config.tracking.uri
         address = address_of(folder, runs_dir, terminal, None if uri == recorded_uri(folder) else uri)
@@ -108,6 +112,7 @@ def resume_study(
         with _nothing_begun():
             _check_data(config, study, runs_dir)
             dataset = check_before_start(config)
+            start_server()
             tracking = _open_existing(study, folder, address, config, terminal)
             experiment = experiment_of(config.tracking, dataset.card.name, config.model.name)
             tracking.check_artifacts(experiment, tracking.study_run)
