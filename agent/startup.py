@@ -39,6 +39,7 @@ from tools.policy.named import DEFAULT
 from tools.text import counted
 from tools.training.config import Recipe
 from tools.training.hardware import environment
+from tools.training.imbalance import describe_imbalance
 from tools.training.models import check_model
 from tools.training.recipes import describe_recipe, resolve_recipe
 from tools.training.trial_store import TrialStore
@@ -147,11 +148,14 @@ def _facts(
     workers: str,
 ) -> list[tuple[str, str]]:
     search = config.search
+    counts = class_counts(dataset.records, dataset.card.classes)
+    skew = describe_imbalance(counts.get("train", {}), config.training.imbalance)
     return [
         ("arm", why),
         ("data", f"{dataset.card.title}: {_sizes(dataset)} · {size} px"),
         ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
         ("recipe", recipe),
+        *([("imbalance", skew)] if skew else []),
         (
             "search",
             f"{counted(iteration_count(search), 'iteration')} × "
