@@ -265,6 +265,7 @@ def _run_session(
     resumed: bool = True,
 ) -> int:
     """Open everything, run the loop from its last checkpoint, close everything."""
+    from agent.consent import settle
     from agent.graph import build_graph
     from agent.prechecks import check_models_answer, may_propose
     from agent.startup import open_context
@@ -286,10 +287,13 @@ def _run_session(
                 )
             if tracking.study_run:
                 check_complete(folder, study, tracking, state.values, state.next, _has_spent(folder))
-            if resumed and may_propose(state.values, state.next, iteration_count(config.search)):
-                terminal.study = study
-                check_models_answer(config, dataset.card, terminal.warn)
-            with open_context(config, why, folder, terminal, tracking, dataset) as context:
+            llm = None
+            if may_propose(state.values, state.next, iteration_count(config.search)):
+                if resumed:
+                    terminal.study = study
+                    check_models_answer(config, dataset.card, terminal.warn)
+                llm = settle(config, dataset.card, folder, terminal)
+            with open_context(config, why, folder, terminal, tracking, dataset, llm=llm) as context:
                 _run_graph(graph, thread, context)
     except OSError as error:
         if (fault := as_augur_error(error, config.runs_dir)) is None:
