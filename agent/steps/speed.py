@@ -16,6 +16,7 @@ from typing import Any
 
 from agent.context import Context
 from tools.disk import disk_errors_explained
+from tools.durations import as_flag
 from tools.files import read_json, understood, write_json
 from tools.training.config import TrialSpec
 from tools.training.types import TrialResult
@@ -132,10 +133,16 @@ def limits_for(context: Context, images: float) -> str:
         ("wall_clock", budget.wall_clock, speed.begun + seconds / speed.workers),
     )
     return " ".join(
-        f"--budget.{name} {ceil(1.05 * needed / 10) * 10}"
+        f"--budget.{name} {as_flag(_rounded_up(1.05 * needed))}"
         for name, limit, needed in wanted
         if limit is not None and limit < needed
     )
+
+
+def _rounded_up(seconds: float) -> int:
+    """To ten seconds, or whole minutes of a longer time."""
+    unit = 10 if seconds < 600 else 60
+    return ceil(seconds / unit) * unit
 
 
 def limited_in_time(context: Context) -> bool:
