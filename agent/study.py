@@ -49,7 +49,7 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
 
     address = find_store(config.tracking, config.runs_dir)
     tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
-    config, why = _resolve(config.model_copy(update={"tracking": tracking_settings}))
+    config, why = resolve(config.model_copy(update={"tracking": tracking_settings}))
     dataset = check_before_start(config)
     with _nothing_begun():
         from agent.memory.writing import open_store
@@ -104,7 +104,7 @@ def resume_study(
         address = address_of(folder, runs_dir, terminal, None if uri == recorded_uri(folder) else uri)
         tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
         changed = {"study": study, "runs_dir": runs_dir, "tracking": tracking_settings}
-        config, why = _resolve(config.model_copy(update=changed))
+        config, why = resolve(config.model_copy(update=changed))
         with _nothing_begun():
             _check_data(config, study, runs_dir)
             dataset = check_before_start(config)
@@ -236,7 +236,7 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
+def resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
     """The configuration with 'auto' resolved, so that a study resumes with the arm and the model it began with."""
     from agent.llm import check_llm
     from agent.proposers.factory import LLM_ARMS, resolve_arm, resolved

@@ -100,7 +100,7 @@ class LocalExecutor:
 
         yield from self._run(specs, train_in_worker, self._timeout, conclude, on_event)
 
-    def time_trials(self, spec: TrialSpec, scratch: Path) -> list[Timing]:
+    def time_trials(self, spec: TrialSpec, scratch: Path, sizes: Sequence[int] = ()) -> list[Timing]:
         """One for each worker that could measure it; see `Executor.time_trials`."""
 
         def conclude(trial: _RunningTrial, ending: Ending) -> Timing | None:
@@ -113,8 +113,9 @@ class LocalExecutor:
             spec.model_copy(update={"directory": scratch / str(number)})
             for number in range(len(self._workers))
         ]
+        task = partial(time_in_worker, tuple(sizes))
         try:
-            found = list(self._run(specs, time_in_worker, _TIMING_SECONDS, conclude, lambda event: None))
+            found = list(self._run(specs, task, _TIMING_SECONDS, conclude, lambda event: None))
         finally:
             rmtree(scratch, ignore_errors=True)
         return [each for each in found if each is not None]

@@ -132,7 +132,7 @@ class PackedExecutor:
             pack.start()
         self._alone.warm_up()
 
-    def time_trials(self, spec: TrialSpec, scratch: Path) -> list[Timing]:
+    def time_trials(self, spec: TrialSpec, scratch: Path, sizes: Sequence[int] = ()) -> list[Timing]:
         """None: a trial alone says nothing of the speed of a pack."""
         return []
 

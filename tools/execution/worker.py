@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -112,13 +112,13 @@ def evaluate_in_worker(split: str, spec: TrialSpec, device: str) -> Ending:
     return Ending("done")
 
 
-def time_in_worker(spec: TrialSpec, device: str) -> Ending:
-    """Measure how fast one trial would train; the figures are written to its folder."""
+def time_in_worker(sizes: Sequence[int], spec: TrialSpec, device: str) -> Ending:
+    """Measure how fast one trial would train, and updates at other `sizes`; the figures are written to its folder."""
     from tools.training.failures import failure_of
     from tools.training.timing import time_training
 
     try:
-        found = time_training(spec, device)
+        found = time_training(spec, device, sizes)
     except Exception as error:
         return Ending("failed", failure_of(spec, device, error)[1])
     write_checked_json(spec.directory / TIMING, found.as_json())

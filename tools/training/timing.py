@@ -1,12 +1,17 @@
 """How fast a trial would train, by a few of its batches: nothing is kept of them."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import torch
 
+from tools.errors import ConfigurationError
 from tools.training.config import TrialSpec
+from tools.training.hardware import on_device, precision_for
+from tools.training.models import architecture
+from tools.training.recipes import optimizer_for
+from tools.training.step import update
 from tools.training.types import Timing
 
 _WARM_UP = 2
@@ -17,12 +22,13 @@ _SECONDS = 1.0
 """That are timed, unless the fewest batches take longer."""
 
 
-def time_training(spec: TrialSpec, device: str) -> Timing:
+def time_training(spec: TrialSpec, device: str, sizes: Sequence[int] = ()) -> Timing:
     """Train a few batches of a trial and predict a few validation images; no file is written.
 
     Args:
         spec: of the trial; there must be no checkpoint in its directory.
         device: 'cpu', 'mps' or 'cuda:N'.
+        sizes: of images, in pixels, at which an update alone is timed as well.
 
     Raises:
         Exception: whatever training raises.
@@ -33,7 +39,34 @@ def time_training(spec: TrialSpec, device: str) -> Timing:
     with torch.random.fork_rng(devices=[]):
         training, predicting = rehearsal(spec, device, 2 * spec.recipe.batch_size)
         start = time.perf_counter() - started
-        return Timing(_rate(training, device), _rate(predicting, device), start)
+        rates = _rate(training, device), _rate(predicting, device)
+        steps = {str(size): seconds for size in sizes if (seconds := _update_seconds(spec, device, size))}
+        return Timing(*rates, start, _weight_bytes(spec), steps)
+
+
+def _weight_bytes(spec: TrialSpec) -> int:
+    with torch.device("cpu" if spec.model.name.startswith("regnet") else "meta"):
+        model = architecture(spec.model, spec.classes, spec.image_size)
+    return sum(each.numel() * each.element_size() for each in model.state_dict().values())
+
+
+def _update_seconds(spec: TrialSpec, device: str, size: int) -> float | None:
+    """Seconds an image of an update on images of `size` px; None where the model cannot take them."""
+    try:
+        model = on_device(architecture(spec.model, spec.classes, size), device).train()
+    except ConfigurationError:
+        return None
+    recipe, precision = spec.recipe, precision_for(device, spec.recipe.amp)
+    optimizer, scaler = optimizer_for(model, recipe), torch.GradScaler(enabled=precision.scaled)
+    images = torch.rand(recipe.batch_size, 3, size, size, device=device)
+    labels = torch.zeros(recipe.batch_size, dtype=torch.int64, device=device)
+
+    def batches() -> Iterator[int]:
+        while True:
+            update(model, optimizer, scaler, images, labels, recipe, precision.autocast(device))
+            yield len(labels)
+
+    return 1 / _rate(batches(), device)
 
 
 def _rate(batches: Iterator[int], device: str) -> float:

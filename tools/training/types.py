@@ -138,6 +138,10 @@ class Timing:
     """Images that are predicted in a second."""
     start: float
     """Seconds until the first batch: the images are opened and the model is built."""
+    weights: int = 0
+    """Bytes of the model's weights."""
+    steps: dict[str, float] = field(default_factory=dict)
+    """Image size, in pixels → seconds that an update takes for each image, where that was asked."""
 
     def trial_seconds(self, images: int, validated: int, epochs: int) -> float:
         """How long a whole trial takes: after each epoch it is validated, at the end judged on its training images.
@@ -150,6 +154,18 @@ class Timing:
         each = images / self.training + validated / self.evaluation
         return self.start + epochs * each + images / self.evaluation
 
-    def as_json(self) -> dict[str, float]:
+    def at_size(self, size: int, now: int) -> "Timing | None":
+        """The same for images of `size` px instead of `now`; None unless the updates of both were timed.
+
+        What is no update (reading, augmentation) is taken to go with the number of pixels.
+        """
+        before, after = self.steps.get(str(now)), self.steps.get(str(size))
+        if before is None or after is None:
+            return None
+        pixels = (size / now) ** 2
+        rest = max(0.0, 1 / self.training - before) * pixels
+        return Timing(1 / (after + rest), self.evaluation * before / after, self.start, self.weights)
+
+    def as_json(self) -> dict[str, Any]:
         """For the process that asked for it."""
         return asdict(self)

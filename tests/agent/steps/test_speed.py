@@ -32,7 +32,7 @@ class Said:
 
 def context_of(folder: Path, workers: int = 2, **budget: float) -> Any:
     config = SimpleNamespace(budget=BudgetConfig.model_validate(budget))
-    return SimpleNamespace(folder=folder, config=config, machines=[{}] * workers, terminal=Said())
+    return SimpleNamespace(folder=folder, config=config, machines=[{}] * workers, terminal=Said(), timings=[])
 
 
 def trial(images: int, seconds: float) -> tuple[int, TrialResult]:
