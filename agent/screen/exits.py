@@ -110,7 +110,7 @@ def run_to_exit_code(
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         terminated = isinstance(interrupt, Terminated)
-        terminal.error(f"{'terminated' if terminated else 'interrupted'}.{how_to_resume()}")
+        terminal.interrupted(f"{'Terminated' if terminated else 'Interrupted'}.{how_to_resume()}")
         return TERMINATED if terminated else INTERRUPTED
     except Exception as error:
         if isinstance(error, OSError) and is_explainable(error):

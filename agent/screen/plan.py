@@ -75,7 +75,7 @@ class Plan:
         text = f"up to {counted(self.trainings, 'training')} of {length}{before}"
         if self.seconds is None:
             return f"{text}; how long it takes shows after the first of them"
-        found = " (how long each trains is found first)" if low != high else ""
+        found = ", as is found first (longer ones if they help)" if low != high else ""
         text = f"{_between(*self.seconds)} on this machine: {text}{found}"
         if self.images_per_second:
             text += f", {self.workers} at a time, {self.images_per_second:,.0f} images/s each"

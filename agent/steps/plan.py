@@ -37,6 +37,8 @@ from tools.training.types import Timing, TrialResult
 
 _WORTH_MEASURING = 1e8
 """Pixels that a study trains on, from which its speed is measured: below, it takes minutes."""
+_USUAL_DOUBLINGS = 3
+"""How often the shortest length is usually doubled, at most, before longer trainings gain nothing."""
 _LONG = 1_800.0
 """Seconds from which cheaper settings are named."""
 _CHEAPER = 0.6
@@ -58,6 +60,13 @@ def tell_plan(context: Context) -> None:
     if spent.trials or spent.reused_trials or context.lengths is not None:
         return
     for name, text in make_plan(context).lines(free_space(context.folder)):
+        context.terminal.note(f"{name}: {text}")
+
+
+def tell_found(context: Context) -> None:
+    """Tell what the study takes now that its length was found, if that was measured in this session."""
+    if context.config.training.epochs == "auto" and context.timings and context.lengths is not None:
+        name, text = make_plan(context).lines()[0]
         context.terminal.note(f"{name}: {text}")
 
 
@@ -122,13 +131,14 @@ def make_plan(context: Context, always: bool = False) -> Plan:
 
 
 def _epochs(context: Context) -> tuple[int, int]:
-    """Epochs of a training of this study: the fewest and the most."""
+    """Epochs of a training of this study: the fewest and, as far as that can be known, the most."""
     if context.config.training.epochs != "auto" or context.lengths is not None:
         return context.recipe.epochs, context.recipe.epochs
     first = first_epochs(context)
     seeds = seeds_for(planned_trials(context), context.config.search.seeds)
     longest = int(LONGEST_STEPS / steps_of(context, 1))
-    return first, max(first, *lengths_within(costs_at_first(context), first, seeds, longest))
+    usual = min(longest, 2**_USUAL_DOUBLINGS * first)
+    return first, max(first, *lengths_within(costs_at_first(context), first, seeds, usual))
 
 
 def _usual_trial(context: Context, epochs: int) -> TrialSpec:
@@ -239,15 +249,20 @@ def _cheaper(
 def _smaller_images(
     context: Context, timings: Sequence[Timing], epochs: tuple[int, int]
 ) -> Iterator[tuple[str, list[Timing], tuple[int, int], SearchConfig]]:
-    """The same at a size with about a third of the pixels, where the model takes it; its updates are timed."""
+    """The same with about a third, or half, of the pixels, where the model takes that; its updates are timed.
+
+    Fewer pixels need not be faster: small images have a first layer that keeps them whole (`tools.training.stems`).
+    """
     now = context.data.image_size
-    size = next((each for each in _SIZES if 3 * each**2 <= 1.05 * now**2), None)
-    if size is None:
+    sizes = [next((each for each in _SIZES if each**2 <= share * now**2), 0) for share in (0.35, _CHEAPER)]
+    sizes = [size for size in dict.fromkeys(sizes) if size]
+    if not sizes:
         return
     spec = _usual_trial(context, epochs[0])
-    timed = context.executor.time_trials(spec, context.folder / "speed", (now, size))
-    found = [other for each in timed if (other := each.at_size(size, now)) is not None]
-    if found:
+    updates = context.executor.time_updates(spec, context.folder / "speed", (now, *sizes))
+    known = [(updates[size], size) for size in sizes if size in updates]
+    for _, size in sorted(known)[:1]:
+        found = [other for each in timings if (other := each.at_size(updates, size, now)) is not None]
         yield f"--image-size {size}", found, epochs, context.config.search
 
 

@@ -29,17 +29,26 @@ class Executor(Protocol):
         """
         ...
 
-    def time_trials(self, spec: TrialSpec, scratch: Path, sizes: Sequence[int] = ()) -> list[Timing]:
+    def time_trials(self, spec: TrialSpec, scratch: Path) -> list[Timing]:
         """How fast a trial like `spec` would train beside others, by a few batches in every worker at once.
 
         Args:
             spec: what would be trained; nothing of it is kept.
             scratch: a folder that is made, and deleted again.
-            sizes: of images, in pixels, at which an update alone is timed as well.
 
         Returns:
             One for each worker that could measure it; none where trials run side by side in packs, whose speed shows
             in the first trials only.
+        """
+        ...
+
+    def time_updates(self, spec: TrialSpec, scratch: Path, sizes: Sequence[int]) -> dict[int, float]:
+        """Size → seconds an image that an update of the model takes, in every worker at once, as `time_trials` has it.
+
+        Args:
+            spec: of a trial; its images are not read.
+            scratch: a folder that is made, and deleted again.
+            sizes: of images, in pixels; those that the model cannot take are left out.
         """
         ...
 

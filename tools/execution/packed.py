@@ -132,9 +132,13 @@ class PackedExecutor:
             pack.start()
         self._alone.warm_up()
 
-    def time_trials(self, spec: TrialSpec, scratch: Path, sizes: Sequence[int] = ()) -> list[Timing]:
+    def time_trials(self, spec: TrialSpec, scratch: Path) -> list[Timing]:
         """None: a trial alone says nothing of the speed of a pack."""
         return []
+
+    def time_updates(self, spec: TrialSpec, scratch: Path, sizes: Sequence[int]) -> dict[int, float]:
+        """None, for the same reason."""
+        return {}
 
     def take_pace(self) -> list[str]:
         """How fast the packs were that ended their trials since the last call, in words."""

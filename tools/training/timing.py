@@ -15,20 +15,21 @@ from tools.training.step import update
 from tools.training.types import Timing
 
 _WARM_UP = 2
-"""Batches before the clock starts: the first ones are slow."""
+"""Batches before the clock starts: the first ones are slow. One, where it takes longer than is timed."""
 _FEWEST = 4
-"""Batches that are timed at least."""
+"""Batches that are timed at least, unless they take too long."""
 _SECONDS = 1.0
 """That are timed, unless the fewest batches take longer."""
+_TOO_LONG = 4.0
+"""Seconds after which fewer batches do."""
 
 
-def time_training(spec: TrialSpec, device: str, sizes: Sequence[int] = ()) -> Timing:
+def time_training(spec: TrialSpec, device: str) -> Timing:
     """Train a few batches of a trial and predict a few validation images; no file is written.
 
     Args:
         spec: of the trial; there must be no checkpoint in its directory.
         device: 'cpu', 'mps' or 'cuda:N'.
-        sizes: of images, in pixels, at which an update alone is timed as well.
 
     Raises:
         Exception: whatever training raises.
@@ -40,8 +41,13 @@ def time_training(spec: TrialSpec, device: str, sizes: Sequence[int] = ()) -> Ti
         training, predicting = rehearsal(spec, device, 2 * spec.recipe.batch_size)
         start = time.perf_counter() - started
         rates = _rate(training, device), _rate(predicting, device)
-        steps = {str(size): seconds for size in sizes if (seconds := _update_seconds(spec, device, size))}
-        return Timing(*rates, start, _weight_bytes(spec), steps)
+        return Timing(*rates, start, _weight_bytes(spec))
+
+
+def time_updates(sizes: Sequence[int], spec: TrialSpec, device: str) -> dict[int, float]:
+    """Seconds an image that an update takes, for images of each of these sizes (in pixels) that the model can take."""
+    with torch.random.fork_rng(devices=[]):
+        return {size: seconds for size in sizes if (seconds := _update_seconds(spec, device, size))}
 
 
 def _weight_bytes(spec: TrialSpec) -> int:
@@ -71,13 +77,15 @@ def _update_seconds(spec: TrialSpec, device: str, size: int) -> float | None:
 
 def _rate(batches: Iterator[int], device: str) -> float:
     """Images in a second, of an iterator over the sizes of batches that have been worked through."""
+    begun = time.perf_counter()
     for _ in islice(batches, _WARM_UP):
-        pass
-    _wait_for(device)
+        _wait_for(device)
+        if time.perf_counter() - begun > _SECONDS:
+            break
     images, started, seconds = 0, time.perf_counter(), 0.0
     for count, size in enumerate(batches, start=1):
         images += size
-        if count < _FEWEST:
+        if count < _FEWEST and time.perf_counter() - started < _TOO_LONG:
             continue
         _wait_for(device)
         seconds = time.perf_counter() - started

@@ -44,7 +44,9 @@ def test_time_is_reserved_by_what_a_trial_took():
     for limit in ("training_seconds", "wall_clock"):
         budget = BudgetConfig.model_validate({limit: 310.0})
         assert limit_reached(replace(Spent(trials=20), **{limit: 200.0}), SEARCH, budget) is None
-        assert "(1 min 30 s)" in (limit_reached(replace(Spent(trials=21), **{limit: 210.0}), SEARCH, budget) or "")
+        assert "(1 min 30 s)" in (
+            limit_reached(replace(Spent(trials=21), **{limit: 210.0}), SEARCH, budget) or ""
+        )
 
 
 def test_a_limit_that_is_reached_is_the_reason():
