@@ -17,16 +17,22 @@ def main(words: Sequence[str]) -> int:
         if options.dry_run:
             from agent.dry_run import plan_study
 
-            plan_study(config, terminal)
+            terminal.document = {"plan": plan_study(config, terminal).as_json()}
             return 0
         from agent.study import run_study
 
-        return run_study(config, terminal)
+        code = run_study(config, terminal)
+        if options.json and terminal.study:
+            from agent.listing import attached, document_of
+
+            terminal.document = document_of(*attached(terminal.study, config.runs_dir, Terminal(quiet=True)))
+        return code
 
     return perform(run, options, resume=runs_dir_flag(config.runs_dir))
 
 
 def _add_flags(parser: FlagParser) -> None:
+    parser.add_json()
     parser.add_argument(
         "--dry-run",
         action="store_true",

@@ -7,7 +7,7 @@ event, without colours or control codes. For commands that answer a question (`a
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
@@ -70,6 +70,10 @@ class Terminal:
         """What the study compares by; scores are shown in it."""
         self.study: str | None = None
         """The study that was opened, for the line that says how to resume it."""
+        self.document: dict[str, Any] = {}
+        """What `--json` prints of the command's answer."""
+        self.failure = ""
+        """What ended the command, where that is an error."""
 
     # ------------------------------------------------------------------ events
 
@@ -101,11 +105,13 @@ class Terminal:
 
     def error(self, text: str) -> None:
         """What ended the command, and what to do about it."""
+        self.failure = text
         self.close()
         self._errors.print(Text("error: ", style="bold red").append(text, style="not bold"), soft_wrap=True)
 
     def interrupted(self, text: str) -> None:
         """The user ended the command, which is no error."""
+        self.failure = text
         self.close()
         self._errors.print(Text(text, style="yellow"), soft_wrap=True)
 
