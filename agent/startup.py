@@ -60,6 +60,7 @@ def open_context(
     dataset: Dataset,
     given: Backgrounds | None = None,
     llm: LLMConfig | None = None,
+    rehearsal: bool = False,
 ) -> Iterator[Context]:
     """Open everything that one session of the study in `folder` works with; close it at the end.
 
@@ -72,6 +73,7 @@ def open_context(
         dataset: as `agent.prechecks` opened it.
         given: where policies are given and nothing is searched (`agent train`): whether any has backgrounds.
         llm: the model that proposes, as `agent.consent.settle` allows; None: as configured.
+        rehearsal: nothing will be trained (`agent run --dry-run`): nothing is written to the store.
 
     Raises:
         AugurError: the data, the model, a device, the store or a setting is wrong; says which.
@@ -104,14 +106,16 @@ def open_context(
         )
         if backgrounds != "off":
             synthesis.tools()  # report what is missing now, not after the reference was trained
-        _enter(
-            config, study, "given" if given else config.search.proposer, why, data, recipe, folds, tracking
-        )
-        remember(folder, tracking.experiment_id, tracking.study_run)
-        shutil.copyfile(data.splits_file, folder / data.splits_file.name)
-        tracking.log_file(tracking.study_run, folder / data.splits_file.name)
+        if not rehearsal:
+            arm = "given" if given else config.search.proposer
+            _enter(config, study, arm, why, data, recipe, folds, tracking)
+            remember(folder, tracking.experiment_id, tracking.study_run)
+            shutil.copyfile(data.splits_file, folder / data.splits_file.name)
+            tracking.log_file(tracking.study_run, folder / data.splits_file.name)
         ledger = Ledger(folder / "ledger.jsonl")
-        lengths = lengths or read_lengths(folder, tracking, config.training.epochs == "auto")
+        lengths = lengths or read_lengths(
+            folder, tracking, config.training.epochs == "auto" and not rehearsal
+        )
         on_call = _bookkeeper(config, ledger, tracking)
         yield Context(
             config=config,

@@ -51,7 +51,7 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
     terminal.note("Checking the settings and the data set.")
     address = find_store(config.tracking, config.runs_dir)
     tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
-    config, why = _resolve(config.model_copy(update={"tracking": tracking_settings}))
+    config, why = resolve(config.model_copy(update={"tracking": tracking_settings}))
     dataset = check_before_start(config)
     start_server()
     with _nothing_begun():
@@ -108,7 +108,7 @@ def resume_study(
         address = address_of(folder, runs_dir, terminal, None if uri == recorded_uri(folder) else uri)
         tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
         changed = {"study": study, "runs_dir": runs_dir, "tracking": tracking_settings}
-        config, why = _resolve(config.model_copy(update=changed))
+        config, why = resolve(config.model_copy(update=changed))
         with _nothing_begun():
             _check_data(config, study, runs_dir)
             dataset = check_before_start(config)
@@ -241,7 +241,7 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
+def resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
     """The configuration with 'auto' resolved, so that a study resumes with the arm and the model it began with."""
     from agent.llm import check_llm
     from agent.proposers.factory import LLM_ARMS, resolve_arm, resolved
