@@ -85,7 +85,7 @@ def averaged(repeats: Sequence[TestScores]) -> TestScores:
     def mean_images(of: Sequence[Mapping[int, np.ndarray]]) -> dict[int, np.ndarray]:
         if not all(seed in each for each in of for seed in seeds):
             return {}
-        return {seed: np.mean([each[seed] for each in of], axis=0, dtype=np.float64) for seed in seeds}
+        return {seed: np.stack([each[seed] for each in of]).astype(np.float64).mean(axis=0) for seed in seeds}
 
     return TestScores(
         accuracy=mean([each.accuracy for each in repeats]),
@@ -120,7 +120,9 @@ def holm(values: Sequence[float]) -> list[float]:
     """p-values after Holm's correction, in the same order."""
     from statsmodels.stats.multitest import multipletests
 
-    return [float(value) for value in multipletests(values, method="holm")[1]] if values else []
+    if not values:
+        return []
+    return [float(value) for value in multipletests(values, method="holm")[1]]  # type: ignore[union-attr]
 
 
 def _contrast(
@@ -194,7 +196,7 @@ def _p_t(differences: np.ndarray) -> float | None:
         return None
     if np.ptp(differences) < _EQUAL:
         return 1.0 if abs(float(differences[0])) < _EQUAL else None
-    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+    return float(stats.ttest_1samp(differences, 0.0)[1])  # type: ignore[arg-type]
 
 
 def _p_both(treated: np.ndarray, controls: np.ndarray, groups: Sequence[str] | None) -> float | None:
@@ -215,7 +217,7 @@ def _p_of_flips(differences: np.ndarray, resamples: int = RESAMPLES) -> float:
     from scipy import stats
 
     differing = differences[np.abs(differences) > _EQUAL]  # flipping a zero changes nothing
-    if not differing.size:
+    if differing.size < 2:
         return 1.0
     found = stats.permutation_test(
         (differing,),

@@ -57,6 +57,6 @@ def score(arm: str, forecasts: Sequence[Forecast]) -> ForecastScore | None:
         came=float(came.mean()),
         error=float(np.abs(expected - came).mean()),
         right_sign=float((np.sign(expected) == np.sign(came)).mean()),
-        rank=float(stats.kendalltau(expected, came).statistic) if enough else None,
-        slope=float(stats.linregress(expected, came).slope) if enough else None,  # type: ignore[union-attr]
+        rank=float(stats.kendalltau(expected, came)[0]) if enough else None,  # type: ignore[arg-type]
+        slope=float(stats.linregress(expected, came)[0]) if enough else None,  # type: ignore[arg-type]
     )
