@@ -276,9 +276,8 @@ def _run_session(
         if tracking.study_run and not may_hold_checkpoint(folder, config.runs_dir):
             check_complete(folder, study, tracking, {}, (), _has_spent(folder))
         with checkpointer(folder, config.runs_dir, study) as saver:
-            thread: Any = {"configurable": {"thread_id": study}, "recursion_limit": _steps(config)}
             graph = build_graph(saver)
-            state = graph.get_state(thread)
+            state = graph.get_state(_thread(study, config))
             if state.values and not tracking.study_run:
                 raise StudyFileGone(
                     f"Study {study} has begun, but is not in the MLflow store {tracking.address.shown}, "
@@ -294,7 +293,7 @@ def _run_session(
                     check_models_answer(config, dataset.card, terminal.warn)
                 llm = settle(config, dataset.card, folder, terminal)
             with open_context(config, why, folder, terminal, tracking, dataset, llm=llm) as context:
-                _run_graph(graph, thread, context)
+                _run_graph(graph, study, context)
     except OSError as error:
         if (fault := as_augur_error(error, config.runs_dir)) is None:
             raise
@@ -308,24 +307,36 @@ def _has_spent(folder: Path) -> bool:
     return file.exists() and '"id"' in file.read_text(encoding="utf-8", errors="replace")
 
 
-def _run_graph(graph: Any, thread: Any, context: "Context") -> None:
+def _run_graph(graph: Any, study: str, context: "Context") -> None:
     """Run the graph to its end; where it has reached that already, say so."""
+    if continue_graph(graph, study, context):
+        return
+    context.terminal.note(
+        "This study is finished; there is nothing to resume. (A new study reuses every trial that it shares.)"
+    )
+    if not (context.folder / "report.md").exists():
+        context.terminal.warn(
+            f"{context.folder / 'report.md'} is gone; a copy is among the artifacts of the study's run (agent ui)."
+        )
+    context.tracking.end_study("FINISHED")
+
+
+def continue_graph(graph: Any, study: str, context: "Context") -> bool:
+    """Run the graph from its last checkpoint to its end; False where it had reached that before."""
+    thread = _thread(study, context.config)
     snapshot = graph.get_state(thread)
     if snapshot.values and not snapshot.next:
-        context.terminal.note(
-            "This study is finished; there is nothing to resume. (A new study reuses every trial that it shares.)"
-        )
-        if not (context.folder / "report.md").exists():
-            context.terminal.warn(
-                f"{context.folder / 'report.md'} is gone; a copy is among the artifacts of the study's run (agent ui)."
-            )
-        context.tracking.end_study("FINISHED")
-        return
+        return False
     if len(snapshot.values.get("rejections", [])) > context.config.search.repairs:
         # It stopped because every answer was refused: when resumed, it asks again.
         graph.update_state(thread, {"rejections": [], "stop": ""}, as_node="judge")
     with end_marked(context.tracking):
         graph.invoke(None if snapshot.values else {"stop": ""}, thread, context=context, durability="sync")
+    return True
+
+
+def _thread(study: str, config: StudyConfig) -> Any:
+    return {"configurable": {"thread_id": study}, "recursion_limit": _steps(config)}
 
 
 @contextmanager
