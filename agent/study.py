@@ -267,7 +267,7 @@ def _run_session(
     """Open everything, run the loop from its last checkpoint, close everything."""
     from agent.consent import settle
     from agent.graph import build_graph
-    from agent.prechecks import check_models_answer, may_propose
+    from agent.prechecks import check_models_answer, has_budget, may_propose
     from agent.startup import open_context
     from agent.steps.finish_plan import iteration_count
 
@@ -287,7 +287,8 @@ def _run_session(
             if tracking.study_run:
                 check_complete(folder, study, tracking, state.values, state.next, _has_spent(folder))
             llm = None
-            if may_propose(state.values, state.next, iteration_count(config.search)):
+            proposes = may_propose(state.values, state.next, iteration_count(config.search))
+            if proposes and has_budget(folder / LEDGER, config.budget):
                 if resumed:
                     terminal.study = study
                     check_models_answer(config, dataset.card, terminal.warn)
