@@ -239,10 +239,11 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def _resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
     """The configuration with 'auto' resolved, so that a study resumes with the arm and the model it began with."""
     from agent.llm import check_llm
+    from agent.memory.candidate import with_own_pinned
     from agent.proposers.factory import LLM_ARMS, resolve_arm, resolved
 
     arm, why = resolve_arm(config.search, config.llm)
-    search = config.search.model_copy(update={"proposer": arm})
+    search = with_own_pinned(config.search).model_copy(update={"proposer": arm})
     llm = resolved(config.llm) if arm in LLM_ARMS else config.llm
     if arm in LLM_ARMS:
         check_llm(llm)  # now, rather than after the reference was trained

@@ -76,8 +76,10 @@ def table(rows: list[dict[str, object]]) -> list[dict[str, object]]:
             half = stats.t.ppf(0.975, SEEDS - 1) * stdev(differences) / SEEDS**0.5
             line[name] = round(mean(values), 3)
             line[f"{name}_difference"] = [round(mean(differences), 3), round(half, 3)]
-        recalls = np.asarray([row["recalls"] for row in rows if row["kind"] == kind], dtype=float)
-        line["recalls"] = [round(100 * float(value), 1) for value in recalls.mean(axis=0)]
+        recalls: list[float] = (
+            np.asarray([row["recalls"] for row in rows if row["kind"] == kind]).mean(axis=0).tolist()
+        )
+        line["recalls"] = [round(100 * value, 1) for value in recalls]
         found.append(line)
     return found
 
