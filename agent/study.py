@@ -32,6 +32,7 @@ from agent.study_folder import (
 )
 from tools.errors import AugurError, ConfigurationError
 from tools.files import read_yaml
+from tools.from_file import pinned
 
 if TYPE_CHECKING:
     from agent.context import Context
@@ -244,6 +245,9 @@ def _resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
 
     arm, why = resolve_arm(config.search, config.llm)
     search = with_own_pinned(config.search).model_copy(update={"proposer": arm})
+    if config.data.always is not None:
+        data = config.data.model_copy(update={"always": pinned(config.data.always)})
+        config = config.model_copy(update={"data": data})
     llm = resolved(config.llm) if arm in LLM_ARMS else config.llm
     if arm in LLM_ARMS:
         check_llm(llm)  # now, rather than after the reference was trained

@@ -9,6 +9,7 @@ import ast
 import hashlib
 import importlib
 import importlib.util
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 from tools.errors import ConfigurationError, did_you_mean, first_line
 
+_PINNED = re.compile(r"^(?P<reference>.+)@(?P<digest>[0-9a-f]{64})$")
 _FORMS = "write it as path/to/file.py:name, or as package.module:name where it is installed"
 
 
@@ -94,6 +96,35 @@ def source_digest(reference: str, setting: str = "") -> str:
         digest.update(f"{name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
+
+
+def is_pinned(text: str) -> bool:
+    """Whether `text` is a reference with the digest of its source, as `pinned` gives it."""
+    found = _PINNED.match(text)
+    return found is not None and is_reference(found["reference"])
+
+
+def pinned(text: str) -> str:
+    """`text` with the whole path of its file, and '@' and the digest of its source; one that has these stays as it is.
+
+    Raises:
+        ConfigurationError: there is no such file or module.
+    """
+    text = text.strip()
+    return text if is_pinned(text) else f"{absolute(text)}@{source_digest(text)}"
+
+
+def parts(text: str) -> tuple[str, str]:
+    """(reference, digest) of what `pinned` gave."""
+    found = _PINNED.match(text)
+    assert found is not None
+    return found["reference"], found["digest"]
+
+
+def short_name(text: str) -> str:
+    """How what `pinned` gave is shown: 'own.py:augment', or 'package.module:augment'."""
+    place, _, attribute = parts(text)[0].rpartition(":")
+    return f"{Path(place).name if _is_file(place) else place}:{attribute}"
 
 
 def _parts(reference: str, setting: str = "") -> tuple[str, str]:

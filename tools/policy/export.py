@@ -11,10 +11,11 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from tools.adapted_transform import AdaptedTransform, loaded
 from tools.errors import ConfigurationError
 from tools.policy import transforms
 from tools.policy.canonical import canonical_json, from_canonical, one_line
-from tools.policy.own_transform import AdaptedTransform, OwnTransform, loaded
+from tools.policy.own_transform import OwnTransform
 from tools.policy.policy import Policy
 from tools.policy.steps import Step, steps_of
 from tools.text import clean

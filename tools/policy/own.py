@@ -6,50 +6,34 @@ trained. Light: nothing is run until the transform is used (`own_transform.py`).
 """
 
 import re
-from pathlib import Path
 
 from tools.errors import ConfigurationError
-from tools.from_file import absolute, is_reference, source_digest
+from tools.from_file import is_pinned, is_reference, parts, pinned, short_name
 from tools.policy.policy import Operation, Policy
 
-_PINNED = re.compile(r"^(?P<reference>.+)@(?P<digest>[0-9a-f]{64})$")
+__all__ = [
+    "check_own",
+    "is_own",
+    "may_be_own",
+    "own_policy",
+    "parts",
+    "pinned",
+    "placeless",
+    "short_name",
+    "try_own",
+]
+
 _PLACE = re.compile(r'("name":")[^"]*?([^"/\\]+\.py:[\w.]+@[0-9a-f]{64}")')
 
 
 def is_own(name: str) -> bool:
     """Whether an operation's name is that of a transform of the user's own."""
-    found = _PINNED.match(name)
-    return found is not None and is_reference(found["reference"])
+    return is_pinned(name)
 
 
 def may_be_own(text: str) -> bool:
     """Whether `text`, as a person writes it, names a transform in a file or module."""
-    return is_own(text.strip()) or is_reference(text)
-
-
-def pinned(text: str) -> str:
-    """`text` with the whole path of its file and the digest of its source; what has a digest already stays as it is.
-
-    Raises:
-        ConfigurationError: there is no such file or module.
-    """
-    text = text.strip()
-    if is_own(text):
-        return text
-    return f"{absolute(text)}@{source_digest(text)}"
-
-
-def parts(name: str) -> tuple[str, str]:
-    """(reference, digest) of an operation's name for which `is_own` holds."""
-    found = _PINNED.match(name)
-    assert found is not None
-    return found["reference"], found["digest"]
-
-
-def short_name(name: str) -> str:
-    """How it is shown: 'own.py:augment', or 'package.module:augment'."""
-    place, _, attribute = parts(name)[0].rpartition(":")
-    return f"{Path(place).name if place.endswith('.py') else place}:{attribute}"
+    return is_pinned(text.strip()) or is_reference(text)
 
 
 def own_policy(text: str) -> Policy:

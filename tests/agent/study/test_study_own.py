@@ -12,6 +12,11 @@ import numpy as np
 weak = A.Compose([A.RandomBrightnessContrast(p=0.9)])
 
 
+def grey_world(image: np.ndarray) -> np.ndarray:
+    means = image.reshape(-1, 3).mean(axis=0)
+    return np.clip(image * (means.mean() / np.maximum(means, 1)), 0, 255).astype(np.uint8)
+
+
 def turned(image: np.ndarray) -> np.ndarray:
     return np.rot90(image, np.random.randint(0, 2)).copy()
 """
@@ -26,20 +31,31 @@ def test_own_pipelines_are_compared_killed_resumed_and_refused_once_edited(
 ) -> None:
     file = tmp_path / "own.py"
     file.write_text(OWN)
-    own = ("--search.default", f"{file}:turned", "--search.baselines", f"default,{file}:weak")
+    own = (
+        "--data.always",
+        f"{file}:grey_world",
+        "--search.default",
+        f"{file}:turned",
+        "--search.baselines",
+        f"default,{file}:weak",
+    )
     killed = run(runs, *own, size=SIZE, moment="epoch:3")
     assert killed.returncode == -signal.SIGKILL, killed.stderr + killed.stdout
 
     file.write_text(OWN.replace("0.9", "0.8"))
     refused = resume(runs)
     assert refused.returncode == 2, refused.stderr + refused.stdout
-    assert f"{file}:turned (search.baselines or search.default) was edited" in refused.stderr
+    assert f"{file}:grey_world (data.always) was edited" in refused.stderr
 
     file.write_text(OWN)
     done = resume(runs)
     assert done.returncode == 0, done.stderr + done.stdout
     report = (runs / "studies/s/report.md").read_text()
     assert "own.py:weak" in report
+    assert "own.py:grey_world is applied to every image" in done.stdout
+    assert f"first goes through {file}:grey_world" in (runs / "studies/s/policy.py").read_text().replace(
+        "\n# ", " "
+    )
     records = {record.name: record for record in tracking(runs).records()}
     assert records["default"].proposal.in_one_line() == "own.py:turned"
     assert records["own.py:weak"].mean is not None
