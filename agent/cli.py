@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "search for the best augmentation policy for your classifier",
     "resume": "resume a study that was interrupted",
     "train": "train given policies, and compare them",
+    "compare": "let policies and ways of searching race, with intervals",
     "evaluate": "put trained classifiers to a test set",
     "explain": "what a result means: robustness, attribution, calibration",
     "generate": "make training images with new backgrounds",
@@ -64,6 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "--debug" in words or os.environ.get("AGENT_DEBUG"):
             traceback.print_exc()
         Terminal().error(str(error))
+        if "--json" in words:
+            from agent.screen.exits import print_document
+
+            print_document({}, error.exit_code, str(error))
         return error.exit_code
     except SystemExit as done:  # argparse, after --help
         return done.code if isinstance(done.code, int) else 1

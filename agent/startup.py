@@ -1,7 +1,7 @@
 """From a configuration to the Context of one session. What needs no torch was checked before (`prechecks.py`)."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,8 @@ def open_context(
     dataset: Dataset,
     given: Backgrounds | None = None,
     llm: LLMConfig | None = None,
+    rehearsal: bool = False,
+    unsaid: Collection[str] = (),
 ) -> Iterator[Context]:
     """Open everything that one session of the study in `folder` works with; close it at the end.
 
@@ -72,6 +74,8 @@ def open_context(
         dataset: as `agent.prechecks` opened it.
         given: where policies are given and nothing is searched (`agent train`): whether any has backgrounds.
         llm: the model that proposes, as `agent.consent.settle` allows; None: as configured.
+        rehearsal: nothing will be trained (`agent run --dry-run`): nothing is written to the store.
+        unsaid: facts that are not shown, such as 'finish' where there is none.
 
     Raises:
         AugurError: the data, the model, a device, the store or a setting is wrong; says which.
@@ -90,7 +94,8 @@ def open_context(
         workers, line = described(executor, plans), _recipe_line(config, recipe, lengths)
         terminal.metric = config.search.metric
         facts = _facts(config, why, why_backgrounds, dataset, line, size, workers)
-        terminal.opening(study, [each for each in facts if not given or each[0] not in _OF_SEARCH])
+        left_out = {*unsaid, *(_OF_SEARCH if given else ())}
+        terminal.opening(study, [each for each in facts if each[0] not in left_out])
         data = _read_data(dataset, config.data, size, config.runs_dir, terminal)
         folds, grey = _folds(config, dataset, data, tracking, terminal), _grey(data, terminal)
         synthesis = Synthesis(
@@ -104,14 +109,16 @@ def open_context(
         )
         if backgrounds != "off":
             synthesis.tools()  # report what is missing now, not after the reference was trained
-        _enter(
-            config, study, "given" if given else config.search.proposer, why, data, recipe, folds, tracking
-        )
-        remember(folder, tracking.experiment_id, tracking.study_run)
-        shutil.copyfile(data.splits_file, folder / data.splits_file.name)
-        tracking.log_file(tracking.study_run, folder / data.splits_file.name)
+        if not rehearsal:
+            arm = "given" if given else config.search.proposer
+            _enter(config, study, arm, why, data, recipe, folds, tracking)
+            remember(folder, tracking.experiment_id, tracking.study_run)
+            shutil.copyfile(data.splits_file, folder / data.splits_file.name)
+            tracking.log_file(tracking.study_run, folder / data.splits_file.name)
         ledger = Ledger(folder / "ledger.jsonl")
-        lengths = lengths or read_lengths(folder, tracking, config.training.epochs == "auto")
+        lengths = lengths or read_lengths(
+            folder, tracking, config.training.epochs == "auto" and not rehearsal
+        )
         on_call = _bookkeeper(config, ledger, tracking)
         yield Context(
             config=config,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.settings.config import BudgetConfig
+from tools.durations import as_flag, exactly
 from tools.errors import AugurError
 from tools.text import counted
 
@@ -227,23 +228,16 @@ def describe(spent: Spent, budget: BudgetConfig) -> str:
     def of(amount: str, limit: str | None) -> str:
         return f"{amount} of {limit}" if limit else amount
 
-    def duration(seconds: float) -> str:
-        minutes, rest = divmod(round(seconds), 60)
-        hours, minutes = divmod(minutes, 60)
-        return (
-            f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s" if minutes else f"{seconds:.0f}s"
-        )
-
     parts = [
         of(counted(spent.trials, "trial"), str(budget.trials) if budget.trials else None)
         + (f" (+{spent.reused_trials} reused)" if spent.reused_trials else ""),
         of(
-            f"{duration(spent.training_seconds)} of training",
-            duration(budget.training_seconds) if budget.training_seconds else None,
+            f"{exactly(spent.training_seconds)} of training",
+            exactly(budget.training_seconds) if budget.training_seconds else None,
         ),
         of(
-            f"{duration(spent.wall_clock)} wall-clock",
-            duration(budget.wall_clock) if budget.wall_clock else None,
+            f"{exactly(spent.wall_clock)} wall-clock",
+            exactly(budget.wall_clock) if budget.wall_clock else None,
         ),
     ]
     if spent.llm_calls or budget.llm_calls:
@@ -263,9 +257,10 @@ def describe(spent: Spent, budget: BudgetConfig) -> str:
     return " · ".join(parts)
 
 
+_WALL_CLOCK, _TRAINING = "wall-clock time", "training"
 _LIMITS: tuple[tuple[str, Callable[[BudgetConfig], float | None], Callable[[Spent], float]], ...] = (
-    ("seconds of wall-clock time", lambda b: b.wall_clock, lambda s: s.wall_clock),
-    ("training seconds", lambda b: b.training_seconds, lambda s: s.training_seconds),
+    (_WALL_CLOCK, lambda b: b.wall_clock, lambda s: s.wall_clock),
+    (_TRAINING, lambda b: b.training_seconds, lambda s: s.training_seconds),
     ("trials", lambda b: b.trials, lambda s: s.trials),
     ("LLM calls", lambda b: b.llm_calls, lambda s: s.llm_calls),
     ("tokens", lambda b: b.tokens, lambda s: s.tokens),
@@ -279,6 +274,8 @@ def exceeded(spent: Spent, budget: BudgetConfig, beyond: bool = False) -> str | 
     for unit, limit_of, amount_of in _LIMITS:
         limit, amount = limit_of(budget), amount_of(spent)
         if limit is not None and amount >= limit + (1e-9 if beyond else 0):
-            one = unit if unit.startswith("seconds") or limit != 1 else unit.removesuffix("s")
+            if unit in (_WALL_CLOCK, _TRAINING):
+                return f"the budget of {as_flag(limit)} of {unit} is spent ({exactly(amount)})"
+            one = unit if limit != 1 else unit.removesuffix("s")
             return f"the budget of {limit:g} {one} is spent ({amount:g})"
     return None

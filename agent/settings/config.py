@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from tools.aga.config import AgaConfig
 from tools.datasets.config import DataConfig
+from tools.durations import Seconds
 from tools.execution.config import ExecutionConfig
 from tools.policy.config import Policies
 from tools.training.config import ModelConfig, TrainingConfig
@@ -49,7 +50,7 @@ class LLMConfig(BaseModel):
         default=None, ge=0, le=2, description="randomness of its answers; the provider's default if unset"
     )
     max_tokens: int = Field(default=8192, ge=16, description="longest answer, in tokens")
-    timeout: float = Field(default=120.0, gt=0, description="seconds that one call may take")
+    timeout: Seconds = Field(default=120.0, description="time that one call may take")
     retries: int = Field(
         default=5, ge=0, le=100, description="retries of a call after a network error, with backoff"
     )
@@ -225,12 +226,8 @@ class BudgetConfig(BaseModel):
 
     model_config = _FROZEN
 
-    wall_clock: float | None = Field(
-        default=None, gt=0, description="seconds of running time, over all sessions"
-    )
-    training_seconds: float | None = Field(
-        default=None, gt=0, description="seconds of training, over all trials"
-    )
+    wall_clock: Seconds | None = Field(default=None, description="running time, over all sessions")
+    training_seconds: Seconds | None = Field(default=None, description="time of training, over all trials")
     trials: int | None = Field(default=None, ge=1, description="classifiers trained")
     llm_calls: int | None = Field(default=None, ge=1, description="calls of the LLM, including failed ones")
     tokens: int | None = Field(default=None, ge=1, description="LLM tokens, input and output together")
@@ -263,7 +260,7 @@ class TrackingConfig(BaseModel):
         pattern=r"^[^\s/](.{0,198}\S)?$",
         description="name of the MLflow experiment; made from data and model if unset",
     )
-    timeout: float = Field(default=60.0, gt=0, description="seconds that one request to a server may take")
+    timeout: Seconds = Field(default=60.0, description="time that one request to a server may take")
     retries: int = Field(
         default=6, ge=0, le=100, description="retries while the store does not answer, with backoff"
     )

@@ -14,7 +14,7 @@ from tools.machine import free_memory, is_shared_memory_fault
 from tools.training.batches import epoch_batches, training_images, training_loader
 from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
-from tools.training.epoch_log import EpochLog, seconds_spent
+from tools.training.epoch_log import EpochLog, StepLog, seconds_spent
 from tools.training.evaluation import Classifier, fit_sample, predict
 from tools.training.failures import NonFiniteLoss, failed, failure_of, images_gone
 from tools.training.hardware import environment, on_device, precision_for
@@ -187,7 +187,7 @@ class _Training:
         self._scaler = torch.GradScaler(enabled=self._precision.scaled)
         term = class_term(recipe, self._images.counted_labels, spec.classes)
         self._class_term = None if term is None else term.to(device)
-        self._progress = Progress(spec)
+        self._progress, self._steps = Progress(spec), StepLog(spec.directory)
         self._checkpoint = Checkpoint(spec.directory, spec.key)
         self.inherited: list[EpochReport] = []
         """Epochs that another trial of the same trunk has trained, and this one has just read."""
@@ -235,6 +235,7 @@ class _Training:
     def finish(self) -> TrialResult:
         result = self._progress.finish(self._classifier, self._images.view, self._precision)
         self._checkpoint.remove()
+        self._steps.close()
         return result
 
     def _restore(self) -> None:
@@ -261,6 +262,7 @@ class _Training:
             torch.manual_seed(derived_seed(self._spec.seed, Stream.STEP, epoch, step))
             losses[step] = self._train_step(images, labels)
             sizes[step] = len(labels)
+            self._steps.tell(epoch, (step + 1) / steps)
             if (step + 1) % _CHECK_EVERY == 0:
                 refuse_non_finite(losses, epoch)
         refuse_non_finite(losses, epoch)
