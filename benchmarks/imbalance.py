@@ -78,12 +78,10 @@ def table(rows: list[dict[str, object]]) -> list[dict[str, object]]:
             )
             differences = [a - b for a, b in zip(values, plain, strict=True)]
             half = stats.t.ppf(0.975, SEEDS - 1) * stdev(differences) / SEEDS**0.5
-            line[name] = round(mean(values), 3)
-            line[f"{name}_difference"] = [round(mean(differences), 3), round(half, 3)]
-        recalls: list[float] = (
-            np.asarray([row["recalls"] for row in rows if row["kind"] == kind]).mean(axis=0).tolist()
-        )
-        line["recalls"] = [round(100 * value, 1) for value in recalls]
+            line[name] = round(float(mean(values)), 3)
+            line[f"{name}_difference"] = [round(float(mean(differences)), 3), round(float(half), 3)]
+        recalls = [row["recalls"] for row in rows if row["kind"] == kind]
+        line["recalls"] = np.round(100 * np.asarray(recalls, dtype=float).mean(axis=0), 1).tolist()
         found.append(line)
     return found
 
@@ -94,7 +92,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with splits and classes")
     parser.add_argument("--ratio", type=int, default=10, help="largest to smallest class in training")
     parser.add_argument("--image-size", type=int, default=40)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--modality", default="dermoscopy")
     options = parser.parse_args()
     torch.set_num_threads(1)
