@@ -66,6 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "--debug" in words or os.environ.get("AGENT_DEBUG"):
             traceback.print_exc()
         Terminal().error(str(error))
+        if "--json" in words:
+            from agent.screen.exits import print_document
+
+            print_document({}, error.exit_code, str(error))
         return error.exit_code
     except SystemExit as done:  # argparse, after --help
         return done.code if isinstance(done.code, int) else 1

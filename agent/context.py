@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tools.execution.executor import Executor
     from tools.training.config import Recipe
     from tools.training.trial_store import TrialStore
+    from tools.training.types import Timing
 
 
 @dataclass
@@ -57,6 +58,8 @@ class Context:
     """Median (width, height) of the training images as they are stored."""
     lengths: "Lengths | None" = None
     """What the phase `length` has found; None until then, and where nothing was tried."""
+    timings: "list[Timing]" = field(default_factory=list)
+    """How fast a usual trial trains, as this session measured it (`agent.steps.speed`); empty until then."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     @cached_property

@@ -31,6 +31,7 @@ from agent.study_folder import (
     write_config,
 )
 from tools.errors import AugurError, ConfigurationError
+from tools.execution.worker_process import start_server
 from tools.files import read_yaml
 
 if TYPE_CHECKING:
@@ -47,10 +48,12 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
     """
     from agent.prechecks import check_before_start, check_models_answer
 
+    terminal.note("Checking the settings and the data set.")
     address = find_store(config.tracking, config.runs_dir)
     tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
-    config, why = _resolve(config.model_copy(update={"tracking": tracking_settings}))
+    config, why = resolve(config.model_copy(update={"tracking": tracking_settings}))
     dataset = check_before_start(config)
+    start_server()
     with _nothing_begun():
         from agent.memory.writing import open_store
 
@@ -99,15 +102,17 @@ def resume_study(
 
     folder = _folder(study, runs_dir)
     with locked(folder, study):
+        terminal.note("Checking the settings and the data set.")
         config = load(folder / CONFIG)
         uri = config.tracking.uri
         address = address_of(folder, runs_dir, terminal, None if uri == recorded_uri(folder) else uri)
         tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
         changed = {"study": study, "runs_dir": runs_dir, "tracking": tracking_settings}
-        config, why = _resolve(config.model_copy(update=changed))
+        config, why = resolve(config.model_copy(update=changed))
         with _nothing_begun():
             _check_data(config, study, runs_dir)
             dataset = check_before_start(config)
+            start_server()
             tracking = _open_existing(study, folder, address, config, terminal)
             experiment = experiment_of(config.tracking, dataset.card.name, config.model.name)
             tracking.check_artifacts(experiment, tracking.study_run)
@@ -236,7 +241,7 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
+def resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
     """The configuration with 'auto' resolved, so that a study resumes with the arm and the model it began with."""
     from agent.llm import check_llm
     from agent.proposers.factory import LLM_ARMS, resolve_arm, resolved
@@ -260,8 +265,9 @@ def _run_session(
     resumed: bool = True,
 ) -> int:
     """Open everything, run the loop from its last checkpoint, close everything."""
+    from agent.consent import settle
     from agent.graph import build_graph
-    from agent.prechecks import check_models_answer, may_propose
+    from agent.prechecks import check_models_answer, has_budget, may_propose
     from agent.startup import open_context
     from agent.steps.finish_plan import iteration_count
 
@@ -280,10 +286,14 @@ def _run_session(
                 )
             if tracking.study_run:
                 check_complete(folder, study, tracking, state.values, state.next, _has_spent(folder))
-            if resumed and may_propose(state.values, state.next, iteration_count(config.search)):
-                terminal.study = study
-                check_models_answer(config, dataset.card, terminal.warn)
-            with open_context(config, why, folder, terminal, tracking, dataset) as context:
+            llm = None
+            proposes = may_propose(state.values, state.next, iteration_count(config.search))
+            if proposes and has_budget(folder / LEDGER, config.budget):
+                if resumed:
+                    terminal.study = study
+                    check_models_answer(config, dataset.card, terminal.warn)
+                llm = settle(config, dataset.card, folder, terminal)
+            with open_context(config, why, folder, terminal, tracking, dataset, llm=llm) as context:
                 _run_graph(graph, study, context)
     except OSError as error:
         if (fault := as_augur_error(error, config.runs_dir)) is None:

@@ -23,7 +23,7 @@ from agent.study import address_of, end_marked
 from agent.study_folder import CONFIG, as_augur_error, began, folder_of, locked, names, release, write_config
 from agent.training_given import STUDY, Given, candidates_of, safety_warnings
 from agent.training_sources import found_by, length_from
-from agent.training_table import Row, rows_of, show_rows, write_tables
+from agent.training_table import Row, document, rows_of, show_rows, write_tables
 from tools.disk import disk_errors_explained
 from tools.errors import AugurError, ConfigurationError
 from tools.files import read_json, write_json, write_whole
@@ -88,6 +88,7 @@ def resume_training(
 
 
 def _end(rows: Sequence[Row], terminal: Terminal) -> int:
+    terminal.document = document(rows)
     show_rows(rows, terminal)
     return 1 if any(row.mean is None for row in rows) else 0
 

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, CliSettingsSource
 
 from agent.settings.arguments import FlagParser
 from agent.settings.table import NONE, Setting, settings
+from tools.durations import as_flag
 
 SHORT_FLAGS: dict[str, str] = {
     "data.dataset": "--dataset",
@@ -193,6 +194,8 @@ def _help(setting: Setting) -> str:
     match setting.default:
         case None:
             default = ""
+        case float() as seconds if setting.is_time:
+            default = f"default: {as_flag(seconds)}"
         case list() as names:
             default = "default: " + (",".join(map(str, names)) or "[]")
         case float() as number:
@@ -200,5 +203,6 @@ def _help(setting: Setting) -> str:
         case value:
             default = f"default: {value}"
     listed = "" if setting.metavar.startswith("{") else ", ".join(setting.choices)
-    notes = "; ".join(filter(None, (listed, setting.bounds, default)))
+    bounds = "" if setting.is_time else setting.bounds
+    notes = "; ".join(filter(None, (listed, bounds, default)))
     return f"{setting.field.description} ({notes})" if notes else str(setting.field.description)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agent.llm.privacy import tells_names
 from agent.memory.history import Backgrounds
 from agent.memory.proposal import Proposal
 from agent.settings.config import LLMConfig, StudyConfig
@@ -267,7 +268,8 @@ class Synthesis:
         caption = aga.caption if writes else aga.caption.model_copy(update={"kind": "template"})
         diffusion = aga.background.kind == "diffusion"
         count = clip_token_counter(aga.background.model) if diffusion else approximate_tokens
-        return open_captioner(caption, self.root / "captions", ask, llm.model or "", count)
+        private = () if tells_names(llm, self._data.card) else self._data.card.classes
+        return open_captioner(caption, self.root / "captions", ask, llm.model or "", count, private)
 
 
 def _held(tools: Tools, stack: ExitStack) -> Tools:
