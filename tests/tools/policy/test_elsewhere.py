@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from functools import cache
 from typing import Any
 
 import cv2
@@ -12,7 +13,7 @@ import yaml
 
 from tools.errors import ConfigurationError
 from tools.policy.built_policy import build
-from tools.policy.canonical import parse_one_line
+from tools.policy.canonical import canonical_json, from_canonical, parse_one_line
 from tools.policy.catalogue import CATALOGUE, default_operation
 from tools.policy.elsewhere import TABLES, Library, as_code, as_yaml
 from tools.policy.policy import Policy
@@ -38,8 +39,13 @@ def run(code: str) -> dict[str, Any]:
 
 
 def draws_of_ours(policy: Policy) -> np.ndarray:
+    return _draws(canonical_json(policy))
+
+
+@cache
+def _draws(policy: str) -> np.ndarray:
     torch.manual_seed(0)
-    built = build(policy, SIDE, 10)
+    built = build(from_canonical(policy), SIDE, 10)
     return np.stack([built.augment(subject()).permute(1, 2, 0).numpy() for _ in range(DRAWS)]).astype(
         np.float64
     )
