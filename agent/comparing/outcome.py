@@ -71,6 +71,8 @@ def result_of(
         else None,
         seeds=race.config.search.final_seeds,
         test_images=len(test) if test else 0,
+        image_size=context.data.image_size,
+        classes=len(context.data.card.classes),
         budget=budget_in_words(race),
         notes=tuple(notes),
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agent.comparing.arms import NONE
 from agent.comparing.cells import Found, run_cell
 from agent.comparing.entrants import Entrants, entrants_of
+from agent.comparing.marks import PLAN
 from agent.comparing.plan import Race, finals_config, iterations_of, search_config
 from agent.memory.candidate import Candidate
 from agent.memory.length_file import NAME as LENGTH
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from evaluators.report.comparison import TestScores
     from tools.datasets.types import Dataset
 
-PLAN = "plan.json"
 _WHY = "arms of a race (agent compare)"
 
 
