@@ -9,7 +9,7 @@ from agent.explanation.work import Work
 from evaluators.explanation import Generated
 from evaluators.frozen import NEITHER, find_backbone, frozen_features, has_backbone
 from evaluators.generated import FEWEST, closeness
-from tools.training.synthetic import PIXELS
+from tools.training.synthetic import PIXELS, Synthetic
 
 _MOST = 1000
 """Images of each kind at most."""
@@ -24,9 +24,8 @@ def compare_generated(work: Work) -> dict[str, Any]:
     if backbone is None:
         work.notes.append(f"The synthetic images are not compared with the real ones: there is {NEITHER}.")
         return {}
-    made = np.load(synthetic.folder / PIXELS, mmap_mode="r")
-    real = work.context.data.split("train").images
-    half = min(len(real) // 2, len(made), _MOST)
+    made, real = _pixels(synthetic), work.context.data.split("train").images
+    half = _count(work, made)
     if half < FEWEST:
         work.notes.append(
             f"The synthetic images are not compared with the real ones: that needs {FEWEST} of them and {2 * FEWEST} "
@@ -65,4 +64,13 @@ def generated_seconds(work: Work) -> float:
     synthetic = work.pair.winner.specs[work.seeds[0]].synthetic
     if synthetic is None or not has_backbone():
         return 0.0
-    return 2.0 + 3 * _MOST * seconds_per_feature(work)
+    return 2.0 + 3 * _count(work, _pixels(synthetic)) * seconds_per_feature(work)
+
+
+def _pixels(synthetic: Synthetic) -> np.ndarray:
+    return np.load(synthetic.folder / PIXELS, mmap_mode="r")
+
+
+def _count(work: Work, made: np.ndarray) -> int:
+    """Images of each kind: synthetic ones, and halves of the real ones."""
+    return min(len(work.context.data.split("train").images) // 2, len(made), _MOST)
