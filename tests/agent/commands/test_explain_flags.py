@@ -6,5 +6,5 @@ from evaluators.attribution.maps import METHODS
 
 
 def test_they_name_every_section_and_every_method():
-    assert _SECTIONS == tuple(SECTIONS)
+    assert tuple(SECTIONS) == _SECTIONS
     assert tuple(METHODS) == _METHODS
