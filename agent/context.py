@@ -57,6 +57,8 @@ class Context:
     """Median (width, height) of the training images as they are stored."""
     lengths: "Lengths | None" = None
     """What the phase `length` has found; None until then, and where nothing was tried."""
+    model_source: str | None = None
+    """What tells the code of the model from other code, when this session began; None for torchvision's."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     @cached_property

@@ -27,6 +27,7 @@ from tools.aga.store.sets import GeneratedSet
 from tools.aga.types import Box, Detector, Segmenter
 from tools.datasets.cache.read import CachedDataset, SplitView
 from tools.datasets.types import Card, Dataset
+from tools.errors import AugurError
 from tools.machine import free_memory
 from tools.text import counted
 from tools.training.synthetic import Synthetic
@@ -93,6 +94,24 @@ class Synthesis:
         if proposal.prompts is None:
             return None
         made = self.set_of(proposal.prompts)
+        return Synthetic(folder=made.folder, key=made.key, mixing=self._config.aga.mixing)
+
+    def existing(self, proposal: Proposal) -> Synthetic | None:
+        """As `of`, but nothing is made.
+
+        Raises:
+            AugurError: the images are not there, or the settings, files or code that they are made with have changed.
+        """
+        if proposal.prompts is None:
+            return None
+
+        def refuse() -> Tools:
+            raise AugurError(
+                "the synthetic images of this proposal are no longer there as the study made them (they were removed, "
+                "or what makes them has changed)"
+            )
+
+        made = generate(self._request(proposal.prompts), refuse, self._on_progress)
         return Synthetic(folder=made.folder, key=made.key, mixing=self._config.aga.mixing)
 
     def set_of(self, prompts: PromptSet) -> GeneratedSet:
