@@ -114,7 +114,9 @@ def test_the_card_says_what_to_expect_by_the_studys_test(fitted: Path) -> None:
 def test_the_study_is_as_it_was_and_the_training_saw_training_and_validation_images(
     fitted: Path, finished: Path
 ) -> None:
-    assert ledger(fitted) == ledger(finished)
+    assert [each for each in ledger(fitted) if each["kind"] != "sitting"] == [
+        each for each in ledger(finished) if each["kind"] != "sitting"
+    ]
     new = {path.name for path in (fitted / "trials").iterdir()} - {
         path.name for path in (finished / "trials").iterdir()
     }
