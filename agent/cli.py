@@ -16,6 +16,8 @@ COMMANDS = {
     "run": "search for the best augmentation policy for your classifier",
     "resume": "resume a study that was interrupted",
     "train": "train given policies, and compare them",
+    "compare": "let policies and ways of searching race, with intervals",
+    "export": "write a policy as code for torchvision, kornia, Albumentations, or YAML",
     "evaluate": "put trained classifiers to a test set",
     "explain": "what a result means: robustness, attribution, calibration",
     "fit": "train what a study recommends, as a model to take away",
@@ -26,6 +28,7 @@ COMMANDS = {
     "simulate": "try rules of choosing on a table of trained policies",
     "list": "list the studies",
     "show": "show what a study tried, found and spent",
+    "delete": "delete a study",
     "report": "write a study's report as one page",
     "watch": "keep the page of a running study up to date",
     "ui": "open the studies in MLflow's web interface",
@@ -66,6 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "--debug" in words or os.environ.get("AGENT_DEBUG"):
             traceback.print_exc()
         Terminal().error(str(error))
+        if "--json" in words:
+            from agent.screen.exits import print_document
+
+            print_document({}, error.exit_code, str(error))
         return error.exit_code
     except SystemExit as done:  # argparse, after --help
         return done.code if isinstance(done.code, int) else 1

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tools.execution.executor import Executor
     from tools.training.config import Recipe
     from tools.training.trial_store import TrialStore
+    from tools.training.types import Timing
 
 
 @dataclass
@@ -59,6 +60,8 @@ class Context:
     """What the phase `length` has found; None until then, and where nothing was tried."""
     model_source: str | None = None
     """What tells the code of the model from other code, when this session began; None for torchvision's."""
+    timings: "list[Timing]" = field(default_factory=list)
+    """How fast a usual trial trains, as this session measured it (`agent.steps.speed`); empty until then."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     @cached_property

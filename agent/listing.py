@@ -1,9 +1,10 @@
 """`agent list` and `agent show`: what the studies of a runs folder did, also where something of them is gone."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.memory.store import Address, find_store
 from agent.memory.study_file import recorded
@@ -26,6 +27,17 @@ _HEADERS = ("study", "experiment", "arm", "state", "iterations", "best validatio
 """For given policies (agent train), the arm says so, and the iterations are their trainings."""
 
 
+@dataclass(frozen=True)
+class _Row:
+    """One study in the list."""
+
+    started: float
+    """Seconds since the epoch; 0 where that is unknown."""
+    cells: tuple[str, ...]
+    document: dict[str, Any]
+    """The same for a program."""
+
+
 def list_studies(runs_dir: Path, terminal: Terminal, uri: str | None = None) -> int:
     """Print every study of the runs folder, and of the store that new ones would go to; the exit code.
 
@@ -46,16 +58,22 @@ def list_studies(runs_dir: Path, terminal: Terminal, uri: str | None = None) -> 
     if not stores:
         raise _no_studies(runs_dir)
     rows: list[tuple[float, tuple[str, ...]]] = []
+    documents: list[dict[str, Any]] = []
     failed = False
     for address in stores.values():
         here = [name for name in known if addresses[name].uri == address.uri]
         try:
-            rows += _rows(address, here, runs_dir, terminal)
+            for row in _rows(address, here, runs_dir, terminal):
+                rows.append((row.started, row.cells))
+                documents.append(row.document)
         except AugurError as error:
             failed = failed or bool(here) or not known
             terminal.warn(str(error))
-            rows += [(0.0, _row(name, "its store cannot be read")) for name in here]
+            unread = [_row(name, "its store cannot be read") for name in here]
+            rows += [(row.started, row.cells) for row in unread]
+            documents += [row.document for row in unread]
     ordered = sorted(rows, key=lambda row: row[0], reverse=True)
+    terminal.document = {"studies": sorted(documents, key=lambda each: each["started"] or "", reverse=True)}
     terminal.table(_HEADERS, [row for _, row in ordered])
     return 1 if failed else 0
 
@@ -78,15 +96,13 @@ def _addresses(
             yield name, find_store(TrackingConfig(uri=uri), runs_dir)
 
 
-def _rows(
-    address: Address, here: list[str], runs_dir: Path, terminal: Terminal
-) -> Iterator[tuple[float, tuple[str, ...]]]:
-    """(start, row) of the studies that one store holds, and of those that it should hold."""
+def _rows(address: Address, here: list[str], runs_dir: Path, terminal: Terminal) -> Iterator["_Row"]:
+    """Of the studies that one store holds, and of those that it should hold."""
     if not address.exists:
         terminal.warn(
             f"{address.shown}, the MLflow database of {', '.join(here)}, is gone: restore it from a backup."
         )
-        yield from ((0.0, _row(name, "its database is gone")) for name in here)
+        yield from (_row(name, "its database is gone") for name in here)
         return
     from agent.memory.writing import open_store
 
@@ -98,28 +114,42 @@ def _rows(
             latest[summary.name] = summary
     for summary in latest.values():
         folder = runs_dir / "studies" / summary.name
-        yield (
-            summary.started,
-            (
-                summary.name,
-                summary.experiment,
-                "given policies" if _is_given(summary) else summary.arm,
-                state_in_words(summary.status, folder, local=address.kind == "own"),
-                _amount(summary),
-                _score(summary),
-                summary.recommended,
-                datetime.fromtimestamp(summary.started).strftime("%Y-%m-%d %H:%M"),
-            ),
+        state = state_in_words(summary.status, folder, local=address.kind == "own")
+        started = datetime.fromtimestamp(summary.started)
+        cells = (
+            summary.name,
+            summary.experiment,
+            "given policies" if _is_given(summary) else summary.arm,
+            state,
+            _amount(summary),
+            _score(summary),
+            summary.recommended,
+            started.strftime("%Y-%m-%d %H:%M"),
         )
+        document = {
+            "study": summary.name,
+            "experiment": summary.experiment,
+            "arm": summary.arm,
+            "state": state,
+            "iterations": summary.iterations,
+            "metric": summary.metric,
+            "best_validation": summary.best,
+            "recommended": summary.recommended or None,
+            "started": started.astimezone().isoformat(timespec="seconds"),
+        }
+        yield _Row(summary.started, cells, document)
     for name in here:
         if name not in latest:
             folder = runs_dir / "studies" / name
             running = "running" if is_running(folder) else "not begun"
-            yield 0.0, _row(name, "gone from MLflow" if began(folder) else running)
+            yield _row(name, "gone from MLflow" if began(folder) else running)
 
 
-def _row(name: str, state: str) -> tuple[str, ...]:
-    return (name, "", "", state, "", "", "", "")
+def _row(name: str, state: str) -> "_Row":
+    """Of a study of which nothing else is known."""
+    known = {"study": name, "state": state}
+    fields = ("experiment", "arm", "iterations", "metric", "best_validation", "recommended", "started")
+    return _Row(0.0, (name, "", "", state, "", "", "", ""), known | dict.fromkeys(fields))
 
 
 def _is_given(summary: "StudySummary") -> bool:
@@ -172,6 +202,31 @@ def show_study(study: str, runs_dir: Path, terminal: Terminal, uri: str | None =
     Raises:
         AugurError: there is no such study, or something of it is gone; says what.
     """
+    folder, tracking = attached(study, runs_dir, terminal, uri)
+    terminal.document = document_of(folder, tracking)
+    _show(study, folder, runs_dir, tracking, terminal)
+    return 0
+
+
+def document_of(folder: Path, tracking: "Tracking") -> dict[str, Any]:
+    """What `--json` says of a study.
+
+    Raises:
+        AugurError: its report is damaged.
+    """
+    from agent.reports.document import study_document
+
+    return study_document(tracking, folder, state_in_words(tracking.study_status(), folder))
+
+
+def attached(
+    study: str, runs_dir: Path, terminal: Terminal, uri: str | None = None
+) -> tuple[Path, "Tracking"]:
+    """The folder of a study that has begun, and its store, to be read.
+
+    Raises:
+        AugurError: there is no such study, or something of it is gone; says what.
+    """
     folder = folder_of(study, runs_dir)
     address = address_of(folder, runs_dir, terminal, uri)
     if not address.exists:
@@ -189,8 +244,7 @@ def show_study(study: str, runs_dir: Path, terminal: Terminal, uri: str | None =
     if known is None and not began(folder) and not tracking.find_study(study):
         raise _not_begun(study, runs_dir)
     tracking.attach(study, known)
-    _show(study, folder, runs_dir, tracking, terminal)
-    return 0
+    return folder, tracking
 
 
 def _folds_in_words(tag: str) -> str:

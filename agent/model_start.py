@@ -32,19 +32,22 @@ _COST = (
 )
 
 
-def settle_model(config: StudyConfig, dataset: Dataset, terminal: Terminal) -> StudyConfig:
+def settle_model(
+    config: StudyConfig, dataset: Dataset, terminal: Terminal, rehearsal: bool = False
+) -> StudyConfig:
     """The settings of a new study with its weights and the size of its images decided, which is told.
 
     Args:
         config: `model.weights` may be 'auto'.
         dataset: of the study.
         terminal: is told, and asks where a download may be agreed to.
+        rehearsal: fetch nothing, and ask nothing: weights that would have to be fetched are left out.
 
     Raises:
         ConfigurationError: weights that were asked for cannot be fetched.
     """
     if config.model.weights in ("auto", "pretrained", "torchvision"):
-        model = _start(config.model, terminal)
+        model = _start(config.model, terminal, rehearsal)
         config = config.model_copy(update={"model": model})
     model = config.model
     if model.weights_file is not None:  # the study may be resumed from another folder
@@ -63,7 +66,7 @@ def settle_model(config: StudyConfig, dataset: Dataset, terminal: Terminal) -> S
     return config
 
 
-def _start(model: ModelConfig, terminal: Terminal) -> ModelConfig:
+def _start(model: ModelConfig, terminal: Terminal, rehearsal: bool) -> ModelConfig:
     from tools.training.model_names import check_names
     from tools.training.published import published
 
@@ -78,8 +81,11 @@ def _start(model: ModelConfig, terminal: Terminal) -> ModelConfig:
         return _with(model, None)
     if known is None:  # told when the model is checked
         return model
-    if not known.here and not (_may_fetch(model, known, terminal) if auto else True):
+    if auto and not known.here and not _may_fetch(model, known, terminal, rehearsal):
         return _otherwise(model, known, terminal)
+    if not known.here and rehearsal:
+        terminal.note(f"would be fetched from {known.source}: {known.title} ({known.size})")
+        return _with(model, None)
     if not known.here:
         from tools.training.published import fetch
 
@@ -95,10 +101,10 @@ def _with(model: ModelConfig, weights: str | None) -> ModelConfig:
     return ModelConfig.model_validate({**model.model_dump(), "weights": weights})
 
 
-def _may_fetch(model: ModelConfig, known: "Published", terminal: Terminal) -> bool:
+def _may_fetch(model: ModelConfig, known: "Published", terminal: Terminal, rehearsal: bool) -> bool:
     if model.download != "ask":
         return model.download == "yes"
-    if not sys.stdin.isatty():
+    if rehearsal or not sys.stdin.isatty():
         return False
     terminal.close()
     answer = input(f"Start from {known.title}? {known.size} would be fetched from {known.source}. [y/N] ")

@@ -20,6 +20,7 @@ from agent.steps.comparing import Finish, shift_table
 from agent.steps.judging import has_reference, judge_all_again, log_spending
 from agent.steps.judging import judge as judge_candidate
 from agent.steps.length import check_length, find_length
+from agent.steps.plan import tell_found, tell_plan, tell_rest
 from agent.steps.proposing import announce, ask_arm, log_contact_sheet, make_images
 from agent.steps.publishing import build_report, publish
 from agent.steps.racing import train_iteration
@@ -44,11 +45,14 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     context = runtime.context
     # Importing torch takes seconds, and drawing contact sheets needs it: do that while the workers train.
     threading.Thread(target=_import_preview, daemon=True).start()
+    tell_plan(context)
     cut = find_length(context)
+    tell_found(context)
     candidates = [reference(), *baselines(context.config.search, context.data.card.modality)]
     seeds = context.seeds(context.config.search.seeds)
     cut = cut or train_candidates(context, candidates, seeds, "reference", "reference and baselines")
-    settle_speed(context, results_of(context, candidates, seeds))
+    ended = results_of(context, candidates, seeds)
+    settle_speed(context, ended)
     cut = cut or check_length(context)
     for candidate in candidates:
         judge_candidate(context, candidate, "reference")
@@ -64,6 +68,7 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     stop = why_stop(context, 1, cut)
     if not stop:
         settle_trust(context)
+        tell_rest(context, ended)
     return {"iteration": 1, "rejections": [], "stop": stop}
 
 

@@ -23,10 +23,11 @@ from agent.study import address_of, end_marked
 from agent.study_folder import CONFIG, as_augur_error, began, folder_of, locked, names, release, write_config
 from agent.training_given import STUDY, Given, candidates_of, safety_warnings
 from agent.training_sources import found_by, length_from
-from agent.training_table import Row, rows_of, show_rows, write_tables
+from agent.training_table import Row, document, rows_of, show_rows, write_tables
 from tools.disk import disk_errors_explained
 from tools.errors import AugurError, ConfigurationError
 from tools.files import read_json, write_json, write_whole
+from tools.policy.own import try_own
 
 if TYPE_CHECKING:
     from agent.context import Context
@@ -88,6 +89,7 @@ def resume_training(
 
 
 def _end(rows: Sequence[Row], terminal: Terminal) -> int:
+    terminal.document = document(rows)
     show_rows(rows, terminal)
     return 1 if any(row.mean is None for row in rows) else 0
 
@@ -102,6 +104,8 @@ def _train_job(job: Job, terminal: Terminal) -> list[Row]:
     candidates = candidates_of(
         job.given, dataset.card, lambda study, name: found_by(study, name, config.runs_dir, terminal)
     )
+    for candidate in candidates:
+        try_own(candidate.proposal.as_policy(), config.data.image_size or dataset.card.image_size)
     studies = [
         text.removeprefix(STUDY).partition(":")[0] for text in job.given.policies if text.startswith(STUDY)
     ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import stdev
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.memory.candidate import REFERENCE
 from evaluators.noise import Noise, chance_of_gain, pooled_gain, pooled_noise
@@ -104,6 +104,38 @@ def _row(
         else None,
         failures=tuple(failures),
     )
+
+
+def document(rows: Sequence[Row]) -> dict[str, Any]:
+    """What `--json` says of them; scores 0..1 (kappa -1..1), gains their differences."""
+
+    def bounds(interval: Interval | None) -> dict[str, float | None] | None:
+        return (
+            None if interval is None else {"mean": interval.mean, "low": interval.low, "high": interval.high}
+        )
+
+    return {
+        "policies": [
+            {
+                "study": row.entry,
+                "data": row.data,
+                "model": row.model,
+                "image_size": row.size,
+                "metric": row.metric,
+                "name": row.name,
+                "policy": row.line,
+                "validation": row.mean,
+                "validation_std": row.std,
+                "seeds": {str(seed): score for seed, score in row.scores.items()},
+                "gain_over_none": bounds(row.over_none),
+                "chance_better_than_none": row.chance,
+                "compared_with": row.other or None,
+                "gain_over_other": bounds(row.over_other),
+                "failures": list(row.failures),
+            }
+            for row in rows
+        ]
+    }
 
 
 def show_rows(rows: Sequence[Row], terminal: "Terminal") -> None:

@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING, Literal
 
@@ -55,13 +55,14 @@ def main(words: Sequence[str]) -> int:
 
 
 def _add_flags(parser: FlagParser) -> None:
+    parser.add_json()
     parser.add_argument(
         "--offline", action="store_true", help="send nothing to the LLM's provider or an MLflow server"
     )
 
 
 def examine(config: StudyConfig, terminal: Terminal, *, offline: bool = False) -> int:
-    """Run every check and print the table; 1 if something essential fails, else 0.
+    """Run every check and print the table; 1 if something fails, else 0. What is absent, such as a GPU, is no failure.
 
     Args:
         config: the settings of the study that would run.
@@ -69,17 +70,19 @@ def examine(config: StudyConfig, terminal: Terminal, *, offline: bool = False) -
         offline: send no request to the LLM's provider, nor to an MLflow server.
     """
     checks = list(all_checks(config, offline=offline))
+    terminal.document = {"checks": [asdict(check) for check in checks]}
     terminal.show(marked_grid((_MARKS[check.state], check.name, _detail(check)) for check in checks))
     broken = [check for check in checks if check.state == "fails" and check.essential]
+    failed = [check.name for check in checks if check.state == "fails"]
     if broken:
         names = ", ".join(check.name for check in broken)
         terminal.result(f"A study cannot run here: {names}.")
-        return 1
-    failed = [check.name for check in checks if check.state == "fails"]
-    terminal.result(
-        f"A study can run here{', but these checks failed: ' if failed else ''}{', '.join(failed)}."
-    )
-    return 0
+    else:
+        terminal.result(
+            f"A study can run here{', but these checks failed: ' if failed else ''}{', '.join(failed)}."
+        )
+    terminal.document |= {"can_run": not broken, "failed": failed}
+    return 1 if failed else 0
 
 
 def all_checks(config: StudyConfig, *, offline: bool) -> Iterator[Check]:

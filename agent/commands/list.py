@@ -13,6 +13,7 @@ def main(words: Sequence[str]) -> int:
     parser = FlagParser("list", description="List the studies in a folder of runs.")
     parser.add_runs_dir()
     add_tracking_uri(parser)
+    parser.add_json()
     parser.add_common_flags()
     options = parser.parse_all(words)
 

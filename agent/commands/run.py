@@ -16,9 +16,19 @@ def main(words: Sequence[str]) -> int:
         config = config.model_copy(update={"model": config.model.model_copy(update={"download": "yes"})})
 
     def run(terminal: Terminal) -> int:
+        if options.dry_run:
+            from agent.dry_run import plan_study
+
+            terminal.document = {"plan": plan_study(config, terminal).as_json()}
+            return 0
         from agent.study import run_study
 
-        return run_study(config, terminal)
+        code = run_study(config, terminal)
+        if options.json and terminal.study:
+            from agent.listing import attached, document_of
+
+            terminal.document = document_of(*attached(terminal.study, config.runs_dir, Terminal(quiet=True)))
+        return code
 
     return perform(run, options, resume=runs_dir_flag(config.runs_dir))
 
@@ -28,4 +38,10 @@ def _add_flags(parser: FlagParser) -> None:
         "--yes",
         action="store_true",
         help="fetch published weights of the model without asking (model.download)",
+    )
+    parser.add_json()
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print what the study would take (trainings, time, disk, cost of the language model), and stop",
     )

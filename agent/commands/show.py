@@ -14,6 +14,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("study", metavar="STUDY", help="name of the study, as `agent list` shows it")
     parser.add_runs_dir()
     add_tracking_uri(parser)
+    parser.add_json()
     parser.add_common_flags()
     options = parser.parse_all(words)
 

@@ -59,6 +59,7 @@ def _load(words: Sequence[str]) -> tuple[StudyConfig, argparse.Namespace]:
 
 def _add_flags(parser: FlagParser) -> None:
     add = parser.add_argument
+    parser.add_json()
     add(
         "--policy",
         action="append",

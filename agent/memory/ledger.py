@@ -1,10 +1,10 @@
 """What a study has spent, and whether it may spend more.
 
 The ledger owns every number that a budget can bound: trials and their training seconds, LLM calls with their tokens
-and dollars, and wall-clock time. It is a file of one JSON line per event, written and synced as the event happens,
-so that a killed study loses nothing. An event carries an id: recorded twice, it counts once. A call of the LLM is
-written before it goes out, with the most that it can cost, and again when it ends: what a killed process had asked
-counts, as an upper bound. What the scores were, it does not know.
+and dollars, and wall-clock time. It also knows which pictures went out. It is a file of one JSON line per event,
+written and synced as the event happens, so that a killed study loses nothing. An event carries an id: recorded twice,
+it counts once. A call of the LLM is written before it goes out, with the most that it can cost, and again when it ends:
+what a killed process had asked counts, as an upper bound. What the scores were, it does not know.
 
 Durations come from a clock that only runs forward. The time of day is kept for people: it jumps when a machine sets
 its clock, and goes on while a laptop sleeps.
@@ -14,12 +14,13 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agent.settings.config import BudgetConfig
+from tools.durations import as_flag, exactly
 from tools.errors import AugurError
 from tools.text import counted
 
@@ -39,6 +40,8 @@ class Spent:
     unpriced_calls: int = 0
     samples: int = 0
     """Training images shown to a model, over all epochs of all trials; those of reused trials count as well."""
+    pictures: int = 0
+    """Different pictures of images that went out to a language model."""
     unfinished_calls: int = 0
     """Part of `llm_calls`: begun, but their end was never recorded. Their tokens and dollars are upper bounds."""
 
@@ -120,6 +123,12 @@ class Ledger:
         """A call of the LLM is about to go out; the amounts are the most that it can cost, until `add_llm_call`."""
         self._append(_llm_event("llm_begun", call_id, input_tokens, output_tokens, dollars))
 
+    def add_pictures(self, call_id: str, digests: Sequence[str], host: str) -> None:
+        """Pictures are about to go out to `host` with a call of the LLM; `digests` are the hex SHA-256 of each."""
+        if digests:
+            event = {"kind": "pictures", "id": f"pictures:{call_id}", "host": host}
+            self._append({**event, "sha256": list(digests)})
+
     def add_llm_call(
         self, call_id: str, input_tokens: int, output_tokens: int, dollars: float | None
     ) -> None:
@@ -130,6 +139,10 @@ class Ledger:
         """Whether this study itself began or finished the training of that trial."""
         event = self._events.get(f"trial:{key}")
         return event is not None and not event["reused"]
+
+    def trial_keys(self) -> set[str]:
+        """Keys of the trials that the study trained or reused."""
+        return {name.removeprefix("trial:") for name in self._events if name.startswith("trial:")}
 
     def spent(self) -> Spent:
         """The totals so far."""
@@ -148,6 +161,7 @@ class Ledger:
             output_tokens=sum(e["output"] for e in calls),
             dollars=sum(e["dollars"] or 0.0 for e in calls),
             unpriced_calls=sum(e["dollars"] is None for e in calls),
+            pictures=len({each for e in events if e["kind"] == "pictures" for each in e["sha256"]}),
             unfinished_calls=sum(e["kind"] == "llm_begun" for e in calls),
         )
 
@@ -218,23 +232,16 @@ def describe(spent: Spent, budget: BudgetConfig) -> str:
     def of(amount: str, limit: str | None) -> str:
         return f"{amount} of {limit}" if limit else amount
 
-    def duration(seconds: float) -> str:
-        minutes, rest = divmod(round(seconds), 60)
-        hours, minutes = divmod(minutes, 60)
-        return (
-            f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s" if minutes else f"{seconds:.0f}s"
-        )
-
     parts = [
         of(counted(spent.trials, "trial"), str(budget.trials) if budget.trials else None)
         + (f" (+{spent.reused_trials} reused)" if spent.reused_trials else ""),
         of(
-            f"{duration(spent.training_seconds)} of training",
-            duration(budget.training_seconds) if budget.training_seconds else None,
+            f"{exactly(spent.training_seconds)} of training",
+            exactly(budget.training_seconds) if budget.training_seconds else None,
         ),
         of(
-            f"{duration(spent.wall_clock)} wall-clock",
-            duration(budget.wall_clock) if budget.wall_clock else None,
+            f"{exactly(spent.wall_clock)} wall-clock",
+            exactly(budget.wall_clock) if budget.wall_clock else None,
         ),
     ]
     if spent.llm_calls or budget.llm_calls:
@@ -249,12 +256,15 @@ def describe(spent: Spent, budget: BudgetConfig) -> str:
             f" ({counted(spent.unpriced_calls, 'call')} of unknown price)" if spent.unpriced_calls else ""
         )
         parts.append(dollars + unknown)
+    if spent.pictures:
+        parts.append(f"{counted(spent.pictures, 'picture')} sent")
     return " · ".join(parts)
 
 
+_WALL_CLOCK, _TRAINING = "wall-clock time", "training"
 _LIMITS: tuple[tuple[str, Callable[[BudgetConfig], float | None], Callable[[Spent], float]], ...] = (
-    ("seconds of wall-clock time", lambda b: b.wall_clock, lambda s: s.wall_clock),
-    ("training seconds", lambda b: b.training_seconds, lambda s: s.training_seconds),
+    (_WALL_CLOCK, lambda b: b.wall_clock, lambda s: s.wall_clock),
+    (_TRAINING, lambda b: b.training_seconds, lambda s: s.training_seconds),
     ("trials", lambda b: b.trials, lambda s: s.trials),
     ("LLM calls", lambda b: b.llm_calls, lambda s: s.llm_calls),
     ("tokens", lambda b: b.tokens, lambda s: s.tokens),
@@ -268,6 +278,8 @@ def exceeded(spent: Spent, budget: BudgetConfig, beyond: bool = False) -> str | 
     for unit, limit_of, amount_of in _LIMITS:
         limit, amount = limit_of(budget), amount_of(spent)
         if limit is not None and amount >= limit + (1e-9 if beyond else 0):
-            one = unit if unit.startswith("seconds") or limit != 1 else unit.removesuffix("s")
+            if unit in (_WALL_CLOCK, _TRAINING):
+                return f"the budget of {as_flag(limit)} of {unit} is spent ({exactly(amount)})"
+            one = unit if limit != 1 else unit.removesuffix("s")
             return f"the budget of {limit:g} {one} is spent ({amount:g})"
     return None

@@ -2,6 +2,7 @@
 
 from agent.memory.ledger import Spent
 from agent.settings.config import BudgetConfig
+from tools.durations import exactly
 
 
 def describe_remaining(spent: Spent, budget: BudgetConfig) -> str:
@@ -22,16 +23,8 @@ def _count(limit: int | None, used: int, unit: str) -> str:
 
 
 def _time(limit: float | None, used: float, unit: str) -> str:
-    return "" if limit is None else f"{_duration(max(0.0, limit - used))} of {_duration(limit)} of {unit}"
+    return "" if limit is None else f"{exactly(max(0.0, limit - used))} of {exactly(limit)} of {unit}"
 
 
 def _dollars(limit: float | None, used: float) -> str:
     return "" if limit is None else f"${max(0.0, limit - used):.2f} of ${limit:.2f}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

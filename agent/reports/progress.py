@@ -9,6 +9,7 @@ from agent.memory.history import IterationRecord
 from agent.memory.ledger import Spent
 from agent.screen.tables import verdict
 from evaluators.report.sections import IterationLine, SimpleLine
+from tools.durations import exactly
 from tools.text import counted, one_line
 
 FORECASTING = ("llm", "best_of_n")
@@ -88,8 +89,8 @@ def spending(spent: Spent) -> list[tuple[str, str]]:
     reused = f", and {counted(spent.reused_trials, 'more', 'more')} reused" if spent.reused_trials else ""
     lines = [
         ("trainings", f"{spent.trials:,}{reused}"),
-        ("time of training", _duration(spent.training_seconds)),
-        ("time in all", _duration(spent.wall_clock)),
+        ("time of training", exactly(spent.training_seconds)),
+        ("time in all", exactly(spent.wall_clock)),
     ]
     if spent.samples:
         lines.append(("training images shown", f"{spent.samples:,}"))
@@ -107,14 +108,6 @@ def _price(spent: Spent) -> str:
     bound = "at least " if spent.unpriced_calls else "at most " if spent.unfinished_calls else ""
     unknown = f" ({counted(spent.unpriced_calls, 'call')} of unknown price)" if spent.unpriced_calls else ""
     return f"{bound}${spent.dollars:.4f}{unknown}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.0f} s"
 
 
 def best_so_far(lines: Sequence[IterationLine], simple: Sequence[SimpleLine], score: str) -> str:

@@ -4,22 +4,27 @@
 """
 
 import argparse
+import json
+import math
 import os
 import shlex
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from agent.screen.log_lines import log_shown
-from agent.screen.terminal import Terminal
+from agent.screen.terminal import Terminal, console
 from tools.disk import explain, is_explainable
 from tools.errors import AugurError
+from tools.text import clean
 
+DOCUMENT_VERSION = 1
+"""Of what `--json` prints; raised where a field changes its meaning or goes (docs/scripts.md)."""
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 
@@ -69,9 +74,39 @@ def perform(
         pages: as in `Terminal`.
         quiet: be quiet even without the option.
     """
-    terminal = Terminal(quiet or options.quiet, pages=pages)
+    as_json = bool(getattr(options, "json", False))
+    output = console(stderr=True) if as_json else None
+    terminal = Terminal(quiet or options.quiet, pages=pages, output=output)
     debug = options.debug or bool(os.environ.get("AGENT_DEBUG"))
-    return run_to_exit_code(lambda: action(terminal), terminal, resume=resume, again=again, debug=debug)
+    code = run_to_exit_code(lambda: action(terminal), terminal, resume=resume, again=again, debug=debug)
+    if as_json:
+        if terminal.study:
+            terminal.document = {"study": terminal.study, **terminal.document}
+        print_document(terminal.document, code, terminal.failure)
+    return code
+
+
+def print_document(document: Mapping[str, Any], code: int, failure: str = "") -> None:
+    """The one JSON document that a command with `--json` writes to standard output.
+
+    Args:
+        document: the answer of the command.
+        code: its exit code.
+        failure: what ended it, where that is an error.
+    """
+    whole = {"version": DOCUMENT_VERSION, "exit_code": code, "error": failure or None, **document}
+    print(json.dumps(_storable(whole), indent=2, ensure_ascii=False), flush=True)
+
+
+def _storable(value: Any) -> Any:
+    """Without numbers that JSON has not."""
+    if isinstance(value, Mapping):
+        return {key: _storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(item) for item in value]
+    if isinstance(value, str):
+        return clean(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def run_to_exit_code(
@@ -110,7 +145,7 @@ def run_to_exit_code(
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         terminated = isinstance(interrupt, Terminated)
-        terminal.error(f"{'terminated' if terminated else 'interrupted'}.{how_to_resume()}")
+        terminal.interrupted(f"{'Terminated' if terminated else 'Interrupted'}.{how_to_resume()}")
         return TERMINATED if terminated else INTERRUPTED
     except Exception as error:
         if isinstance(error, OSError) and is_explainable(error):

@@ -1,9 +1,13 @@
-"""The live part of the terminal: a progress bar for each running trial, and one for all of them."""
+"""The live part of the terminal: a progress bar for each running trial, and one for all of them, with their time."""
+
+import time
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.table import Column
+from rich.text import Text
 
+from agent.screen.pace import Pace, Part
 from tools.training.metrics import Metric
 from tools.training.types import EpochReport, TrialEvent
 
@@ -43,6 +47,39 @@ class _Bars(Progress):
         return _Narrowed(super().get_renderable())
 
 
+def stopwatch(seconds: float) -> str:
+    """As a stopwatch shows it: 3:07, 1:02:45."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class _Figures(ProgressColumn):
+    """The scores of a trial; of a whole, how long it has run."""
+
+    def render(self, task: Task) -> Text:
+        if task.fields.get("whole") and task.elapsed is not None:
+            return Text(f"{stopwatch(task.elapsed)} elapsed")
+        return Text(task.fields.get("figures", ""))
+
+
+class _Left(ProgressColumn):
+    """How long it still takes, if it goes on as it did."""
+
+    def render(self, task: Task) -> Text:
+        known = task.fields.get("left")
+        if known is None:
+            return Text("")
+        left, told = known
+        return Text(f"{stopwatch(max(0.0, left - (time.monotonic() - told)))} left", style="dim")
+
+
+def _left(part: Part) -> tuple[float, float] | None:
+    """Seconds that are left, and when that was so."""
+    left = part.left
+    return None if left is None else (left, time.monotonic())
+
+
 class LiveTrials:
     """Bars at the bottom of the screen while something runs."""
 
@@ -52,18 +89,22 @@ class LiveTrials:
         self._all: TaskID | None = None
         self._running: dict[str, TaskID] = {}
         self._preparation: TaskID | None = None
+        self._pace = Pace(0)
 
     def preparation(self, description: str, done: int, total: int) -> None:
         """`done` of `total` pieces of a preparation."""
         progress = self._open()
         if self._preparation is None:
-            self._preparation = progress.add_task(description, total=total, count="", figures="")
+            self._preparation = progress.add_task(description, total=total, count="", whole=True)
+            self._pace = Pace(total)
+        self._pace.reach(done)
         progress.update(
             self._preparation,
             description=description,
             completed=done,
             total=total,
             count=f"{done:,}/{total:,}",
+            left=_left(self._pace.whole),
         )
         if done >= total:
             self.end()
@@ -71,26 +112,33 @@ class LiveTrials:
     def begin(self, total: int, title: str) -> None:
         """`total` trials are about to start."""
         self.end()
-        self._all = self._open().add_task(title, total=total, count=f"0/{total}", figures="")
+        self._all = self._open().add_task(title, total=total, count=f"0/{total}", whole=True)
+        self._pace = Pace(total)
 
     def update(self, event: TrialEvent, label: str, metric: Metric = "accuracy") -> None:
-        """A trial has begun, finished an epoch, or ended; `metric` is what its score is shown in."""
-        progress = self._open()
+        """A trial has begun, trained more, or ended; `metric` is what its score is shown in."""
+        progress, part = self._open(), self._pace.update(event)
+        if self._all is not None:
+            pace = self._pace
+            progress.update(
+                self._all,
+                completed=pace.whole.now * pace.total,
+                count=f"{pace.ended}/{pace.total}",
+                left=_left(pace.whole),
+            )
         if event.kind == "ended":
             if event.key in self._running:
                 progress.remove_task(self._running.pop(event.key))
-            if self._all is not None:
-                task = progress.tasks[progress.task_ids.index(self._all)]
-                progress.update(self._all, advance=1, count=f"{int(task.completed) + 1}/{task.total or 0:g}")
             return
         if event.key not in self._running:
-            self._running[event.key] = progress.add_task(label, total=None, count="", figures="")
+            self._running[event.key] = progress.add_task(label, total=None, count="")
+        bar = self._running[event.key]
+        if part is not None:
+            progress.update(bar, completed=part.now, total=1.0, left=_left(part))
         if event.epoch is not None:
             epoch = event.epoch
             progress.update(
-                self._running[event.key],
-                completed=epoch.epoch,
-                total=epoch.epochs,
+                bar,
                 count=f"{epoch.epoch}/{epoch.epochs}",
                 figures=f"loss {epoch.train_loss:.3f}  {_score(epoch, metric)}",
             )
@@ -111,7 +159,8 @@ class LiveTrials:
                 ),
                 BarColumn(bar_width=14),
                 TextColumn("{task.fields[count]}", justify="right"),
-                TextColumn("{task.fields[figures]}", table_column=Column(min_width=22, no_wrap=True)),
+                _Figures(table_column=Column(min_width=22, no_wrap=True)),
+                _Left(table_column=Column(min_width=10, no_wrap=True, justify="right")),
                 console=self._console,
                 transient=True,
                 expand=True,

@@ -7,7 +7,7 @@ event, without colours or control codes. For commands that answer a question (`a
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
@@ -18,7 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.screen.lengths import cost_line, lengths_lines, lengths_table
-from agent.screen.live import LiveTrials
+from agent.screen.live import LiveTrials, stopwatch
+from agent.screen.pace import Lines, Pace
 from agent.screen.tables import FinalRow, compared, comparison_table, facts_grid, iterations_table, open_table
 from evaluators.wording import percent, signed
 from tools.text import clean
@@ -63,11 +64,16 @@ class Terminal:
         self._stamped = not self._live and not pages
         self._trials = LiveTrials(self._out) if self._live else None
         self._shown: set[str] = set()
-        self._quarter: tuple[str, int] = ("", -1)
+        self._prepared, self._lines = "", Lines()
+        self._pace, self._title = Pace(0), ""
         self.metric: Metric = "accuracy"
         """What the study compares by; scores are shown in it."""
         self.study: str | None = None
         """The study that was opened, for the line that says how to resume it."""
+        self.document: dict[str, Any] = {}
+        """What `--json` prints of the command's answer."""
+        self.failure = ""
+        """What ended the command, where that is an error."""
 
     # ------------------------------------------------------------------ events
 
@@ -94,22 +100,30 @@ class Terminal:
             self._errors.print(Text(f"{_clock()} warning: {text}"), soft_wrap=True)
         else:
             target = self._out if self._live else self._errors
-            target.print(_hanging("!", Text(text), "bold yellow"))
+            warning = Text("warning: ", style="bold yellow").append(text, style="not bold yellow")
+            target.print(_hanging("!", warning, "bold yellow"))
 
     def error(self, text: str) -> None:
         """What ended the command, and what to do about it."""
+        self.failure = text
         self.close()
         self._errors.print(Text("error: ", style="bold red").append(text, style="not bold"), soft_wrap=True)
 
+    def interrupted(self, text: str) -> None:
+        """The user ended the command, which is no error."""
+        self.failure = text
+        self.close()
+        self._errors.print(Text(text, style="yellow"), soft_wrap=True)
+
     def progress(self, description: str, done: int, total: int) -> None:
-        """`done` of `total` pieces of a long preparation; without a live display, a line for each quarter."""
+        """`done` of `total` pieces of a long preparation; without a live display, a line after ten seconds or more."""
         if self._trials is not None:
             self._trials.preparation(description, done, total)
         elif not self._quiet and total:
-            quarter = (description, 4 * done // total)
-            if quarter != self._quarter and (quarter[1] > 0 or quarter[0] != self._quarter[0]):
+            if description != self._prepared or done == 0:
+                self._prepared, self._lines = description, Lines()
+            if self._lines.due() or (done >= total and self._lines.said_any):
                 self._line(f"{description}: {done:,} of {total:,}")
-            self._quarter = quarter
 
     # ------------------------------------------------------------------ an iteration
 
@@ -147,11 +161,14 @@ class Terminal:
             self._trials.begin(total, title)
         elif not self._quiet:
             self._line(f"{title}: {total} {'trial' if total == 1 else 'trials'}")
+            self._pace, self._title, self._lines = Pace(total), title, Lines()
 
     def trial_event(self, event: TrialEvent, label: str) -> None:
         """A trial has begun, finished an epoch, or ended."""
         if self._trials is not None:
             self._trials.update(event, label, self.metric)
+        elif not self._quiet:
+            self._tell_pace(event)
         if event.kind != "ended" or event.result is None:
             return
         result = event.result
@@ -215,7 +232,7 @@ class Terminal:
 
     def show(self, drawing: RenderableType) -> None:
         """Anything that Rich can draw, as the answer of a command; printed even when quiet."""
-        self._out.print(drawing)
+        self._draw(drawing)
 
     def verbatim(self, text: str) -> None:
         """Text for copying or for a program, never wrapped; printed even when quiet."""
@@ -232,7 +249,7 @@ class Terminal:
         widest = self._out.options.update_width(_WIDEST_TABLE)
         usual = self._out.width
         self._out.width = max(usual, Measurement.get(self._out, widest, table).maximum)
-        self._out.print(table)
+        self._draw(table)
         self._out.width = usual
 
     def result(self, text: str) -> None:
@@ -254,7 +271,7 @@ class Terminal:
         self._out.print()
         self.result(sentence)
         self._out.print()
-        self._out.print(comparison_table(rows, self.metric))
+        self._draw(comparison_table(rows, self.metric))
         for text in more:
             self.result(text)
         for caution in cautions:
@@ -277,6 +294,28 @@ class Terminal:
     @property
     def _measure(self) -> str:
         return f"validation {self.score}"
+
+    def _draw(self, drawing: RenderableType) -> None:
+        """Print it; in a file without the blanks that fill its lines."""
+        if self._out.is_terminal:
+            self._out.print(drawing)
+            return
+        with self._out.capture() as captured:
+            self._out.print(drawing)
+        lines = [line.rstrip() for line in captured.get().splitlines()]
+        self._out.print(Text("\n".join(lines)), soft_wrap=True)
+
+    def _tell_pace(self, event: TrialEvent) -> None:
+        """In a file, how far the trials are, now and then."""
+        self._pace.update(event)
+        if event.kind == "ended" or not self._pace.total or not self._lines.due():
+            return
+        pace = self._pace
+        left = "" if pace.whole.left is None else f", {stopwatch(pace.whole.left)} left"
+        self._line(
+            f"{self._title}: {pace.ended} of {pace.total} trials, {pace.whole.now:.0%}, "
+            f"{stopwatch(pace.elapsed)} elapsed{left}"
+        )
 
     def _say(self, text: str) -> None:
         if self._stamped:

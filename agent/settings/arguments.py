@@ -49,6 +49,14 @@ class FlagParser(argparse.ArgumentParser):
             "--debug", action="store_true", help="print a traceback with every error (AGENT_DEBUG=1)"
         )
 
+    def add_json(self) -> None:
+        """Add --json, for a command whose answer programs read."""
+        self.add_argument(
+            "--json",
+            action="store_true",
+            help="print the answer as one JSON document (docs/scripts.md), everything else on standard error",
+        )
+
     def add_runs_dir(self) -> None:
         """Add the folder of the runs, for a command that reads no other setting."""
         self.add_argument(

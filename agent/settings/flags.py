@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, CliSettingsSource
 
 from agent.settings.arguments import FlagParser
 from agent.settings.table import NONE, Setting, settings
+from tools.durations import as_flag
 
 SHORT_FLAGS: dict[str, str] = {
     "data.dataset": "--dataset",
@@ -36,6 +37,14 @@ SHORT_FLAGS: dict[str, str] = {
     "runs_dir": "--runs-dir",
 }
 """Key → short flag, in the order in which help lists them."""
+
+_SHORT_FLAGS_OF: dict[str, dict[str, str]] = {
+    "compare": {
+        **{key: flag for key, flag in SHORT_FLAGS.items() if key not in ("search.seeds", "search.proposer")},
+        "search.final_seeds": "--seeds",
+    },
+}
+"""Command → its short flags, where they are others: a race is judged by its fresh seeds."""
 
 _EPILOG = """\
 A dotted flag is the key of a setting (a dash may stand for an underscore); a
@@ -68,6 +77,15 @@ _TEXTS = {
 See docs/train.md. The same command, repeated, reuses what it trained and
 continues what was interrupted. The settings of a study:
 --config runs/studies/NAME/config.yaml.
+""",
+    ),
+    "compare": (
+        "[--dataset NAME | --data PATH] --arms NAME,… [options]",
+        "Let policies and ways of searching race: the same data, splits, seeds and budget for each; the test set is "
+        "opened when all have chosen, and the report says who is better, with intervals.",
+        """\
+See docs/race.md. The same command, repeated, continues what was interrupted.
+Trials of each proposal of a search: --search.seeds N.
 """,
     ),
     "generate": (
@@ -106,6 +124,7 @@ class FlagSource(CliSettingsSource[FlagParser]):
         usage, purpose, epilog = _TEXTS[command]
         parser = FlagParser(command, usage=f"agent {command} {usage}", description=purpose, epilog=epilog)
         self._shown = shown
+        self._short_flags = _SHORT_FLAGS_OF.get(command, SHORT_FLAGS)
         self._short: dict[str, dict[str, Any]] = {}
         self.typed: dict[str, str] = {}
         """Key → the flag as it was typed."""
@@ -122,7 +141,7 @@ class FlagSource(CliSettingsSource[FlagParser]):
         for group in parser._action_groups:
             if all(action.help == argparse.SUPPRESS for action in group._group_actions):
                 group.title = group.description = None
-        for key, flag in SHORT_FLAGS.items():
+        for key, flag in self._short_flags.items():
             parser.add_argument(flag, **self._short[key])
         add_flags(parser)
         if command != "resume":
@@ -136,7 +155,7 @@ class FlagSource(CliSettingsSource[FlagParser]):
             return  # a whole section as JSON
         text = _help(setting).replace("%", "%%") if self._shown(setting.key) else argparse.SUPPRESS
         options |= {"metavar": setting.metavar, "help": text}
-        dotted, short = f"--{setting.key}", SHORT_FLAGS.get(setting.key)
+        dotted, short = f"--{setting.key}", self._short_flags.get(setting.key)
         if short:
             self._short[setting.key] = options
         hidden = {**options, "help": argparse.SUPPRESS}
@@ -175,6 +194,8 @@ def _help(setting: Setting) -> str:
     match setting.default:
         case None:
             default = ""
+        case float() as seconds if setting.is_time:
+            default = f"default: {as_flag(seconds)}"
         case list() as names:
             default = "default: " + (",".join(map(str, names)) or "[]")
         case float() as number:
@@ -182,5 +203,6 @@ def _help(setting: Setting) -> str:
         case value:
             default = f"default: {value}"
     listed = "" if setting.metavar.startswith("{") else ", ".join(setting.choices)
-    notes = "; ".join(filter(None, (listed, setting.bounds, default)))
+    bounds = "" if setting.is_time else setting.bounds
+    notes = "; ".join(filter(None, (listed, bounds, default)))
     return f"{setting.field.description} ({notes})" if notes else str(setting.field.description)

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from agent.settings.config import StudyConfig
+from tools.durations import parse_seconds
 from tools.errors import closest
 
 PREFIX = "AGENT_"
@@ -55,9 +56,16 @@ class Setting:
             listed = "{" + ",".join(choices) + "}"
             return listed if len(listed) <= _LONGEST_METAVAR else "NAME"
         kind = self._kinds()[0]
+        if self.is_time:
+            return "TIME"
         if get_origin(kind) is dict:
             return "NAME=VALUE,…"
         return "NAME,…" if get_origin(kind) is list else _METAVARS[kind]
+
+    @property
+    def is_time(self) -> bool:
+        """Whether it is a length of time, which may be written as 2h."""
+        return any(getattr(each, "func", None) is parse_seconds for each in self._limits())
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -69,9 +77,7 @@ class Setting:
     def bounds(self) -> str:
         """Its range in words; empty if it has none."""
         low = high = ""
-        inner = get_args(kind)[1:] if get_origin(kind := self._whole()[0]) is Annotated else ()
-        limits = [each for one in inner for each in (one.metadata if isinstance(one, FieldInfo) else [one])]
-        for limit in (*self.field.metadata, *limits):
+        for limit in self._limits():
             match limit:
                 case Ge():
                     low = f"at least {_number(limit.ge)}"
@@ -97,6 +103,8 @@ class Setting:
             words = "pairs NAME=VALUE separated by commas"
         elif kind is str:
             words = self.field.description or "text"
+        elif self.is_time:
+            words = f"a time such as 2h, 1h30m, 90m or 45s, or a number of seconds, {self.bounds}"
         else:
             words = ", ".join(filter(None, (_KINDS[kind], self.bounds)))
             others = [
@@ -107,6 +115,13 @@ class Setting:
 
     def _kinds(self) -> tuple[Any, ...]:
         return tuple(get_args(kind)[0] if get_origin(kind) is Annotated else kind for kind in self._whole())
+
+    def _limits(self) -> list[Any]:
+        """What annotations say of its value."""
+        kind = self._whole()[0]
+        inner = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
+        nested = [each for one in inner for each in (one.metadata if isinstance(one, FieldInfo) else [one])]
+        return [*self.field.metadata, *nested]
 
     def _whole(self) -> tuple[Any, ...]:
         annotation = self.field.annotation

@@ -16,9 +16,10 @@ from typing import Any
 
 from agent.context import Context
 from tools.disk import disk_errors_explained
+from tools.durations import as_flag
 from tools.files import read_json, understood, write_json
 from tools.training.config import TrialSpec
-from tools.training.types import TrialResult
+from tools.training.types import Timing, TrialResult
 
 NAME = "speed.json"
 
@@ -49,13 +50,29 @@ def measure_speed(context: Context, spec: TrialSpec, epochs: int) -> None:
     """
     if not limited_in_time(context) or (context.folder / NAME).exists():
         return
-    with disk_errors_explained(context.folder):
-        timings = context.executor.time_trials(spec, context.folder / "speed")
+    timings = timings_of(context, spec)
     if not timings:
         return
-    train, validation = (sum(context.data.class_counts(split).values()) for split in ("train", "validation"))
-    seconds = fmean(each.trial_seconds(train, validation, epochs) for each in timings)
+    train = sum(context.data.class_counts("train").values())
+    seconds = trial_seconds(context, timings, epochs)
     _write(context, epochs * train / seconds, first=True, begun=context.ledger.spent().wall_clock)
+
+
+def timings_of(context: Context, spec: TrialSpec) -> list[Timing]:
+    """How fast `spec` trains, by a few batches in every worker; measured once in a session.
+
+    None where no worker can do it: the model refuses them, or trials run side by side in packs.
+    """
+    if not context.timings:
+        with disk_errors_explained(context.folder):
+            context.timings = context.executor.time_trials(spec, context.folder / "speed")
+    return context.timings
+
+
+def trial_seconds(context: Context, timings: Iterable[Timing], epochs: int) -> float:
+    """How long a trial of so many epochs takes by what was measured."""
+    train, validation = (sum(context.data.class_counts(split).values()) for split in ("train", "validation"))
+    return fmean(each.trial_seconds(train, validation, epochs) for each in timings)
 
 
 def settle_speed(context: Context, trials: Iterable[tuple[int, TrialResult]]) -> None:
@@ -132,10 +149,16 @@ def limits_for(context: Context, images: float) -> str:
         ("wall_clock", budget.wall_clock, speed.begun + seconds / speed.workers),
     )
     return " ".join(
-        f"--budget.{name} {ceil(1.05 * needed / 10) * 10}"
+        f"--budget.{name} {as_flag(_rounded_up(1.05 * needed))}"
         for name, limit, needed in wanted
         if limit is not None and limit < needed
     )
+
+
+def _rounded_up(seconds: float) -> int:
+    """To ten seconds, or whole minutes of a longer time."""
+    unit = 10 if seconds < 600 else 60
+    return ceil(seconds / unit) * unit
 
 
 def limited_in_time(context: Context) -> bool:

@@ -10,6 +10,7 @@ from agent.settings.config import BudgetConfig, SearchConfig
 from agent.steps.finish_plan import FinishPlan, iteration_count, plan_finish, trials_of_iteration
 from agent.steps.speed import samples_allowed
 from evaluators.statistics import FEWEST_SEEDS
+from tools.durations import as_flag, exactly
 from tools.text import counted
 
 
@@ -55,8 +56,8 @@ def limit_reached(
             return f"what is left of {counted(budget.trials, 'trial')} is kept for the finish ({kept})"
     trials = spent.trials + spent.reused_trials
     by_seconds = (
-        (budget.training_seconds, spent.training_seconds, "training seconds"),
-        (budget.wall_clock, spent.wall_clock, "seconds of wall-clock time"),
+        (budget.training_seconds, spent.training_seconds, "training"),
+        (budget.wall_clock, spent.wall_clock, "wall-clock time"),
     )
     by_images = ((allowed, spent.samples, "training images"),)
     for limit, used, unit in by_seconds if allowed is None else by_images:
@@ -70,7 +71,8 @@ def limit_reached(
                     f"what is left of the time, {limit:,.0f} training images in all, is kept for the finish "
                     f"({reserved_time:,.0f})"
                 )
-            return f"what is left of {limit:g} {unit} is kept for the finish ({reserved_time:.0f} s)"
+            left = f"what is left of {as_flag(limit)} of {unit}"
+            return f"{left} is kept for the finish ({exactly(reserved_time)})"
     return None
 
 

@@ -270,7 +270,7 @@ class _Runs:
             if event.epoch.epoch > self._epochs[event.key]:
                 context.tracking.log_epoch(run, event.epoch)
         context.terminal.trial_event(event, label)
-        if event.kind != "ended" and (reason := _over_budget(context, running=True)):
+        if event.kind not in ("ended", "step") and (reason := _over_budget(context, running=True)):
             raise BudgetSpent(reason)
 
     def end(self, result: TrialResult, reused: bool) -> None:

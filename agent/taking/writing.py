@@ -93,6 +93,7 @@ def _about(context: Context, normalisation: Normalisation) -> Preprocessing:
         fit=config.data.fit,
         max_pixels=config.data.max_pixels,
         black_and_white=data.span,
+        always=config.data.always,
         mean=mean,  # type: ignore[arg-type]
         std=std,  # type: ignore[arg-type]
         model=config.model.name,

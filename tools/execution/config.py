@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tools.durations import Seconds
+
 
 class ExecutionConfig(BaseModel):
     """Where trials run, and how long they may."""
@@ -26,6 +28,6 @@ class ExecutionConfig(BaseModel):
         default="off",
         description="experimental: trials side by side on one device; 'auto': on CUDA as many as its memory holds",
     )
-    trial_timeout: float | None = Field(
-        default=None, gt=0, description="seconds after which a trial is killed and FAILED"
+    trial_timeout: Seconds | None = Field(
+        default=None, description="time after which a trial is killed and FAILED"
     )

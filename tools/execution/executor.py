@@ -42,6 +42,16 @@ class Executor(Protocol):
         """
         ...
 
+    def time_updates(self, spec: TrialSpec, scratch: Path, sizes: Sequence[int]) -> dict[int, float]:
+        """Size → seconds an image that an update of the model takes, in every worker at once, as `time_trials` has it.
+
+        Args:
+            spec: of a trial; its images are not read.
+            scratch: a folder that is made, and deleted again.
+            sizes: of images, in pixels; those that the model cannot take are left out.
+        """
+        ...
+
     def take_pace(self) -> list[str]:
         """Lines that say how fast trials were trained since the last call, where that is worth telling."""
         ...

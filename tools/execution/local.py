@@ -13,7 +13,8 @@ from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 from shutil import rmtree
-from typing import Self, TypeVar
+from statistics import fmean
+from typing import Any, Self, TypeVar
 
 from tools.disk import DiskError
 from tools.errors import AugurError, ConfigurationError, ImagesGone
@@ -32,7 +33,7 @@ from tools.execution.worker import (
 from tools.execution.worker_process import WorkerProcess, kill_all
 from tools.files import DamagedFile, read_checked_json
 from tools.training.config import TrialSpec
-from tools.training.epoch_log import EpochTail, seconds_spent
+from tools.training.epoch_log import EpochTail, StepTail, seconds_spent
 from tools.training.failures import failed
 from tools.training.trial_store import read_predictions
 from tools.training.types import FailureKind, Predictions, Timing, TrialEvent, TrialResult
@@ -102,19 +103,30 @@ class LocalExecutor:
 
     def time_trials(self, spec: TrialSpec, scratch: Path) -> list[Timing]:
         """One for each worker that could measure it; see `Executor.time_trials`."""
+        return [Timing(**found) for found in self._timed(spec, scratch, ())]
 
-        def conclude(trial: _RunningTrial, ending: Ending) -> Timing | None:
+    def time_updates(self, spec: TrialSpec, scratch: Path, sizes: Sequence[int]) -> dict[int, float]:
+        """The mean over the workers; see `Executor.time_updates`."""
+        found = self._timed(spec, scratch, sizes)
+        known = [size for size in sizes if found and all(str(size) in each for each in found)]
+        return {size: fmean(each[str(size)] for each in found) for size in known}
+
+    def _timed(self, spec: TrialSpec, scratch: Path, sizes: Sequence[int]) -> list[dict[str, Any]]:
+        """What each worker measured that could."""
+
+        def conclude(trial: _RunningTrial, ending: Ending) -> dict[str, Any] | None:
             if ending.kind != "done":
                 trial.worker.kill()
                 return None
-            return Timing(**read_checked_json(trial.spec.directory / TIMING))
+            return read_checked_json(trial.spec.directory / TIMING)
 
         specs = [
             spec.model_copy(update={"directory": scratch / str(number)})
             for number in range(len(self._workers))
         ]
+        task = partial(time_in_worker, tuple(sizes))
         try:
-            found = list(self._run(specs, time_in_worker, _TIMING_SECONDS, conclude, lambda event: None))
+            found = list(self._run(specs, task, _TIMING_SECONDS, conclude, lambda event: None))
         finally:
             rmtree(scratch, ignore_errors=True)
         return [each for each in found if each is not None]
@@ -257,7 +269,7 @@ class _RunningTrial:
     """When the worker took it in hand, on the monotonic clock; waiting for another process does not count."""
 
     def __post_init__(self) -> None:
-        self._tail = EpochTail(self.spec.directory)
+        self._tail, self._steps = EpochTail(self.spec.directory), StepTail(self.spec.directory)
         self.seconds_before = seconds_spent(self.spec.directory)
         """Spent on the trial in earlier sessions."""
 
@@ -290,9 +302,12 @@ class _RunningTrial:
         on_event(TrialEvent(self.spec.key, "note", self.worker.plan.device, text=text))
 
     def report_epochs(self, on_event: _OnEvent) -> None:
-        """Pass on the epochs that ended since the last call."""
+        """Pass on the epochs that ended since the last call, and where in the next one the trial is."""
+        device = self.worker.plan.device
         for report in self._tail.new():
-            on_event(TrialEvent(self.spec.key, "epoch", self.worker.plan.device, epoch=report))
+            on_event(TrialEvent(self.spec.key, "epoch", device, epoch=report))
+        if (done := self._steps.new()) is not None and done > self._tail.last:
+            on_event(TrialEvent(self.spec.key, "step", device, done=done, epochs=self.spec.recipe.epochs))
 
 
 def _is_evaluated(spec: TrialSpec, split: str) -> bool:

@@ -136,6 +136,10 @@ class PackedExecutor:
         """None: a trial alone says nothing of the speed of a pack."""
         return []
 
+    def time_updates(self, spec: TrialSpec, scratch: Path, sizes: Sequence[int]) -> dict[int, float]:
+        """None, for the same reason."""
+        return {}
+
     def take_pace(self) -> list[str]:
         """How fast the packs were that ended their trials since the last call, in words."""
         told = [pace.in_words(device) for device, pace in self._paces]

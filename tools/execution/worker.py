@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -112,16 +112,22 @@ def evaluate_in_worker(split: str, spec: TrialSpec, device: str) -> Ending:
     return Ending("done")
 
 
-def time_in_worker(spec: TrialSpec, device: str) -> Ending:
-    """Measure how fast one trial would train; the figures are written to its folder."""
+def time_in_worker(sizes: Sequence[int], spec: TrialSpec, device: str) -> Ending:
+    """Measure how fast one trial would train, or, where there are `sizes` of images, updates on these.
+
+    The figures are written to its folder.
+    """
     from tools.training.failures import failure_of
-    from tools.training.timing import time_training
+    from tools.training.timing import time_training, time_updates
 
     try:
-        found = time_training(spec, device)
+        if sizes:
+            found = {str(size): seconds for size, seconds in time_updates(sizes, spec, device).items()}
+        else:
+            found = time_training(spec, device).as_json()
     except Exception as error:
         return Ending("failed", failure_of(spec, device, error)[1])
-    write_checked_json(spec.directory / TIMING, found.as_json())
+    write_checked_json(spec.directory / TIMING, found)
     return Ending("done")
 
 

@@ -1,4 +1,4 @@
-"""epochs.jsonl: how a trial reports its progress to other processes, even if it is killed. Light: no torch.
+"""epochs.jsonl, and where in an epoch a trial is: how it tells other processes, even if it is killed. Light: no torch.
 
 The file is only appended to. An epoch that was lost in a kill and trained again by a later session has two lines, equal
 except for their seconds; the last one counts as the epoch, and the seconds of both count as spent. A line ends in a
@@ -8,7 +8,9 @@ checksum of its own; one that does not fit it tells nothing and is left out. Lin
 import json
 import logging
 import os
+import time
 import zlib
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,10 @@ from tools.files import write_whole
 from tools.training.types import EpochReport
 
 EPOCHS = "epochs.jsonl"
+STEP = "step.txt"
+"""Where in its epoch a running trial is; for people who wait, and for nothing else."""
+_EVERY = 1.0
+"""Seconds between two such reports."""
 
 _CHECK = "crc32"
 
@@ -60,14 +66,15 @@ class EpochTail:
         self._file = directory / EPOCHS
         self._number = -1
         self._offset = 0
-        self._last = 0
+        self.last = 0
+        """The last epoch that was passed on."""
 
     def new(self) -> list[EpochReport]:
         """Epochs finished since the last call, each once and in order."""
         reports = []
         for report in self._new_lines():
-            if report.epoch > self._last:
-                self._last = report.epoch
+            if report.epoch > self.last:
+                self.last = report.epoch
                 reports.append(report)
         return reports
 
@@ -85,6 +92,50 @@ class EpochTail:
             return []
         self._offset += len(whole) + 1
         return [report for line in whole.split(b"\n") if (report := _parsed(line)) is not None]
+
+
+class StepLog:
+    """Reports now and then where in an epoch a trial is. It may be lost at any time: nothing is decided by it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._file = directory / STEP
+        self._told = time.monotonic()
+
+    def tell(self, epoch: int, part: float) -> None:
+        """`part` (0..1) of an epoch, counted from 1, is trained; written once a second at most."""
+        now = time.monotonic()
+        if now - self._told >= _EVERY:
+            self._told = now
+            with suppress(OSError):
+                self._file.write_text(f"{epoch - 1 + part:.3f}\n", encoding="utf-8")
+
+    def close(self) -> None:
+        """The trial has ended."""
+        with suppress(OSError):
+            self._file.unlink(missing_ok=True)
+
+
+class StepTail:
+    """Follows a `StepLog` that another process writes."""
+
+    def __init__(self, directory: Path) -> None:
+        self._file = directory / STEP
+        self._read, self._last = time.monotonic(), time.time()
+
+    def new(self) -> float | None:
+        """Epochs that are trained, such as 2.4, where that was written since the last call; read once a second."""
+        now = time.monotonic()
+        if now - self._read < _EVERY:
+            return None
+        self._read = now
+        try:
+            written = self._file.stat().st_mtime
+            if written <= self._last:
+                return None
+            self._last = written
+            return float(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # not there, or just being written
+            return None
 
 
 def _parsed(line: bytes) -> EpochReport | None:

@@ -14,10 +14,11 @@ from tools.machine import free_memory, is_shared_memory_fault
 from tools.training.batches import epoch_batches, training_images, training_loader
 from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
-from tools.training.epoch_log import EpochLog, seconds_spent
+from tools.training.epoch_log import EpochLog, StepLog, seconds_spent
 from tools.training.evaluation import Classifier, fit_sample, predict
 from tools.training.failures import NonFiniteLoss, failed, failure_of, images_gone
 from tools.training.hardware import environment, on_device, precision_for
+from tools.training.imbalance import class_term
 from tools.training.model_source import check_unchanged
 from tools.training.models import build_model
 from tools.training.normalisation import normalisation_for
@@ -183,7 +184,9 @@ class _Training:
         self._model = self._classifier.model
         self._optimizer = optimizer_for(self._model, recipe)
         self._scaler = torch.GradScaler(enabled=self._precision.scaled)
-        self._progress = Progress(spec)
+        term = class_term(recipe, self._images.counted_labels, spec.classes)
+        self._class_term = None if term is None else term.to(device)
+        self._progress, self._steps = Progress(spec), StepLog(spec.directory)
         self._checkpoint = Checkpoint(spec.directory, spec.key)
         self.inherited: list[EpochReport] = []
         """Epochs that another trial of the same trunk has trained, and this one has just read."""
@@ -231,6 +234,7 @@ class _Training:
     def finish(self) -> TrialResult:
         result = self._progress.finish(self._classifier, self._images.view, self._precision)
         self._checkpoint.remove()
+        self._steps.close()
         return result
 
     def _restore(self) -> None:
@@ -257,6 +261,7 @@ class _Training:
             torch.manual_seed(derived_seed(self._spec.seed, Stream.STEP, epoch, step))
             losses[step] = self._train_step(images, labels)
             sizes[step] = len(labels)
+            self._steps.tell(epoch, (step + 1) / steps)
             if (step + 1) % _CHECK_EVERY == 0:
                 refuse_non_finite(losses, epoch)
         refuse_non_finite(losses, epoch)
@@ -273,6 +278,5 @@ class _Training:
         if self._images.policy.has_mix:
             inputs, targets = self._images.policy.mix(inputs, targets)
         autocast = self._precision.autocast(self._device)
-        return update(
-            self._model, self._optimizer, self._scaler, inputs, targets, self._spec.recipe, autocast
-        )
+        recipe, term = self._spec.recipe, self._class_term
+        return update(self._model, self._optimizer, self._scaler, inputs, targets, recipe, autocast, term)

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from tools.errors import ConfigurationError, first_line
+from tools.from_file import load, own_files
 from tools.machine import is_out_of_memory
-from tools.training.from_file import load, own_files
 from tools.training.model_source import Named
 
 _SETTING = "model.name"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from tools.errors import AugurError, ConfigurationError, ImagesGone
-from tools.training.from_file import absolute, is_reference, source_digest
+from tools.from_file import absolute, is_reference, source_digest
 
 LITE = "efficientnet_lite0"
 """Of the extra `pretrained`, whose package holds its ImageNet weights."""

@@ -120,12 +120,16 @@ class TrialEvent:
     """Something the terminal shows while trials run."""
 
     key: str
-    kind: Literal["started", "epoch", "note", "ended"]
+    kind: Literal["started", "step", "epoch", "note", "ended"]
     device: str = ""
     epoch: EpochReport | None = None
     result: TrialResult | None = None
     text: str = ""
     """Of a note: what happened to the trial that is worth a warning, such as a worker that died and is replaced."""
+    done: float = 0.0
+    """Of a step: epochs that are trained, such as 2.4."""
+    epochs: int = 0
+    """Of a step: that the trial takes."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,8 @@ class Timing:
     """Images that are predicted in a second."""
     start: float
     """Seconds until the first batch: the images are opened and the model is built."""
+    weights: int = 0
+    """Bytes of the model's weights."""
 
     def trial_seconds(self, images: int, validated: int, epochs: int) -> float:
         """How long a whole trial takes: after each epoch it is validated, at the end judged on its training images.
@@ -150,6 +156,21 @@ class Timing:
         each = images / self.training + validated / self.evaluation
         return self.start + epochs * each + images / self.evaluation
 
-    def as_json(self) -> dict[str, float]:
+    def at_size(self, updates: dict[int, float], size: int, now: int) -> "Timing | None":
+        """The same for images of `size` px instead of `now`; None unless the updates of both were timed.
+
+        Args:
+            updates: size → seconds an image that an update takes. What is no update (reading, augmentation) is taken
+                to go with the number of pixels.
+            size: in pixels.
+            now: the size that this is of.
+        """
+        before, after = updates.get(now), updates.get(size)
+        if before is None or after is None:
+            return None
+        rest = max(0.0, 1 / self.training - before) * (size / now) ** 2
+        return Timing(1 / (after + rest), self.evaluation * before / after, self.start, self.weights)
+
+    def as_json(self) -> dict[str, Any]:
         """For the process that asked for it."""
         return asdict(self)

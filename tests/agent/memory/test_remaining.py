@@ -26,8 +26,8 @@ def test_each_limit_is_told_as_what_is_left_of_it() -> None:
     ).split("; ")
     assert told == [
         "15 of 24 trials",
-        "8 min 24 s of 10 min 00 s of training",
-        "2 h 58 min of 4 h 00 min of running time",
+        "8 min 24 s of 10 min of training",
+        "2 h 58 min of 4 h of running time",
         "28 of 40 calls of the language model",
         "97,800 of 100,000 tokens",
         "$1.75 of $2.00",

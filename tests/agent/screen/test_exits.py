@@ -64,7 +64,7 @@ def wait_for(process: subprocess.Popen[str], word: str) -> None:
 
 @pytest.mark.parametrize(
     ("number", "code", "word"),
-    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+    [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")],
     ids=["Ctrl-C", "SIGTERM"],
 )
 def test_a_signal_closes_everything_and_says_how_to_resume(number: int, code: int, word: str) -> None:
@@ -74,14 +74,14 @@ def test_a_signal_closes_everything_and_says_how_to_resume(number: int, code: in
     status, output, errors = finish(process)
     assert status == code
     assert "closed in order" in output
-    assert errors == f"error: {word}. Resume with: agent resume digits --runs-dir here\n"
+    assert errors == f"{word}. Resume with: agent resume digits --runs-dir here\n"
 
 
 def test_commands_that_open_no_study_offer_no_resuming() -> None:
     process = start(WAITS, "resume=None")
     wait_for(process, "ready")
     process.send_signal(signal.SIGTERM)
-    assert finish(process)[2] == "error: terminated.\n"
+    assert finish(process)[2] == "Terminated.\n"
 
 
 def test_a_second_sigterm_does_not_cut_the_closing_short() -> None:

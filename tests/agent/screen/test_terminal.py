@@ -252,18 +252,34 @@ class TestElsewhereThanOnATerminal:
             "iteration 1 · seed 1: FAILED (non_finite_loss) after 3.2 s: the loss became nan",
         ]
 
-    def test_a_long_preparation_is_a_line_for_each_quarter(self) -> None:
+    def test_a_preparation_of_seconds_is_no_line_and_a_long_one_a_line_now_and_then(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = [0.0]
+        monkeypatch.setattr("agent.screen.pace.time.monotonic", lambda: now[0])
         screen = Screen()
-        for done in range(1, 1001):
+        for done in range(1001):
+            now[0] += 0.009
             screen.terminal.progress("decoding", done, 1000)
+        assert screen.lines == []
+        for done in range(1001):
+            now[0] += 0.024
+            screen.terminal.progress("comparing", done, 1000)
         told = [STAMP.sub("", line) for line in screen.lines]
-        assert told == [
-            "decoding: 1 of 1,000",
-            "decoding: 250 of 1,000",
-            "decoding: 500 of 1,000",
-            "decoding: 750 of 1,000",
-            "decoding: 1,000 of 1,000",
-        ]
+        assert told == ["comparing: 417 of 1,000", "comparing: 834 of 1,000", "comparing: 1,000 of 1,000"]
+
+    def test_trials_tell_how_far_they_are_and_how_long_the_rest_takes(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = [0.0]
+        monkeypatch.setattr("agent.screen.pace.time.monotonic", lambda: now[0])
+        screen = Screen()
+        screen.terminal.trials_begin(4, "reference")
+        for second in range(1, 13):
+            now[0] = float(second)
+            screen.terminal.trial_event(TrialEvent("a", "step", done=second / 10, epochs=3), "seed 0")
+        told = [STAMP.sub("", line) for line in screen.lines]
+        assert told == ["reference: 4 trials", "reference: 0 of 4 trials, 8%, 0:10 elapsed, 1:50 left"]
 
     def test_a_candidate_is_told_once(self) -> None:
         screen = Screen()

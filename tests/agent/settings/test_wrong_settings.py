@@ -168,7 +168,7 @@ def test_a_bad_choice_lists_the_choices_and_the_nearest() -> None:
 
 @pytest.mark.parametrize("number", ["nan", "inf", "-1", "1e999"])
 def test_numbers_that_are_none_are_refused(number: str) -> None:
-    assert "must be a number, above 0" in complaint(f"--budget.wall_clock={number}")
+    assert "or a number of seconds, above 0" in complaint(f"--budget.wall_clock={number}")
 
 
 def test_a_model_without_its_provider_is_refused() -> None:

@@ -32,7 +32,7 @@ class Said:
 
 def context_of(folder: Path, workers: int = 2, **budget: float) -> Any:
     config = SimpleNamespace(budget=BudgetConfig.model_validate(budget))
-    return SimpleNamespace(folder=folder, config=config, machines=[{}] * workers, terminal=Said())
+    return SimpleNamespace(folder=folder, config=config, machines=[{}] * workers, terminal=Said(), timings=[])
 
 
 def trial(images: int, seconds: float) -> tuple[int, TrialResult]:
@@ -108,7 +108,7 @@ def test_where_no_worker_can_measure_it_the_first_trials_do(tmp_path: Path):
 def test_the_limits_that_are_too_low_are_named_with_what_they_should_be(tmp_path: Path):
     context = context_of(tmp_path, training_seconds=60, wall_clock=3_000)
     settle_speed(context, [trial(100, 1)])
-    assert limits_for(context, 20_000) == "--budget.training_seconds 210"
+    assert limits_for(context, 20_000) == "--budget.training_seconds 3m30s"
     assert limits_for(context, 1_000) == ""
 
 

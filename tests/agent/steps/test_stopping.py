@@ -44,7 +44,9 @@ def test_time_is_reserved_by_what_a_trial_took():
     for limit in ("training_seconds", "wall_clock"):
         budget = BudgetConfig.model_validate({limit: 310.0})
         assert limit_reached(replace(Spent(trials=20), **{limit: 200.0}), SEARCH, budget) is None
-        assert "(90 s)" in (limit_reached(replace(Spent(trials=21), **{limit: 210.0}), SEARCH, budget) or "")
+        assert "(1 min 30 s)" in (
+            limit_reached(replace(Spent(trials=21), **{limit: 210.0}), SEARCH, budget) or ""
+        )
 
 
 def test_a_limit_that_is_reached_is_the_reason():
@@ -59,6 +61,6 @@ def test_a_limit_in_time_that_became_training_images_is_planned_by_these():
     reason = limit_reached(spent, SEARCH, budget, allowed=30_999)
     assert reason == "what is left of the time, 30,999 training images in all, is kept for the finish (9,000)"
     late = replace(spent, wall_clock=2e6)
-    assert "1e+06 seconds of wall-clock time is spent" in (
+    assert "11d13h46m40s of wall-clock time is spent" in (
         limit_reached(late, SEARCH, budget, allowed=1e9) or ""
     )

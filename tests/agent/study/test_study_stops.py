@@ -55,7 +55,7 @@ def test_a_budget_of_seconds_stops_the_search_in_the_middle_of_a_trial(runs):
         Path(tracking(runs).client.download_artifacts(tracking(runs).study_run, "ledger.json")).read_text()
     )
     assert 3 <= spent["training_seconds"] < 6
-    assert "budget of 3 training seconds is spent" in (runs / "studies/s/report.md").read_text()
+    assert "budget of 3s of training is spent" in (runs / "studies/s/report.md").read_text()
 
 
 def test_two_processes_cannot_run_one_study(runs):

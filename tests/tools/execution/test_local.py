@@ -31,7 +31,8 @@ class Events(list[TrialEvent]):
         self.append(event)
 
     def of(self, spec: TrialSpec) -> list[tuple[str, int | None]]:
-        return [(e.kind, e.epoch.epoch if e.epoch else None) for e in self if e.key == spec.key]
+        own = [e for e in self if e.key == spec.key and e.kind != "step"]
+        return [(e.kind, e.epoch.epoch if e.epoch else None) for e in own]
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,9 @@ def test_the_speed_is_measured_by_batches_of_which_nothing_is_kept(
     spec = tiny_trial(tinted, tmp_path, seed=6)
     (timing,) = executor.time_trials(spec, tmp_path / "scratch")
     assert timing.training > 0
+    assert timing.weights > 1_000_000
+    updates = executor.time_updates(spec, tmp_path / "scratch", (16, 96))
+    assert 0 < updates[16] < updates[96]
     assert timing.evaluation > 0
     assert timing.trial_seconds(100, 20, 4) > 4 * 100 / timing.training
     assert list(tmp_path.iterdir()) == []

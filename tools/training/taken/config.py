@@ -34,6 +34,9 @@ class Preprocessing(BaseModel):
     """An image whose header states more is refused."""
     black_and_white: tuple[float, float] | None = None
     """The numbers that become 0 and 255 where an image has more than 8 bits; None: the range of their type."""
+    always: str | None = None
+    """A step of the user's own that every image goes through first, as `tools.from_file.pinned` gives it; the path of a
+    file is within this folder."""
     mean: Triple
     """Of red, green and blue, on the scale 0..1; subtracted, then divided by `std`."""
     std: Triple

@@ -11,12 +11,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from tools.datasets.cache.always import AlwaysSource
 from tools.datasets.cache.decode import UnreadableImage, decode
-from tools.errors import AugurError, ConfigurationError, first_line
+from tools.errors import AugurError, ConfigurationError, DataError, first_line
 from tools.files import write_json, written_whole
+from tools.from_file import parts, sources
 from tools.training.config import ModelConfig
 from tools.training.evaluation import Classifier
-from tools.training.from_file import sources
 from tools.training.model_source import parse_name, source_identity
 from tools.training.models import architecture
 from tools.training.taken.config import CODE, PREPROCESSING, Preprocessing, read_preprocessing
@@ -78,23 +79,33 @@ def write_model(
         }
         with written_whole(folder / name) as temporary:
             save_file(state, temporary, metadata={"format": "pt"})
-    found, name = model.named, model.name
-    if found.kind == "file":
-        root, files = sources(model.name)
-        for place, content in files.items():
-            target = folder / CODE / place
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-        name = f"{CODE}/{Path(found.where).resolve().relative_to(root).as_posix()}:{found.function}"
+    always = about.always
+    if always is not None:
+        reference, digest = parts(always)
+        always = f"{_with_code(folder, reference, 'always')}@{digest}"
     filled = about.model_copy(
         update={
-            "model": name,
+            "model": _with_code(folder, model.name, "model") if model.named.is_code else model.name,
+            "always": always,
             "source": source_identity(model.name),
             "weights": tuple(names),
             "versions": {each: version(each) for each in ("augur-vision", "torch", "torchvision")},
         }
     )
     write_json(folder / PREPROCESSING, filled.model_dump(mode="json"))
+
+
+def _with_code(folder: Path, reference: str, what: str) -> str:
+    """Copy the code behind a name, where it is a file; the name with its place in the folder."""
+    place, _, name = reference.rpartition(":")
+    if not place.endswith(".py"):
+        return reference
+    root, files = sources(reference)
+    for within, content in files.items():
+        target = folder / CODE / what / within
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    return f"{CODE}/{what}/{Path(place).resolve().relative_to(root).as_posix()}:{name}"
 
 
 class ModelFolder:
@@ -109,6 +120,7 @@ class ModelFolder:
         """
         folder = folder.resolve()
         self.about = read_preprocessing(folder)
+        self._always = _always(folder, self.about)
         self.device = device
         model = self.about.built(folder)
         self._check_code(folder, model)
@@ -151,8 +163,11 @@ class ModelFolder:
 
         Raises:
             UnreadableImage: it is none, or is damaged.
+            DataError: the step that every image goes through first fails.
         """
         about = self.about
+        if self._always is not None:
+            data = self._always.after(data, "the image")
         return decode(data, about.image_size, about.fit, about.max_pixels, about.black_and_white)
 
     def predict(self, files: Sequence[Path]) -> Iterator[Predicted]:
@@ -167,10 +182,31 @@ class ModelFolder:
     def _read(self, file: Path) -> tuple[np.ndarray | None, str]:
         try:
             return self.pixels(file.read_bytes()), ""
-        except UnreadableImage as error:
+        except (UnreadableImage, DataError) as error:
             return None, str(error)
         except OSError as error:
             return None, str(error.strerror)
+
+
+def _always(folder: Path, about: Preprocessing) -> AlwaysSource | None:
+    if about.always is None:
+        return None
+    reference, digest = parts(about.always)
+    if reference.rpartition(":")[0].endswith(".py"):
+        reference = str(folder / reference)
+    return AlwaysSource(_Images(), f"{reference}@{digest}", about.max_pixels)
+
+
+class _Images:
+    """Stands for the source of images that are read elsewhere."""
+
+    def read(self, file: str) -> bytes:
+        """Its bytes."""
+        return Path(file).read_bytes()
+
+    def where(self, file: str) -> str:
+        """As a person finds it."""
+        return file
 
 
 def images_in(paths: Sequence[Path]) -> list[Path]:
