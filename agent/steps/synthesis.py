@@ -28,7 +28,6 @@ from tools.aga.store.sets import GeneratedSet
 from tools.aga.types import Box, Detector, Segmenter
 from tools.datasets.cache.read import CachedDataset, SplitView
 from tools.datasets.types import Card, Dataset
-from tools.errors import AugurError
 from tools.machine import free_memory
 from tools.text import counted
 from tools.training.synthetic import Synthetic
@@ -105,14 +104,7 @@ class Synthesis:
         """
         if proposal.prompts is None:
             return None
-
-        def refuse() -> Tools:
-            raise AugurError(
-                "the synthetic images of this proposal are no longer there as the study made them (they were removed, "
-                "or what makes them has changed)"
-            )
-
-        made = generate(self._request(proposal.prompts), refuse, self._on_progress)
+        made = self._made(self._request(proposal.prompts), makes=False)
         return Synthetic(folder=made.folder, key=made.key, mixing=self._config.aga.mixing)
 
     def set_of(self, prompts: PromptSet) -> GeneratedSet:
@@ -201,9 +193,9 @@ class Synthesis:
             superclasses=dict(enumerate(data.card.superclasses)) or None,
         )
 
-    def _made(self, request: Request) -> GeneratedSet:
+    def _made(self, request: Request, makes: bool = True) -> GeneratedSet:
         with ExitStack() as held:
-            made = generate(request, lambda: _held(self.tools(), held), self._on_progress)
+            made = generate(request, lambda: _held(self.tools(), held), self._on_progress, makes)
         if "torch" in sys.modules:  # the memory of models that are no longer used, for the trials
             free_memory()
         return made

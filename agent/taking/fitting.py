@@ -120,8 +120,8 @@ def fit_specs(context: "Context", candidate: Candidate, seeds: int) -> "list[Tri
         from agent.steps.handing_over import backgrounds_command
 
         raise AugurError(
-            f"{candidate.name} of {context.study} was trained with new backgrounds, and {error}. Make them again: "
-            f"{backgrounds_command(context, candidate)}"
+            f"{candidate.name} of {context.study} was trained with new backgrounds, and these are no longer there as "
+            f"it made them ({error}). Make them again: {backgrounds_command(context, candidate)}"
         ) from error
     found = []
     for seed in context.seeds(seeds):
