@@ -114,15 +114,15 @@ def _may_fetch(model: ModelConfig, known: "Published", terminal: Terminal, rehea
 def _otherwise(model: ModelConfig, known: "Published", terminal: Terminal) -> ModelConfig:
     from tools.training.published import published
 
-    why = f"{known.title} are not on this machine, and were not fetched ({known.size}; --yes agrees)"
+    why = f"{known.title} ({known.size}) are not on this machine, and were not fetched (--yes would)"
     lite = published(parse_name(LITE))
     if "name" not in model.model_fields_set and lite is not None and lite.here:
         terminal.note(
-            f"model.weights auto: {why}: the model is {LITE} with the ImageNet weights of its package; --model "
-            f"{model.name} --model.weights none trains {model.name} from scratch"
+            f"model.weights auto: {why}. The model is {LITE} with the ImageNet weights of its package; for "
+            f"{model.name} from scratch: --model {model.name} --model.weights none"
         )
         return ModelConfig.model_validate({**model.model_dump(), "name": LITE, "weights": "pretrained"})
-    terminal.warn(f"model.weights auto: {why}: {model.title} starts from scratch. {_COST}")
+    terminal.warn(f"model.weights auto: {why}. {model.title} starts from scratch. {_COST}")
     return _with(model, None)
 
 

@@ -61,7 +61,7 @@ def test_weights_that_are_on_this_machine_are_taken_and_it_is_told(tmp_path: Pat
 def test_without_a_terminal_nothing_is_fetched_and_the_cost_is_told(tmp_path: Path) -> None:
     config, told = settled(tmp_path, "--model", "shufflenet_v2_x0_5")
     assert config.model.weights is None
-    assert "were not fetched (6 MB; --yes agrees)" in told
+    assert "(6 MB) are not on this machine, and were not fetched (--yes would)" in told
     assert "starts from scratch" in told
     assert "more than any augmentation" in told
 
