@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.tools.training.test_packed import Run, alone, left
 from tests.tools.training.trials import numbers, silent, tiny_recipe, tiny_trial
 from tools.errors import ConfigurationError, ImagesGone
 from tools.training.config import ModelConfig, TrialSpec
@@ -227,3 +228,10 @@ def test_weights_that_nobody_has_published_are_refused(tmp_path: Path):
         model = written(tmp_path) if "net" in name else ModelConfig(name=name)
         with pytest.raises(ConfigurationError, match=rf"model\.weights = '{weights}'"):
             check_model(model.model_copy(update={"weights": weights}), 3, 16)
+
+
+def test_a_function_is_trained_in_a_pack_as_alone(tinted, root: Path, tmp_path: Path):
+    model = written(tmp_path / "code").model_copy(update={"normalisation": "imagenet"})
+    spec = trial_of(tinted, root, model)
+    packed = Run([spec], 1).go().result(spec)
+    assert (numbers(packed), left(spec)) == alone(spec, root)
