@@ -20,6 +20,8 @@ COMMANDS = {
     "export": "write a policy as code for torchvision, kornia, Albumentations, or YAML",
     "evaluate": "put trained classifiers to a test set",
     "explain": "what a result means: robustness, attribution, calibration",
+    "fit": "train what a study recommends, as a model to take away",
+    "predict": "what a model of agent fit says about images",
     "generate": "make training images with new backgrounds",
     "datasets": "list, show, download and check data sets",
     "cache": "list, check and remove decoded images on disk",

@@ -58,6 +58,8 @@ class Context:
     """Median (width, height) of the training images as they are stored."""
     lengths: "Lengths | None" = None
     """What the phase `length` has found; None until then, and where nothing was tried."""
+    model_source: str | None = None
+    """What tells the code of the model from other code, when this session began; None for torchvision's."""
     timings: "list[Timing]" = field(default_factory=list)
     """How fast a usual trial trains, as this session measured it (`agent.steps.speed`); empty until then."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)

@@ -15,6 +15,7 @@ from agent.memory.ledger import BudgetSpent, Ledger, exceeded
 from agent.memory.length_file import Lengths, read_lengths
 from agent.memory.store import experiment_of
 from agent.memory.study_file import remember
+from agent.model_start import model_tag, refuse_other_model
 from agent.proposers.factory import make_proposer
 from agent.screen.terminal import Terminal
 from agent.settings.config import LLMConfig, StudyConfig
@@ -40,6 +41,7 @@ from tools.text import counted
 from tools.training.config import Recipe
 from tools.training.hardware import environment
 from tools.training.imbalance import describe_imbalance
+from tools.training.model_source import source_identity
 from tools.training.models import check_model
 from tools.training.recipes import describe_recipe, resolve_recipe
 from tools.training.trial_store import TrialStore
@@ -87,7 +89,8 @@ def open_context(
     size = config.data.image_size or dataset.card.image_size
     lengths = read_lengths(folder, tracking, found=False)
     recipe = _of_length(recipe, lengths)
-    check_model(config.model, len(dataset.card.classes), size)
+    model_source = source_identity(config.model.name)
+    told = check_model(config.model, len(dataset.card.classes), size, [plan.device for plan in plans])
     with make_executor(config.execution, plans, config.training.loader_workers) as executor:
         executor.warm_up()
         backgrounds, why_backgrounds = (given, given) if given else backgrounds_of(config, dataset.card)
@@ -96,6 +99,8 @@ def open_context(
         facts = _facts(config, why, why_backgrounds, dataset, line, size, workers)
         left_out = {*unsaid, *(_OF_SEARCH if given else ())}
         terminal.opening(study, [each for each in facts if each[0] not in left_out])
+        for line in told:
+            terminal.note(line)
         data = _read_data(dataset, config.data, size, config.runs_dir, terminal)
         folds, grey = _folds(config, dataset, data, tracking, terminal), _grey(data, terminal)
         synthesis = Synthesis(
@@ -141,6 +146,7 @@ def open_context(
             shifts=decode_shifts(shifts, data, config.runs_dir / "cache", terminal),
             fold_count=folds,
             grey=grey,
+            model_source=model_source,
             original_size=median_size(dataset.source, data.split("train").files),
         )
 
@@ -160,7 +166,7 @@ def _facts(
     return [
         ("arm", why),
         ("data", f"{dataset.card.title}: {_sizes(dataset)} · {size} px"),
-        ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
+        ("model", f"{config.model.title}, {config.model.start}"),
         ("recipe", recipe),
         *([("imbalance", skew)] if skew else []),
         (
@@ -270,7 +276,7 @@ def _enter(
 ) -> None:
     """Open the study in MLflow, new or existing; the data must be those that it began with."""
     tracking.open_study(
-        experiment_of(config.tracking, data.card.name, config.model.name),
+        experiment_of(config.tracking, data.card.name, config.model.title),
         study,
         {
             "arm": arm,
@@ -278,6 +284,7 @@ def _enter(
             "arm_reason": why,
             "data_fingerprint": data.fingerprint,
             "prompts": template_hash(),
+            **model_tag(config.model),
             _FOLDS_TAG: _NO_FOLDS if folds is None else str(folds),
             "cautions": "\n".join((*data.card.warnings, *data.warnings)),
         },
@@ -297,6 +304,7 @@ def _enter(
             f"{data.fingerprint[:12]} now): its results cannot be compared with new ones. Restore the data, or start "
             "a new study."
         )
+    refuse_other_model(config.model, study, tracking.study_tags())
 
 
 def _logged(config: StudyConfig, recipe: Recipe) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def result_of(
     cases = len(set(groups)) if groups else len(test) if test else 0
     result = RaceResult(
         name=race.name,
-        title=f"{context.data.card.title}: a race of {counted(len(race.arms), 'arm')} for {context.config.model.name}",
+        title=f"{context.data.card.title}: a race of {counted(len(race.arms), 'arm')} for {context.config.model.title}",
         facts=tuple(_facts(race, context)),
         measure=metric_title(context.config.search.metric),
         arms=tuple(

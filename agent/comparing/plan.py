@@ -103,7 +103,7 @@ class Race:
         data = self.config.data
         source = data.path.resolve().name if data.path else data.dataset or "demo"
         size = f"{data.image_size}px" if data.image_size else ""
-        stem = "-".join(filter(None, ("compare", source, self.config.model.name, size)))
+        stem = "-".join(filter(None, ("compare", source, self.config.model.title, size)))
         return re.sub(r"[^A-Za-z0-9._-]+", "-", stem)[:38].rstrip("-.") + f"-{self.digest[:8]}"
 
     @property

@@ -6,6 +6,7 @@ left: cells by their files, trials by their keys, MLflow runs by their tags.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent.comparing.arms import NONE
@@ -46,10 +47,12 @@ def run_race(race: Race, terminal: Terminal, command: str) -> int:
     Raises:
         AugurError: it cannot start, or stopped; the same command continues it.
     """
+    from agent.model_start import settle_model
     from agent.prechecks import check_before_start, check_models_answer
 
+    dataset = check_before_start(finals_config(race))
+    race = replace(race, config=settle_model(race.config, dataset, terminal))
     config = finals_config(race)
-    dataset = check_before_start(config)
     given = given_candidates(race, dataset, terminal)
     images = images_of_trial(race, dataset)
     cells = [(cell, search_config(race, cell, images)) for cell in race.cells]
@@ -168,7 +171,7 @@ def _opened(
     tracking = open_store(address, config.tracking, terminal.warn, own=name)
     try:
         tracking.check()
-        tracking.check_artifacts(experiment_of(config.tracking, dataset.card.name, config.model.name))
+        tracking.check_artifacts(experiment_of(config.tracking, dataset.card.name, config.model.title))
         if (known := recorded(folder)) is not None:
             tracking.attach(name, known)
         elif tracking.find_study(name) and not began(folder):

@@ -71,7 +71,8 @@ def history_of(
         card=data.card,
         class_counts=data.class_counts("train"),
         image_size=data.image_size,
-        model=f"{model.name}, " + (f"weights {model.weights}" if model.weights else "trained from scratch"),
+        model=f"{model.title}, "
+        + ("trained from scratch" if model.weights is None else "started from pretrained weights"),
         recipe=describe_recipe(context.recipe),
         minimum_operations=low,
         maximum_operations=high,
