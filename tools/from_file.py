@@ -12,6 +12,8 @@ import importlib.util
 import re
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -81,6 +83,19 @@ def source_digest(reference: str, setting: str = "") -> str:
     Raises:
         ConfigurationError: there is no such file or module.
     """
+    digest = hashlib.sha256()
+    for name, content in sorted(sources(reference, setting)[1].items()):
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def sources(reference: str, setting: str = "") -> tuple[Path, dict[str, bytes]]:
+    """The folder that imports are found from, and path within it → content of what `source_digest` counts.
+
+    Raises:
+        ConfigurationError: there is no such file or module.
+    """
     place, _ = _parts(reference, setting)
     if _is_file(place):
         file = Path(place).expanduser().resolve()
@@ -91,11 +106,13 @@ def source_digest(reference: str, setting: str = "") -> str:
         file = _module_file(place, setting)
         within, depth = place.split(".")[0], len(place.split("."))
         root = file.parents[depth if file.name == "__init__.py" else depth - 1]
-    digest = hashlib.sha256()
-    for name, content in sorted(_sources(file, root, within).items()):
-        digest.update(f"{name}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()
+    return root, _sources(file, root, within)
+
+
+def own_files(reference: str) -> list[Path]:
+    """The files of `sources`."""
+    root, found = sources(reference)
+    return [root / name for name in found]
 
 
 def is_pinned(text: str) -> bool:
@@ -151,15 +168,42 @@ def _run_file(file: Path, digest: str, setting: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    if str(file.parent) not in sys.path:  # last, so that nothing installed is shadowed by it
-        sys.path.append(str(file.parent))
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with _importing_beside(file):
+            spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
         raise _cannot_run(file, error, setting) from error
     return module
+
+
+_FOLDERS: list[str] = []
+"""Of users' files, as they were added to sys.path."""
+_IMPORTED: set[str] = set()
+"""Modules that users' files have imported from beside them."""
+
+
+@contextmanager
+def _importing_beside(file: Path) -> Iterator[None]:
+    """In this block, `file` can import what is beside it: not what another user's file has imported under the same
+    name, nor an earlier version of it."""
+    for name in _IMPORTED:
+        sys.modules.pop(name, None)
+    _IMPORTED.clear()
+    folder = str(file.parent)
+    if folder in _FOLDERS or folder not in sys.path:
+        sys.path[:] = [each for each in sys.path if each not in _FOLDERS]
+        _FOLDERS[:] = [folder, *(each for each in _FOLDERS if each != folder)]
+        sys.path += _FOLDERS  # last, so that nothing installed is shadowed
+    before = set(sys.modules)
+    try:
+        yield
+    finally:
+        for name in set(sys.modules) - before:
+            place = getattr(sys.modules[name], "__file__", None)
+            if place and file.parent in Path(place).parents and not name.startswith("augur_user_"):
+                _IMPORTED.add(name)
 
 
 def _short(file: Path) -> str:
