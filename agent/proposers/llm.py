@@ -32,7 +32,7 @@ from agent.proposers.schema import (
     proposal_schema,
     tool_definitions,
 )
-from agent.proposers.told import told
+from agent.proposers.told import told, with_names
 from agent.settings.config import LLMConfig
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class LLMProposer:
                 self._step_down(f"the server does not support mode {mode!r} ({error.fault.line})")
             else:
                 self._learn(answer, mode)
-                return answer
+                return answer if isinstance(answer, Malformed) else with_names(answer, history.aliases)
 
     def _learn(self, answer: Answer, mode: Mode) -> None:
         """Ask in a simpler way after `_PATIENCE` answers with the same fault in their form, and no good one between."""

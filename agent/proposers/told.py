@@ -11,6 +11,7 @@ from dataclasses import replace
 from agent.llm.privacy import without_files
 from agent.memory.history import History, IterationRecord
 from agent.memory.look_ups import LookUp, Notebook
+from agent.memory.proposal import Proposal, Proposals
 from tools.policy.named import DEFAULT
 from tools.policy.own import is_own
 
@@ -51,6 +52,25 @@ def told(history: History, names: bool, photos: bool) -> History:
             for each in history.rejections
         ),
     )
+
+
+def with_names(answer: Proposal | Proposals, aliases: Mapping[str, str]) -> Proposal | Proposals:
+    """What a model proposed, for people: with the names of the classes where it wrote what stands in their place."""
+    names = {alias: name for name, alias in aliases.items() if len(name) >= _SHORTEST}
+    if not names:
+        return answer
+    pattern = re.compile(
+        rf"(?<!\w)(?:{'|'.join(sorted(map(re.escape, names), key=len, reverse=True))})(?!\w)"
+    )
+
+    def told_to_people(text: str) -> str:
+        return pattern.sub(lambda found: names[found[0]], text)
+
+    if isinstance(answer, Proposals):
+        each = [with_names(one, aliases) for one in answer.proposals]
+        return answer.model_copy(update={"proposals": each, "notes": told_to_people(answer.notes)})
+    changed = {"hypothesis": told_to_people(answer.hypothesis), "notes": told_to_people(answer.notes)}
+    return answer.model_copy(update=changed)
 
 
 def discreet(text: str, aliases: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from agent.memory.history import History, Rejection
 from agent.memory.look_ups import LookUp, Notebook
+from agent.memory.proposal import Proposal
 from agent.proposers.llm import LLMProposer
 from tests.agent.proposers.arms import Instruments, history, operation, proposal, record
 from tests.loopback.clients import PROVIDERS, connected, llm_config
@@ -87,6 +88,20 @@ def test_no_request_has_a_private_name_in_it(provider: str, bodies: Callable[...
     assert "class 2 is darker." in first
     assert "only class 2: measured on" in second
     assert "class 1 taken for class 2" in second
+
+
+def test_people_read_the_names_in_what_the_model_wrote(server: LoopbackServer, clinic: History) -> None:
+    said = {
+        **GOOD.model_dump(),
+        "hypothesis": "class 2 is darker than class 1.",
+        "notes": "class 12, class 2",
+    }
+    server.play(Answer(tool_calls=(ToolCall("submit_proposal", said),)))
+    config = llm_config("openai", server, names="off")
+    answer = LLMProposer(connected(config), config, lambda call: None).ask(clinic)
+    assert isinstance(answer, Proposal)
+    assert answer.hypothesis == "Jones_Bob is darker than Smith_Anna."
+    assert answer.notes == "class 12, Jones_Bob"
 
 
 @pytest.mark.parametrize("settings", [{"far": False}, {"names": "on"}])

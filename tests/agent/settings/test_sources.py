@@ -104,8 +104,8 @@ def in_yaml(tree: dict[str, Any], indent: str = "") -> str:
     )
 
 
-ALTERNATIVES = {"data.per_class", "data.splits", "data.layout"}
-"""They exclude data.fraction, data.fold and data.labels."""
+ALTERNATIVES = {"data.per_class", "data.splits", "data.layout", "data.always"}
+"""They exclude data.fraction, data.fold, data.labels and data.range."""
 ALONE = {"data.folds"}
 """Excludes data.fraction, data.fold and data.per_class."""
 TOGETHER = pytest.mark.parametrize(
