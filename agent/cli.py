@@ -26,6 +26,7 @@ COMMANDS = {
     "simulate": "try rules of choosing on a table of trained policies",
     "list": "list the studies",
     "show": "show what a study tried, found and spent",
+    "delete": "delete a study",
     "report": "write a study's report as one page",
     "watch": "keep the page of a running study up to date",
     "ui": "open the studies in MLflow's web interface",

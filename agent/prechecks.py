@@ -6,7 +6,7 @@ from typing import Any
 
 from agent.llm import check_llm, is_price_known
 from agent.llm.ping import ping
-from agent.memory.candidate import named_baselines
+from agent.memory.candidate import named_baselines, own_of
 from agent.memory.earlier import NAME as EARLIER
 from agent.memory.ledger import Ledger, exceeded
 from agent.proposers.factory import LLM_ARMS
@@ -17,6 +17,7 @@ from tools.aga.chain_steps import writes_captions
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Card, Dataset
 from tools.errors import AugurError, ConfigurationError
+from tools.policy.own import try_own
 from tools.training.model_names import check_names
 
 
@@ -36,6 +37,7 @@ def check_before_start(config: StudyConfig) -> Dataset:
         check_captioner(config)
     dataset = open_dataset(config.data)
     check_metric(config.search.metric, dataset)
+    try_own(own_of(config.search), config.data.image_size or dataset.card.image_size)
     return dataset
 
 

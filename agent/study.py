@@ -33,6 +33,7 @@ from agent.study_folder import (
 from tools.errors import AugurError, ConfigurationError
 from tools.execution.worker_process import start_server
 from tools.files import read_yaml
+from tools.from_file import pinned
 
 if TYPE_CHECKING:
     from agent.context import Context
@@ -244,10 +245,14 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
     """The configuration with 'auto' resolved, so that a study resumes with the arm and the model it began with."""
     from agent.llm import check_llm
+    from agent.memory.candidate import with_own_pinned
     from agent.proposers.factory import LLM_ARMS, resolve_arm, resolved
 
     arm, why = resolve_arm(config.search, config.llm)
-    search = config.search.model_copy(update={"proposer": arm})
+    search = with_own_pinned(config.search).model_copy(update={"proposer": arm})
+    if config.data.always is not None:
+        data = config.data.model_copy(update={"always": pinned(config.data.always)})
+        config = config.model_copy(update={"data": data})
     llm = resolved(config.llm) if arm in LLM_ARMS else config.llm
     if arm in LLM_ARMS:
         check_llm(llm)  # now, rather than after the reference was trained

@@ -33,6 +33,7 @@ KINDS = ("none", "weighted_loss", "balanced_sampling", "logit_adjustment")
 MODEL = ModelConfig(name="shufflenet_v2_x0_5", stem="imagenet")
 MEASURES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "loss")
 SEEDS = 3
+BATCH = 64
 
 
 def rare(dataset: Dataset, ratio: int) -> Dataset:
@@ -43,7 +44,8 @@ def rare(dataset: Dataset, ratio: int) -> Dataset:
     kept = np.random.default_rng(0).permutation(int(counts[small]))[: int(counts.max()) // ratio]
     members = [record for record in train if record.label == small]
     left_out = {record.file for place, record in enumerate(members) if place not in set(kept.tolist())}
-    return replace(dataset, records=tuple(r for r in dataset.records if r.file not in left_out))
+    kept_records = tuple(record for record in dataset.records if record.file not in left_out)
+    return replace(dataset, records=kept_records, published=None)  # which would bring all of them back
 
 
 def measure(data: CachedDataset, root: Path, modality: str, epochs: int) -> list[dict[str, object]]:
@@ -51,7 +53,9 @@ def measure(data: CachedDataset, root: Path, modality: str, epochs: int) -> list
     policy, rows = canonical_json(default_policy(modality).policy), []
     for seed in range(SEEDS):
         for kind in KINDS:
-            recipe = resolve_recipe(TrainingConfig.model_validate({"epochs": epochs, "imbalance": kind}))
+            recipe = resolve_recipe(
+                TrainingConfig.model_validate({"epochs": epochs, "batch_size": BATCH, "imbalance": kind})
+            )
             result = train_trial(spec_of(data, root, policy, MODEL, recipe, seed), "cpu", lambda report: None)
             assert result.scores is not None, result.reason
             scores = {name: getattr(result.scores, name) for name in MEASURES}
@@ -74,10 +78,10 @@ def table(rows: list[dict[str, object]]) -> list[dict[str, object]]:
             )
             differences = [a - b for a, b in zip(values, plain, strict=True)]
             half = stats.t.ppf(0.975, SEEDS - 1) * stdev(differences) / SEEDS**0.5
-            line[name] = round(mean(values), 3)
-            line[f"{name}_difference"] = [round(mean(differences), 3), round(half, 3)]
-        recalls = np.asarray([row["recalls"] for row in rows if row["kind"] == kind], dtype=float)
-        line["recalls"] = [round(100 * float(value), 1) for value in recalls.mean(axis=0)]
+            line[name] = round(float(mean(values)), 3)
+            line[f"{name}_difference"] = [round(float(mean(differences)), 3), round(float(half), 3)]
+        recalls = [row["recalls"] for row in rows if row["kind"] == kind]
+        line["recalls"] = np.round(100 * np.asarray(recalls, dtype=float).mean(axis=0), 1).tolist()
         found.append(line)
     return found
 
@@ -87,8 +91,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="ways of treating classes of unequal size")
     parser.add_argument("--data", type=Path, required=True, help="folder with splits and classes")
     parser.add_argument("--ratio", type=int, default=10, help="largest to smallest class in training")
-    parser.add_argument("--image-size", type=int, default=48)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--image-size", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--modality", default="dermoscopy")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -11,9 +11,13 @@ from dataclasses import replace
 from agent.llm.privacy import without_files
 from agent.memory.history import History, IterationRecord
 from agent.memory.look_ups import LookUp, Notebook
+from tools.policy.named import DEFAULT
+from tools.policy.own import is_own
 
 OWN_IMAGES = "The user's own images"
 """Told in place of a title that is the name of a folder."""
+OWN_TRANSFORM = "transform_of_the_user"
+"""Told in place of a transform of the user's own, which is named by its file."""
 _SHORTEST = 3
 """Characters of a name that is looked for in texts: shorter ones are parts of other words, and tell nobody anything."""
 
@@ -92,12 +96,25 @@ def _record(record: IterationRecord, aliases: Mapping[str, str]) -> IterationRec
     proposal = record.proposal
     return replace(
         record,
-        name=without_files(record.name),
+        name=_name(record),
         generated=discreet(record.generated, aliases),
         trials=tuple(replace(trial, reason=discreet(trial.reason, aliases)) for trial in record.trials),
-        proposal=proposal.model_copy(update={"hypothesis": _renamed(proposal.hypothesis, aliases)}),
+        proposal=proposal.model_copy(
+            update={
+                "hypothesis": _renamed(proposal.hypothesis, aliases),
+                "policy": [
+                    each.model_copy(update={"name": OWN_TRANSFORM}) if is_own(each.name) else each
+                    for each in proposal.policy
+                ],
+            }
+        ),
         sheet=None if aliases else record.sheet,  # the names of the classes are drawn on it
     )
+
+
+def _name(record: IterationRecord) -> str:
+    own = [each for each in record.proposal.policy if is_own(each.name)]
+    return OWN_TRANSFORM if own and record.number == 0 and record.name != DEFAULT else record.name
 
 
 def _renamed(text: str, aliases: Mapping[str, str]) -> str:

@@ -152,8 +152,13 @@ class SearchConfig(BaseModel):
     baselines: Policies = Field(
         default_factory=lambda: ["default", "trivial_augment_wide", "rand_augment"],
         description="policies that are trained as baselines: 'default' (the usual one for the kind of images), an "
-        "operation, a call such as rand_augment(num_ops=3), or a whole line such as horizontal_flip > "
-        "rotate(p=0.5, degrees=15)",
+        "operation, a call such as rand_augment(num_ops=3), a whole line such as horizontal_flip > "
+        "rotate(p=0.5, degrees=15), or a transform of your own, such as path/to/file.py:augment",
+    )
+    default: str | None = Field(
+        default=None,
+        description="the policy to be beaten, written like a baseline: your own pipeline, for example. It takes the "
+        "place of the usual one for the kind of images wherever 'default' stands",
     )
     warm_start: Names = Field(
         default_factory=list,

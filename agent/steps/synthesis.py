@@ -238,15 +238,14 @@ class Synthesis:
         Raises:
             ConfigurationError: weights or a device are missing.
         """
-        from tools.aga.detectors.make import make_detector
-        from tools.aga.segmenters.make import make_segmenter
+        from tools.aga.finders import make_finders
 
         aga = self._config.aga
         boxes = {
             file: Box(each.left, each.top, each.right, each.bottom, 1.0)
             for file, each in self._dataset.boxes.items()
         }
-        return make_detector(aga.detector, boxes), make_segmenter(aga.segmenter, self._dataset.masks)
+        return make_finders(aga, boxes, self._dataset.masks)
 
     def sources_of(self, view: SplitView) -> TrainingSources:
         """The images of a split at their own size, as the finders want them."""

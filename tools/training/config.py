@@ -1,9 +1,9 @@
 """Settings of the classifier and of its training recipe. Light: imports no torch."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tools.training.metrics import Metric
 from tools.training.synthetic import Synthetic
@@ -66,6 +66,12 @@ class TrainingConfig(BaseModel):
         description="what is done about classes of unequal size, for all contenders alike: a loss weighted by class, "
         "epochs with as many images of every class, or logit adjustment (Menon et al. 2021)",
     )
+
+    @field_validator("imbalance", mode="before")
+    @classmethod
+    def _none_is_a_word(cls, value: Any) -> Any:
+        """In files, variables and flags it also means that nothing is set."""
+        return "none" if value is None else value
 
     @model_validator(mode="after")
     def _every_image_once(self) -> Self:

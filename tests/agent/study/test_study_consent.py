@@ -6,14 +6,11 @@ The provider is asked under a public address, through a proxy, as in a company; 
 import base64
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from agent.consent import NAME
 from tests.agent import studies
-from tests.agent.studies import SHORT, copy_trials, environment, ledger
+from tests.agent.studies import SHORT, environment, ledger
 from tests.loopback.autopilot import autopilot
 from tests.loopback.clients import FAKE_KEY, KEY_VARIABLES
 from tests.loopback.protocols import Ask
@@ -21,12 +18,6 @@ from tests.loopback.replies import Failure, Reply
 from tests.loopback.server import LoopbackServer
 
 HOST = "203.0.113.7"  # RFC 5737: nobody's
-
-
-@pytest.fixture
-def runs(runs, finished) -> Path:
-    copy_trials(finished, runs)
-    return runs
 
 
 def env(server: LoopbackServer) -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tools.errors import ConfigurationError
-from tools.training.from_file import absolute, is_reference, load, source_digest
+from tools.from_file import absolute, is_reference, load, source_digest
 
 
 def _file(folder: Path, text: str, name: str = "own.py") -> Path:
