@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from agent.memory.earlier import Earlier
 from agent.memory.look_ups import Instruments, Notebook
 from agent.memory.proposal import Proposal
 from evaluators.noise import Noise, pooled_gain, pooled_noise
@@ -152,6 +153,10 @@ class History:
     """Proposals that are asked for at once."""
     pending: tuple[Proposal, ...] = ()
     """Those that were drawn before in this iteration, by an arm that draws one after another."""
+    tuning: str = ""
+    """What a model is told of the optimiser that tunes the numbers of its proposals; empty where there is none."""
+    earlier: tuple[Earlier, ...] = ()
+    """What earlier studies found, the best of each first."""
     cheap_first: bool = False
     """Whether the proposals of an iteration are measured cheaply first, and the best alone is trained in full."""
     aliases: Mapping[str, str] = field(default_factory=dict)

@@ -30,6 +30,7 @@ SHORT_FLAGS: dict[str, str] = {
     "search.iterations": "--iterations",
     "search.seeds": "--seeds",
     "search.seed": "--seed",
+    "search.warm_start": "--warm-start",
     "aga.detector.kind": "--detector",
     "aga.segmenter.kind": "--segmenter",
     "aga.background.kind": "--background",

@@ -25,6 +25,7 @@ from agent.steps.left_out import shown_images
 from agent.steps.speed import samples_allowed
 from agent.steps.synthesis import describe as describe_images
 from agent.steps.synthesis import describe_prompts, describe_unread
+from agent.steps.warm_start import earlier_of, next_warm
 from tools.errors import AugurError, ConfigurationError
 from tools.training.config import fold_of_seed
 from tools.training.recipes import describe_recipe, training_steps
@@ -45,7 +46,8 @@ def ask_arm(context: Context, state: State) -> dict[str, Any]:
     instruments = StudyInstruments(context)
     history = history_of(context, state["iteration"], refusals, notebook)
     try:
-        answer = ask_for(context.proposer, replace(history, instruments=instruments))
+        answer = next_warm(context, history)
+        answer = answer or ask_for(context.proposer, replace(history, instruments=instruments))
     except BudgetSpent as spent:
         return {"stop": str(spent)}
     notes = notes_in(answer.answer) if isinstance(answer, Malformed) else answer.notes
@@ -100,6 +102,7 @@ def history_of(
         chain=None if context.backgrounds == "off" else context.synthesis.facts,
         notebook=context.tracking.notebook().then(notebook or Notebook()),
         candidates=search.candidates,
+        earlier=earlier_of(context),
         cheap_first=search.candidates > 1 and trust_of(context).is_given,
     )
 

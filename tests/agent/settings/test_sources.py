@@ -185,7 +185,7 @@ def test_the_short_flags_are_those_people_know() -> None:
             "--llm",
             "--llm-base-url",
         ),
-        *("--augmentations", "--iterations", "--seeds", "--seed", "--study", "--runs-dir"),
+        *("--augmentations", "--iterations", "--seeds", "--seed", "--warm-start", "--study", "--runs-dir"),
         *("--detector", "--segmenter", "--background"),
     }
 
