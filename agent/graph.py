@@ -14,6 +14,7 @@ from langgraph.graph import END, START, StateGraph
 from agent import nodes
 from agent.context import Context
 from agent.state import State
+from agent.steps.tracing import traced
 
 
 def after_propose(state: State) -> Literal["vet", "finalise"]:
@@ -35,9 +36,9 @@ def build_graph(checkpointer: Any) -> Any:
     """The compiled loop; `checkpointer` keeps its state, so that a killed study resumes where it stopped."""
     graph = StateGraph(State, context_schema=Context)
     graph.add_node("prepare", nodes.prepare)
-    graph.add_node("propose", nodes.propose)
-    graph.add_node("vet", nodes.vet)
-    graph.add_node("realise", nodes.realise)
+    graph.add_node("propose", traced(nodes.propose))
+    graph.add_node("vet", traced(nodes.vet))
+    graph.add_node("realise", traced(nodes.realise, closes=True))
     graph.add_node("train", nodes.train)
     graph.add_node("judge", nodes.judge)
     graph.add_node("finalise", nodes.finalise)
