@@ -78,9 +78,12 @@ def test_an_iteration_is_one_trace_and_what_a_person_notes_on_it_reaches_the_nex
         mlflow.set_tracking_uri(sqlite_uri(runs / "mlflow.db"))
         person = AssessmentSource(source_type="HUMAN", source_id="reviewer@example.org")
         judge = AssessmentSource(source_type="LLM_JUDGE", source_id="judge")
-        feedback = {"trace_id": trace.info.trace_id, "name": "plausible"}
-        mlflow.log_feedback(**feedback, value=False, source=person, rationale="These digits never mirror.")
-        mlflow.log_feedback(**feedback, value=True, source=judge, rationale="Looks fine to a machine.")
+        of = trace.info.trace_id
+        for source, value, why in (
+            (person, False, "These digits never mirror."),
+            (judge, True, "Looks fine to a machine."),
+        ):
+            mlflow.log_feedback(trace_id=of, name="plausible", value=value, source=source, rationale=why)
         store.client.set_tag(store.study_run, "note", "The scanner blurs:\ntry blur.")
         assert reviewer_notes(store) == (
             "The scanner blurs: try blur.",
