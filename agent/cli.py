@@ -28,6 +28,7 @@ COMMANDS = {
     "report": "write a study's report as one page",
     "watch": "keep the page of a running study up to date",
     "ui": "open the studies in MLflow's web interface",
+    "completion": "print a script for completion in bash and zsh",
     "doctor": "check what works on this machine, and how to fix the rest",
 }
 """Command → its purpose. What it does is `main` in the module of its name in agent/commands/."""

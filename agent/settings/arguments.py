@@ -96,6 +96,7 @@ class FlagParser(argparse.ArgumentParser):
         """Add --json, for a command whose answer programs read."""
         self.add_argument(
             "--json",
+            dest="as_document",
             action="store_true",
             help="print the answer as one JSON document (docs/scripts.md), everything else on standard error",
         )
