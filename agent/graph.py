@@ -7,6 +7,7 @@ prepare → propose → vet → realise → train → judge ─┐
                                      finalise ←────┘
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from langgraph.graph import END, START, StateGraph
@@ -15,6 +16,9 @@ from agent import nodes
 from agent.context import Context
 from agent.state import State
 from agent.steps.tracing import traced
+
+Node = Callable[..., dict[str, Any]]
+"""(state, runtime) → what changes of the state."""
 
 
 def after_propose(state: State) -> Literal["vet", "finalise"]:
@@ -32,16 +36,22 @@ def after_judge(state: State) -> Literal["propose", "finalise"]:
     return "finalise" if state["stop"] else "propose"
 
 
-def build_graph(checkpointer: Any) -> Any:
-    """The compiled loop; `checkpointer` keeps its state, so that a killed study resumes where it stopped."""
+def build_graph(checkpointer: Any, judge: Node | None = None, finalise: Node | None = None) -> Any:
+    """The compiled loop.
+
+    Args:
+        checkpointer: keeps its state, so that a killed study resumes where it stopped.
+        judge: in the place of the usual node, as `agent compare` ends a search.
+        finalise: likewise.
+    """
     graph = StateGraph(State, context_schema=Context)
     graph.add_node("prepare", nodes.prepare)
     graph.add_node("propose", traced(nodes.propose))
     graph.add_node("vet", traced(nodes.vet))
     graph.add_node("realise", traced(nodes.realise, closes=True))
     graph.add_node("train", nodes.train)
-    graph.add_node("judge", nodes.judge)
-    graph.add_node("finalise", nodes.finalise)
+    graph.add_node("judge", judge or nodes.judge)
+    graph.add_node("finalise", finalise or nodes.finalise)
 
     graph.add_edge(START, "prepare")
     graph.add_conditional_edges("prepare", after_judge)

@@ -1,18 +1,21 @@
 """What is checked before anything heavy is imported: a wrong setting answers at once, and not after the reference."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from agent.llm import check_llm, is_price_known
 from agent.llm.ping import ping
-from agent.memory.candidate import named_baselines
+from agent.memory.candidate import named_baselines, own_of
+from agent.memory.ledger import Ledger, exceeded
 from agent.proposers.factory import LLM_ARMS
-from agent.settings.config import LLMConfig, StudyConfig
+from agent.settings.config import BudgetConfig, LLMConfig, StudyConfig
 from agent.steps.metric import check_metric
 from tools.aga.chain_steps import writes_captions
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Card, Dataset
 from tools.errors import AugurError, ConfigurationError
+from tools.policy.own import try_own
 from tools.training.model_names import check_names
 
 
@@ -31,6 +34,7 @@ def check_before_start(config: StudyConfig) -> Dataset:
         check_captioner(config)
     dataset = open_dataset(config.data)
     check_metric(config.search.metric, dataset)
+    try_own(own_of(config.search), config.data.image_size or dataset.card.image_size)
     return dataset
 
 
@@ -125,6 +129,11 @@ def may_propose(state: Mapping[str, Any], following: Sequence[str], iterations: 
     if {"realise", "train", "judge"} & set(following):
         return state["iteration"] < iterations
     return True
+
+
+def has_budget(ledger: Path, budget: BudgetConfig) -> bool:
+    """Whether a study whose ledger that is, if there is one yet, has something left of every limit."""
+    return not ledger.exists() or exceeded(Ledger(ledger, begins=False).spent(), budget) is None
 
 
 def check_captioner(config: StudyConfig) -> None:

@@ -1,13 +1,14 @@
 """From a configuration to the Context of one session. What needs no torch was checked before (`prechecks.py`)."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from agent.context import Context
 from agent.llm import CallRecord, StartedCall, make_ask
+from agent.llm.privacy import host_of
 from agent.memory import Tracking
 from agent.memory.history import Backgrounds
 from agent.memory.ledger import BudgetSpent, Ledger, exceeded
@@ -17,7 +18,7 @@ from agent.memory.study_file import remember
 from agent.memory.traces import IterationTrace
 from agent.proposers.factory import make_proposer
 from agent.screen.terminal import Terminal
-from agent.settings.config import StudyConfig
+from agent.settings.config import LLMConfig, StudyConfig
 from agent.settings.sources import dump_config
 from agent.steps.finish_plan import describe_finish, iteration_count
 from agent.steps.shifts import decode_shifts, find_shifts
@@ -39,6 +40,7 @@ from tools.policy.named import DEFAULT
 from tools.text import counted
 from tools.training.config import Recipe
 from tools.training.hardware import environment
+from tools.training.imbalance import describe_imbalance
 from tools.training.models import check_model
 from tools.training.recipes import describe_recipe, resolve_recipe
 from tools.training.trial_store import TrialStore
@@ -58,7 +60,9 @@ def open_context(
     tracking: Tracking,
     dataset: Dataset,
     given: Backgrounds | None = None,
+    llm: LLMConfig | None = None,
     rehearsal: bool = False,
+    unsaid: Collection[str] = (),
 ) -> Iterator[Context]:
     """Open everything that one session of the study in `folder` works with; close it at the end.
 
@@ -70,7 +74,9 @@ def open_context(
         tracking: the open store, attached to the study if it holds it already.
         dataset: as `agent.prechecks` opened it.
         given: where policies are given and nothing is searched (`agent train`): whether any has backgrounds.
+        llm: the model that proposes, as `agent.consent.settle` allows; None: as configured.
         rehearsal: nothing will be trained (`agent run --dry-run`): nothing is written to the store.
+        unsaid: facts that are not shown, such as 'finish' where there is none.
 
     Raises:
         AugurError: the data, the model, a device, the store or a setting is wrong; says which.
@@ -89,7 +95,8 @@ def open_context(
         workers, line = described(executor, plans), _recipe_line(config, recipe, lengths)
         terminal.metric = config.search.metric
         facts = _facts(config, why, why_backgrounds, dataset, line, size, workers)
-        terminal.opening(study, [each for each in facts if not given or each[0] not in _OF_SEARCH])
+        left_out = {*unsaid, *(_OF_SEARCH if given else ())}
+        terminal.opening(study, [each for each in facts if each[0] not in left_out])
         data = _read_data(dataset, config.data, size, config.runs_dir, terminal)
         folds, grey = _folds(config, dataset, data, tracking, terminal), _grey(data, terminal)
         synthesis = Synthesis(
@@ -98,7 +105,7 @@ def open_context(
             data,
             terminal.progress,
             lambda llm: make_ask(
-                llm, lambda call: on_call(call), on_start=lambda call: _begin_call(ledger, call)
+                llm, lambda call: on_call(call), on_start=lambda call: _begin_call(ledger, call, llm)
             ),
         )
         if backgrounds != "off":
@@ -130,7 +137,7 @@ def open_context(
             machines=[{**environment(plan.device), "threads": str(plan.threads)} for plan in plans],
             store=TrialStore(config.runs_dir / "trials"),
             make_proposer=lambda: make_proposer(
-                config.search, config.llm, on_call, lambda call: _begin_call(ledger, call)
+                config.search, llm or config.llm, on_call, lambda call: _begin_call(ledger, call, config.llm)
             )[0],
             backgrounds=backgrounds,
             synthesis=synthesis,
@@ -155,11 +162,14 @@ def _facts(
     workers: str,
 ) -> list[tuple[str, str]]:
     search = config.search
+    counts = class_counts(dataset.records, dataset.card.classes)
+    skew = describe_imbalance(counts.get("train", {}), config.training.imbalance)
     return [
         ("arm", why),
         ("data", f"{dataset.card.title}: {_sizes(dataset)} · {size} px"),
         ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
         ("recipe", recipe),
+        *([("imbalance", skew)] if skew else []),
         (
             "search",
             f"{counted(iteration_count(search), 'iteration')} × "
@@ -301,8 +311,9 @@ def _logged(config: StudyConfig, recipe: Recipe) -> dict[str, Any]:
     return {**recipe.model_dump(), **({"epochs": "auto"} if config.training.epochs == "auto" else {})}
 
 
-def _begin_call(ledger: Ledger, call: StartedCall) -> None:
+def _begin_call(ledger: Ledger, call: StartedCall, llm: LLMConfig) -> None:
     """Called before each LLM call goes out: a process that is killed during it has spent it all the same."""
+    ledger.add_pictures(call.id, call.pictures, host_of(llm))
     ledger.begin_llm_call(call.id, call.input_tokens, call.output_tokens, call.dollars)
 
 

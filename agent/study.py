@@ -31,7 +31,9 @@ from agent.study_folder import (
     write_config,
 )
 from tools.errors import AugurError, ConfigurationError
+from tools.execution.worker_process import start_server
 from tools.files import read_yaml
+from tools.from_file import pinned
 
 if TYPE_CHECKING:
     from agent.context import Context
@@ -47,10 +49,12 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
     """
     from agent.prechecks import check_before_start, check_models_answer
 
+    terminal.note("Checking the settings and the data set.")
     address = find_store(config.tracking, config.runs_dir)
     tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
     config, why = resolve(config.model_copy(update={"tracking": tracking_settings}))
     dataset = check_before_start(config)
+    start_server()
     with _nothing_begun():
         from agent.memory.writing import open_store
 
@@ -99,6 +103,7 @@ def resume_study(
 
     folder = _folder(study, runs_dir)
     with locked(folder, study):
+        terminal.note("Checking the settings and the data set.")
         config = load(folder / CONFIG)
         uri = config.tracking.uri
         address = address_of(folder, runs_dir, terminal, None if uri == recorded_uri(folder) else uri)
@@ -108,6 +113,7 @@ def resume_study(
         with _nothing_begun():
             _check_data(config, study, runs_dir)
             dataset = check_before_start(config)
+            start_server()
             tracking = _open_existing(study, folder, address, config, terminal)
             experiment = experiment_of(config.tracking, dataset.card.name, config.model.name)
             tracking.check_artifacts(experiment, tracking.study_run)
@@ -239,10 +245,14 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def resolve(config: StudyConfig) -> tuple[StudyConfig, str]:
     """The configuration with 'auto' resolved, so that a study resumes with the arm and the model it began with."""
     from agent.llm import check_llm
+    from agent.memory.candidate import with_own_pinned
     from agent.proposers.factory import LLM_ARMS, resolve_arm, resolved
 
     arm, why = resolve_arm(config.search, config.llm)
-    search = config.search.model_copy(update={"proposer": arm})
+    search = with_own_pinned(config.search).model_copy(update={"proposer": arm})
+    if config.data.always is not None:
+        data = config.data.model_copy(update={"always": pinned(config.data.always)})
+        config = config.model_copy(update={"data": data})
     llm = resolved(config.llm) if arm in LLM_ARMS else config.llm
     if arm in LLM_ARMS:
         check_llm(llm)  # now, rather than after the reference was trained
@@ -260,8 +270,9 @@ def _run_session(
     resumed: bool = True,
 ) -> int:
     """Open everything, run the loop from its last checkpoint, close everything."""
+    from agent.consent import settle
     from agent.graph import build_graph
-    from agent.prechecks import check_models_answer, may_propose
+    from agent.prechecks import check_models_answer, has_budget, may_propose
     from agent.startup import open_context
     from agent.steps.finish_plan import iteration_count
 
@@ -270,9 +281,8 @@ def _run_session(
         if tracking.study_run and not may_hold_checkpoint(folder, config.runs_dir):
             check_complete(folder, study, tracking, {}, (), _has_spent(folder))
         with checkpointer(folder, config.runs_dir, study) as saver:
-            thread: Any = {"configurable": {"thread_id": study}, "recursion_limit": _steps(config)}
             graph = build_graph(saver)
-            state = graph.get_state(thread)
+            state = graph.get_state(_thread(study, config))
             if state.values and not tracking.study_run:
                 raise StudyFileGone(
                     f"Study {study} has begun, but is not in the MLflow store {tracking.address.shown}, "
@@ -281,11 +291,15 @@ def _run_session(
                 )
             if tracking.study_run:
                 check_complete(folder, study, tracking, state.values, state.next, _has_spent(folder))
-            if resumed and may_propose(state.values, state.next, iteration_count(config.search)):
-                terminal.study = study
-                check_models_answer(config, dataset.card, terminal.warn)
-            with open_context(config, why, folder, terminal, tracking, dataset) as context:
-                _run_graph(graph, thread, context)
+            llm = None
+            proposes = may_propose(state.values, state.next, iteration_count(config.search))
+            if proposes and has_budget(folder / LEDGER, config.budget):
+                if resumed:
+                    terminal.study = study
+                    check_models_answer(config, dataset.card, terminal.warn)
+                llm = settle(config, dataset.card, folder, terminal)
+            with open_context(config, why, folder, terminal, tracking, dataset, llm=llm) as context:
+                _run_graph(graph, study, context)
     except OSError as error:
         if (fault := as_augur_error(error, config.runs_dir)) is None:
             raise
@@ -299,24 +313,36 @@ def _has_spent(folder: Path) -> bool:
     return file.exists() and '"id"' in file.read_text(encoding="utf-8", errors="replace")
 
 
-def _run_graph(graph: Any, thread: Any, context: "Context") -> None:
+def _run_graph(graph: Any, study: str, context: "Context") -> None:
     """Run the graph to its end; where it has reached that already, say so."""
+    if continue_graph(graph, study, context):
+        return
+    context.terminal.note(
+        "This study is finished; there is nothing to resume. (A new study reuses every trial that it shares.)"
+    )
+    if not (context.folder / "report.md").exists():
+        context.terminal.warn(
+            f"{context.folder / 'report.md'} is gone; a copy is among the artifacts of the study's run (agent ui)."
+        )
+    context.tracking.end_study("FINISHED")
+
+
+def continue_graph(graph: Any, study: str, context: "Context") -> bool:
+    """Run the graph from its last checkpoint to its end; False where it had reached that before."""
+    thread = _thread(study, context.config)
     snapshot = graph.get_state(thread)
     if snapshot.values and not snapshot.next:
-        context.terminal.note(
-            "This study is finished; there is nothing to resume. (A new study reuses every trial that it shares.)"
-        )
-        if not (context.folder / "report.md").exists():
-            context.terminal.warn(
-                f"{context.folder / 'report.md'} is gone; a copy is among the artifacts of the study's run (agent ui)."
-            )
-        context.tracking.end_study("FINISHED")
-        return
+        return False
     if len(snapshot.values.get("rejections", [])) > context.config.search.repairs:
         # It stopped because every answer was refused: when resumed, it asks again.
         graph.update_state(thread, {"rejections": [], "stop": ""}, as_node="judge")
     with end_marked(context.tracking):
         graph.invoke(None if snapshot.values else {"stop": ""}, thread, context=context, durability="sync")
+    return True
+
+
+def _thread(study: str, config: StudyConfig) -> Any:
+    return {"configurable": {"thread_id": study}, "recursion_limit": _steps(config)}
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from agent.training_table import Row, document, rows_of, show_rows, write_tables
 from tools.disk import disk_errors_explained
 from tools.errors import AugurError, ConfigurationError
 from tools.files import read_json, write_json, write_whole
+from tools.policy.own import try_own
 
 if TYPE_CHECKING:
     from agent.context import Context
@@ -101,6 +102,8 @@ def _train_job(job: Job, terminal: Terminal) -> list[Row]:
     candidates = candidates_of(
         job.given, dataset.card, lambda study, name: found_by(study, name, config.runs_dir, terminal)
     )
+    for candidate in candidates:
+        try_own(candidate.proposal.as_policy(), config.data.image_size or dataset.card.image_size)
     studies = [
         text.removeprefix(STUDY).partition(":")[0] for text in job.given.policies if text.startswith(STUDY)
     ]

@@ -18,6 +18,7 @@ from tools.datasets.types import Card
 from tools.errors import ConfigurationError
 from tools.policy.canonical import NO_AUGMENTATION, from_canonical, one_line
 from tools.policy.named import DEFAULT, named_policy
+from tools.policy.own import is_own, may_be_own
 from tools.policy.policy import Policy
 from tools.policy.safety import lint
 
@@ -109,6 +110,8 @@ def _one(text: str, card: Card, from_study: FromStudy) -> tuple[str, Proposal]:
         study, _, wanted = line.removeprefix(STUDY).partition(":")
         found = from_study(study.strip(), wanted.strip())
         return (REFERENCE if found.name == REFERENCE else f"{found.name} of {study.strip()}"), found.proposal
+    if may_be_own(line):
+        return _from_line(line, card)
     file = Path(text)
     if _is_file(file):
         return _name_of(file), _from_file(file, card)
@@ -179,7 +182,9 @@ def _from_file(file: Path, card: Card) -> Proposal:
 
 def _checked(policy: Policy, card: Card) -> list[Any]:
     """Its operations, read as a line, so that names and ranges are checked alike."""
-    return named_policy(one_line(policy), card.modality).policy.operations
+    own = [operation.name for operation in policy.operations if is_own(operation.name)]
+    text = own[0] if own and len(policy.operations) == 1 else one_line(policy)
+    return named_policy(text, card.modality).policy.operations
 
 
 def _prompt_sets(given: Given, card: Card) -> list[PromptSet]:

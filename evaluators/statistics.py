@@ -114,7 +114,7 @@ def image_interval(
     difference = treatment.astype(np.float64) - control.astype(np.float64)
     if not np.isfinite(difference).all():
         raise ValueError("image scores must be finite; a share of seeds is NaN or infinite")
-    sums, counts = _by_group(difference[None], groups)
+    sums, counts = by_group(difference[None], groups)
     sums, mean = sums[0], float(difference.mean())
     if sums.size < FEWEST_IMAGES or np.abs(sums - mean * counts).max() < _EQUAL:
         return Interval(mean, None, None, sums.size)
@@ -125,7 +125,7 @@ def image_interval(
     return Interval(mean, max(DIFFERENCES[0], low), min(DIFFERENCES[1], high), sums.size)
 
 
-def _by_group(difference: np.ndarray, groups: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:
+def by_group(difference: np.ndarray, groups: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:
     """(seeds, images) → sums (seeds, groups) and images in each group (groups,)."""
     if groups is None:
         return difference, np.ones(difference.shape[1])
@@ -157,15 +157,26 @@ def _bootstrap(sums: np.ndarray, counts: np.ndarray, resamples: int, method: str
     return float(found.low), float(found.high)
 
 
-def interval_over_both(
+@dataclass(frozen=True)
+class Error:
+    """How uncertain a mean difference is."""
+
+    mean: float
+    error: float
+    """Its standard error."""
+    freedom: float
+    """Degrees of freedom of the error, which need not be whole."""
+
+
+def error_over_both(
     treatment: np.ndarray, control: np.ndarray, groups: Sequence[str] | None = None
-) -> Interval:
-    """Mean difference with its 95% interval for another training run on another test set at once.
+) -> Error | None:
+    """How uncertain a mean difference is for another training run on another test set at once.
 
     With MS the mean squares of the seeds × images table of differences, its variance is (MS_residual +
     max(MS_seeds − MS_residual, 0) + max(MS_images − MS_residual, 0)) / (seeds · images), and its degrees of freedom are
-    those of Hillis. Where images matter no more than by chance, this is the t interval over seeds. There are no bounds
-    where there are none over seeds, or fewer than six images (groups).
+    those of Hillis. Where images matter no more than by chance, this is the t interval over seeds. None where there are
+    no bounds over seeds, or fewer than six images (groups).
 
     Args:
         treatment: (seeds, images), whether (or how far, 0..1) each image was classified correctly under each seed.
@@ -176,14 +187,10 @@ def interval_over_both(
     Raises:
         ValueError: if the shapes differ or one of them is empty.
     """
-    if treatment.shape != control.shape or treatment.ndim != 2 or treatment.size == 0:
-        raise ValueError(f"scores must be paired, seeds by images; got {treatment.shape} and {control.shape}")
-    difference = treatment.astype(np.float64) - control.astype(np.float64)
-    sums, counts = _by_group(difference, groups)
+    difference, sums, counts = _paired_table(treatment, control, groups)
     mean, (seeds, cases) = float(difference.mean()), sums.shape
-    by_seed = difference.mean(axis=1)
-    if seeds < FEWEST_SEEDS or cases < FEWEST_IMAGES or np.ptp(by_seed) < _EQUAL:
-        return Interval(mean, None, None, seeds, tuple(float(value) for value in by_seed))
+    if seeds < FEWEST_SEEDS or cases < FEWEST_IMAGES or np.ptp(difference.mean(axis=1)) < _EQUAL:
+        return None
     # Each case as a deviation from the mean, weighted by its images (linearisation of a ratio).
     table = (sums - mean * counts) * cases / counts.sum()
     rows, columns = table.mean(axis=1, keepdims=True), table.mean(axis=0, keepdims=True)
@@ -193,8 +200,32 @@ def interval_over_both(
     of_seeds = max(of_seeds, residual)
     total = of_seeds + max(of_cases - residual, 0.0)
     freedom = total**2 / (of_seeds**2 / (seeds - 1))
-    low, high = t_bounds(mean, np.sqrt(total / (seeds * cases)), freedom)
-    return Interval(mean, low, high, seeds, tuple(float(value) for value in by_seed))
+    return Error(mean, float(np.sqrt(total / (seeds * cases))), freedom)
+
+
+def interval_over_both(
+    treatment: np.ndarray, control: np.ndarray, groups: Sequence[str] | None = None
+) -> Interval:
+    """Mean difference with its 95% interval for another training run on another test set at once.
+
+    There are no bounds where `error_over_both` has none; arguments and errors are its own.
+    """
+    difference, _, _ = _paired_table(treatment, control, groups)
+    mean, by_seed = float(difference.mean()), tuple(float(value) for value in difference.mean(axis=1))
+    found = error_over_both(treatment, control, groups)
+    if found is None:
+        return Interval(mean, None, None, len(by_seed), by_seed)
+    return Interval(mean, *t_bounds(mean, found.error, found.freedom), len(by_seed), by_seed)
+
+
+def _paired_table(
+    treatment: np.ndarray, control: np.ndarray, groups: Sequence[str] | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(differences (seeds, images), their sums (seeds, groups), images in each group (groups,))."""
+    if treatment.shape != control.shape or treatment.ndim != 2 or treatment.size == 0:
+        raise ValueError(f"scores must be paired, seeds by images; got {treatment.shape} and {control.shape}")
+    difference = treatment.astype(np.float64) - control.astype(np.float64)
+    return difference, *by_group(difference, groups)
 
 
 @dataclass(frozen=True)

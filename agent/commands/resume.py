@@ -17,12 +17,14 @@ def main(words: Sequence[str]) -> int:
     runs_dir = Path(options.runs_dir or os.environ.get("AGENT_RUNS_DIR") or "runs")
 
     def resume(terminal: Terminal) -> int:
+        from agent.comparing.marks import refuse_search
         from agent.study import resume_study
         from agent.training import is_training, resume_training
 
         def load(path: Path) -> StudyConfig:
             return load_file(path, os.environ, changes)
 
+        refuse_search(options.name, runs_dir)
         if is_training(runs_dir / "studies" / options.name):
             return resume_training(options.name, runs_dir, terminal, load)
         return resume_study(options.name, runs_dir, terminal, load)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from agent.context import Context
 from agent.explanation.pair import Arm, choose_pair
-from agent.explanation.work import Options
 from agent.memory.candidate import Candidate
 from agent.steps.choosing import Choice
 from agent.steps.testing import Fresh
@@ -21,7 +20,8 @@ def explain_finish(context: Context, choice: Choice, fresh: Fresh) -> None:
     how = context.config.report.explain
     if how == "off" or not fresh.tested:
         return
-    from agent.explanation.running import explain
+    from agent.explanation.running import explain  # imports torch: not before the first trial is trained
+    from agent.explanation.work import Options
 
     seconds = _SHARE * context.ledger.spent().training_seconds if how == "auto" else None
     others = [each.name for each in (choice.proposal, choice.rival) if each is not None]

@@ -25,7 +25,7 @@ _WHAT_TO_DO: dict[FaultKind, str] = {
     "authentication": "The key is wrong or has expired, or may not use this model: check the environment variable.",
     "model_not_found": "The server does not know {model}: check llm.model and llm.base_url{where}.",
     "context_length": "The request is longer than the model takes: use a model with a longer context, lower "
-    "llm.max_tokens or llm.max_tool_calls, or set llm.vision to false.",
+    "llm.max_tokens or llm.max_tool_calls, or set llm.vision to off.",
     "content_filter": "The provider's filter refused the request: use another model, or other words in the data card.",
     "unsupported_parameter": "The server does not take a parameter that it needs to be sent: check llm.mode, "
     "llm.temperature and llm.max_tokens, or use another model.",

@@ -20,6 +20,7 @@ from agent.llm.records import (
     answer_json,
     cleaned_message,
     estimated,
+    pictures_in,
     request_json,
     storable,
     usage,
@@ -169,7 +170,11 @@ class Meter:
     def _begin(self, messages: "Sequence[BaseMessage]") -> StartedCall:
         most = usage(estimated(messages), self._config.max_tokens)
         call = StartedCall(
-            uuid.uuid4().hex, most["input_tokens"], most["output_tokens"], cost(self._config, most)
+            uuid.uuid4().hex,
+            most["input_tokens"],
+            most["output_tokens"],
+            cost(self._config, most),
+            pictures_in(messages),
         )
         self._on_start(call)
         return call

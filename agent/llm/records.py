@@ -1,5 +1,6 @@
 """What is kept of a call: its tokens, dollars and seconds, and the messages exchanged, in a form that can be stored."""
 
+import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class StartedCall:
     """`llm.max_tokens`."""
     dollars: float | None
     """None where the price is unknown."""
+    pictures: tuple[str, ...] = ()
+    """Hex SHA-256 of each picture that goes out with it (of the PNG)."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,22 @@ def cleaned_message(message: M) -> M:
     return message.model_copy(update=changed)
 
 
+def pictures_in(messages: "Sequence[BaseMessage]") -> tuple[str, ...]:
+    """Hex SHA-256 of the pictures in `messages`, in their order."""
+    parts = [
+        part
+        for message in messages
+        if isinstance(message.content, list)
+        for part in message.content
+        if isinstance(part, dict) and part.get("type") == "image"
+    ]
+    return tuple(_digest(part["base64"]) for part in parts)
+
+
+def _digest(encoded: str) -> str:
+    return hashlib.sha256(base64.b64decode(encoded)).hexdigest()
+
+
 def request_json(messages: "Sequence[BaseMessage]") -> list[dict[str, Any]]:
     """The messages as OpenAI writes them, storable: without pictures and secrets, long texts cut."""
     from langchain_core.messages import convert_to_openai_messages
@@ -118,8 +137,8 @@ def storable(value: Any) -> Any:
         return [storable(item) for item in value]
     if isinstance(value, str):
         if value.startswith("data:image/"):
-            digest = hashlib.sha256(value.encode()).hexdigest()[:16]
-            return f"[{value[5 : value.index(';')]}, {len(value)} characters of base64, sha256 {digest}]"
+            encoded = value.partition(",")[2]
+            return f"[{value[5 : value.index(';')]}, {len(encoded)} characters of base64, sha256 {_digest(encoded)}]"
         return shortened(redact(value), LONGEST_TEXT)
     return value
 

@@ -1,7 +1,7 @@
 """What is trained and judged: the reference, the baselines, and the proposals of the iterations."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from agent.memory.proposal import Proposal
@@ -9,6 +9,7 @@ from agent.settings.config import SearchConfig
 from tools.errors import ConfigurationError
 from tools.policy.canonical import canonical_json
 from tools.policy.named import DEFAULT, NamedPolicy, named_policy
+from tools.policy.own import may_be_own, own_policy, pinned
 from tools.policy.policy import Policy
 
 if TYPE_CHECKING:
@@ -90,9 +91,17 @@ def named_baselines(search: SearchConfig, modality: str) -> list[NamedPolicy]:
         ConfigurationError: see `baselines`.
     """
     try:
-        named = [named_policy(text, modality) for text in search.baselines]
+        named = [
+            default_of(search, modality) if text == DEFAULT else named_policy(text, modality)
+            for text in search.baselines
+        ]
     except ConfigurationError as error:
         raise ConfigurationError(f"search.baselines: {error}") from None
+    if search.default is not None and DEFAULT not in search.baselines:
+        raise ConfigurationError(
+            f"search.default is {search.default!r}, but search.baselines has no 'default', so that it would not be "
+            "trained: add 'default' to search.baselines, or leave search.default unset."
+        )
     seen = {canonical_json(Policy(operations=[])): REFERENCE}
     for each in named:
         policy = canonical_json(each.policy)
@@ -101,8 +110,59 @@ def named_baselines(search: SearchConfig, modality: str) -> list[NamedPolicy]:
                 f"search.baselines: {each.name!r} is the same policy as {seen[policy]!r}, which is trained anyway: "
                 "remove one of them."
             )
+        if each.name in seen.values():
+            raise ConfigurationError(
+                f"search.baselines: two of them are called {each.name}, so that nobody could tell them apart: rename "
+                "one (its file, or the name in it), or remove it."
+            )
         seen[policy] = each.name
     return sorted(named, key=lambda each: each.name != DEFAULT)
+
+
+def default_of(search: SearchConfig, modality: str) -> NamedPolicy:
+    """The policy that is to be beaten: `search.default`, or the usual one for the kind of images.
+
+    Raises:
+        ConfigurationError: `search.default` is no policy, or no augmentation.
+    """
+    if search.default is None or search.default == DEFAULT:
+        return named_policy(DEFAULT, modality)
+    try:
+        named = named_policy(search.default, modality)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"search.default: {error}") from None
+    if not named.policy.operations:
+        raise ConfigurationError(
+            "search.default is no augmentation, with which every study compares anyway: name a policy, or unset it"
+        )
+    return replace(named, name=DEFAULT, why=f"The policy to be beaten, as given: {named.name}.")
+
+
+def with_own_pinned(search: SearchConfig) -> SearchConfig:
+    """`search` in which transforms of the user's own have the whole path of their file and the digest of its source.
+
+    A study records them so: it resumes with the same source, or says that it was edited.
+
+    Raises:
+        ConfigurationError: there is no such file or module.
+    """
+
+    def settled(text: str) -> str:
+        return pinned(text) if may_be_own(text) else text
+
+    try:
+        baselines = [settled(text) for text in search.baselines]
+        default = None if search.default is None else settled(search.default)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"search.baselines or search.default: {error}") from None
+    return search.model_copy(update={"baselines": baselines, "default": default})
+
+
+def own_of(search: SearchConfig) -> Policy:
+    """All transforms of the user's own among the baselines and the default, as one policy: to be tried."""
+    texts = [*search.baselines, *([search.default] if search.default else [])]
+    found = {pinned(text) for text in texts if may_be_own(text)}
+    return Policy(operations=[own_policy(text).operations[0] for text in sorted(found)])
 
 
 def baseline_count(search: SearchConfig) -> int:

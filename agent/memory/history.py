@@ -1,6 +1,6 @@
 """What an arm is told: rebuilt from MLflow before every proposal, so that a resumed study knows the same."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -158,6 +158,8 @@ class History:
     """Those that were drawn before in this iteration, by an arm that draws one after another."""
     cheap_first: bool = False
     """Whether the proposals of an iteration are measured cheaply first, and the best alone is trained in full."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Class → what stands in place of its name, where a model must not know it; empty where it may."""
 
 
 def noise_of(records: Iterable[IterationRecord]) -> float | None:

@@ -1,10 +1,10 @@
 """What a study has spent, and whether it may spend more.
 
 The ledger owns every number that a budget can bound: trials and their training seconds, LLM calls with their tokens
-and dollars, and wall-clock time. It is a file of one JSON line per event, written and synced as the event happens,
-so that a killed study loses nothing. An event carries an id: recorded twice, it counts once. A call of the LLM is
-written before it goes out, with the most that it can cost, and again when it ends: what a killed process had asked
-counts, as an upper bound. What the scores were, it does not know.
+and dollars, and wall-clock time. It also knows which pictures went out. It is a file of one JSON line per event,
+written and synced as the event happens, so that a killed study loses nothing. An event carries an id: recorded twice,
+it counts once. A call of the LLM is written before it goes out, with the most that it can cost, and again when it ends:
+what a killed process had asked counts, as an upper bound. What the scores were, it does not know.
 
 Durations come from a clock that only runs forward. The time of day is kept for people: it jumps when a machine sets
 its clock, and goes on while a laptop sleeps.
@@ -14,7 +14,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ class Spent:
     unpriced_calls: int = 0
     samples: int = 0
     """Training images shown to a model, over all epochs of all trials; those of reused trials count as well."""
+    pictures: int = 0
+    """Different pictures of images that went out to a language model."""
     unfinished_calls: int = 0
     """Part of `llm_calls`: begun, but their end was never recorded. Their tokens and dollars are upper bounds."""
 
@@ -121,6 +123,12 @@ class Ledger:
         """A call of the LLM is about to go out; the amounts are the most that it can cost, until `add_llm_call`."""
         self._append(_llm_event("llm_begun", call_id, input_tokens, output_tokens, dollars))
 
+    def add_pictures(self, call_id: str, digests: Sequence[str], host: str) -> None:
+        """Pictures are about to go out to `host` with a call of the LLM; `digests` are the hex SHA-256 of each."""
+        if digests:
+            event = {"kind": "pictures", "id": f"pictures:{call_id}", "host": host}
+            self._append({**event, "sha256": list(digests)})
+
     def add_llm_call(
         self, call_id: str, input_tokens: int, output_tokens: int, dollars: float | None
     ) -> None:
@@ -153,6 +161,7 @@ class Ledger:
             output_tokens=sum(e["output"] for e in calls),
             dollars=sum(e["dollars"] or 0.0 for e in calls),
             unpriced_calls=sum(e["dollars"] is None for e in calls),
+            pictures=len({each for e in events if e["kind"] == "pictures" for each in e["sha256"]}),
             unfinished_calls=sum(e["kind"] == "llm_begun" for e in calls),
         )
 
@@ -247,6 +256,8 @@ def describe(spent: Spent, budget: BudgetConfig) -> str:
             f" ({counted(spent.unpriced_calls, 'call')} of unknown price)" if spent.unpriced_calls else ""
         )
         parts.append(dollars + unknown)
+    if spent.pictures:
+        parts.append(f"{counted(spent.pictures, 'picture')} sent")
     return " · ".join(parts)
 
 

@@ -16,7 +16,7 @@ from tools.aga.captions.prompt_sets import (
     MOST_ENTRIES,
     NUMBERS,
 )
-from tools.policy.canonical import one_line
+from tools.policy.canonical import canonical_json, one_line
 from tools.policy.catalogue import default_operation, describe_catalogue, operation_names
 from tools.policy.named import DEFAULT
 from tools.policy.policy import Policy
@@ -119,6 +119,8 @@ def _task(history: History, told: dict[str, Any], seen: Seen) -> str:
     counts = history.class_counts
     total = sum(counts.values())
     smallest, largest = min(counts.values(), default=0), max(counts.values(), default=0)
+    starts = starts_for(history.card.modality)
+    default = next((record for record in history.baselines if record.name == DEFAULT), None)
     imbalance = f"{largest / smallest:.1f}" if smallest and largest >= 1.5 * smallest else ""
     return render(
         "first",
@@ -138,7 +140,9 @@ def _task(history: History, told: dict[str, Any], seen: Seen) -> str:
         steps=history.steps,
         subjects=_subjects(history),
         catalogue=describe_catalogue(history.whole_policies, history.grey),
-        starts=[_start(start) for start in starts_for(history.card.modality)],
+        starts=[_start(start) for start in starts],
+        usual_default=default is None
+        or canonical_json(default.proposal.as_policy()) == canonical_json(starts[0].policy),
         refused=[finding for finding in findings if finding.severity == "reject"],
         risky=[finding for finding in findings if finding.severity == "warn"],
     )

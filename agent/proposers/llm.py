@@ -8,10 +8,11 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from agent.llm import CallRecord, ContentFault, Meter, StartedCall, TransportError, provider_of
+from agent.llm.privacy import is_near, tells_names
 from agent.memory.history import History
 from agent.memory.proposal import Proposal, Proposals
 from agent.proposers import Malformed
@@ -31,6 +32,7 @@ from agent.proposers.schema import (
     proposal_schema,
     tool_definitions,
 )
+from agent.proposers.told import told
 from agent.settings.config import LLMConfig
 
 if TYPE_CHECKING:
@@ -83,7 +85,8 @@ class LLMProposer:
         self._max_tool_calls = config.max_tool_calls
         self._meter = Meter(config, on_call, on_start=on_start)
         profile = dict(getattr(chat, "profile", None) or {})
-        self._vision = profile.get("image_inputs", False) if config.vision is None else config.vision
+        self._config = config
+        self._vision = _sees(config, profile)
         self._modes = _MODES[config.mode]
         if config.mode == "auto" and profile.get("tool_calling") is False:
             self._modes = self._modes[1:]
@@ -95,6 +98,8 @@ class LLMProposer:
         Raises:
             TransportError: the model cannot be reached.
         """
+        config = self._config
+        history = told(history, tells_names(config, history.card), config.names == "on" or is_near(config))
         tools = ToolRunner(history, self._vision, self.feedback)
         seen = Seen(tools.measurements(), tools.first_pictures())
         while True:
@@ -170,6 +175,13 @@ class LLMProposer:
     def _bound_to_tools(self, names: list[str], history: History) -> "Runnable[Any, AIMessage]":
         tools = tool_definitions(names, self._provider, history, notes=self.feedback)
         return self._chat.bind_tools(tools, tool_choice=SUBMIT if names == [SUBMIT] else "any")
+
+
+def _sees(config: LLMConfig, profile: Mapping[str, Any]) -> bool:
+    """Whether pictures are sent. Consent was asked before (`agent/consent.py`) and is 'on' or 'off' here."""
+    if config.vision == "ask":
+        return bool(profile.get("image_inputs")) and is_near(config)
+    return config.vision == "on"
 
 
 def _run_tools(answer: "AIMessage", tools: ToolRunner, allowed: int, messages: "list[BaseMessage]") -> int:

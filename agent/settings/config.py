@@ -4,9 +4,9 @@ Defaults are given by name (`default=`), so that a type checker sees that the fi
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tools.aga.config import AgaConfig
 from tools.datasets.config import DataConfig
@@ -22,6 +22,9 @@ FIRST_FRESH_SEED = 3_000_000_000
 """Above all seeds that a search can have: these end at 2³¹ + 99."""
 
 Arm = Literal["auto", "llm", "best_of_n", "random", "tpe", "fixed"]
+
+
+_VISION_OF_EARLIER = {"true": "on", "false": "off", "none": "ask"}
 
 
 class LLMConfig(BaseModel):
@@ -56,14 +59,28 @@ class LLMConfig(BaseModel):
         default="auto",
         description="'tools': may call tools to inspect data and results first; 'structured': one answer in JSON",
     )
-    vision: bool | None = Field(
-        default=None, description="whether the model accepts images; taken from its profile if unset"
+    vision: Literal["ask", "on", "off"] = Field(
+        default="ask",
+        description="whether pictures of training images go to the model: 'ask': if it sees by its profile, after a "
+        "question once a study, unless its server is on this machine or in this private network; 'on': without a "
+        "question, whatever its profile says",
+    )
+    names: Literal["card", "on", "off"] = Field(
+        default="card",
+        description="whether the model is told the names of the classes: 'card': where the data set's card or "
+        "dataset.yaml gives them, or its server is on this machine or in this private network; else they are numbered",
     )
     max_tool_calls: int = Field(
         default=6, ge=0, le=100, description="tool calls before it must submit a proposal"
     )
     input_price: float | None = Field(default=None, ge=0, description="dollars per million input tokens")
     output_price: float | None = Field(default=None, ge=0, description="dollars per million output tokens")
+
+    @field_validator("vision", mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, value: Any) -> Any:
+        """Before there was a question, it was true, false or unset, and studies wrote that down."""
+        return _VISION_OF_EARLIER.get(str(value).lower(), value)
 
 
 class SearchConfig(BaseModel):
@@ -135,8 +152,13 @@ class SearchConfig(BaseModel):
     baselines: Policies = Field(
         default_factory=lambda: ["default", "trivial_augment_wide", "rand_augment"],
         description="policies that are trained as baselines: 'default' (the usual one for the kind of images), an "
-        "operation, a call such as rand_augment(num_ops=3), or a whole line such as horizontal_flip > "
-        "rotate(p=0.5, degrees=15)",
+        "operation, a call such as rand_augment(num_ops=3), a whole line such as horizontal_flip > "
+        "rotate(p=0.5, degrees=15), or a transform of your own, such as path/to/file.py:augment",
+    )
+    default: str | None = Field(
+        default=None,
+        description="the policy to be beaten, written like a baseline: your own pipeline, for example. It takes the "
+        "place of the usual one for the kind of images wherever 'default' stands",
     )
     top_k: int = Field(
         default=2, ge=1, le=100, description="proposals of which one is chosen at the end: the finalists"

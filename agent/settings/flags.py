@@ -56,8 +56,16 @@ OFTEN_CHANGED = (
     "execution.workers",
 )
 """Settings without a short flag that the short help shows."""
-_BRIEF = ("run", "train", "doctor")
+_BRIEF = ("run", "compare", "train", "doctor")
 """Commands with a short help, because the whole one has hundreds of lines."""
+
+_SHORT_FLAGS_OF: dict[str, dict[str, str]] = {
+    "compare": {
+        **{key: flag for key, flag in SHORT_FLAGS.items() if key not in ("search.seeds", "search.proposer")},
+        "search.final_seeds": "--seeds",
+    },
+}
+"""Command → its short flags, where they are others: a race is judged by its fresh seeds."""
 
 _EPILOG = """\
 --help-all lists every setting. A dotted flag is the key of a setting (a dash
@@ -90,6 +98,15 @@ _TEXTS = {
 See docs/train.md. The same command, repeated, reuses what it trained and
 continues what was interrupted. The settings of a study:
 --config runs/studies/NAME/config.yaml.
+""",
+    ),
+    "compare": (
+        "[--dataset NAME | --data PATH] --arms NAME,… [options]",
+        "Let policies and ways of searching race: the same data, splits, seeds and budget for each; the test set is "
+        "opened when all have chosen, and the report says who is better, with intervals.",
+        """\
+See docs/race.md. The same command, repeated, continues what was interrupted.
+Trials of each proposal of a search: --search.seeds N.
 """,
     ),
     "generate": (
@@ -128,6 +145,7 @@ class FlagSource(CliSettingsSource[FlagParser]):
         usage, purpose, epilog = _TEXTS[command]
         parser = FlagParser(command, usage=f"agent {command} {usage}", description=purpose, epilog=epilog)
         self._shown = shown
+        self._short_flags = _SHORT_FLAGS_OF.get(command, SHORT_FLAGS)
         self._short: dict[str, dict[str, Any]] = {}
         self.typed: dict[str, str] = {}
         """Key → the flag as it was typed."""
@@ -144,14 +162,14 @@ class FlagSource(CliSettingsSource[FlagParser]):
         for group in parser._action_groups:
             if all(action.help == argparse.SUPPRESS for action in group._group_actions):
                 group.title = group.description = None
-        for key, flag in SHORT_FLAGS.items():
+        for key, flag in self._short_flags.items():
             parser.add_argument(flag, **self._short[key])
         add_flags(parser)
         if command != "resume":
             parser.add_argument("--config", metavar="FILE", help="YAML file of settings (AGENT_CONFIG)")
         parser.add_common_flags()
         if command in _BRIEF:
-            usual = (key for key in SHORT_FLAGS if not key.startswith("aga."))
+            usual = (key for key in self._short_flags if not key.startswith("aga."))
             parser.add_whole_help(frozenset(key for key in (*usual, *OFTEN_CHANGED) if shown(key)))
 
     def _add(self, group: argparse._ActionsContainer, *flags: str, **options: Any) -> None:
@@ -161,7 +179,7 @@ class FlagSource(CliSettingsSource[FlagParser]):
             return  # a whole section as JSON
         text = _help(setting).replace("%", "%%") if self._shown(setting.key) else argparse.SUPPRESS
         options |= {"metavar": setting.metavar, "help": text}
-        dotted, short = f"--{setting.key}", SHORT_FLAGS.get(setting.key)
+        dotted, short = f"--{setting.key}", self._short_flags.get(setting.key)
         if short:
             self._short[setting.key] = options
         hidden = {**options, "help": argparse.SUPPRESS}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from agent.context import Context
-from agent.memory.candidate import Candidate, baselines, reference
+from agent.memory.candidate import Candidate, baselines, default_of, reference
 from agent.memory.cheap_file import CheapFile, pairs_of_others, read_pairs, write_pairs
 from agent.memory.proposal import SCHEMA_VERSION
 from agent.steps.finish_plan import iteration_count
@@ -20,7 +20,6 @@ from evaluators.cheap import Pair, Trust, agreement_of, cheap_share
 from tools.disk import disk_errors_explained
 from tools.files import DamagedFile
 from tools.policy.canonical import canonical_json
-from tools.policy.starts import default_policy
 from tools.training.config import Recipe, TrialSpec, Trunk, fold_of_seed
 from tools.training.metrics import value_of
 from tools.training.recipes import training_steps, trunk_epochs, wsd_recipe
@@ -64,7 +63,7 @@ def cheap_spec(context: Context, candidate: Candidate, seed: int) -> TrialSpec:
     """The cheap trial of a candidate, with its key."""
     full, recipe, data = trial_spec(context, candidate, seed), cheap_recipe(context), context.data
     model, fold = context.config.model, fold_of_seed(seed, context.fold_count)
-    default = canonical_json(default_policy(data.card.modality).policy)
+    default = canonical_json(default_of(context.config.search, data.card.modality).policy)
     named = (data.fingerprint, model, recipe, seed, SCHEMA_VERSION)
     key = trial_key(full.policy, *named, full.synthetic, fold, trunk_policy=default)
     trunk = trunk_key(default, *named, fold=fold)
@@ -81,7 +80,7 @@ def cheap_spec(context: Context, candidate: Candidate, seed: int) -> TrialSpec:
 
 def default_candidate(context: Context) -> Candidate:
     """The default policy for the kind of images, whose training is the trunk of all others."""
-    start = default_policy(context.data.card.modality)
+    start = default_of(context.config.search, context.data.card.modality)
     return Candidate(
         "default", 0, "baseline", reference().proposal.model_copy(update={"policy": start.policy.operations})
     )

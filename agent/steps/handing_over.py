@@ -32,6 +32,11 @@ def about(context: Context, recommended: Candidate, sentence: str) -> dict[str, 
         "length": length_of(context, recommended),
         "seeds": f"test under fresh seeds {seeds[0]} to {seeds[-1]}",
     }
+    if config.data.always is not None:
+        lines["before"] = (
+            f"every image, in evaluation too, first goes through {config.data.always.partition('@')[0]} (data.always), "
+            "at its own size"
+        )
     if recommended.name == REFERENCE:
         lines["note"] = "No augmentation is recommended, so that this does nothing to an image."
     if command := backgrounds_command(context, recommended):

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from agent.context import Context
-from agent.memory.candidate import REFERENCE, Candidate
+from agent.memory.candidate import REFERENCE, Candidate, default_of
 from agent.memory.length_file import Lengths, Tried
 from agent.memory.proposal import Proposal
 from agent.steps.length_plan import (
@@ -41,7 +41,6 @@ from evaluators.length_costs import LARGEST_SHARE, Costs, may_try, seeds_for
 from tools.disk import disk_errors_explained
 from tools.files import DamagedFile
 from tools.policy.canonical import one_line
-from tools.policy.starts import default_policy
 from tools.training.metrics import value_of
 from tools.training.types import TrialResult
 from tools.training.views import validation_view
@@ -71,7 +70,7 @@ class Phase:
         self.seeds = self.seeds or context.seeds(
             seeds_for(planned_trials(context), context.config.search.seeds)
         )
-        self.start = default_policy(context.data.card.modality)
+        self.start = default_of(context.config.search, context.data.card.modality)
 
     def run(self) -> str | None:
         """Try lengths until the default gains nothing more, or the share is spent; why a limit cut it short."""

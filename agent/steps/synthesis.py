@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agent.llm.privacy import tells_names
 from agent.memory.history import Backgrounds
 from agent.memory.proposal import Proposal
 from agent.settings.config import LLMConfig, StudyConfig
@@ -237,15 +238,14 @@ class Synthesis:
         Raises:
             ConfigurationError: weights or a device are missing.
         """
-        from tools.aga.detectors.make import make_detector
-        from tools.aga.segmenters.make import make_segmenter
+        from tools.aga.finders import make_finders
 
         aga = self._config.aga
         boxes = {
             file: Box(each.left, each.top, each.right, each.bottom, 1.0)
             for file, each in self._dataset.boxes.items()
         }
-        return make_detector(aga.detector, boxes), make_segmenter(aga.segmenter, self._dataset.masks)
+        return make_finders(aga, boxes, self._dataset.masks)
 
     def sources_of(self, view: SplitView) -> TrainingSources:
         """The images of a split at their own size, as the finders want them."""
@@ -267,7 +267,8 @@ class Synthesis:
         caption = aga.caption if writes else aga.caption.model_copy(update={"kind": "template"})
         diffusion = aga.background.kind == "diffusion"
         count = clip_token_counter(aga.background.model) if diffusion else approximate_tokens
-        return open_captioner(caption, self.root / "captions", ask, llm.model or "", count)
+        private = () if tells_names(llm, self._data.card) else self._data.card.classes
+        return open_captioner(caption, self.root / "captions", ask, llm.model or "", count, private)
 
 
 def _held(tools: Tools, stack: ExitStack) -> Tools:

@@ -67,10 +67,10 @@ def train_for_test(context: Context, choice: Choice) -> Fresh:
     for candidate in every:
         judge(context, candidate, "final", pool)
     validation = {each.name: scores_of(context, each.name, "final") for each in every}
-    return Fresh(every, validation, list(_missing(context, every, cut)))
+    return Fresh(every, validation, list(missing_trials(context, every, cut)))
 
 
-def _missing(context: Context, candidates: Sequence[Candidate], cut: str | None) -> Iterable[str]:
+def missing_trials(context: Context, candidates: Sequence[Candidate], cut: str | None) -> Iterable[str]:
     """A sentence on each candidate that lacks trials."""
     seeds = context.config.search.fresh_seeds
     for candidate in candidates:

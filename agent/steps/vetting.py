@@ -82,7 +82,8 @@ def refuse(
         reasons.append(f"length: {proposal.length}; give {allowed}.")
     low, high = (1, 1) if trusted else search.operation_range
     policy = proposal.as_policy()
-    reasons += check_policy(policy, low, high, trusted or search.whole_policies == "on", grey and not trusted)
+    whole = trusted or search.whole_policies == "on"
+    reasons += check_policy(policy, low, high, whole, grey and not trusted, own=trusted)
     if not trusted:
         reasons += _check_backgrounds(proposal, card, backgrounds)
     if reasons:  # what follows needs a valid policy

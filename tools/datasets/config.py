@@ -89,6 +89,11 @@ class DataConfig(BaseModel):
         default="stretch",
         description="how a non-square image becomes square: stretch it, crop its centre, or pad it",
     )
+    always: str | None = Field(
+        default=None,
+        description="a fixed step that every image goes through first, in training and evaluation alike, such as "
+        "path/to/file.py:colour_constancy (docs/search.md)",
+    )
     range: str = Field(
         default="type",
         pattern=r"^\S+$",
@@ -193,6 +198,10 @@ class DataConfig(BaseModel):
                 "one without a class (split, group, any)"
             )
         _check_range(self.range)
+        if self.always is not None and self.range != "type":
+            raise ValueError(
+                f"data.always makes 8-bit images, so that data.range {self.range} comes too late: leave one of them out"
+            )
         if self.fraction is not None and self.per_class is not None:
             raise ValueError(
                 "data.fraction and data.per_class both set the number of training images: give one"

@@ -68,7 +68,12 @@ def open_published(config: DataConfig) -> Dataset:
     name = config.dataset or ("folder" if config.path is not None else "demo")
     if name != "folder":
         _check_own_images(name, config)
-    return with_modality(_open(name, config), config)
+    dataset = with_modality(_open(name, config), config)
+    if config.always is None:
+        return dataset
+    from tools.datasets.cache.always import with_always  # imports torch
+
+    return with_always(dataset, config.always, config.max_pixels)
 
 
 def _open(name: str, config: DataConfig) -> Dataset:

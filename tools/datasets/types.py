@@ -55,6 +55,8 @@ class Card:
     and which destroy it. `search.advice off` leaves it out. '' if there is none."""
     advice_from: str = "the makers of this software"
     """Whose opinion it is."""
+    private: tuple[Literal["title", "classes"], ...] = ()
+    """Fields that nobody wrote for others to read: they are names of a user's folders, files or columns."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import forkserver, get_context, resource_tracker
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -110,6 +110,17 @@ def _context() -> Any:
     context = get_context("forkserver")
     context.set_forkserver_preload(_IMPORTED_ONCE)  # for a server that does not run yet
     return context
+
+
+def start_server() -> None:
+    """Start the server that forks workers, and do not wait for it: it imports torch while the caller goes on.
+
+    Without this call, the first worker starts it. Does nothing where workers are not forked, or where it runs.
+    """
+    context = _context()
+    if context.get_start_method() == "forkserver":
+        with _interrupts_held_back():
+            forkserver.ensure_running()
 
 
 def _live(environment: Mapping[str, str], life: Callable[..., None], arguments: tuple[Any, ...]) -> None:

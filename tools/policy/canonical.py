@@ -10,6 +10,7 @@ import math
 
 from tools.errors import ConfigurationError
 from tools.policy.catalogue import CATALOGUE
+from tools.policy.own import is_own, short_name
 from tools.policy.policy import Operation, Parameter, Policy
 
 SIGNIFICANT_DIGITS = 4
@@ -110,6 +111,8 @@ def _round(value: float, operation: str, parameter: str) -> float:
 
 
 def _one_operation(operation: Operation) -> str:
+    if is_own(operation.name):
+        return short_name(operation.name)
     numbers = [("p", operation.probability), *((item.name, item.value) for item in operation.parameters)]
     arguments = ", ".join(f"{name}={value:.{SIGNIFICANT_DIGITS}g}" for name, value in numbers)
     return f"{operation.name}({arguments})"

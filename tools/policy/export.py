@@ -1,7 +1,8 @@
 """A policy as Python that runs with torchvision alone (and OpenCV, where an operation needs it).
 
 The transforms are printed from the same table that `built_policy.py` calls, and the source of those that torchvision
-lacks is copied in, so that the same seed gives the same pixels inside Augur and outside.
+lacks is copied in, so that the same seed gives the same pixels inside Augur and outside. A transform of the user's own
+is imported from its file, as it is.
 """
 
 import inspect
@@ -10,16 +11,23 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from tools.adapted_transform import AdaptedTransform, loaded
 from tools.errors import ConfigurationError
 from tools.policy import transforms
 from tools.policy.canonical import canonical_json, from_canonical, one_line
+from tools.policy.own_transform import OwnTransform
 from tools.policy.policy import Policy
 from tools.policy.steps import Step, steps_of
 from tools.text import clean
 
 _IMPORTS = {
+    "importlib.": "import importlib.util",
+    "inspect.": "import inspect",
     "io.": "import io",
     "math": "import math",
+    "random.seed": "import random",
+    "sys.": "import sys",
+    "Path": "from pathlib import Path",
     "Any": "from typing import Any",
     "cv2": "import cv2",
     "np": "import numpy as np",
@@ -109,6 +117,9 @@ def _augment(steps: list[Step]) -> str:
 
 
 def _expression(step: Step) -> str:
+    if step.transform is OwnTransform:
+        place, _, name = step.arguments["reference"].rpartition(":")
+        return f"AdaptedTransform(loaded({place!r}, {name!r}), {step.arguments['reference']!r})"
     name = step.transform.__name__
     arguments = ", ".join(f"{argument}={value!r}" for argument, value in step.arguments.items())
     call = f"{name if name in _OWN else f'v2.{name}'}({arguments})"
@@ -121,4 +132,6 @@ def _sources(steps: list[Step]) -> list[str]:
     for name in wanted:  # grows while it is read
         source = inspect.getsource(_OWN[name])
         wanted += [other for other in _OWN if other not in wanted and re.search(rf"\b{other}\(", source)]
-    return [inspect.getsource(item).rstrip() for name, item in _OWN.items() if name in wanted]
+    own = (loaded, AdaptedTransform) if any(step.transform is OwnTransform for step in steps) else ()
+    lacking = [item for name, item in _OWN.items() if name in wanted]
+    return [inspect.getsource(item).rstrip() for item in (*lacking, *own)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from tools.errors import ConfigurationError, did_you_mean
 from tools.policy.canonical import NO_AUGMENTATION, parse_one_line
 from tools.policy.catalogue import CATALOGUE, default_operation
+from tools.policy.own import may_be_own, own_policy, short_name
 from tools.policy.policy import Operation, Parameter, Policy
 from tools.policy.starts import default_policy
 from tools.policy.validate import check_policy
@@ -27,14 +28,18 @@ def named_policy(text: str, modality: str) -> NamedPolicy:
     """The policy that `text` means.
 
     Args:
-        text: 'default', an operation, a call such as `rand_augment(num_ops=3)`, or a line of several, joined by '>'.
-            A probability that is not given is 1, a parameter that is not given has its default.
+        text: 'default', an operation, a call such as `rand_augment(num_ops=3)`, a line of several, joined by '>', or a
+            transform of the user's own, such as `path/to/file.py:augment`. A probability that is not given is 1, a
+            parameter that is not given has its default.
         modality: kind of images, which decides what 'default' means.
 
     Raises:
         ConfigurationError: it is not a policy, or not a valid one; says what is wrong.
     """
     name = " ".join(text.split())
+    if may_be_own(name):
+        policy = own_policy(name)
+        return NamedPolicy(short_name(policy.operations[0].name), policy, "A transform of the user's own.")
     if name == DEFAULT:
         start = default_policy(modality)
         return NamedPolicy(name, start.policy, f"The usual policy for {modality} images: {start.source}.")

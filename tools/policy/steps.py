@@ -11,6 +11,8 @@ from tools.errors import ConfigurationError
 from tools.policy import transforms
 from tools.policy.canonical import canonical_policy
 from tools.policy.catalogue import CATALOGUE, Stage
+from tools.policy.own import is_own, parts
+from tools.policy.own_transform import OwnTransform
 from tools.policy.policy import Operation, Policy
 from tools.policy.validate import check_policy
 
@@ -32,13 +34,16 @@ def steps_of(policy: Policy, image_size: int, classes: int) -> list[Step]:
     Raises:
         ConfigurationError: the policy is not valid; names every problem.
     """
-    problems = check_policy(policy, 0, len(policy.operations))
+    problems = check_policy(policy, 0, len(policy.operations), own=True)
     if problems:
         raise ConfigurationError("the policy cannot be built: " + "; ".join(problems))
     return [_step(operation, image_size, classes) for operation in canonical_policy(policy).operations]
 
 
 def _step(operation: Operation, image_size: int, classes: int) -> Step:
+    if is_own(operation.name):
+        reference, digest = parts(operation.name)
+        return Step(OwnTransform, {"reference": reference, "digest": digest}, 1, "image")
     spec = CATALOGUE[operation.name]
     numbers: Numbers = {parameter.name: parameter.value for parameter in operation.parameters}
     for parameter in spec.parameters:

@@ -5,11 +5,17 @@ from collections import Counter
 
 from tools.errors import did_you_mean
 from tools.policy.catalogue import CATALOGUE, OperationSpec, ParameterSpec, operation_names
+from tools.policy.own import check_own, is_own
 from tools.policy.policy import Operation, Parameter, Policy
 
 
 def check_policy(
-    policy: Policy, minimum: int, maximum: int, whole_policies: bool = True, grey: bool = False
+    policy: Policy,
+    minimum: int,
+    maximum: int,
+    whole_policies: bool = True,
+    grey: bool = False,
+    own: bool = False,
 ) -> list[str]:
     """Every problem, as a sentence that names the value, the place and the remedy; empty if none.
 
@@ -19,6 +25,7 @@ def check_policy(
         maximum: most operations allowed.
         whole_policies: whether RandAugment and other whole policies are allowed.
         grey: whether the images are grey, so that operations on colour do nothing.
+        own: whether transforms of the user's own are allowed: they are code, which no model may name.
 
     At most one operation works on the batch: mixup of a cutmix batch would mix labels twice (torchvision's
     reference recipe draws one of the two for each batch). At most one is a whole policy; it may be combined
@@ -26,9 +33,11 @@ def check_policy(
     """
     problems = _check_number(len(policy.operations), minimum, maximum)
     for position, operation in enumerate(policy.operations, start=1):
-        problems += _check_operation(
-            operation, f"operation {position} ({operation.name!r})", whole_policies, grey
-        )
+        place = f"operation {position} ({operation.name!r})"
+        if own and is_own(operation.name):
+            problems += check_own(operation, place)
+        else:
+            problems += _check_operation(operation, place, whole_policies, grey)
     return problems + _check_combination(policy)
 
 

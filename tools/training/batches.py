@@ -14,6 +14,7 @@ from tools.policy.built_policy import BuiltPolicy, build
 from tools.policy.canonical import from_canonical
 from tools.processes import exit_with_parent
 from tools.training.config import TrialSpec
+from tools.training.imbalance import BalancedDraw
 from tools.training.seeds import Stream, derived_seed, draws_of
 from tools.training.synthetic import Mixing, UsableImages, open_synthetic
 from tools.training.views import PoolView, source_places, training_view
@@ -66,16 +67,20 @@ class Mixture:
         both = self._mixing.mode == "extra" and not self._mixing.step_matched
         return self._real + self._synthetic if both else self._real
 
-    def draw(self, order: np.random.Generator) -> np.ndarray:
+    def draw(self, order: np.random.Generator, balance: BalancedDraw | None = None) -> np.ndarray:
         """The images of an epoch in their order, int64 (images,); `order` is a new generator for this epoch.
+
+        `balance`, of all images for 'extra' and of the real ones for 'replace', draws as many of every class.
 
         'extra' shuffles both kinds; step-matched, it keeps as many as there are real ones, each at most once.
         'replace' keeps the order that the real images have in a trial without synthetic ones, so that both trials see
         the same sources at the same steps; what replaces an image depends on the generator and its number only.
         """
         if self._mixing.mode == "extra":
+            if balance is not None:
+                return balance.draw(order, self.images)
             return order.permutation(self._real + self._synthetic)[: self.images]
-        shuffled = order.permutation(self._real)
+        shuffled = order.permutation(self._real) if balance is None else balance.draw(order, self._real)
         chance, choice = order.random((self._real, 2)).T
         replaced = np.flatnonzero((chance < self._mixing.probability) & (self._versions > 0))
         version = (choice[replaced] * self._versions[replaced]).astype(np.int64)
@@ -87,8 +92,9 @@ class Mixture:
 class EpochBatches(Sampler[Batch]):
     """The batches of one epoch, in an order that depends on the trial's seed and the epoch only.
 
-    Every image is used once, or as often as the mixture with synthetic ones draws it. A single image that is left over
-    joins the batch before it, because batch normalisation cannot learn from one; more make a batch of their own.
+    Every image is used once, or as often as the mixture with synthetic ones or the balance draws it. A single image
+    that is left over joins the batch before it, because batch normalisation cannot learn from one; more make a batch of
+    their own.
     """
 
     def __init__(
@@ -98,11 +104,13 @@ class EpochBatches(Sampler[Batch]):
         seed: int,
         mixture: Mixture | None = None,
         draws: SharedDraws | None = None,
+        balance: BalancedDraw | None = None,
     ) -> None:
-        """`images` (real ones) at least 2, `batch_size` at least 2; `draws` where they are shared."""
+        """`images` (real ones) at least 2, `batch_size` at least 2; `draws` where they are shared; `balance` where an
+        epoch has as many images of every class."""
         if images < 2:
             raise DataError(f"the training split has {images} image(s): training needs at least 2")
-        self._seed, self._mixture, self._draws = seed, mixture, draws
+        self._seed, self._mixture, self._draws, self._balance = seed, mixture, draws, balance
         self.images = images if mixture is None else mixture.images
         """In one epoch, synthetic ones included."""
         starts = list(range(0, self.images, batch_size))
@@ -122,11 +130,18 @@ class EpochBatches(Sampler[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         order = np.random.default_rng(derived_seed(self._seed, Stream.ORDER, self.epoch))
-        shuffled = order.permutation(self.images) if self._mixture is None else self._mixture.draw(order)
+        shuffled = self._drawn(order)
         for number, (start, stop) in enumerate(self._cuts):
             seed = derived_seed(self._seed, Stream.AUGMENTATION, self.epoch, number)
             shared = None if self._draws is None else self._draws.at(self.epoch)
             yield Batch(seed, shuffled[start:stop], shared)
+
+    def _drawn(self, order: np.random.Generator) -> np.ndarray:
+        if self._mixture is not None:
+            return self._mixture.draw(order, self._balance)
+        if self._balance is not None:
+            return self._balance.draw(order, self.images)
+        return order.permutation(self.images)
 
 
 class TrainingImages(Dataset):
@@ -190,6 +205,13 @@ class TrainingImages(Dataset):
         cached = open_cache(self._spec.cache)
         return len(cached.split("train")) + len(cached.split("validation"))
 
+    @property
+    def counted_labels(self) -> np.ndarray:
+        """int64: of the images that make the sizes of the classes: the real ones, and synthetic ones that are extra."""
+        mixing = self._spec.synthetic and self._spec.synthetic.mixing
+        extra = mixing is not None and mixing.mode == "extra"
+        return self.labels(np.arange(len(self))) if extra else np.asarray(self.view.labels)
+
     def labels(self, indices: np.ndarray) -> np.ndarray:
         """int64 (B,) of these images."""
         if self.synthetic is None:
@@ -249,7 +271,8 @@ def epoch_batches(spec: TrialSpec, images: TrainingImages) -> EpochBatches:
         mixture = Mixture(len(images.view), synthetic.sources, spec.synthetic.mixing)
     if recipe.draws == "shared":
         draws = SharedDraws(*draws_of(spec.seed))
-    return EpochBatches(len(images.view), recipe.batch_size, spec.seed, mixture, draws)
+    balance = BalancedDraw(images.counted_labels) if recipe.imbalance == "balanced_sampling" else None
+    return EpochBatches(len(images.view), recipe.batch_size, spec.seed, mixture, draws, balance)
 
 
 def training_loader(

@@ -1,9 +1,9 @@
 """Settings of the classifier and of its training recipe. Light: imports no torch."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tools.training.metrics import Metric
 from tools.training.synthetic import Synthetic
@@ -61,6 +61,26 @@ class TrainingConfig(BaseModel):
         description="'shared': seeds of a candidate are given the same augmented images, in epochs of another order; "
         "they are made once for all",
     )
+    imbalance: Literal["none", "weighted_loss", "balanced_sampling", "logit_adjustment"] = Field(
+        default="none",
+        description="what is done about classes of unequal size, for all contenders alike: a loss weighted by class, "
+        "epochs with as many images of every class, or logit adjustment (Menon et al. 2021)",
+    )
+
+    @field_validator("imbalance", mode="before")
+    @classmethod
+    def _none_is_a_word(cls, value: Any) -> Any:
+        """In files, variables and flags it also means that nothing is set."""
+        return "none" if value is None else value
+
+    @model_validator(mode="after")
+    def _every_image_once(self) -> Self:
+        if self.imbalance == "balanced_sampling" and self.draws == "shared":
+            raise ValueError(
+                "training.imbalance balanced_sampling draws images of small classes several times in an epoch, and "
+                "training.draws shared would give them the same augmentation each time. Use training.draws own"
+            )
+        return self
 
 
 class Recipe(BaseModel):
@@ -95,6 +115,8 @@ class Recipe(BaseModel):
     """Share of the epochs with a falling rate (schedule 'wsd'), at least one epoch."""
     selection_metric: Metric = "accuracy"
     """The study's metric where `selection` is 'best'; else 'accuracy', which then decides nothing."""
+    imbalance: Literal["none", "weighted_loss", "balanced_sampling", "logit_adjustment"] = "none"
+    """What is done about classes of unequal size (`tools.training.imbalance`)."""
 
 
 class Trunk(BaseModel):

@@ -18,6 +18,7 @@ from tools.training.epoch_log import EpochLog, StepLog, seconds_spent
 from tools.training.evaluation import Classifier, fit_sample, predict
 from tools.training.failures import NonFiniteLoss, failed, failure_of, images_gone
 from tools.training.hardware import environment, on_device, precision_for
+from tools.training.imbalance import class_term
 from tools.training.models import build_model
 from tools.training.normalisation import IMAGENET, training_normalisation
 from tools.training.progress import Progress, mean_loss, refuse_non_finite
@@ -184,6 +185,8 @@ class _Training:
         self._model = self._classifier.model
         self._optimizer = optimizer_for(self._model, recipe)
         self._scaler = torch.GradScaler(enabled=self._precision.scaled)
+        term = class_term(recipe, self._images.counted_labels, spec.classes)
+        self._class_term = None if term is None else term.to(device)
         self._progress, self._steps = Progress(spec), StepLog(spec.directory)
         self._checkpoint = Checkpoint(spec.directory, spec.key)
         self.inherited: list[EpochReport] = []
@@ -276,6 +279,5 @@ class _Training:
         if self._images.policy.has_mix:
             inputs, targets = self._images.policy.mix(inputs, targets)
         autocast = self._precision.autocast(self._device)
-        return update(
-            self._model, self._optimizer, self._scaler, inputs, targets, self._spec.recipe, autocast
-        )
+        recipe, term = self._spec.recipe, self._class_term
+        return update(self._model, self._optimizer, self._scaler, inputs, targets, recipe, autocast, term)

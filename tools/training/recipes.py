@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from tools.training.config import Recipe, TrainingConfig
+from tools.training.imbalance import WORDS
 from tools.training.metrics import Metric
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def resolve_recipe(config: TrainingConfig, metric: Metric = "accuracy") -> Recip
         if (value := getattr(config, name)) is not None and value != "auto"
     }
     chosen |= {"selection": config.selection, "amp": config.amp, "draws": config.draws}
+    chosen["imbalance"] = config.imbalance
     if config.selection == "best":
         chosen["selection_metric"] = metric
     return RECIPES[config.recipe].model_copy(update=chosen)
@@ -94,6 +96,7 @@ def describe_recipe(recipe: Recipe) -> str:
         f"{recipe.name}: {recipe.epochs} epochs, batch {recipe.batch_size}, {recipe.optimizer} "
         f"lr {recipe.learning_rate:g}, {schedule}, weight decay {recipe.weight_decay:g}, "
         f"label smoothing {recipe.label_smoothing:g}"
+        + (f", {WORDS[recipe.imbalance]}" if recipe.imbalance != "none" else "")
     )
 
 

@@ -16,6 +16,7 @@ def update(
     targets: torch.Tensor,
     recipe: Recipe,
     autocast: AbstractContextManager,
+    class_term: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Update `model` by one batch; waits for nothing, so that it can be captured as a CUDA graph.
 
@@ -27,14 +28,18 @@ def update(
         targets: int64 (B,) classes, or float32 (B, C) distributions.
         recipe: the trial's.
         autocast: of the forward pass.
+        class_term: float32 (C,) on the device, what the loss takes of each class (`imbalance.class_term`).
 
     Returns:
-        The batch's mean cross-entropy without label smoothing: a scalar on the device, without gradient.
+        The batch's mean cross-entropy without label smoothing, weights or adjustment: a scalar on the device, without
+        gradient.
     """
     with autocast:
         logits = model(inputs)
     logits = logits.float()
-    loss = nn.functional.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
+    weighted = class_term if recipe.imbalance == "weighted_loss" else None
+    adjusted = logits + class_term if recipe.imbalance == "logit_adjustment" else logits
+    loss = nn.functional.cross_entropy(adjusted, targets, weighted, label_smoothing=recipe.label_smoothing)
     optimizer.zero_grad(set_to_none=True)
     scaler.scale(loss).backward()
     if recipe.gradient_clip is not None:
@@ -42,7 +47,7 @@ def update(
         nn.utils.clip_grad_norm_(model.parameters(), recipe.gradient_clip)
     scaler.step(optimizer)
     scaler.update()
-    if not recipe.label_smoothing:
+    if not recipe.label_smoothing and class_term is None:
         return loss.detach()
     with torch.no_grad():
         return nn.functional.cross_entropy(logits, targets)

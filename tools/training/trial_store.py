@@ -26,6 +26,7 @@ from tools.files import (
     write_checked_json,
     write_whole,
 )
+from tools.policy.own import placeless
 from tools.training.config import Fold, ModelConfig, Recipe
 from tools.training.synthetic import Synthetic
 from tools.training.types import Scores, TrialResult
@@ -79,7 +80,7 @@ def trial_key(
     if model.weights is not None and model.weights != TORCHVISION_WEIGHTS:
         described["weights"] = _digest_of_weights(Path(model.weights))
     content = {
-        "policy": canonical_policy,
+        "policy": placeless(canonical_policy),
         "data": fingerprint,
         "model": described,
         # A field with a default counts only where it differs: keys of earlier versions stay as they were.
@@ -92,7 +93,7 @@ def trial_key(
     if fold is not None and not fold.is_as_split:
         content["fold"] = fold.model_dump(mode="json")
     if trunk_policy is not None and (trunk_policy != canonical_policy or synthetic is not None):
-        content["trunk"] = trunk_policy
+        content["trunk"] = placeless(trunk_policy)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

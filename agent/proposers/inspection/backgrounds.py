@@ -1,6 +1,8 @@
 """The tool `preview_backgrounds`: some images as a set of background prompts would give them, with what gates say."""
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.proposers.inspection import ToolResult, encoded
@@ -17,8 +19,11 @@ MOST_BACKGROUNDS = 16
 """Different ones that are listed, of all that were tried."""
 
 
-def show(preview: "Preview", vision: bool) -> ToolResult:
-    """The preview in words, and as a picture for a model that sees."""
+def show(preview: "Preview", vision: bool, aliases: Mapping[str, str]) -> ToolResult:
+    """The preview in words, and as a picture for a model that sees; `aliases` stand in place of names of classes."""
+    rows = [replace(each, label=aliases.get(each.label, each.label)) for each in preview.rows]
+    composites = [replace(each, what=aliases.get(each.what, each.what)) for each in preview.composites]
+    preview = replace(preview, rows=tuple(rows), composites=tuple(composites))
     tried = Counter(preview.backgrounds)
     listed = list(tried.items())[:MOST_BACKGROUNDS]
     values = {

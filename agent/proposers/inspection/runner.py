@@ -5,6 +5,7 @@ What is wrong with a call is told to the model, never raised: unknown names, wro
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from agent.proposers.answers import problems_of
 from agent.proposers.inspection import ToolResult, encoded
 from agent.proposers.results import feedback_values
 from agent.proposers.schema import BACKGROUNDS, DESCRIBE, ERRORS, PREVIEW, PROBE, RESULTS
+from agent.proposers.told import discreet
 from prompts import render
 from tools.aga.captions.prompt_sets import vet_prompts
 from tools.aga.config import PromptSet
@@ -97,12 +99,16 @@ class ToolRunner:
         try:
             asked, result = tools[name](arguments)
         except ValidationError as error:
-            return ToolResult(f"This call cannot be run: {'; '.join(problems_of(error))}")
+            return ToolResult(self._discreet(f"This call cannot be run: {'; '.join(problems_of(error))}"))
         except (_Problem, NotNow) as error:
-            return ToolResult(str(error))
+            return ToolResult(self._discreet(str(error)))
+        result = replace(result, text=self._discreet(result.text), kept=self._discreet(result.kept))
         if name in _KEPT and self._history.instruments is not None:
             self._history.instruments.keep(LookUp(name, asked, _shortened(result.kept or result.text)))
         return result
+
+    def _discreet(self, text: str) -> str:
+        return discreet(text, self._history.aliases)
 
     def measurements(self) -> str:
         """The training images in numbers."""
@@ -151,14 +157,16 @@ class ToolRunner:
         if "backgrounds" in arguments and isinstance(arguments["backgrounds"], list):
             raise _Problem("`backgrounds` of this tool is one set of prompts, not a list.")
         prompts = _Backgrounds.model_validate(arguments).backgrounds
-        if problems := vet_prompts(prompts, self._history.card.classes):
+        # by their real names, which no caption may have either
+        if problems := vet_prompts(prompts, tuple(self._history.aliases) or self._history.card.classes):
             raise _Problem(
                 "\n".join(["These prompts would be refused:", *(f"- {each}" for each in problems)])
             )
         instruments = self._history.instruments
         assert instruments is not None
         asked = " | ".join((prompts.subject, *prompts.instructions, *prompts.settings, *prompts.times))
-        return in_one_line(asked, 300), show(instruments.preview_backgrounds(prompts), self._vision)
+        preview = instruments.preview_backgrounds(prompts)
+        return in_one_line(asked, 300), show(preview, self._vision, self._history.aliases)
 
     def _show_errors(self, arguments: dict[str, Any]) -> tuple[str, ToolResult]:
         from agent.proposers.inspection.errors import show

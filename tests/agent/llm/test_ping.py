@@ -1,12 +1,14 @@
 """What the list of models of a server says about the model of a study: what stops it, and what must not."""
 
 import socket
+from pathlib import Path
 
 import pytest
 
 from agent.llm.ping import ping
-from agent.prechecks import ModelAway, check_models_answer, may_propose
-from agent.settings.config import StudyConfig
+from agent.memory.ledger import Ledger
+from agent.prechecks import ModelAway, check_models_answer, has_budget, may_propose
+from agent.settings.config import BudgetConfig, StudyConfig
 from tests.loopback.clients import FAKE_KEY, no_keys
 from tests.loopback.server import LoopbackServer
 from tools.datasets.types import Card
@@ -105,3 +107,14 @@ def test_a_server_that_is_slow_is_told_and_may_be_used():
 )
 def test_a_study_that_proposes_nothing_more_needs_no_model(following, state, asks):
     assert may_propose(state, following, iterations=3) is asks
+
+
+def test_a_study_whose_budget_of_calls_is_spent_needs_no_model(tmp_path: Path):
+    budget, file = BudgetConfig(llm_calls=1), tmp_path / "ledger.jsonl"
+    assert has_budget(file, budget)
+    ledger = Ledger(file)
+    assert has_budget(file, budget)
+    ledger.begin_llm_call("one", 10, 10, None)
+    before = file.read_bytes()
+    assert not has_budget(file, budget)
+    assert file.read_bytes() == before

@@ -115,6 +115,20 @@ def test_synthetic_images_are_mixed_in_as_ever(tinted: CachedDataset, root: Path
         assert (numbers(found.result(spec)), left(spec)) == alone(spec, root)
 
 
+@pytest.mark.parametrize("imbalance", ["weighted_loss", "balanced_sampling", "logit_adjustment"])
+def test_unequal_classes_are_treated_as_by_the_single_trainer(
+    tinted: CachedDataset, root: Path, imbalance: str
+):
+    policies = (ROTATE, "mixup(p=1, alpha=0.4)")
+    specs = [
+        tiny_trial(tinted, root, policy, seed, fold=fold_of_seed(seed, 3), epochs=2, imbalance=imbalance)
+        for seed, policy in zip((0, 1), policies, strict=True)
+    ]
+    run = Run(specs, 2).go()
+    for spec in specs:
+        assert (numbers(run.result(spec)), left(spec)) == alone(spec, root)
+
+
 def test_folds_are_honoured_and_share_draws(tinted: CachedDataset, root: Path):
     specs = [
         tiny_trial(tinted, root, ROTATE, seed, fold=fold_of_seed(seed, 3), epochs=2, draws="shared")

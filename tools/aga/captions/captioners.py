@@ -6,7 +6,7 @@ agents. Its answers are read by `caption_answers.py`, checked for words to avoid
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,6 +36,7 @@ def open_captioner(
     ask: Ask | None = None,
     model: str = "",
     count_tokens: Callable[[str], int] = approximate_tokens,
+    private: Collection[str] = (),
 ) -> Captioner:
     """The captioner that `config` means; a model's captions are kept in `folder`.
 
@@ -45,6 +46,7 @@ def open_captioner(
         ask: calls the model; only kind 'llm' needs it.
         model: 'provider:model', part of the key that captions are kept by.
         count_tokens: of the text encoder; see `fitting.clip_token_counter`.
+        private: words to avoid that the model is not told: what it writes is checked for them all the same.
 
     Raises:
         ConfigurationError: `kind` is 'llm' and there is no model.
@@ -56,7 +58,9 @@ def open_captioner(
             "aga.caption.kind is 'llm', but no model is configured: name one with --aga.llm or --llm, "
             "or use --aga.caption.kind template"
         )
-    written = LlmCaptioner(ask, model, config.attempts, config.batch_size, config.max_tokens, count_tokens)
+    written = LlmCaptioner(
+        ask, model, config.attempts, config.batch_size, config.max_tokens, count_tokens, private
+    )
     return CachedCaptioner(written, folder, config.batch_size)
 
 
@@ -123,8 +127,13 @@ class LlmCaptioner:
         batch_size: int = 8,
         limit: int = CLIP_TOKENS,
         count_tokens: Callable[[str], int] = approximate_tokens,
+        private: Collection[str] = (),
     ) -> None:
-        """`model` ('provider:model') names what `ask` calls; the template is used after `attempts` answers."""
+        """`model` ('provider:model') names what `ask` calls; the template is used after `attempts` answers.
+
+        `private` words are avoided, but not told to the model.
+        """
+        self._private = frozenset(private)
         self._ask = ask
         self._model = model
         self._attempts = attempts
@@ -138,8 +147,10 @@ class LlmCaptioner:
         """Names everything that its answers depend on, except which captions were asked for together."""
         words = self._system(()) + _user([_PendingCaption(("how", "where", "when"), 0, "why", "what")])
         prompt = hashlib.sha256(words.encode()).hexdigest()[:16]
+        untold = ", without names of classes" if self._private else ""
         return (
-            f"llm {self._model}, prompt {prompt}, {self._attempts} attempts, else {self._template.identity}"
+            f"llm {self._model}, prompt {prompt}{untold}, {self._attempts} attempts, else "
+            f"{self._template.identity}"
         )
 
     def caption(self, combinations: Sequence[Combination], avoid: Sequence[str]) -> list[Caption]:
@@ -175,7 +186,8 @@ class LlmCaptioner:
 
     def _fault(self, answer: str, avoid: Sequence[str]) -> str:
         if words := named_in(answer, avoid):
-            return f"it names {_quoted(words)}"
+            told = [word for word in words if word not in self._private]
+            return f"it names {_quoted(told)}" if told else "it names what must not be in the picture"
         try:
             fit(answer, self._count_tokens, self._limit)
         except ConfigurationError:
@@ -192,7 +204,8 @@ class LlmCaptioner:
 
     def _system(self, avoid: Sequence[str]) -> str:
         words = int(self._limit * _WORDS_PER_TOKEN)
-        return render("aga_caption", part="system", words=words, avoid=list(avoid))
+        told = [word for word in avoid if word not in self._private]
+        return render("aga_caption", part="system", words=words, avoid=told)
 
 
 def _user(pending: list[_PendingCaption]) -> str:

@@ -8,10 +8,11 @@ import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from tools.datasets.cache.always import AlwaysSource
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.types import Source
 from tools.disk import DiskError, disk_error
@@ -55,6 +56,10 @@ class ContentIndex:
             AugurError: the index itself cannot be used.
             DiskError: the disk is full, read-only or failing.
         """
+        if isinstance(source, AlwaysSource):
+            for found in self.contents(source.inner, files):
+                yield found if found.sha256 is None else replace(found, sha256=source.content(found.sha256))
+            return
         if not isinstance(source, FolderSource):
             yield from (_hash_bytes(source, file) for file in files)
             return

@@ -11,6 +11,7 @@ from itertools import islice
 
 import numpy as np
 
+from tools.datasets.cache.always import AlwaysSource
 from tools.datasets.cache.decode import UnreadableImage, decode_and_look
 from tools.datasets.cache.pixels import Decoding, PixelFolder, RowWriter
 from tools.datasets.splits.thumbnails import thumbnail
@@ -124,12 +125,16 @@ def _decode_all(task: _Task, todo: list[ImageRow], processes: int) -> Iterator[l
 
 
 def _decode_row(task: _Task, writer: RowWriter, row: ImageRow) -> DecodeOutcome:
+    always = task.source if isinstance(task.source, AlwaysSource) else None
     try:
-        data = task.source.read(row.file)
+        data = (task.source if always is None else always.inner).read(row.file)
     except OSError as error:
         return DecodeOutcome(row.row, 0, f"cannot be read: {error.strerror}")
-    if hashlib.sha256(data).digest() != row.content:
+    content = hashlib.sha256(data).digest()
+    if (content if always is None else always.content(content)) != row.content:
         return DecodeOutcome(row.row, 0, "changed while the data set was being read")
+    if always is not None:
+        data = always.after(data, row.file)
     how = task.decoding
     try:
         pixels, look = decode_and_look(data, how.size, how.fit, how.max_pixels, how.span)

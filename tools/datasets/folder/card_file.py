@@ -70,7 +70,7 @@ def write_card_file(file: Path, fields: Mapping[str, Any]) -> Path:
         CardFile.model_validate(fields)
     except ValidationError as error:
         raise ConfigurationError("; ".join(_problem(each, None) for each in error.errors())) from error
-    text = "# Describes the images of this folder to Augur: see docs/data.md.\n"
+    text = "# Describes the images of this folder to Augur, and to a language model if one proposes: docs/data.md.\n"
     text += yaml.safe_dump(dict(fields), sort_keys=False, allow_unicode=True, width=100)
     try:
         write_whole(file, text.encode())
@@ -161,6 +161,10 @@ def make_card(
             "name": name,
             "advice_from": "the owner of the images",
             "title": declared.title or name,
+            "private": [
+                *([] if declared.title or declared.name else ["title"]),
+                *([] if declared.classes else ["classes"]),
+            ],
             "description": declared.description or _facts(assembled, sizes, declared.modality),
             "classes": assembled.classes,
             "image_size": declared.image_size or max(8, min(short, _LARGEST_DEFAULT)),
@@ -188,10 +192,11 @@ def _sizes(source: FolderSource, records: Sequence[Record]) -> list[tuple[int, i
 def _facts(assembled: Assembled, sizes: Sequence[tuple[int, int]], modality: Modality) -> str:
     """What can be said without a description. The LLM reads it: of the test images, it may tell only their number.
 
-    The number of training images of each class stands elsewhere in its prompt.
+    The classes, with the number of their training images, stand elsewhere in its prompt; here they are not named, since
+    their names may be private.
     """
     lines = [
-        f"{len(assembled.records)} images of {len(assembled.classes)} classes: {', '.join(assembled.classes)}.",
+        f"{len(assembled.records)} images of {len(assembled.classes)} classes.",
     ]
     if len(assembled.missing) < len(SPLITS) - 1:
         given = [split for split in SPLITS if split not in assembled.missing]
@@ -204,7 +209,7 @@ def _facts(assembled: Assembled, sizes: Sequence[tuple[int, int]], modality: Mod
         )
     if modality == "unknown":
         lines.append(
-            "Its owner has not described it: only the class names tell what the images show and what decides the "
-            "label."
+            "Its owner has not described what the images show and what decides the label: all that tells is the names "
+            "of the classes, as far as they are given, and the images themselves."
         )
     return " ".join(lines)

@@ -19,6 +19,7 @@ from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochLog
 from tools.training.evaluation import predictions_from
 from tools.training.failures import NonFiniteLoss
+from tools.training.imbalance import class_term
 from tools.training.loop import train_trunk
 from tools.training.packed.feed import Feed, Part
 from tools.training.packed.feeder import Feeder
@@ -115,7 +116,8 @@ class Trial:
         """Into the slot: initial weights, or those of a checkpoint."""
         spec, slot = self.spec, self._slot
         slot.prepare(sorted(set(self._batches.sizes), reverse=True), self._mix)
-        slot.fill(self._stores.weights(spec), self._stores.normalisation(spec, self._source))
+        term = class_term(spec.recipe, self._source.counted_labels, spec.classes)
+        slot.fill(self._stores.weights(spec), self._stores.normalisation(spec, self._source), term)
         own = self._checkpoint.load(slot.device)
         if self._trunk.is_missing(0 if own is None else len(own["reports"])):
             # Rare, and not packed: the trial whose trunk it is has left none.

@@ -106,6 +106,9 @@ class Slot:
         self._losses = torch.zeros(STEPS, device=device)
         self._step = torch.zeros(1, dtype=torch.int64, device=device)
         self._rows = torch.arange(recipe.batch_size + 1, device=device)
+        self._class_term: torch.Tensor | None = None
+        if recipe.imbalance in ("weighted_loss", "logit_adjustment"):
+            self._class_term = torch.ones(shape.classes, device=device)
         self._mean, self._std = (torch.ones(1, 3, 1, 1, device=device) for _ in range(2))
         self._shown = torch.zeros(2 * recipe.batch_size, 3, side, side, dtype=torch.uint8, device=device)
         self._stream: Any = torch.cuda.Stream(device) if self._cuda else None
@@ -144,8 +147,14 @@ class Slot:
                         lambda size=size: self._train_step(size, mix), self._pool, self._stream
                     )
 
-    def fill(self, weights: dict[str, torch.Tensor], normalisation: Normalisation) -> None:
-        """Begin with these weights and a new optimizer."""
+    def fill(
+        self,
+        weights: dict[str, torch.Tensor],
+        normalisation: Normalisation,
+        class_term: torch.Tensor | None = None,
+    ) -> None:
+        """Begin with these weights and a new optimizer; `class_term`, float32 (C,), is what the loss takes of each
+        class, where the recipe has it do so (`imbalance.class_term`)."""
         self.normalisation = normalisation
         with self.on_stream(), torch.no_grad():
             self._copy_weights(weights)
@@ -155,6 +164,8 @@ class Slot:
                         tensor.zero_()
             else:
                 self._optimizer.state.clear()
+            if self._class_term is not None and class_term is not None:
+                self._class_term.copy_(class_term)
             for tensor, values in ((self._mean, normalisation.mean), (self._std, normalisation.std)):
                 tensor.copy_(torch.tensor(values).view(1, 3, 1, 1))
 
@@ -245,7 +256,16 @@ class Slot:
             inputs, targets = self._mixes.apply(mix, self._step, inputs, targets, self.shape.classes)
         if self._cuda:
             self._rate.copy_(self._rates.index_select(0, self._step).squeeze(0))
-        loss = update(self.model, self._optimizer, self._scaler, inputs, targets, recipe, self._autocast())
+        loss = update(
+            self.model,
+            self._optimizer,
+            self._scaler,
+            inputs,
+            targets,
+            recipe,
+            self._autocast(),
+            self._class_term,
+        )
         self._losses.index_copy_(0, self._step, loss.view(1))
         self._step += 1
 

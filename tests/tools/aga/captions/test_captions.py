@@ -238,3 +238,13 @@ def test_to_import_it_loads_nothing_heavy() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_private_words_are_avoided_but_not_told() -> None:
+    with LoopbackServer([numbered("a wall with a kestrel"), numbered("a wall in mist")]) as server:
+        captioner = LlmCaptioner(asking(server), "openai:loopback", private=("kestrel",))
+        assert captioner.caption([WALL], ["bird", "kestrel"])[0].text == "a wall in mist"
+        first, second = (request.ask for request in server.requests)
+    assert "bird" in first.system
+    assert "kestrel" not in first.conversation + second.system
+    assert "it names what must not be in the picture" in second.last_user_text

@@ -151,7 +151,7 @@ def test_a_test_split_that_is_carved_does_not_decide_the_size_or_the_description
 def test_the_description_tells_of_the_test_only_how_many_images_it_has(tmp_path):
     fill(tmp_path, {"train/a": 6, "train/b": 6, "test/a": 5, "test/b": 2})
     description = opened(tmp_path).card.description
-    assert "19 images of 2 classes: a, b." in description
+    assert "19 images of 2 classes." in description
     assert "Splits: 12 train, 7 test." in description
     fill(tmp_path, {"test/a": 2, "test/b": 5}, seed=500)
     (tmp_path / "test/a/0004.png").unlink()

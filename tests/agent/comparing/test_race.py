@@ -1,0 +1,150 @@
+"""`agent compare` as a user runs it: equal budgets, a sealed test set, killed and resumed alike."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from agent.exporting import export
+from tests.agent.studies import TINY, Ended, agent, copy_trials
+from tools.errors import AugurError
+
+RACE = f"--dataset demo {TINY} --arms rand_augment,random,tpe --seeds 3 --search.seeds 1 --trials 3 --study r"
+
+
+def compare(runs: Path, *more: str, size: str = RACE, moment: str = "none") -> Ended:
+    return agent("compare", *size.split(), *more, "--runs-dir", str(runs), moment=moment)
+
+
+def result(runs: Path, race: str = "r") -> dict:
+    """Everything that the race came to, without what it took in seconds."""
+    found = json.loads((runs / "compares" / race / "race.json").read_text())
+    for arm in found["arms"]:
+        for search in arm["searches"]:
+            search.pop("seconds")
+    return found
+
+
+@pytest.fixture(scope="module")
+def raced(once, empty_store) -> Path:
+    """The runs folder of a small race that ran through."""
+
+    def make(folder: Path) -> None:
+        shutil.copy(empty_store, folder)
+        done = compare(folder)
+        assert done.returncode == 0, done.stderr + done.stdout
+
+    return once("raced", make)
+
+
+@pytest.fixture
+def with_trials(raced, runs) -> Path:
+    """A runs folder without studies, whose trials are trained already."""
+    copy_trials(raced, runs)
+    return runs
+
+
+def test_every_arm_is_tested_under_the_same_seeds(raced):
+    found = result(raced)
+    assert [arm["name"] for arm in found["arms"]] == ["none", "default", "rand_augment", "random", "tpe"]
+    seeds = {tuple(arm["by_seed"]) for arm in found["arms"]}
+    assert seeds == {("3000000000", "3000000001", "3000000002")}
+    for arm in found["arms"][2:]:
+        contrast = arm["over_default"]
+        mean = contrast["verdict"]["over_seeds"]["mean"]
+        default = found["arms"][1]["by_seed"]
+        assert mean == pytest.approx(sum(arm["by_seed"][s] - default[s] for s in default) / 3)
+        assert contrast["adjusted"] >= contrast["p"]
+    assert [(each["arm"], each["other"]) for each in found["between"]] == [("random", "tpe")]
+
+
+def test_each_search_has_the_same_budget_and_begins_with_the_default(raced):
+    for arm in ("random", "tpe"):
+        cell = json.loads((raced / "compares" / "r" / "cells" / f"{arm}-1.json").read_text())
+        assert [each["trials"] for each in cell["tried"]] == [1, 2, 3]
+        assert [each["samples"] for each in cell["tried"]] == [200, 400, 600]  # 100 images, 2 epochs
+        assert [each["name"] for each in cell["tried"]] == ["default", "iteration 1", "iteration 2"]
+        best = max(cell["tried"], key=lambda each: each["mean"])["mean"]
+        assert cell["validation"]["winner"] == {"0": pytest.approx(best)}
+
+
+def test_the_test_set_is_opened_once_when_all_have_chosen(raced):
+    opened = [json.loads(line) for line in (raced / "test_openings.jsonl").read_text().splitlines()]
+    assert [each["study"] for each in opened] == ["r"]
+    assert not list((raced / "studies").glob("*/report.*"))
+
+
+def test_the_report_says_who_won_and_what_was_lost(raced):
+    folder = raced / "compares" / "r"
+    report, found = (folder / "report.md").read_text(), result(raced)
+    assert found["sentence"].replace("=", "=") in report.replace("\\", "")
+    assert "winner's curse" in report
+    for name in re.findall(r"\]\((\w+\.png)\)", report):
+        assert (folder / name).stat().st_size > 5_000
+        assert (folder / name).with_suffix(".svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize("moment", ["after:judge", pytest.param("before:train", marks=pytest.mark.slow)])
+def test_killed_and_resumed_it_gives_identical_numbers(raced, with_trials, moment):
+    killed = compare(with_trials, moment=moment)
+    assert killed.returncode == -9
+    assert not (with_trials / "test_openings.jsonl").exists()
+    done = compare(with_trials)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert result(with_trials) == result(raced)
+
+
+def test_a_search_of_a_race_is_not_resumed_alone(raced):
+    done = agent("resume", "r.tpe-1", "--runs-dir", str(raced))
+    assert done.returncode == 2
+    assert "agent compare" in done.stderr
+    assert "r.tpe-1 is a search of the race r" in done.stderr
+
+
+def test_the_same_name_with_other_arms_is_refused(raced):
+    done = compare(raced, "--arms", "aug_mix")
+    assert done.returncode == 2
+    assert "was begun with other settings or arms" in done.stderr
+
+
+def test_the_plan_says_power_and_cost_and_trains_nothing(runs):
+    done = compare(runs, "--plan")
+    assert done.returncode == 0, done.stderr
+    assert "80% from" in done.stdout
+    assert "at most 21 trainings: 6 to search, 15 under fresh seeds" in done.stdout
+    assert not (runs / "trials").exists()
+
+
+def test_the_plan_takes_the_noise_and_the_time_of_an_earlier_race(raced):
+    done = compare(raced, "--plan", size=RACE.replace("--study r", "--study other"))
+    assert "as measured in r" in done.stdout
+    assert re.search(r"about 1 minute with 1 worker \(\d+\.\d s each, as in r", done.stdout)
+
+
+@pytest.mark.slow
+def test_repeats_and_a_budget_in_images(with_trials):
+    """Two searches, under other seeds, each of 400 training images: the default policy and one proposal."""
+    size = RACE.replace("rand_augment,random,tpe", "random").replace(
+        "--trials 3", "--samples 400 --repeats 2"
+    )
+    done = compare(with_trials, "--seeds", "2", size=size)
+    assert done.returncode == 0, done.stderr + done.stdout
+    (arm,) = [each for each in result(with_trials)["arms"] if each["searches"]]
+    assert [each["steps"][-1]["samples"] for each in arm["searches"]] == [400, 400]
+    assert arm["searches"][0]["line"] != arm["searches"][1]["line"] or "default" in {
+        each["winner"] for each in arm["searches"]
+    }
+    seeds = [
+        json.loads(f.read_text())["validation"]["default"]
+        for f in sorted(with_trials.glob("compares/r/cells/*"))
+    ]
+    assert [list(each) for each in seeds] == [["0"], ["100"]]
+
+
+def test_the_policy_of_an_arm_is_exported_with_its_gain(raced):
+    found = export("r", raced, "yaml", "tpe")
+    assert "points of the test metric over the default policy" in found
+    with pytest.raises(AugurError, match="is a race: say whose policy with --arm"):
+        export("r", raced, "yaml")
