@@ -17,7 +17,7 @@ COMMANDS = {
     "resume": "resume a study that was interrupted",
     "train": "train given policies, and compare them",
     "compare": "let policies and ways of searching race, with intervals",
-    "export": "write a policy as code for torchvision, kornia, Albumentations, or YAML",
+    "export": "write a policy as code: torchvision, kornia, Albumentations, YAML",
     "evaluate": "put trained classifiers to a test set",
     "explain": "what a result means: robustness, attribution, calibration",
     "generate": "make training images with new backgrounds",
