@@ -17,7 +17,7 @@ COMMANDS = {
     "resume": "resume a study that was interrupted",
     "train": "train given policies, and compare them",
     "compare": "let policies and ways of searching race, with intervals",
-    "export": "write a policy as code for torchvision, kornia, Albumentations, or YAML",
+    "export": "write a policy as code: torchvision, kornia, Albumentations, YAML",
     "evaluate": "put trained classifiers to a test set",
     "explain": "what a result means: robustness, attribution, calibration",
     "fit": "train what a study recommends, as a model to take away",
@@ -32,6 +32,7 @@ COMMANDS = {
     "report": "write a study's report as one page",
     "watch": "keep the page of a running study up to date",
     "ui": "open the studies in MLflow's web interface",
+    "completion": "print a script for completion in bash and zsh",
     "doctor": "check what works on this machine, and how to fix the rest",
 }
 """Command → its purpose. What it does is `main` in the module of its name in agent/commands/."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agent.memory import Tracking
     from agent.memory.history import Backgrounds
     from agent.memory.length_file import Lengths
+    from agent.memory.traces import IterationTrace
     from agent.proposers import Proposer
     from agent.screen.terminal import Terminal
     from agent.settings.config import StudyConfig
@@ -39,6 +40,7 @@ class Context:
     recipe: "Recipe"
     tracking: "Tracking"
     ledger: Ledger
+    trace: "IterationTrace"
     terminal: "Terminal"
     executor: "Executor"
     machines: list[dict[str, str]]

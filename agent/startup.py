@@ -15,6 +15,7 @@ from agent.memory.ledger import BudgetSpent, Ledger, exceeded
 from agent.memory.length_file import Lengths, read_lengths
 from agent.memory.store import experiment_of
 from agent.memory.study_file import remember
+from agent.memory.traces import IterationTrace
 from agent.model_start import model_tag, refuse_other_model
 from agent.proposers.factory import make_proposer
 from agent.screen.terminal import Terminal
@@ -124,8 +125,9 @@ def open_context(
         lengths = lengths or read_lengths(
             folder, tracking, config.training.epochs == "auto" and not rehearsal
         )
-        on_call = _bookkeeper(config, ledger, tracking)
-        yield Context(
+        trace = IterationTrace(tracking, folder)
+        on_call = _bookkeeper(config, ledger, trace)
+        context = Context(
             config=config,
             study=study,
             folder=folder,
@@ -134,6 +136,7 @@ def open_context(
             lengths=lengths,
             tracking=tracking,
             ledger=ledger,
+            trace=trace,
             terminal=terminal,
             executor=executor,
             machines=[{**environment(plan.device), "threads": str(plan.threads)} for plan in plans],
@@ -149,6 +152,10 @@ def open_context(
             model_source=model_source,
             original_size=median_size(dataset.source, data.split("train").files),
         )
+        try:
+            yield context
+        finally:
+            _keep_trace(trace, terminal)
 
 
 def _facts(
@@ -318,13 +325,21 @@ def _begin_call(ledger: Ledger, call: StartedCall, llm: LLMConfig) -> None:
     ledger.begin_llm_call(call.id, call.input_tokens, call.output_tokens, call.dollars)
 
 
-def _bookkeeper(config: StudyConfig, ledger: Ledger, tracking: Tracking) -> Callable[[CallRecord], None]:
+def _keep_trace(trace: IterationTrace, terminal: Terminal) -> None:
+    """What is left of a trace goes to MLflow as well: a session may be the last."""
+    try:
+        trace.close("unfinished iteration")
+    except AugurError as error:
+        terminal.note(f"The trace of the last calls is kept for the next session: {error}")
+
+
+def _bookkeeper(config: StudyConfig, ledger: Ledger, trace: IterationTrace) -> Callable[[CallRecord], None]:
     """Called after each LLM call: counts it, traces it, and checks the limits."""
     limits = config.budget.model_copy(update={"trials": None, "training_seconds": None, "wall_clock": None})
 
     def on_call(call: CallRecord) -> None:
         ledger.add_llm_call(call.id, call.input_tokens, call.output_tokens, call.dollars)
-        tracking.log_llm_call(call)
+        trace.call(call)
         # The call that reaches a limit may hold a proposal that was paid for; only the next one is too many.
         if reason := exceeded(ledger.spent(), limits, beyond=True):
             raise BudgetSpent(reason)

@@ -24,7 +24,7 @@ def main(words: Sequence[str]) -> int:
         from agent.study import run_study
 
         code = run_study(config, terminal)
-        if options.json and terminal.study:
+        if options.as_document and terminal.study:
             from agent.listing import attached, document_of
 
             terminal.document = document_of(*attached(terminal.study, config.runs_dir, Terminal(quiet=True)))

@@ -1,9 +1,9 @@
 """What an arm is told: rebuilt from MLflow before every proposal, so that a resumed study knows the same."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from agent.memory.earlier import Earlier
 from agent.memory.look_ups import Instruments, Notebook
@@ -146,6 +146,10 @@ class History:
     metric: Metric = "accuracy"
     """What decides, on validation."""
     notebook: Notebook = field(default_factory=Notebook)
+    on_tool: Callable[[str, Any, str, int], None] | None = None
+    """Told of every call of a tool: name, arguments, answer, and when it began, in nanoseconds since the epoch."""
+    reviewer_notes: tuple[str, ...] = ()
+    """What people wrote on the study in MLflow (`agent.memory.reviews`)."""
     """What the model wrote down and looked up before, in this iteration and earlier ones."""
     instruments: Instruments | None = None
     """What may be found out besides; None where nothing may."""

@@ -15,7 +15,9 @@ from agent.memory.ledger import BudgetSpent
 from agent.memory.look_ups import Notebook
 from agent.memory.ranking import best_iteration
 from agent.memory.remaining import describe_remaining
+from agent.memory.reviews import reviewer_notes
 from agent.proposers import Malformed, ask_for
+from agent.proposers.factory import LLM_ARMS
 from agent.proposers.kept import notes_in
 from agent.state import Refusal, State
 from agent.steps.cheap import trust_of
@@ -47,7 +49,9 @@ def ask_arm(context: Context, state: State) -> dict[str, Any]:
     history = history_of(context, state["iteration"], refusals, notebook)
     try:
         answer = next_warm(context, history)
-        answer = answer or ask_for(context.proposer, replace(history, instruments=instruments))
+        answer = answer or ask_for(
+            context.proposer, replace(history, instruments=instruments, on_tool=context.trace.tool)
+        )
     except BudgetSpent as spent:
         return {"stop": str(spent)}
     notes = notes_in(answer.answer) if isinstance(answer, Malformed) else answer.notes
@@ -104,6 +108,7 @@ def history_of(
         candidates=search.candidates,
         earlier=earlier_of(context),
         cheap_first=search.candidates > 1 and trust_of(context).is_given,
+        reviewer_notes=reviewer_notes(context.tracking) if search.proposer in LLM_ARMS else (),
     )
 
 

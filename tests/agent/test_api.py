@@ -51,7 +51,7 @@ def test_a_script_without_a_guard_runs_a_study(finished: Path, tmp_path: Path):
     for trial in (finished / "trials").iterdir():
         (runs / "trials" / trial.name).symlink_to(trial)
     script = tmp_path / "script.py"
-    script.write_text(SCRIPT.format(runs=str(runs), settings={**settings(), "proposer": "tpe"}))
+    script.write_text(SCRIPT.format(runs=str(runs), settings={**settings(), "iterations": "0"}))
     env = environment(PYTHONPATH=str(ROOT))
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, env=env, cwd=tmp_path
@@ -60,7 +60,8 @@ def test_a_script_without_a_guard_runs_a_study(finished: Path, tmp_path: Path):
     found = [line for line in done.stdout.splitlines() if line.startswith("FOUND")]
     assert len(found) == 1
     assert found[0].startswith("FOUND finished ")
-    assert found[0].endswith("5 ['recommended', 'search']") or found[0].endswith("5 ['search']")
+    assert " 2 [" in found[0], "no augmentation and the baseline"
+    assert "'search'" in found[0]
 
 
 def test_what_is_wrong_raises_with_its_remedy(tmp_path: Path):
@@ -86,6 +87,7 @@ def test_a_study_is_read_by_its_name(finished: Path):
     assert html.count("data:image/png;base64,") == len(study.pictures)
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Its settings are made small by variables, and its trials are there already."""
     runs = tmp_path / "runs"
