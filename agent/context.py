@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agent.memory import Tracking
     from agent.memory.history import Backgrounds
     from agent.memory.length_file import Lengths
+    from agent.memory.traces import IterationTrace
     from agent.proposers import Proposer
     from agent.screen.terminal import Terminal
     from agent.settings.config import StudyConfig
@@ -39,6 +40,7 @@ class Context:
     recipe: "Recipe"
     tracking: "Tracking"
     ledger: Ledger
+    trace: "IterationTrace"
     terminal: "Terminal"
     executor: "Executor"
     machines: list[dict[str, str]]
@@ -58,6 +60,8 @@ class Context:
     """Median (width, height) of the training images as they are stored."""
     lengths: "Lengths | None" = None
     """What the phase `length` has found; None until then, and where nothing was tried."""
+    model_source: str | None = None
+    """What tells the code of the model from other code, when this session began; None for torchvision's."""
     timings: "list[Timing]" = field(default_factory=list)
     """How fast a usual trial trains, as this session measured it (`agent.steps.speed`); empty until then."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)

@@ -20,6 +20,7 @@ from evaluators.explanation import (
     Explanation,
     Measured,
 )
+from evaluators.report.explained import generated_lines
 from evaluators.wording import gain, percent
 from tools.errors import ConfigurationError
 
@@ -112,6 +113,9 @@ def show(found: Explanation, terminal: Terminal) -> None:
         _show_corruptions(found.corruptions, names, terminal)
     if found.backgrounds:
         _show_backgrounds(found.backgrounds, names, terminal)
+    if found.generated:
+        heads = (f"{found.generated.images} images beside training images", "synthetic", "real")
+        terminal.table(heads, generated_lines(found.generated))
     if found.attribution:
         _show_attribution(found.attribution, names, terminal)
     for note in found.notes:

@@ -15,6 +15,7 @@ from langgraph.graph import END, START, StateGraph
 from agent import nodes
 from agent.context import Context
 from agent.state import State
+from agent.steps.tracing import traced
 
 Node = Callable[..., dict[str, Any]]
 """(state, runtime) → what changes of the state."""
@@ -45,9 +46,9 @@ def build_graph(checkpointer: Any, judge: Node | None = None, finalise: Node | N
     """
     graph = StateGraph(State, context_schema=Context)
     graph.add_node("prepare", nodes.prepare)
-    graph.add_node("propose", nodes.propose)
-    graph.add_node("vet", nodes.vet)
-    graph.add_node("realise", nodes.realise)
+    graph.add_node("propose", traced(nodes.propose))
+    graph.add_node("vet", traced(nodes.vet))
+    graph.add_node("realise", traced(nodes.realise, closes=True))
     graph.add_node("train", nodes.train)
     graph.add_node("judge", judge or nodes.judge)
     graph.add_node("finalise", finalise or nodes.finalise)

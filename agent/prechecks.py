@@ -7,10 +7,12 @@ from typing import Any
 from agent.llm import check_llm, is_price_known
 from agent.llm.ping import ping
 from agent.memory.candidate import named_baselines, own_of
+from agent.memory.earlier import NAME as EARLIER
 from agent.memory.ledger import Ledger, exceeded
 from agent.proposers.factory import LLM_ARMS
 from agent.settings.config import BudgetConfig, LLMConfig, StudyConfig
 from agent.steps.metric import check_metric
+from agent.study_folder import folder_of
 from tools.aga.chain_steps import writes_captions
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Card, Dataset
@@ -29,6 +31,7 @@ def check_before_start(config: StudyConfig) -> Dataset:
         AugurError: something is wrong; says what, where and what helps.
     """
     check_settings(config)
+    _check_earlier(config)
     check_names(config.model)
     if config.search.backgrounds != "off":
         check_captioner(config)
@@ -36,6 +39,17 @@ def check_before_start(config: StudyConfig) -> Dataset:
     check_metric(config.search.metric, dataset)
     try_own(own_of(config.search), config.data.image_size or dataset.card.image_size)
     return dataset
+
+
+def _check_earlier(config: StudyConfig) -> None:
+    """The studies of `search.warm_start` are there, unless this study wrote down before what they found."""
+    if (config.runs_dir / "studies" / (config.study or "") / EARLIER).exists():
+        return
+    for name in config.search.warm_start:
+        try:
+            folder_of(name, config.runs_dir)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"--warm-start {name}: {error}") from None
 
 
 class ModelAway(AugurError):

@@ -15,6 +15,8 @@ from agent.memory.ledger import BudgetSpent, Ledger, exceeded
 from agent.memory.length_file import Lengths, read_lengths
 from agent.memory.store import experiment_of
 from agent.memory.study_file import remember
+from agent.memory.traces import IterationTrace
+from agent.model_start import model_tag, refuse_other_model
 from agent.proposers.factory import make_proposer
 from agent.screen.terminal import Terminal
 from agent.settings.config import LLMConfig, StudyConfig
@@ -40,6 +42,7 @@ from tools.text import counted
 from tools.training.config import Recipe
 from tools.training.hardware import environment
 from tools.training.imbalance import describe_imbalance
+from tools.training.model_source import source_identity
 from tools.training.models import check_model
 from tools.training.recipes import describe_recipe, resolve_recipe
 from tools.training.trial_store import TrialStore
@@ -87,7 +90,8 @@ def open_context(
     size = config.data.image_size or dataset.card.image_size
     lengths = read_lengths(folder, tracking, found=False)
     recipe = _of_length(recipe, lengths)
-    check_model(config.model, len(dataset.card.classes), size)
+    model_source = source_identity(config.model.name)
+    told = check_model(config.model, len(dataset.card.classes), size, [plan.device for plan in plans])
     with make_executor(config.execution, plans, config.training.loader_workers) as executor:
         executor.warm_up()
         backgrounds, why_backgrounds = (given, given) if given else backgrounds_of(config, dataset.card)
@@ -96,6 +100,8 @@ def open_context(
         facts = _facts(config, why, why_backgrounds, dataset, line, size, workers)
         left_out = {*unsaid, *(_OF_SEARCH if given else ())}
         terminal.opening(study, [each for each in facts if each[0] not in left_out])
+        for line in told:
+            terminal.note(line)
         data = _read_data(dataset, config.data, size, config.runs_dir, terminal)
         folds, grey = _folds(config, dataset, data, tracking, terminal), _grey(data, terminal)
         synthesis = Synthesis(
@@ -119,8 +125,9 @@ def open_context(
         lengths = lengths or read_lengths(
             folder, tracking, config.training.epochs == "auto" and not rehearsal
         )
-        on_call = _bookkeeper(config, ledger, tracking)
-        yield Context(
+        trace = IterationTrace(tracking, folder)
+        on_call = _bookkeeper(config, ledger, trace)
+        context = Context(
             config=config,
             study=study,
             folder=folder,
@@ -129,6 +136,7 @@ def open_context(
             lengths=lengths,
             tracking=tracking,
             ledger=ledger,
+            trace=trace,
             terminal=terminal,
             executor=executor,
             machines=[{**environment(plan.device), "threads": str(plan.threads)} for plan in plans],
@@ -141,8 +149,13 @@ def open_context(
             shifts=decode_shifts(shifts, data, config.runs_dir / "cache", terminal),
             fold_count=folds,
             grey=grey,
+            model_source=model_source,
             original_size=median_size(dataset.source, data.split("train").files),
         )
+        try:
+            yield context
+        finally:
+            _keep_trace(trace, terminal)
 
 
 def _facts(
@@ -160,7 +173,7 @@ def _facts(
     return [
         ("arm", why),
         ("data", f"{dataset.card.title}: {_sizes(dataset)} · {size} px"),
-        ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
+        ("model", f"{config.model.title}, {config.model.start}"),
         ("recipe", recipe),
         *([("imbalance", skew)] if skew else []),
         (
@@ -270,7 +283,7 @@ def _enter(
 ) -> None:
     """Open the study in MLflow, new or existing; the data must be those that it began with."""
     tracking.open_study(
-        experiment_of(config.tracking, data.card.name, config.model.name),
+        experiment_of(config.tracking, data.card.name, config.model.title),
         study,
         {
             "arm": arm,
@@ -278,6 +291,7 @@ def _enter(
             "arm_reason": why,
             "data_fingerprint": data.fingerprint,
             "prompts": template_hash(),
+            **model_tag(config.model),
             _FOLDS_TAG: _NO_FOLDS if folds is None else str(folds),
             "cautions": "\n".join((*data.card.warnings, *data.warnings)),
         },
@@ -297,6 +311,7 @@ def _enter(
             f"{data.fingerprint[:12]} now): its results cannot be compared with new ones. Restore the data, or start "
             "a new study."
         )
+    refuse_other_model(config.model, study, tracking.study_tags())
 
 
 def _logged(config: StudyConfig, recipe: Recipe) -> dict[str, Any]:
@@ -310,13 +325,21 @@ def _begin_call(ledger: Ledger, call: StartedCall, llm: LLMConfig) -> None:
     ledger.begin_llm_call(call.id, call.input_tokens, call.output_tokens, call.dollars)
 
 
-def _bookkeeper(config: StudyConfig, ledger: Ledger, tracking: Tracking) -> Callable[[CallRecord], None]:
+def _keep_trace(trace: IterationTrace, terminal: Terminal) -> None:
+    """What is left of a trace goes to MLflow as well: a session may be the last."""
+    try:
+        trace.close("unfinished iteration")
+    except AugurError as error:
+        terminal.note(f"The trace of the last calls is kept for the next session: {error}")
+
+
+def _bookkeeper(config: StudyConfig, ledger: Ledger, trace: IterationTrace) -> Callable[[CallRecord], None]:
     """Called after each LLM call: counts it, traces it, and checks the limits."""
     limits = config.budget.model_copy(update={"trials": None, "training_seconds": None, "wall_clock": None})
 
     def on_call(call: CallRecord) -> None:
         ledger.add_llm_call(call.id, call.input_tokens, call.output_tokens, call.dollars)
-        tracking.log_llm_call(call)
+        trace.call(call)
         # The call that reaches a limit may hold a proposal that was paid for; only the next one is too many.
         if reason := exceeded(ledger.spent(), limits, beyond=True):
             raise BudgetSpent(reason)

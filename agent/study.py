@@ -57,6 +57,9 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
     start_server()
     with _nothing_begun():
         from agent.memory.writing import open_store
+        from agent.model_start import settle_model
+
+        config = settle_model(config, dataset, terminal)
 
         if config.search.iterations:
             check_models_answer(config, dataset.card, terminal.warn)
@@ -64,7 +67,7 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
         _warn_of_lost_store(address, terminal)
         tracking = open_store(address, config.tracking, terminal.warn)
         tracking.check()
-        tracking.check_artifacts(experiment_of(config.tracking, dataset.card.name, config.model.name))
+        tracking.check_artifacts(experiment_of(config.tracking, dataset.card.name, config.model.title))
         study, folder = reserve(config)
         if tracking.find_study(study):
             release(folder)
@@ -115,7 +118,7 @@ def resume_study(
             dataset = check_before_start(config)
             start_server()
             tracking = _open_existing(study, folder, address, config, terminal)
-            experiment = experiment_of(config.tracking, dataset.card.name, config.model.name)
+            experiment = experiment_of(config.tracking, dataset.card.name, config.model.title)
             tracking.check_artifacts(experiment, tracking.study_run)
         changes = _changes(folder, config)
         write_config(folder, config)

@@ -124,7 +124,7 @@ def reserve(config: StudyConfig) -> tuple[str, Path]:
 
 
 def _stem(config: StudyConfig) -> str:
-    parts = [config.data.dataset or "folder", config.model.name, f"{datetime.now():%Y%m%d-%H%M%S}"]
+    parts = [config.data.dataset or "folder", config.model.title, f"{datetime.now():%Y%m%d-%H%M%S}"]
     if config.data.fold is not None:
         parts.insert(2, "fold" + config.data.fold.replace("/", "of"))
     # Names of collections (hf:OWNER/NAME) are not valid folder names.

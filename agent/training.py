@@ -95,10 +95,12 @@ def _end(rows: Sequence[Row], terminal: Terminal) -> int:
 
 
 def _train_job(job: Job, terminal: Terminal) -> list[Row]:
+    from agent.model_start import settle_model
     from agent.prechecks import check_before_start
 
     config = job.config
     dataset = check_before_start(config)
+    config = settle_model(config, dataset, terminal)
     candidates = candidates_of(
         job.given, dataset.card, lambda study, name: found_by(study, name, config.runs_dir, terminal)
     )
@@ -152,7 +154,7 @@ def _open_and_train(
         try:
             tracking = open_store(address, config.tracking, terminal.warn, own=name)
             tracking.check()
-            tracking.check_artifacts(experiment_of(config.tracking, dataset.card.name, config.model.name))
+            tracking.check_artifacts(experiment_of(config.tracking, dataset.card.name, config.model.title))
             if (known := recorded(folder)) is not None:
                 tracking.attach(name, known)
             elif tracking.find_study(name) and not began(folder) and not _is_ours(tracking):
@@ -317,5 +319,5 @@ def _name(config: StudyConfig, digest: str) -> str:
 
     data = config.data.path.resolve().name if config.data.path else config.data.dataset or "demo"
     size = f"{config.data.image_size}px" if config.data.image_size else ""
-    stem = "-".join(filter(None, ("train", data, config.model.name, size)))
+    stem = "-".join(filter(None, ("train", data, config.model.title, size)))
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem)[:60].rstrip("-.") + f"-{digest[:8]}"

@@ -87,7 +87,7 @@ def _row(
         failures = [cut]
     return Row(
         data=context.data.card.name,
-        model=context.config.model.name,
+        model=context.config.model.title,
         size=context.data.image_size,
         entry=context.study,
         metric=metric_title(context.config.search.metric),
@@ -190,7 +190,7 @@ def _markdown(context: "Context", rows: Sequence[Row]) -> str:
     data, config = context.data, context.config
     seeds = sorted({seed for row in rows for seed in row.scores})
     lines = [
-        f"# {markdown(data.card.title)}: given policies for {config.model.name}",
+        f"# {markdown(data.card.title)}: given policies for {config.model.title}",
         "",
         f"- data: {markdown(data.card.name)} at {data.image_size} px, fingerprint {data.fingerprint}",
         f"- recipe: {markdown(describe_recipe(context.recipe))}",

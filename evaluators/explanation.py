@@ -215,6 +215,25 @@ class Frozen(BaseModel):
     """For a report: 'The winner, trained from scratch, is 2.1 points below a frozen …'."""
 
 
+class Generated(BaseModel):
+    """How close synthetic images come to real ones (`evaluators.generated`), beside how close other real ones come."""
+
+    model_config = _STRICT
+
+    backbone: str
+    """In whose features."""
+    images: int
+    """Of each kind: synthetic, real, and the real ones that both are compared with."""
+    frechet: float
+    frechet_of_real: float
+    density: float
+    density_of_real: float
+    coverage: float
+    coverage_of_real: float
+    copies: float
+    copies_of_real: float
+
+
 class Picture(BaseModel):
     """A PNG in the folder `explain`."""
 
@@ -253,6 +272,7 @@ class Explanation(BaseModel):
     backgrounds: Backgrounds | None = None
     features: Features | None = None
     frozen: Frozen | None = None
+    generated: Generated | None = None
     pictures: list[Picture] = []
 
     def write(self, folder: Path) -> Path:

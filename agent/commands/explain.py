@@ -17,7 +17,7 @@ the study's folder, which the report shows. docs/explain.md says what each
 number means."""
 
 _METHODS = ("ig", "gradcam", "xrai")
-_SECTIONS = ("gradcam", "frozen", "corruptions", "backgrounds", "attribution", "features")
+_SECTIONS = ("gradcam", "frozen", "generated", "corruptions", "backgrounds", "attribution", "features")
 
 
 def main(words: Sequence[str]) -> int:

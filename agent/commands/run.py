@@ -12,6 +12,8 @@ from agent.settings.sources import load_config
 def main(words: Sequence[str]) -> int:
     """Run a study to its report; the exit code."""
     config, options = load_config(words, os.environ, add_flags=_add_flags)
+    if options.yes:
+        config = config.model_copy(update={"model": config.model.model_copy(update={"download": "yes"})})
 
     def run(terminal: Terminal) -> int:
         if options.dry_run:
@@ -22,7 +24,7 @@ def main(words: Sequence[str]) -> int:
         from agent.study import run_study
 
         code = run_study(config, terminal)
-        if options.json and terminal.study:
+        if options.as_document and terminal.study:
             from agent.listing import attached, document_of
 
             terminal.document = document_of(*attached(terminal.study, config.runs_dir, Terminal(quiet=True)))
@@ -32,6 +34,11 @@ def main(words: Sequence[str]) -> int:
 
 
 def _add_flags(parser: FlagParser) -> None:
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="fetch published weights of the model without asking (model.download)",
+    )
     parser.add_json()
     parser.add_argument(
         "--dry-run",

@@ -49,7 +49,12 @@ def main(words: Sequence[str]) -> int:
 
 
 def _load(words: Sequence[str]) -> tuple[StudyConfig, argparse.Namespace]:
-    return load_config(words, os.environ, command="train", add_flags=_add_flags, shown=_is_of_training)
+    config, options = load_config(
+        words, os.environ, command="train", add_flags=_add_flags, shown=_is_of_training
+    )
+    if options.yes:
+        config = config.model_copy(update={"model": config.model.model_copy(update={"download": "yes"})})
+    return config, options
 
 
 def _add_flags(parser: FlagParser) -> None:
@@ -90,6 +95,7 @@ def _add_flags(parser: FlagParser) -> None:
         action="store_false",
         help="do not train no augmentation, which the gains are measured against",
     )
+    add("--yes", action="store_true", help="fetch published weights of the model without asking")
     add(
         "--weights",
         action="store_true",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from agent.proposers.factory import ARMS, LLM_ARMS
 from agent.settings.config import Arm
 from tools.errors import ConfigurationError
+from tools.policy.config import split_policies
 from tools.policy.named import DEFAULT
 
 NONE = "none"
@@ -66,7 +67,7 @@ def parse_arms(texts: Sequence[str]) -> tuple[RaceArm, ...]:
         ConfigurationError: one of them is named twice, or is no arm and no policy can be meant.
     """
     names = [NONE, DEFAULT]
-    for name in (part for text in texts for part in _split(text)):
+    for name in (part for text in texts for part in split_policies(text)):
         if name in (NONE, DEFAULT):
             continue
         if name in names:
@@ -85,18 +86,6 @@ def parse_arms(texts: Sequence[str]) -> tuple[RaceArm, ...]:
         if arm.searches and slugs.setdefault(arm.slug, arm.name) != arm.name:
             raise ConfigurationError(f"--arms: the names of {slugs[arm.slug]} and {arm.name} are too alike")
     return arms
-
-
-def _split(text: str) -> list[str]:
-    """Parts between commas, but for those within parentheses."""
-    parts, depth = [""], 0
-    for letter in text:
-        depth += (letter == "(") - (letter == ")")
-        if letter == "," and depth <= 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return [" ".join(part.split()) for part in parts if part.strip()]
 
 
 def _arm(name: str) -> RaceArm:

@@ -5,8 +5,16 @@ from pathlib import Path
 from tools.errors import ConfigurationError
 from tools.files import read_json
 
+PLAN = "plan.json"
+"""In the folder of a race: what identifies it, and the command that continues it."""
 MARK = "race.json"
 """In the folder of a study that is a search of a race: the race, and the command that continues it."""
+
+
+def race_folder(name: str, runs_dir: Path) -> Path | None:
+    """The folder of the race of that name; None where there is none."""
+    folder = runs_dir / "compares" / name
+    return folder if (folder / PLAN).exists() else None
 
 
 def refuse_search(name: str, runs_dir: Path) -> None:
@@ -15,7 +23,7 @@ def refuse_search(name: str, runs_dir: Path) -> None:
     Raises:
         ConfigurationError: it is one; says which command continues it.
     """
-    for file in (runs_dir / "studies" / name / MARK, runs_dir / "compares" / name / "plan.json"):
+    for file in (runs_dir / "studies" / name / MARK, runs_dir / "compares" / name / PLAN):
         known = read_json(file)
         if isinstance(known, dict) and "command" in known:
             what = f"is a search of the race {known['race']}" if "race" in known else "is a race"

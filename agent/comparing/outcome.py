@@ -56,7 +56,7 @@ def result_of(
     cases = len(set(groups)) if groups else len(test) if test else 0
     result = RaceResult(
         name=race.name,
-        title=f"{context.data.card.title}: a race of {counted(len(race.arms), 'arm')} for {context.config.model.name}",
+        title=f"{context.data.card.title}: a race of {counted(len(race.arms), 'arm')} for {context.config.model.title}",
         facts=tuple(_facts(race, context)),
         measure=metric_title(context.config.search.metric),
         arms=tuple(
@@ -71,6 +71,8 @@ def result_of(
         else None,
         seeds=race.config.search.final_seeds,
         test_images=len(test) if test else 0,
+        image_size=context.data.image_size,
+        classes=len(context.data.card.classes),
         budget=budget_in_words(race),
         notes=tuple(notes),
     )

@@ -67,7 +67,11 @@ class Race:
 
     @property
     def digest(self) -> str:
-        """Of everything that decides the result, so that the same command is recognised."""
+        """Of everything that decides the result, so that the same command is recognised.
+
+        Settings count where they differ from their defaults: a later version may have more of them.
+        """
+        usual = StudyConfig()
         arms = [(arm.name, arm.model) for arm in self.arms]
         tree: dict[str, Any] = {
             "arms": arms,
@@ -76,7 +80,11 @@ class Race:
             "winner": self.winner,
             "prompts": None if self.prompts is None else self.prompts.read_text(encoding="utf-8"),
             "scales": list(self.scales),
-            "settings": {key: str(self._value(key)) for key in settings() if self._decides(key)},
+            "settings": {
+                key: str(value)
+                for key in settings()
+                if self._decides(key) and (value := _value(self.config, key)) != _value(usual, key)
+            },
         }
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
@@ -87,12 +95,6 @@ class Race:
             return any(arm.asks_model for arm in self.arms)
         return not (is_changeable(key) or key.startswith(("study", "tracking.")))
 
-    def _value(self, key: str) -> Any:
-        found: Any = self.config
-        for part in key.split("."):
-            found = getattr(found, part)
-        return found.resolve() if key == "data.path" and found is not None else found
-
     @property
     def name(self) -> str:
         """Of its folder and its run in MLflow."""
@@ -101,7 +103,7 @@ class Race:
         data = self.config.data
         source = data.path.resolve().name if data.path else data.dataset or "demo"
         size = f"{data.image_size}px" if data.image_size else ""
-        stem = "-".join(filter(None, ("compare", source, self.config.model.name, size)))
+        stem = "-".join(filter(None, ("compare", source, self.config.model.title, size)))
         return re.sub(r"[^A-Za-z0-9._-]+", "-", stem)[:38].rstrip("-.") + f"-{self.digest[:8]}"
 
     @property
@@ -112,6 +114,13 @@ class Race:
     def study_of(self, cell: Cell) -> str:
         """The study that a search is."""
         return f"{self.name[:50]}.{cell.slug}"
+
+
+def _value(config: StudyConfig, key: str) -> Any:
+    found: Any = config
+    for part in key.split("."):
+        found = getattr(found, part)
+    return found.resolve() if key == "data.path" and found is not None else found
 
 
 def iterations_of(race: Race, arm: RaceArm, images_of_trial: int | None = None) -> int:

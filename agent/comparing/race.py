@@ -6,11 +6,13 @@ left: cells by their files, trials by their keys, MLflow runs by their tags.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent.comparing.arms import NONE
 from agent.comparing.cells import Found, run_cell
 from agent.comparing.entrants import Entrants, entrants_of
+from agent.comparing.marks import PLAN
 from agent.comparing.plan import Race, finals_config, iterations_of, search_config
 from agent.memory.candidate import Candidate
 from agent.memory.length_file import NAME as LENGTH
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from evaluators.report.comparison import TestScores
     from tools.datasets.types import Dataset
 
-PLAN = "plan.json"
 _WHY = "arms of a race (agent compare)"
 
 
@@ -46,10 +47,12 @@ def run_race(race: Race, terminal: Terminal, command: str) -> int:
     Raises:
         AugurError: it cannot start, or stopped; the same command continues it.
     """
+    from agent.model_start import settle_model
     from agent.prechecks import check_before_start, check_models_answer
 
+    dataset = check_before_start(finals_config(race))
+    race = replace(race, config=settle_model(race.config, dataset, terminal))
     config = finals_config(race)
-    dataset = check_before_start(config)
     given = given_candidates(race, dataset, terminal)
     images = images_of_trial(race, dataset)
     cells = [(cell, search_config(race, cell, images)) for cell in race.cells]
@@ -168,7 +171,7 @@ def _opened(
     tracking = open_store(address, config.tracking, terminal.warn, own=name)
     try:
         tracking.check()
-        tracking.check_artifacts(experiment_of(config.tracking, dataset.card.name, config.model.name))
+        tracking.check_artifacts(experiment_of(config.tracking, dataset.card.name, config.model.title))
         if (known := recorded(folder)) is not None:
             tracking.attach(name, known)
         elif tracking.find_study(name) and not began(folder):

@@ -107,17 +107,19 @@ def sentence_about(
 
 def frozen_seconds(work: Work) -> float:
     """About how long it takes: measured on a few images."""
-    if not has_backbone():
-        return 0.0
-    backbone = find_backbone()
-    if backbone is None:
+    each = seconds_per_feature(work)
+    data = work.context.data
+    return (_FITTING if each else 0.0) + each * sum(
+        sum(data.class_counts(split).values()) for split in ("train", "validation", "test")
+    )
+
+
+def seconds_per_feature(work: Work) -> float:
+    """That the frozen backbone takes for an image, measured on a few; 0 where there is none."""
+    if not has_backbone() or (backbone := find_backbone()) is None:
         return 0.0
     some = work.test.images[work.sample(8)]
     frozen_features(backbone, some, work.device)
     started = time.monotonic()
     frozen_features(backbone, some, work.device)
-    per_image = (time.monotonic() - started) / len(some)
-    data = work.context.data
-    return _FITTING + per_image * sum(
-        sum(data.class_counts(split).values()) for split in ("train", "validation", "test")
-    )
+    return (time.monotonic() - started) / len(some)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from agent.explanation.frozen_backbone import compare_with_frozen, frozen_seconds
+from agent.explanation.generated_images import compare_generated, generated_seconds
 from agent.explanation.other_backgrounds import backgrounds_seconds, on_other_backgrounds
 from agent.explanation.work import MOST_SEEDS, Work
 from evaluators.attribution.information import THRESHOLDS, Blurring, random_mask
@@ -241,6 +242,7 @@ def _corruption_seconds(work: Work) -> float:
 SECTIONS = {
     "gradcam": Section("Grad-CAM pictures", lambda work: 4.0, draw_grad_cams),
     "frozen": Section("frozen backbone", frozen_seconds, compare_with_frozen),
+    "generated": Section("synthetic images", generated_seconds, compare_generated),
     "corruptions": Section("corrupted images", _corruption_seconds, corrupt_images),
     "backgrounds": Section("other backgrounds", backgrounds_seconds, on_other_backgrounds),
     "attribution": Section("attribution scores", _attribution_seconds, score_maps),

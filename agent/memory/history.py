@@ -1,10 +1,11 @@
 """What an arm is told: rebuilt from MLflow before every proposal, so that a resumed study knows the same."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from agent.memory.earlier import Earlier
 from agent.memory.look_ups import Instruments, Notebook
 from agent.memory.proposal import Proposal
 from evaluators.noise import Noise, pooled_gain, pooled_noise
@@ -145,6 +146,10 @@ class History:
     metric: Metric = "accuracy"
     """What decides, on validation."""
     notebook: Notebook = field(default_factory=Notebook)
+    on_tool: Callable[[str, Any, str, int], None] | None = None
+    """Told of every call of a tool: name, arguments, answer, and when it began, in nanoseconds since the epoch."""
+    reviewer_notes: tuple[str, ...] = ()
+    """What people wrote on the study in MLflow (`agent.memory.reviews`)."""
     """What the model wrote down and looked up before, in this iteration and earlier ones."""
     instruments: Instruments | None = None
     """What may be found out besides; None where nothing may."""
@@ -152,6 +157,10 @@ class History:
     """Proposals that are asked for at once."""
     pending: tuple[Proposal, ...] = ()
     """Those that were drawn before in this iteration, by an arm that draws one after another."""
+    tuning: str = ""
+    """What a model is told of the optimiser that tunes the numbers of its proposals; empty where there is none."""
+    earlier: tuple[Earlier, ...] = ()
+    """What earlier studies found, the best of each first."""
     cheap_first: bool = False
     """Whether the proposals of an iteration are measured cheaply first, and the best alone is trained in full."""
     aliases: Mapping[str, str] = field(default_factory=dict)

@@ -140,6 +140,10 @@ class Ledger:
         event = self._events.get(f"trial:{key}")
         return event is not None and not event["reused"]
 
+    def trial_keys(self) -> set[str]:
+        """Keys of the trials that the study trained or reused."""
+        return {name.removeprefix("trial:") for name in self._events if name.startswith("trial:")}
+
     def spent(self) -> Spent:
         """The totals so far."""
         events = self._events.values()

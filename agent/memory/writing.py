@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 
@@ -21,9 +21,6 @@ from evaluators.fit import Training
 from evaluators.statistics import Interval
 from tools.text import markdown
 from tools.training.types import EpochReport, TrialResult
-
-if TYPE_CHECKING:
-    from agent.llm import CallRecord
 
 _TAG_LIMIT = 4000
 _NOTE = "mlflow.note.content"
@@ -298,33 +295,6 @@ class Tracking(Finder):
         if notebook != Notebook():
             self.log_json(run_id, notebook.as_json(), NOTEBOOK)
             self.client.set_tag(run_id, "notebook", notebook.notes[:_TAG_LIMIT] or "(only look-ups)")
-
-    def log_llm_call(self, call: "CallRecord") -> None:
-        """One call of the LLM as a trace of the study's experiment."""
-        end = time.time_ns()
-        attributes = {
-            "model": call.model,
-            "dollars": "unknown" if call.dollars is None else f"{call.dollars:.6f}",
-            "mlflow.chat.tokenUsage": {
-                "input_tokens": call.input_tokens,
-                "output_tokens": call.output_tokens,
-                "total_tokens": call.input_tokens + call.output_tokens,
-            },
-        }
-        span = self.client.start_trace(
-            name=call.kind,
-            span_type="CHAT_MODEL",
-            inputs=call.request,
-            attributes=attributes,
-            tags={"study": self.study},
-            experiment_id=self.experiment_id,
-            start_time_ns=end - int(call.seconds * 1e9),
-            run_id=self.study_run,
-        )
-        outputs = call.answer if call.error is None else {"error": call.error}
-        self.client.end_trace(
-            span.trace_id, outputs=outputs, status="OK" if call.error is None else "ERROR", end_time_ns=end
-        )
 
     def abandon_study(self, status: Literal["FAILED", "KILLED"]) -> None:
         """`end_study` for a session that is ending already: a store that does not answer is not waited for."""

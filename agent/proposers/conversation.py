@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from agent.memory.earlier import Earlier
 from agent.memory.history import History
 from agent.memory.look_ups import NOTEBOOK
 from agent.proposers.kept import kept_values
 from agent.proposers.results import LONGEST_POLICY, feedback_values, shortened
+from evaluators.wording import gain
 from prompts import render
 from tools.aga.captions.prompt_sets import (
     LONGEST_ENTRY,
@@ -22,6 +24,7 @@ from tools.policy.named import DEFAULT
 from tools.policy.policy import Policy
 from tools.policy.safety import SafetyFinding, lint
 from tools.policy.starts import Start, starts_for
+from tools.text import counted
 from tools.training.metrics import metric_title
 
 if TYPE_CHECKING:
@@ -64,8 +67,9 @@ def initial_messages(
     told, seen = _common(history, feedback), seen or Seen()
     system = render("system", mode=mode, tool_calls=tool_calls, limits=_limits(), **told)
     results = render("feedback", **feedback_values(history)) if feedback else _independent(history)
+    earlier = render("earlier", earlier=[_earlier(each) for each in history.earlier])
     kept = render("kept", **kept_values(history, feedback))
-    task = "\n\n".join(filter(None, (_task(history, told, seen), kept, results)))
+    task = "\n\n".join(filter(None, (_task(history, told, seen), earlier, kept, results)))
     pictures = [picture for picture, _ in seen.pictures]
     return [
         SystemMessage(system),
@@ -138,6 +142,7 @@ def _task(history: History, told: dict[str, Any], seen: Seen) -> str:
         model=history.model,
         recipe=history.recipe,
         steps=history.steps,
+        tuning=history.tuning,
         subjects=_subjects(history),
         catalogue=describe_catalogue(history.whole_policies, history.grey),
         starts=[_start(start) for start in starts],
@@ -146,6 +151,16 @@ def _task(history: History, told: dict[str, Any], seen: Seen) -> str:
         refused=[finding for finding in findings if finding.severity == "reject"],
         risky=[finding for finding in findings if finding.severity == "warn"],
     )
+
+
+def _earlier(each: Earlier) -> dict[str, str]:
+    return {
+        "policy": shortened(each.proposal.in_one_line(), LONGEST_POLICY),
+        "gain": gain(each.over_default, each.interval),
+        "seeds": counted(each.seeds, "seed"),
+        "where": f"{'these' if each.same_data else 'other'} images, {each.model}",
+        "origin": each.origin,
+    }
 
 
 def _start(start: Start) -> dict[str, str]:

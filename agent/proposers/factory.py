@@ -14,12 +14,13 @@ from tools.errors import ConfigurationError
 ARMS = {
     "llm": "agent.proposers.llm:LLMProposer",
     "best_of_n": "agent.proposers.best_of_n:BestOfNProposer",
+    "hybrid": "agent.proposers.hybrid:HybridProposer",
     "random": "agent.proposers.random:RandomProposer",
     "tpe": "agent.proposers.tpe:TPEProposer",
     "fixed": "agent.proposers.fixed:FixedProposer",
 }
 """`search.proposer` → its class, imported when the arm is made."""
-LLM_ARMS = ("llm", "best_of_n")
+LLM_ARMS = ("llm", "best_of_n", "hybrid")
 """Arms that ask a language model: they are made from its client."""
 
 
@@ -73,7 +74,7 @@ def make_proposer(
 
     Args:
         search: which arm, and the list of the arm `fixed`.
-        llm: the model of the arms `llm` and `best_of_n`.
+        llm: the model of the arms that ask one.
         on_call: gets every attempt to call the model, as it ends.
         on_start: is told of every attempt before it goes out.
 

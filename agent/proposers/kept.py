@@ -26,6 +26,7 @@ def kept_values(history: History, feedback: bool) -> dict[str, Any]:
     look_ups = without_repeats(history.notebook.look_ups)
     shown = _latest(look_ups)
     return {
+        "reviewer_notes": history.reviewer_notes,
         "notes": history.notebook.notes if feedback else "",
         "look_ups": shown,
         "not_shown": len(look_ups) - len(shown),

@@ -74,7 +74,7 @@ def perform(
         pages: as in `Terminal`.
         quiet: be quiet even without the option.
     """
-    as_json = bool(getattr(options, "json", False))
+    as_json = bool(getattr(options, "as_document", False))
     output = console(stderr=True) if as_json else None
     terminal = Terminal(quiet or options.quiet, pages=pages, output=output)
     debug = options.debug or bool(os.environ.get("AGENT_DEBUG"))

@@ -26,6 +26,17 @@ class HelpFormatter(argparse.HelpFormatter):
         return "".join(indent + line for line in text.splitlines(keepends=True))
 
 
+class _WholeHelp(argparse.Action):
+    """--help-all."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print the whole help, and end."""
+        assert isinstance(parser, FlagParser)
+        parser.brief = frozenset()
+        parser.print_help()
+        parser.exit()
+
+
 class FlagParser(argparse.ArgumentParser):
     """Raises instead of ending the process, and names the nearest valid flag for an unknown one."""
 
@@ -33,6 +44,38 @@ class FlagParser(argparse.ArgumentParser):
         """A parser of `agent COMMAND`; `options` are argparse's own."""
         prog = f"agent {command}".strip()
         super().__init__(prog=prog, formatter_class=HelpFormatter, allow_abbrev=False, **options)
+
+    brief: frozenset[str] = frozenset()
+    """Settings (dotted) that the short help shows; empty: there is no short help."""
+
+    def add_whole_help(self, shown: frozenset[str]) -> None:
+        """Let --help show only the settings in `shown`, besides what is no setting, and add --help-all for the rest."""
+        self.brief = shown
+        self.add_argument(
+            "--help-all",
+            action=_WholeHelp,
+            nargs=0,
+            default=argparse.SUPPRESS,
+            help="show every setting, and exit",
+        )
+
+    def format_help(self) -> str:
+        """The short help, where there is one."""
+        if not self.brief:
+            return super().format_help()
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
+        formatter.add_text(self.description)
+        first = self._optionals._group_actions
+        own = [action for action in first if "." not in action.dest or action.dest in self.brief]
+        known = {action.dest for action in own}
+        others = [action for action in self._actions if action.dest in self.brief - known]
+        for title, actions in (("options", own), ("often changed as well", others)):
+            formatter.start_section(title)
+            formatter.add_arguments(actions)
+            formatter.end_section()
+        formatter.add_text(self.epilog)
+        return formatter.format_help()
 
     def error(self, message: str) -> NoReturn:
         """Raise `message` with the command that shows the valid flags.
@@ -53,6 +96,7 @@ class FlagParser(argparse.ArgumentParser):
         """Add --json, for a command whose answer programs read."""
         self.add_argument(
             "--json",
+            dest="as_document",
             action="store_true",
             help="print the answer as one JSON document (docs/scripts.md), everything else on standard error",
         )

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tools.aga.config import AgaConfig
-from tools.datasets.config import DataConfig
+from tools.datasets.config import DataConfig, Names
 from tools.durations import Seconds
 from tools.execution.config import ExecutionConfig
 from tools.policy.config import Policies
@@ -21,7 +21,7 @@ _FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 FIRST_FRESH_SEED = 3_000_000_000
 """Above all seeds that a search can have: these end at 2³¹ + 99."""
 
-Arm = Literal["auto", "llm", "best_of_n", "random", "tpe", "fixed"]
+Arm = Literal["auto", "llm", "best_of_n", "hybrid", "random", "tpe", "fixed"]
 
 
 _VISION_OF_EARLIER = {"true": "on", "false": "off", "none": "ask"}
@@ -159,6 +159,11 @@ class SearchConfig(BaseModel):
         default=None,
         description="the policy to be beaten, written like a baseline: your own pipeline, for example. It takes the "
         "place of the usual one for the kind of images wherever 'default' stands",
+    )
+    warm_start: Names = Field(
+        default_factory=list,
+        description="earlier studies in the runs folder: their best proposals are tried first, and a language model is "
+        "told what they gained there",
     )
     top_k: int = Field(
         default=2, ge=1, le=100, description="proposals of which one is chosen at the end: the finalists"

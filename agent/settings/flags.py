@@ -30,6 +30,7 @@ SHORT_FLAGS: dict[str, str] = {
     "search.iterations": "--iterations",
     "search.seeds": "--seeds",
     "search.seed": "--seed",
+    "search.warm_start": "--warm-start",
     "aga.detector.kind": "--detector",
     "aga.segmenter.kind": "--segmenter",
     "aga.background.kind": "--background",
@@ -37,6 +38,27 @@ SHORT_FLAGS: dict[str, str] = {
     "runs_dir": "--runs-dir",
 }
 """Key → short flag, in the order in which help lists them."""
+
+OFTEN_CHANGED = (
+    "data.labels",
+    "data.on_leak",
+    "data.per_class",
+    "model.weights",
+    "training.batch_size",
+    "training.learning_rate",
+    "search.metric",
+    "search.baselines",
+    "search.candidates",
+    "search.backgrounds",
+    "budget.wall_clock",
+    "budget.trials",
+    "budget.dollars",
+    "execution.device",
+    "execution.workers",
+)
+"""Settings without a short flag that the short help shows."""
+_BRIEF = ("run", "compare", "train", "doctor")
+"""Commands with a short help, because the whole one has hundreds of lines."""
 
 _SHORT_FLAGS_OF: dict[str, dict[str, str]] = {
     "compare": {
@@ -47,12 +69,12 @@ _SHORT_FLAGS_OF: dict[str, dict[str, str]] = {
 """Command → its short flags, where they are others: a race is judged by its fresh seeds."""
 
 _EPILOG = """\
-A dotted flag is the key of a setting (a dash may stand for an underscore); a
-setting whose default is not shown is unset. The same key works in a YAML file
-(--config FILE) and as a variable: search.iterations is
-AGENT_SEARCH__ITERATIONS. A flag overrides a variable, a variable overrides the
-file, the file overrides the default; 'none' unsets. Keys of LLM providers are
-read only from the environment: OPENAI_API_KEY, GOOGLE_API_KEY, …
+--help-all lists every setting. A dotted flag is the key of a setting (a dash
+may stand for an underscore); a setting whose default is not shown is unset. The
+same key works in a YAML file (--config FILE) and as a variable:
+search.iterations is AGENT_SEARCH__ITERATIONS. A flag overrides a variable, a
+variable overrides the file, the file overrides the default; 'none' unsets. Keys
+of LLM providers are read only from the environment: OPENAI_API_KEY, …
 
 Some data sets have a preset with settings that suit them better than the
 defaults (agent/settings/presets/); everything above overrides it.
@@ -147,6 +169,9 @@ class FlagSource(CliSettingsSource[FlagParser]):
         if command != "resume":
             parser.add_argument("--config", metavar="FILE", help="YAML file of settings (AGENT_CONFIG)")
         parser.add_common_flags()
+        if command in _BRIEF:
+            usual = (key for key in self._short_flags if not key.startswith("aga."))
+            parser.add_whole_help(frozenset(key for key in (*usual, *OFTEN_CHANGED) if shown(key)))
 
     def _add(self, group: argparse._ActionsContainer, *flags: str, **options: Any) -> None:
         """Called by the library for each flag that it makes."""

@@ -179,7 +179,7 @@ def load_file(
     return _resolved(lambda: _Plain.model_validate(tree), changes, variables, file)
 
 
-_BEFORE = {"aga.compose.colours": "source", "search.second_lengths": "off"}
+_BEFORE = {"aga.compose.colours": "source", "search.second_lengths": "off", "model.weights": None}
 """Settings that a study's file may lack, because its version did not have them → what that version did."""
 
 
@@ -215,6 +215,7 @@ def _resolved(
     if data.get("dataset") is None:
         data["dataset"] = "folder" if data.get("path") else "demo"
     _find_length_of_own_data(tree)
+    _start_own_data_pretrained(tree)
     preset = PRESETS / f"{data['dataset']}.yaml"
     if not preset.is_file():
         return StudyConfig.model_validate(tree)
@@ -235,6 +236,12 @@ def _find_length_of_own_data(tree: dict[str, Any]) -> None:
     training = tree.setdefault("training", {})
     if tree["data"]["dataset"] == "folder" and training.get("recipe", "modern") == "modern":
         training.setdefault("epochs", "auto")
+
+
+def _start_own_data_pretrained(tree: dict[str, Any]) -> None:
+    """For a folder of one's own, training starts from published weights where there are some (`agent.model_start`)."""
+    if tree["data"]["dataset"] == "folder" and tree["training"].get("recipe", "modern") == "modern":
+        tree.setdefault("model", {}).setdefault("weights", "auto")
 
 
 def _merged(strong: dict[str, Any], weak: dict[str, Any]) -> dict[str, Any]:

@@ -177,7 +177,7 @@ def learn_from_others(context: Context) -> None:
         context.terminal.warn(f"{file} is damaged: what that study knows of the cheap measure does not count")
     if others or context.config.search.candidates > 1:
         config = context.config
-        about = f"{context.data.card.name}, {config.model.name}, {context.recipe.epochs} epochs"
+        about = f"{context.data.card.name}, {config.model.title}, {context.recipe.epochs} epochs"
         write_pairs(context.folder, CheapFile(about, (), others))
 
 

@@ -15,7 +15,9 @@ from agent.memory.ledger import BudgetSpent
 from agent.memory.look_ups import Notebook
 from agent.memory.ranking import best_iteration
 from agent.memory.remaining import describe_remaining
+from agent.memory.reviews import reviewer_notes
 from agent.proposers import Malformed, ask_for
+from agent.proposers.factory import LLM_ARMS
 from agent.proposers.kept import notes_in
 from agent.state import Refusal, State
 from agent.steps.cheap import trust_of
@@ -25,6 +27,7 @@ from agent.steps.left_out import shown_images
 from agent.steps.speed import samples_allowed
 from agent.steps.synthesis import describe as describe_images
 from agent.steps.synthesis import describe_prompts, describe_unread
+from agent.steps.warm_start import earlier_of, next_warm
 from tools.errors import AugurError, ConfigurationError
 from tools.training.config import fold_of_seed
 from tools.training.recipes import describe_recipe, training_steps
@@ -45,7 +48,10 @@ def ask_arm(context: Context, state: State) -> dict[str, Any]:
     instruments = StudyInstruments(context)
     history = history_of(context, state["iteration"], refusals, notebook)
     try:
-        answer = ask_for(context.proposer, replace(history, instruments=instruments))
+        answer = next_warm(context, history)
+        answer = answer or ask_for(
+            context.proposer, replace(history, instruments=instruments, on_tool=context.trace.tool)
+        )
     except BudgetSpent as spent:
         return {"stop": str(spent)}
     notes = notes_in(answer.answer) if isinstance(answer, Malformed) else answer.notes
@@ -71,7 +77,8 @@ def history_of(
         card=data.card,
         class_counts=data.class_counts("train"),
         image_size=data.image_size,
-        model=f"{model.name}, " + (f"weights {model.weights}" if model.weights else "trained from scratch"),
+        model=f"{model.title}, "
+        + ("trained from scratch" if model.weights is None else "started from pretrained weights"),
         recipe=describe_recipe(context.recipe),
         minimum_operations=low,
         maximum_operations=high,
@@ -99,7 +106,9 @@ def history_of(
         chain=None if context.backgrounds == "off" else context.synthesis.facts,
         notebook=context.tracking.notebook().then(notebook or Notebook()),
         candidates=search.candidates,
+        earlier=earlier_of(context),
         cheap_first=search.candidates > 1 and trust_of(context).is_given,
+        reviewer_notes=reviewer_notes(context.tracking) if search.proposer in LLM_ARMS else (),
     )
 
 

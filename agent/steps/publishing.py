@@ -44,7 +44,7 @@ def build_report(context: Context, finish: Finish) -> Report:
     recommended, found = choice.recommended, choice.recommendation
     return Report(
         study=context.study,
-        title=f"{data.card.title}: augmentation for {config.model.name}",
+        title=f"{data.card.title}: augmentation for {config.model.title}",
         facts=_facts(context),
         warnings=data.card.warnings,
         iterations=iterations,
@@ -91,7 +91,7 @@ def _facts(context: Context) -> list[tuple[str, str]]:
         ("splits", "splits.csv beside this report: --data.splits FILE uses the same again"),
         *_validation(context),
         ("unreadable images skipped", str(len(data.skipped))),
-        ("model", f"{config.model.name}, " + (config.model.weights or "from scratch")),
+        ("model", f"{config.model.title}, {config.model.start}"),
         ("recipe", describe_recipe(context.recipe)),
         *length_facts(context),
         ("backgrounds", _chain(context)),

@@ -96,6 +96,17 @@ class Synthesis:
         made = self.set_of(proposal.prompts)
         return Synthetic(folder=made.folder, key=made.key, mixing=self._config.aga.mixing)
 
+    def existing(self, proposal: Proposal) -> Synthetic | None:
+        """As `of`, but nothing is made.
+
+        Raises:
+            AugurError: the images are not there, or the settings, files or code that they are made with have changed.
+        """
+        if proposal.prompts is None:
+            return None
+        made = self._made(self._request(proposal.prompts), makes=False)
+        return Synthetic(folder=made.folder, key=made.key, mixing=self._config.aga.mixing)
+
     def set_of(self, prompts: PromptSet) -> GeneratedSet:
         """The set of images that `prompts` ask for."""
         name = prompts.model_dump_json()
@@ -182,9 +193,9 @@ class Synthesis:
             superclasses=dict(enumerate(data.card.superclasses)) or None,
         )
 
-    def _made(self, request: Request) -> GeneratedSet:
+    def _made(self, request: Request, makes: bool = True) -> GeneratedSet:
         with ExitStack() as held:
-            made = generate(request, lambda: _held(self.tools(), held), self._on_progress)
+            made = generate(request, lambda: _held(self.tools(), held), self._on_progress, makes)
         if "torch" in sys.modules:  # the memory of models that are no longer used, for the trials
             free_memory()
         return made
@@ -238,15 +249,14 @@ class Synthesis:
         Raises:
             ConfigurationError: weights or a device are missing.
         """
-        from tools.aga.detectors.make import make_detector
-        from tools.aga.segmenters.make import make_segmenter
+        from tools.aga.finders import make_finders
 
         aga = self._config.aga
         boxes = {
             file: Box(each.left, each.top, each.right, each.bottom, 1.0)
             for file, each in self._dataset.boxes.items()
         }
-        return make_detector(aga.detector, boxes), make_segmenter(aga.segmenter, self._dataset.masks)
+        return make_finders(aga, boxes, self._dataset.masks)
 
     def sources_of(self, view: SplitView) -> TrainingSources:
         """The images of a split at their own size, as the finders want them."""

@@ -16,6 +16,7 @@ from agent.steps.metric import with_metric
 from tools.disk import disk_errors_explained
 from tools.files import DamagedFile
 from tools.training.config import Fold, Recipe, TrialSpec, fold_of_seed
+from tools.training.model_source import check_unchanged
 from tools.training.recipes import trunk_epochs
 from tools.training.synthetic import epoch_images
 from tools.training.trial_store import trial_key
@@ -41,11 +42,13 @@ def trial_spec(context: Context, candidate: Candidate, seed: int, fold: Fold | N
 
     Raises:
         AugurError: its synthetic images cannot be made.
+        ModelChanged: the code of the model has changed during this session.
     """
     config, data = context.config, context.data
     policy, synthetic = candidate.policy_json, context.synthesis.of(candidate.proposal)
     fold = fold or fold_of_seed(seed, context.fold_count)
     recipe = recipe_of(context, candidate)
+    check_unchanged(config.model.name, context.model_source)
     key = trial_key(policy, data.fingerprint, config.model, recipe, seed, SCHEMA_VERSION, synthetic, fold)
     return TrialSpec(
         key=key,
@@ -61,6 +64,7 @@ def trial_spec(context: Context, candidate: Candidate, seed: int, fold: Fold | N
         loader_workers=config.training.loader_workers,
         synthetic=synthetic,
         fold=fold,
+        model_source=context.model_source,
     )
 
 

@@ -80,6 +80,9 @@ class RaceResult:
     """The smallest gain over the default policy (0..1) that this race finds with a power of 80%, by its own noise."""
     seeds: int
     test_images: int
+    image_size: int
+    """Side in pixels."""
+    classes: int
     budget: str
     """Of each search, in words."""
     notes: tuple[str, ...] = ()

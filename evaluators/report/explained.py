@@ -10,6 +10,7 @@ from evaluators.explanation import (
     Calibration,
     Corruptions,
     Explanation,
+    Generated,
     Measured,
 )
 from evaluators.report.page import Part
@@ -28,6 +29,8 @@ def parts_of(found: Explanation) -> list[Part]:
         parts.append(_corruptions(found.corruptions))
     if found.backgrounds is not None:
         parts.append(_backgrounds(found.backgrounds))
+    if found.generated is not None:
+        parts.append(_generated(found.generated))
     if found.calibration:
         parts.append(_calibration(found.calibration))
     if found.attribution is not None:
@@ -83,6 +86,30 @@ def _backgrounds(found: Backgrounds) -> Part:
         _heads("image", "no augmentation", "winner"),
         [[line.name, _percent(line.reference), _percent(line.winner)] for line in found.lines],
     )
+
+
+def _generated(found: Generated) -> Part:
+    lines = generated_lines(found)
+    return Part(
+        "Synthetic images beside real ones",
+        f"{found.images} synthetic images, and as many training images, each compared with {found.images} other "
+        f"training images in the features of {found.backbone}. A Fréchet distance near that of real images, and "
+        "density and coverage near theirs, mean images as real and as varied; a near copy lies nearer to a training "
+        "image than any other training image does.",
+        "Closeness to training images",
+        _heads("measure", "synthetic", "real"),
+        [list(line) for line in lines],
+    )
+
+
+def generated_lines(found: Generated) -> list[tuple[str, str, str]]:
+    """(measure, of synthetic images, of real ones)."""
+    return [
+        ("Fréchet distance", f"{found.frechet:.2f}", f"{found.frechet_of_real:.2f}"),
+        ("density", f"{found.density:.2f}", f"{found.density_of_real:.2f}"),
+        ("coverage", f"{_percent(found.coverage)}%", f"{_percent(found.coverage_of_real)}%"),
+        ("near copies", f"{_percent(found.copies)}%", f"{_percent(found.copies_of_real)}%"),
+    ]
 
 
 def _calibration(found: Sequence[Calibration]) -> Part:

@@ -61,8 +61,18 @@ def test_every_command_has_help_within_eighty_columns(agent: Run, command: str) 
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_help_of_run_shows_the_short_flags_first_and_then_every_group(agent: Run) -> None:
-    _, text, _ = agent("run", "--help")
+def test_help_of_run_fits_two_screens_and_shows_what_is_usually_set(agent: Run) -> None:
+    code, text, _ = agent("run", "--help", COLUMNS="100")
+    assert code == 0
+    assert len(text.splitlines()) <= 100
+    for flag in ("--data ", "--llm ", "--dry-run", "--json", "--budget.wall_clock TIME", "--help-all"):
+        assert flag in text
+    assert "--llm.requests_per_minute" not in text
+    assert text.count("--epochs N") == 1
+
+
+def test_the_whole_help_of_run_shows_the_short_flags_first_and_then_every_group(agent: Run) -> None:
+    _, text, _ = agent("run", "--help-all")
     places = [text.index(f"\n{section}:\n") for section in sections()]
     assert text.index("--dataset") < text.index("--epochs") < places[0]
     assert places == sorted(places)

@@ -18,7 +18,7 @@ from tools.errors import AugurError
 from tools.files import read_json
 
 OPENAI, GEMINI = "openai:gpt-5-mini", "google_genai:gemini-2.5-flash"
-OWN = Card("moles", "Moles", "skin", "", ("a", "b"), private=("classes",))
+OWN = Card("moles", "Moles", "dermoscopy", "", ("a", "b"), private=("classes",))
 
 
 class Screen:

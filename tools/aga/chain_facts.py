@@ -20,7 +20,7 @@ _SHOWN_WORDS, _SHOWN_OF_ASPECT, _SHOWN_PHOTO_WORDS = 10, 3, 40
 class ChainFacts:
     """The detector, segmenter, captioner and background maker, by the names of their settings."""
 
-    detector: Literal["none", "dataset", "groundingdino", "transformers"]
+    detector: Literal["none", "dataset", "groundingdino", "transformers", "sam3"]
     detector_model: str
     """Its checkpoint; empty for the published one, or where there is none."""
     centre: float
@@ -29,7 +29,7 @@ class ChainFacts:
     """Lowest score of a box, 0..1."""
     redetects: bool
     """Whether backgrounds are searched for the subject, and refused where it is seen."""
-    segmenter: Literal["u2netp", "sam", "grabcut", "otsu", "dataset"]
+    segmenter: Literal["u2netp", "sam", "sam2", "sam3", "grabcut", "otsu", "dataset"]
     captioner: Literal["template", "llm"]
     caption_model: str
     """'provider:model' of kind 'llm'."""

@@ -16,6 +16,7 @@ _DETECTORS: dict[str, tuple[Nature, str]] = {
     "dataset": ("given", "the boxes of the data set"),
     "groundingdino": ("network", "Grounding DINO"),
     "transformers": ("network", "Grounding DINO by transformers"),
+    "sam3": ("network", "SAM 3"),
 }
 _SEGMENTERS: dict[str, tuple[Nature, str]] = {
     "grabcut": ("rule", "GrabCut, by colour"),
@@ -23,6 +24,8 @@ _SEGMENTERS: dict[str, tuple[Nature, str]] = {
     "dataset": ("given", "the masks of the data set"),
     "u2netp": ("network", "U²-Net (small), part of Augur"),
     "sam": ("network", "Segment Anything"),
+    "sam2": ("network", "SAM 2"),
+    "sam3": ("network", "SAM 3"),
 }
 _BACKGROUNDS: dict[str, tuple[Nature, str]] = {
     "scenes": ("drawn", "drawn by a program as its words ask (docs/scenes.md)"),

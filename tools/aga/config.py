@@ -4,9 +4,9 @@ Defaults are given by name (`default=`), so that a type checker sees that the fi
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from tools.training.synthetic import Mixing
 
@@ -50,11 +50,11 @@ class DetectorConfig(BaseModel):
     model_config = _FROZEN
 
     kind: Annotated[
-        Literal["none", "dataset", "groundingdino", "transformers"], BeforeValidator(_none_is_a_word)
+        Literal["none", "dataset", "groundingdino", "transformers", "sam3"], BeforeValidator(_none_is_a_word)
     ] = Field(
         default="none",
         description="'none': left to the segmenter (u2netp), or the centre of the image; 'dataset': given boxes; "
-        "'groundingdino': groundingdino-py; 'transformers': its port",
+        "'groundingdino': groundingdino-py; 'transformers': its port; 'sam3': SAM 3 by transformers",
     )
     margin: float = Field(
         default=0.1,
@@ -68,8 +68,8 @@ class DetectorConfig(BaseModel):
     )
     checkpoint: str | None = Field(
         default=None,
-        description="GroundingDINO's .pth file, or OWNER/REPOSITORY/FILE on the hub; for 'transformers' a folder or "
-        "a hub id",
+        description="GroundingDINO's .pth file, or OWNER/REPOSITORY/FILE on the hub; for 'transformers' and "
+        "'sam3' a folder or a hub id",
     )
     box_threshold: Share = Field(default=0.35, description="lowest score of a box")
     text_threshold: Share = Field(default=0.25, description="lowest score of a word of the prompt")
@@ -90,13 +90,16 @@ class SegmenterConfig(BaseModel):
 
     model_config = _FROZEN
 
-    kind: Literal["u2netp", "sam", "grabcut", "otsu", "dataset"] = Field(
+    kind: Literal["u2netp", "sam", "sam2", "sam3", "grabcut", "otsu", "dataset"] = Field(
         default="u2netp",
-        description="'u2netp': a small network that comes with Augur; 'sam': segment-anything; 'grabcut', 'otsu': "
-        "OpenCV; 'dataset': given masks",
+        description="'u2netp': a small network that comes with Augur; 'sam': segment-anything; 'sam2': SAM 2 by "
+        "transformers; 'sam3': the outlines of detector kind 'sam3'; 'grabcut', 'otsu': OpenCV; 'dataset': given masks",
     )
     model: Literal["vit_b", "vit_l", "vit_h"] = Field(default="vit_h", description="SAM's size")
-    checkpoint: Path | None = Field(default=None, description="SAM's .pth file")
+    checkpoint: str | None = Field(
+        default=None,
+        description="SAM's .pth file; for 'sam2' a folder, or a hub id such as facebook/sam2.1-hiera-tiny",
+    )
     iterations: int = Field(default=5, ge=1, le=50, description="of GrabCut")
     device: Device = "auto"
 
@@ -278,6 +281,14 @@ class AgaConfig(BaseModel):
     compose: ComposeConfig = ComposeConfig()
     gates: GatesConfig = GatesConfig()
     mixing: Mixing = Mixing()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.segmenter.kind == "sam3" and self.detector.kind != "sam3":
+            raise ValueError(
+                "aga.segmenter.kind sam3 takes the outlines of what SAM 3 found: set aga.detector.kind sam3 as well"
+            )
+        return self
 
 
 class PromptSet(BaseModel):

@@ -8,8 +8,16 @@ from tools.aga.backgrounds.model_families import LORAS, MODELS
 from tools.aga.config import AgaConfig
 from tools.hub import is_hub_id, local_path, split_hub_file
 
-_DETECTORS = {"IDEA-Research/grounding-dino-tiny": 0.7, "IDEA-Research/grounding-dino-base": 0.9}
-"""OWNER/NAME → gigabytes, about."""
+_FINDERS = {
+    "IDEA-Research/grounding-dino-tiny": 0.7,
+    "IDEA-Research/grounding-dino-base": 0.9,
+    "facebook/sam2.1-hiera-tiny": 0.2,
+    "facebook/sam2.1-hiera-small": 0.2,
+    "facebook/sam2.1-hiera-base-plus": 0.3,
+    "facebook/sam2.1-hiera-large": 0.9,
+    "facebook/sam3": 3.4,
+}
+"""Detectors and segmenters: OWNER/NAME → gigabytes, about."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +62,16 @@ def _named(config: AgaConfig) -> Iterator[Download]:
                 if size and name == "model" and background.variant == "fp16":
                     size /= 2
                 yield Download(f"aga.background.{name}", source, size)
-    source = detector.checkpoint
-    if detector.kind not in ("transformers", "groundingdino") or not source or local_path(source):
-        return
-    if is_hub_id(source) or split_hub_file(source):
-        yield Download("aga.detector.checkpoint", source, _DETECTORS.get(source))
+    finders = (
+        (detector, "aga.detector.checkpoint", ("transformers", "groundingdino", "sam3")),
+        (config.segmenter, "aga.segmenter.checkpoint", ("sam", "sam2")),
+    )
+    for finder, setting, kinds in finders:
+        source = finder.checkpoint
+        if finder.kind not in kinds or not source or local_path(source):
+            continue
+        if is_hub_id(source) or split_hub_file(source):
+            yield Download(setting, source, _FINDERS.get(source))
 
 
 def _is_here(source: str) -> bool:

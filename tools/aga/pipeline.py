@@ -25,13 +25,14 @@ from tools.aga.making.set_keys import request_key, set_key
 from tools.aga.store.disk_space import check_room, disk_errors_explained, disk_usage
 from tools.aga.store.pieces import known_file, set_folder, writing_set
 from tools.aga.store.sets import GeneratedSet, discard, open_finished
+from tools.errors import AugurError
 from tools.files import DamagedFile, read_checked_json, write_checked_json
 
 _log = logging.getLogger(__name__)
 
 
 def generate(
-    request: Request, tools: Tools | Callable[[], Tools], on_progress: StageProgress
+    request: Request, tools: Tools | Callable[[], Tools], on_progress: StageProgress, makes: bool = True
 ) -> GeneratedSet:
     """Make a set of synthetic images, or open the one that an earlier call made for an equal request.
 
@@ -43,12 +44,14 @@ def generate(
         tools: or a function that loads them, called only if they are needed: a request that was answered before, under
             the same settings, files and code, is answered without them.
         on_progress: see `StageProgress`.
+        makes: False: only a set that is there already is opened.
 
     Raises:
         ConfigurationError: a setting makes no image.
         DataError: a source is gone or broken.
         DiskFullError: there is no room for it.
-        AugurError: no source has a usable subject, or no background passed the gates.
+        AugurError: no source has a usable subject, no background passed the gates, or, without `makes`, the set is not
+            there.
     """
     root, name = request.root, None
     if not isinstance(tools, Tools):
@@ -59,7 +62,10 @@ def generate(
             return finished
         tools = tools()
     key = set_key(request, tools.identities)
-    made = _finished(root, key) or _make(request, tools, key, on_progress)
+    made = _finished(root, key)
+    if made is None and not makes:
+        raise AugurError(f"the set of synthetic images {key[:12]} is not in {root}")
+    made = made or _make(request, tools, key, on_progress)
     if name:
         with disk_errors_explained(root, 0):
             file = known_file(root, name)

@@ -289,8 +289,8 @@ class PackedExecutor:
         if ending.text and name not in self._not_captured:
             self._not_captured.add(name)
             text = (
-                f"{name} cannot be trained in packs on {pack.plan.device} ({ending.text}): its trials are trained one "
-                "at a time (execution.pack)"
+                f"{trial.spec.model.title} cannot be trained in packs on {pack.plan.device} ({ending.text}): its "
+                "trials are trained one at a time (execution.pack)"
             )
             on_event(TrialEvent(trial.spec.key, "note", pack.plan.device, text=text))
 

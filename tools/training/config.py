@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tools.training.metrics import Metric
+from tools.training.model_source import Named, folded, parse_name
 from tools.training.synthetic import Synthetic
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -13,20 +14,107 @@ _FROZEN = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 Epochs = Annotated[int, Field(ge=1, le=10_000)]
 
 
+TORCHVISION_WEIGHTS = "torchvision"
+WEIGHT_WORDS = (TORCHVISION_WEIGHTS, "pretrained", "auto")
+"""Values of `ModelConfig.weights` that are no files."""
+
+_NORMALISATIONS = ("auto", "imagenet", "data")
+
+
 class ModelConfig(BaseModel):
     """Which classifier is trained, and from what weights."""
 
     model_config = _FROZEN
 
-    name: str = Field(default="resnet18", description="a classification model of torchvision.models")
+    name: str = Field(
+        default="resnet18",
+        description="a classification model of torchvision.models, timm:NAME, or a function from the number of classes "
+        "to a torch.nn.Module: path/to/file.py:FUNCTION or package.module:FUNCTION (docs/model.md)",
+    )
     weights: str | None = Field(
         default=None,
-        description="from scratch if unset; 'torchvision' (ImageNet); or a .safetensors or .pth file",
+        description="from scratch if unset; 'pretrained' (the model's published ones, ImageNet); a .safetensors or "
+        ".pth file; or 'auto': published ones where they are on this machine or may be fetched, else from scratch, "
+        "which is the default for a folder of images",
     )
     stem: Literal["auto", "imagenet", "small", "small-pool"] = Field(
         default="auto",
         description="first layers; 'auto' takes a small-image stem where the image is at most 64 px",
     )
+    normalisation: str = Field(
+        default="auto",
+        pattern=r"^(auto|imagenet|data|[\d.,]+/[\d.,]+)$",
+        description="of the images: 'auto' is what the weights expect, or from scratch the mean and deviation of the "
+        "training images ('data'); 'imagenet'; or numbers of 0 to 1, as MEAN/STD: 0.5,0.5,0.5/0.5,0.5,0.5",
+    )
+    download: Literal["ask", "yes", "no"] = Field(
+        default="ask",
+        description="whether model.weights auto may fetch published weights; 'ask' fetches none without a terminal",
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _in_one_spelling(cls, name: str) -> str:
+        return folded(name)
+
+    @field_validator("normalisation")
+    @classmethod
+    def _is_known(cls, text: str) -> str:
+        if text not in _NORMALISATIONS:
+            stated_normalisation(text)
+        return text
+
+    @model_validator(mode="after")
+    def _torchvision_has_one_word(self) -> Self:
+        if self.weights == "pretrained" and self.named.kind == "torchvision":
+            object.__setattr__(self, "weights", TORCHVISION_WEIGHTS)
+        return self
+
+    @property
+    def named(self) -> Named:
+        """What the name means."""
+        return parse_name(self.name)
+
+    @property
+    def title(self) -> str:
+        """The name for people, for names of studies and for language models: without the folder of a file."""
+        return self.named.title
+
+    @property
+    def weights_file(self) -> Path | None:
+        """The file that training starts from; None where there is none."""
+        return None if self.weights is None or self.weights in WEIGHT_WORDS else Path(self.weights)
+
+    @property
+    def start(self) -> str:
+        """What training starts from, for people."""
+        if (file := self.weights_file) is not None:
+            return f"weights of {file.name}"
+        words = {TORCHVISION_WEIGHTS: "torchvision's weights", "pretrained": "its published weights"}
+        return words.get(self.weights or "", self.weights or "from scratch")
+
+
+def stated_normalisation(text: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Mean and deviation of red, green and blue, 0..1, as `ModelConfig.normalisation` states them.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    try:
+        mean, std = (tuple(float(number) for number in part.split(",")) for part in text.split("/"))
+    except ValueError:
+        mean = std = ()
+    if (
+        len(mean) != 3
+        or len(std) != 3
+        or not all(0 <= m <= 1 for m in mean)
+        or not all(0 < s <= 1 for s in std)
+    ):
+        raise ValueError(
+            "expected auto, imagenet, data, or three means and three deviations of 0 to 1, such as "
+            "0.485,0.456,0.406/0.229,0.224,0.225"
+        )
+    return mean, std  # type: ignore[return-value]
 
 
 class TrainingConfig(BaseModel):
@@ -138,18 +226,22 @@ class Fold(BaseModel):
 
     Fold 0 of `both` is the validation split; folds 1 to `count` - 1 are cut from the training split, and where one of
     them is held out, the images of the validation split are trained on. Folds of `train` are cut from the training
-    split alone: the others are trained on, and the validation split is not used.
+    split alone: the others are trained on, and the validation split is not used. With `all`, both splits are trained
+    on, and the validation score is of images that were trained on: of a model that is taken away, and never compared.
     """
 
     model_config = _FROZEN
 
     number: int = Field(ge=0)
     """0 to `count` - 1."""
-    count: int = Field(ge=2)
-    of: Literal["both", "train"] = "both"
+    count: int = Field(ge=1)
+    """At least 2, but for `all`."""
+    of: Literal["both", "train", "all"] = "both"
 
     @model_validator(mode="after")
     def _is_one_of_them(self) -> Self:
+        if self.count < 2 and self.of != "all":
+            raise ValueError("one fold of one would leave nothing to train on")
         if self.number >= self.count:
             raise ValueError(f"fold {self.number} of {self.count}: the folds are 0 to {self.count - 1}")
         return self
@@ -161,7 +253,13 @@ class Fold(BaseModel):
 
     def __str__(self) -> str:
         """Counted from 1, for people: '3 of 6'."""
+        if self.of == "all":
+            return "none, all images are trained on"
         return f"{self.number + 1} of {self.count}"
+
+
+EVERYTHING = Fold(number=0, count=1, of="all")
+"""Training and validation images are trained on."""
 
 
 def fold_of_seed(seed: int, count: int | None) -> Fold | None:
@@ -193,6 +291,9 @@ class TrialSpec(BaseModel):
     """Images to train on in addition to, or in place of, the real ones."""
     fold: Fold | None = None
     """None: the training and validation splits as they are. `tools.training.views` opens what it means."""
+    model_source: str | None = None
+    """What the code of the model was when the trial was planned (see `model_source.source_identity`): no other code is
+    trained under its key."""
     trunk: Trunk | None = None
     """What is shared with other trials. Without a policy of its own it saves time and changes no number."""
 

@@ -20,6 +20,7 @@ from tools.files import DamagedFile, locked, remove_unfinished, sha256_of, writt
 from tools.training.config import TrialSpec
 from tools.training.failures import NonFiniteLoss
 from tools.training.hardware import Precision, on_device, precision_for
+from tools.training.model_source import check_unchanged
 from tools.training.models import architecture
 from tools.training.normalisation import Normalisation
 from tools.training.trial_store import (
@@ -255,8 +256,10 @@ def load_trained(spec: TrialSpec, device: str) -> Classifier:
     Raises:
         AugurError: the trial has no weights, because it has not finished or they were dropped.
         DamagedFile: they are not as training wrote them.
+        ModelChanged: the code of the model is no longer what it was trained with.
     """
     file = spec.directory / WEIGHTS
+    check_unchanged(spec.model.name, spec.model_source)
     try:
         check_weights(spec.directory)
     except FileNotFoundError as error:

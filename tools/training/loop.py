@@ -19,8 +19,9 @@ from tools.training.evaluation import Classifier, fit_sample, predict
 from tools.training.failures import NonFiniteLoss, failed, failure_of, images_gone
 from tools.training.hardware import environment, on_device, precision_for
 from tools.training.imbalance import class_term
+from tools.training.model_source import check_unchanged
 from tools.training.models import build_model
-from tools.training.normalisation import IMAGENET, training_normalisation
+from tools.training.normalisation import normalisation_for
 from tools.training.progress import Progress, mean_loss, refuse_non_finite
 from tools.training.recipes import learning_rate_at, optimizer_for
 from tools.training.seeds import Stream, derived_seed
@@ -174,12 +175,10 @@ class _Training:
         self._batches = epoch_batches(spec, self._images)
         self._loader = training_loader(spec, self._images, self._batches, device)
         self._validation = validation_view(spec)
-        pretrained = spec.model.weights is not None
+        check_unchanged(spec.model.name, spec.model_source)
         self._classifier = Classifier(
             on_device(build_model(spec.model, spec.classes, spec.image_size, spec.seed), device),
-            IMAGENET
-            if pretrained
-            else training_normalisation(spec.cache, self._images.view.images, spec.fold),
+            normalisation_for(spec, self._images.view.images),
             device,
         )
         self._model = self._classifier.model

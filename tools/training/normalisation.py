@@ -10,7 +10,8 @@ import torch
 
 from tools.datasets.cache.read import Rows
 from tools.files import DamagedFile, read_checked_json, write_checked_json
-from tools.training.config import Fold
+from tools.training.config import Fold, TrialSpec, stated_normalisation
+from tools.training.published import expected_normalisation
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +45,30 @@ def normalise(images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> to
 
 IMAGENET = Normalisation((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 """What torchvision's pretrained weights expect."""
+
+
+def normalisation_for(spec: TrialSpec, images: Rows | np.ndarray) -> Normalisation:
+    """How a trial's images are normalised: as stated, as its weights expect, or by its training images.
+
+    Args:
+        spec: of the trial.
+        images: its training images.
+    """
+    stated = spec.model.normalisation
+    if stated == "imagenet":
+        return IMAGENET
+    known = expected_normalisation(spec.model) if stated == "auto" else None
+    if stated not in ("auto", "data"):
+        known = stated_normalisation(stated)
+    if known is None:
+        return training_normalisation(spec.cache, images, spec.fold)
+    return _on_bytes(known[0], known[1])
+
+
+def _on_bytes(mean: tuple[float, ...], std: tuple[float, ...]) -> Normalisation:
+    """`Normalisation` of numbers on the scale 0..1."""
+    scaled = [tuple(round(255 * value, 6) for value in values) for values in (mean, std)]
+    return Normalisation(scaled[0], scaled[1])  # type: ignore[arg-type]
 
 
 def training_normalisation(cache: Path, images: Rows | np.ndarray, fold: Fold | None = None) -> Normalisation:

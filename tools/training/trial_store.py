@@ -28,6 +28,7 @@ from tools.files import (
 )
 from tools.policy.own import placeless
 from tools.training.config import Fold, ModelConfig, Recipe
+from tools.training.model_source import source_identity
 from tools.training.synthetic import Synthetic
 from tools.training.types import Scores, TrialResult
 
@@ -41,7 +42,6 @@ WEIGHTS = "weights.safetensors"
 LOCK = "trial.lock"
 KEPT = "weights.kept"
 """Empty; while it is there, a study that shares the trial does not drop its weights."""
-TORCHVISION_WEIGHTS = "torchvision"
 
 _WEIGHTS_DIGEST = "weights_sha256"
 """Key in result.json."""
@@ -63,7 +63,7 @@ def trial_key(
     Args:
         canonical_policy: canonical JSON of the policy.
         fingerprint: of the decoded data set, splits included.
-        model: a local weights file counts by its content, wherever it is.
+        model: its code and a file of weights count by their content, wherever they are.
         recipe: resolved.
         seed: the trial's.
         schema_version: of the proposal's meaning.
@@ -76,13 +76,10 @@ def trial_key(
     Raises:
         ConfigurationError: the weights file cannot be read.
     """
-    described = model.model_dump(mode="json")
-    if model.weights is not None and model.weights != TORCHVISION_WEIGHTS:
-        described["weights"] = _digest_of_weights(Path(model.weights))
     content = {
         "policy": placeless(canonical_policy),
         "data": fingerprint,
-        "model": described,
+        "model": model_identity(model),
         # A field with a default counts only where it differs: keys of earlier versions stay as they were.
         "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
         "seed": seed,
@@ -95,6 +92,25 @@ def trial_key(
     if trunk_policy is not None and (trunk_policy != canonical_policy or synthetic is not None):
         content["trunk"] = placeless(trunk_policy)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def model_identity(model: ModelConfig) -> dict[str, Any]:
+    """All that decides which function of its weights a model is, and what these are before training.
+
+    Raises:
+        ConfigurationError: the weights file, or the code of the model, cannot be read.
+    """
+    described: dict[str, Any] = {"name": model.name, "weights": model.weights, "stem": model.stem}
+    if model.weights_file is not None:
+        described["weights"] = _digest_of_weights(model.weights_file)
+    if model.named.is_code:
+        described["name"] = model.named.function
+    # What came later counts only where it differs, so that earlier keys stay as they were.
+    if (source := source_identity(model.name)) is not None:
+        described["source"] = source
+    if model.normalisation != "auto":
+        described["normalisation"] = model.normalisation
+    return described
 
 
 def trunk_key(

@@ -59,6 +59,13 @@ def fold_view(cache: Path, role: Role, fold: Fold | None) -> SplitView:
     """
     if fold is None or fold.is_as_split:
         return open_cache(cache).split(role)
+    if fold.of == "all":
+        cached = open_cache(cache)
+        if role == "validation":
+            return cached.split(role)
+        return _pool_view(
+            cache, role, np.arange(len(cached.split("train")) + len(cached.split("validation")))
+        )
     held = _held_out(cache, fold)
     if role == "validation":
         return _pool_view(cache, role, np.flatnonzero(held))
@@ -77,6 +84,8 @@ def training_size(cache: Path, fold: Fold | None) -> int:
     train = len(open_cache(cache).split("train"))
     if fold is None or fold.is_as_split:
         return train
+    if fold.of == "all":
+        return train + len(open_cache(cache).split("validation"))
     kept = train - int(_held_out(cache, fold).sum())
     return kept + len(open_cache(cache).split("validation")) if fold.of == "both" else kept
 

@@ -1,6 +1,7 @@
-"""Weights that training starts from: torchvision's, or a local file; never anything that can run code."""
+"""Weights that training starts from: published ones, or a local file; never anything that can run code."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ import torch
 from torch import nn
 
 from tools.errors import ConfigurationError, first_line
+from tools.training.config import ModelConfig
+from tools.training.model_names import no_weights_file
+from tools.training.published import published_state, timm_heads
 from tools.training.stems import first_convolution, shrunk_kernel
-from tools.training.trial_store import TORCHVISION_WEIGHTS
 
 _WRAPPERS = ("model", "state_dict", "model_state_dict")
 """Keys under which training scripts (torchvision's `model`, Lightning's `state_dict`) keep the weights."""
@@ -18,50 +21,111 @@ _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 """Training-only heads of GoogLeNet and Inception, which are not built here."""
 
 
-def load_pretrained(model: nn.Module, name: str, weights: str) -> None:
-    """Load pretrained weights into `model`, which was built as `name`.
+_PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "backbone.", "encoder.")
+"""What training scripts (DataParallel, torch.compile, Lightning, self-supervision) put before the model's own names."""
 
-    The head keeps its initial weights where its shape differs (another number of classes), and a 7x7 first kernel is
-    resampled where the model has a small stem; everything else must match exactly.
+
+@dataclass(frozen=True)
+class Fitting:
+    """Weights that fit a model, and what was not taken."""
+
+    state: dict[str, Any]
+    new_head: str = ""
+    """Path of the head that keeps its initial weights; empty where it was taken."""
+    left_out: tuple[str, ...] = ()
+    """Modules of the file that the model does not have."""
+
+
+def load_pretrained(model: nn.Module, config: ModelConfig, of_timm: Callable[[], nn.Module]) -> None:
+    """Load the weights that `config` names into `model`, which was built from it.
+
+    The head keeps its initial weights where its shape differs (another number of classes) or the file has none, and a
+    7x7 first kernel is resampled where the model has a small stem; modules that the model does not have at all are left
+    out (`told` says so); everything else must match exactly.
 
     Args:
         model: changed in place.
-        name: its name in torchvision.models.
-        weights: 'torchvision', or a path to a .safetensors, .pth or .pt file with a state dict.
+        config: its weights are set, and not 'auto'.
+        of_timm: builds the same model with timm's own weights, which timm fits to the size of the images.
 
     Raises:
         ConfigurationError: the weights cannot be fetched or read, do not fit the model, or are not finite.
     """
-    model.load_state_dict(_fitting_state(model, name, weights))
+    found, file = config.named, config.weights_file
+    if file is not None:
+        given, origin = _file_state(file), str(file)
+    else:
+        given, origin = published_state(found, of_timm), f"the published weights of {found.title}"
+    model.load_state_dict(_fitting(model, config, given, origin).state)
 
 
-def check_weights_file(model: nn.Module, name: str, file: str) -> None:
-    """Read a weights file and compare it with `model`, built as `name` on any device, which stays as it is.
+def check_weights_file(model: nn.Module, config: ModelConfig) -> str:
+    """Read a weights file and compare it with `model`, on any device, which stays as it is; what is taken, in words.
 
     Raises:
         ConfigurationError: as `load_pretrained`.
     """
-    _fitting_state(model, name, file)
+    file = config.weights_file
+    assert file is not None
+    return told(config, _fitting(model, config, _file_state(file), str(file)))
 
 
-def _fitting_state(model: nn.Module, name: str, weights: str) -> dict[str, Any]:
-    if weights == TORCHVISION_WEIGHTS:
-        state, origin = _torchvision_state(name), f"torchvision's weights of {name}"
-    else:
-        state, origin = _file_state(Path(weights)), weights
-    own = model.state_dict()
-    state = {key: value for key, value in state.items() if key in own or not key.startswith(_AUXILIARY)}
-    head = head_of(model)
+def told(config: ModelConfig, found: Fitting) -> str:
+    """What of a file the training starts from."""
+    words = f"weights of {config.weights}: {len(found.state)} tensors"
+    if found.new_head:
+        words += f"; the head ({found.new_head}) is for other classes or missing there, and starts anew"
+    if found.left_out:
+        words += f"; left out, because the model has no such module: {', '.join(found.left_out[:5])}"
+        words += ", …" if len(found.left_out) > 5 else ""
+    return words
+
+
+def _fitting(model: nn.Module, config: ModelConfig, state: Mapping[str, Any], origin: str) -> Fitting:
+    own, name, is_file = model.state_dict(), config.title, config.weights_file is not None
+    state = _without_prefix(
+        {key: value for key, value in state.items() if key in own or not _is_auxiliary(key)}, own
+    )
+    tops = {key.partition(".")[0] for key in own}
+    unknown = [key for key in state if key not in own and key.partition(".")[0] not in tops]
+    left_out = tuple(dict.fromkeys(key.partition(".")[0] for key in unknown)) if is_file else ()
+    state = {key: value for key, value in state.items() if not is_file or key not in unknown}
+    heads = (timm_heads(config.named.where) if config.named.kind == "timm" else ()) or (head_of(model),)
+    new_head = ""
     stem = first_convolution(name)
-    for key, value in list(state.items()):
-        if key not in own or own[key].shape == value.shape:
-            continue
-        if key.rpartition(".")[0] == head:
-            state[key] = own[key]
-        elif key == f"{stem}.weight" and own[key].shape[:2] == value.shape[:2]:
-            height, width = own[key].shape[-2:]
-            state[key] = shrunk_kernel(value, (height, width))
+    for key, value in own.items():
+        module = key.rpartition(".")[0]
+        if module in heads and (key not in state or state[key].shape != value.shape):
+            state[key], new_head = value, module
+        elif key.endswith(".num_batches_tracked") and key not in state:  # of files before torch 0.4.1
+            state[key] = value
+        elif key == f"{stem}.weight" and key in state and state[key].shape[:2] == value.shape[:2]:
+            height, width = value.shape[-2:]
+            if state[key].shape != value.shape:
+                state[key] = shrunk_kernel(state[key], (height, width))
     _refuse_mismatch(own, state, name, origin)
+    _refuse_broken(state, origin)
+    return Fitting(state, new_head, left_out)
+
+
+def _is_auxiliary(key: str) -> bool:
+    return key.startswith(_AUXILIARY)
+
+
+def _without_prefix(state: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """`state` with the names of the model, where a script has put a word before all or some of them."""
+    while True:
+        known = sum(key in own for key in state)
+        for prefix in _PREFIXES:
+            shorter = {key.removeprefix(prefix): value for key, value in state.items()}
+            if len(shorter) == len(state) and sum(key in own for key in shorter) > known:
+                state = shorter
+                break
+        else:
+            return state
+
+
+def _refuse_broken(state: Mapping[str, Any], origin: str) -> None:
     broken = [key for key, value in state.items() if not value.is_meta and not torch.isfinite(value).all()]
     if broken:
         shown = ", ".join(broken[:3]) + (", …" if len(broken) > 3 else "")
@@ -69,7 +133,6 @@ def _fitting_state(model: nn.Module, name: str, weights: str) -> dict[str, Any]:
             f"{origin} has weights that are NaN or infinite ({shown}): the file is damaged, or its training diverged; "
             "give another one (model.weights)"
         )
-    return state
 
 
 def head_of(model: nn.Module) -> str:
@@ -81,29 +144,9 @@ def head_of(model: nn.Module) -> str:
     raise ConfigurationError(f"{type(model).__name__} has no linear or convolutional layer to classify with")
 
 
-def _torchvision_state(name: str) -> Mapping[str, Any]:
-    from torchvision.models import get_model_weights
-
-    weights = next(iter(get_model_weights(name)), None)
-    if weights is None:
-        raise ConfigurationError(f"torchvision has no weights for {name!r}: leave model.weights unset")
-    weights = getattr(get_model_weights(name), "DEFAULT", weights)
-    try:
-        return dict(weights.get_state_dict(progress=False, check_hash=True))
-    except (OSError, RuntimeError) as error:
-        raise ConfigurationError(
-            f"torchvision's weights of {name!r} could not be fetched from {weights.url}: {error}. Offline, "
-            "copy the file to this machine and set model.weights to its path, "
-            f"or place it in {Path(torch.hub.get_dir()) / 'checkpoints'}"
-        ) from error
-
-
 def _file_state(file: Path) -> dict[str, torch.Tensor]:
     if not file.is_file():
-        raise ConfigurationError(
-            f"there is no weights file {file} (model.weights): give 'torchvision', or the path of a "
-            ".safetensors or .pth file"
-        )
+        raise no_weights_file(file)
     try:
         if file.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -123,7 +166,7 @@ def _file_state(file: Path) -> dict[str, torch.Tensor]:
         raise ConfigurationError(
             f"the weights file {file} holds no state dict: save it as torch.save(model.state_dict(), …)"
         )
-    return {key.removeprefix("module."): value for key, value in content.items()}
+    return dict(content)
 
 
 def _refuse_mismatch(

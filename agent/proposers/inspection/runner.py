@@ -3,6 +3,7 @@
 What is wrong with a call is told to the model, never raised: unknown names, wrong arguments, a budget that is spent.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -78,6 +79,13 @@ class ToolRunner:
 
     def run(self, name: str, arguments: dict[str, Any]) -> ToolResult:
         """The result of the tool `name`."""
+        began = time.time_ns()
+        result = self._run(name, arguments)
+        if self._history.on_tool is not None:
+            self._history.on_tool(name, arguments, result.text, began)
+        return result
+
+    def _run(self, name: str, arguments: dict[str, Any]) -> ToolResult:
         tools: dict[str, Callable[[dict[str, Any]], tuple[str, ToolResult]]] = {
             DESCRIBE: self._describe,
             PREVIEW: self._preview,

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.exporting import export
 from tests.agent.studies import TINY, Ended, agent, copy_trials
+from tools.errors import AugurError
 
 RACE = f"--dataset demo {TINY} --arms rand_augment,random,tpe --seeds 3 --search.seeds 1 --trials 3 --study r"
 
@@ -139,3 +141,10 @@ def test_repeats_and_a_budget_in_images(with_trials):
         for f in sorted(with_trials.glob("compares/r/cells/*"))
     ]
     assert [list(each) for each in seeds] == [["0"], ["100"]]
+
+
+def test_the_policy_of_an_arm_is_exported_with_its_gain(raced):
+    found = export("r", raced, "yaml", "tpe")
+    assert "points of the test metric over the default policy" in found
+    with pytest.raises(AugurError, match="is a race: say whose policy with --arm"):
+        export("r", raced, "yaml")

@@ -12,6 +12,7 @@ from agent.memory.proposal import Proposal, Proposals
 from agent.proposers import Proposer, ask_for
 from agent.proposers.best_of_n import BestOfNProposer
 from agent.proposers.fixed import FixedProposer
+from agent.proposers.hybrid import HybridProposer
 from agent.proposers.llm import LLMProposer
 from agent.proposers.random import RandomProposer
 from agent.proposers.tpe import TPEProposer, objective
@@ -73,6 +74,11 @@ def best_of_n(model: LoopbackServer) -> BestOfNProposer:
     return BestOfNProposer(connected(config), config, lambda record: None)
 
 
+def hybrid(model: LoopbackServer) -> HybridProposer:
+    config = llm_config("openai", model, mode="tools")
+    return HybridProposer(connected(config), config, lambda record: None)
+
+
 SEARCHING: dict[str, Callable[[LoopbackServer], Proposer]] = {
     "random": lambda model: RandomProposer(),
     "tpe": lambda model: TPEProposer(),
@@ -81,6 +87,7 @@ SEARCHING: dict[str, Callable[[LoopbackServer], Proposer]] = {
     "llm by schema, OpenAI": lambda model: llm(model, mode="structured"),
     "llm by schema, Gemini": lambda model: llm(model, "google_genai", "structured"),
     "best_of_n": best_of_n,
+    "hybrid": hybrid,
 }
 ARMS = {**SEARCHING, "fixed": lambda model: FixedProposer(BASELINES)}
 

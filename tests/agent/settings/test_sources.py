@@ -24,6 +24,7 @@ TEXTS = {
     r"^[1-9][0-9]*/[1-9][0-9]*$": "2/5",
     r"^\S+$": "0:4095",
     r"^[^\s/](.{0,198}\S)?$": "my experiment",
+    r"^(auto|imagenet|data|[\d.,]+/[\d.,]+)$": "imagenet",
     None: "some_name",
 }
 """A valid text for each pattern in the tree."""
@@ -184,7 +185,7 @@ def test_the_short_flags_are_those_people_know() -> None:
             "--llm",
             "--llm-base-url",
         ),
-        *("--augmentations", "--iterations", "--seeds", "--seed", "--study", "--runs-dir"),
+        *("--augmentations", "--iterations", "--seeds", "--seed", "--warm-start", "--study", "--runs-dir"),
         *("--detector", "--segmenter", "--background"),
     }
 

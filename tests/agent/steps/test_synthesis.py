@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from agent.memory.proposal import Proposal
 from agent.settings.config import LLMConfig, SearchConfig, StudyConfig
 from agent.steps.synthesis import Synthesis, _held, backgrounds_of
 from tools.aga.config import AgaConfig, PromptSet
@@ -23,6 +24,7 @@ from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.types import Card, Corners, Dataset, Record, Split
+from tools.errors import AugurError
 
 
 def card(modality: Any) -> Card:
@@ -167,6 +169,17 @@ def test_a_preview_is_never_taken_for_the_set_and_is_found_again(tmp_path):
     assert whole.images == len(data.split("train"))
     again, _ = synthesis_of(birds(tmp_path), tmp_path)[0].preview_of(MEADOWS, every)
     assert again.key == first.key
+
+
+def test_images_that_are_there_are_taken_and_none_is_made_for_a_model_that_is_taken_away(tmp_path):
+    synthesis, _ = synthesis_of(birds(tmp_path), tmp_path)
+    proposal = Proposal(hypothesis="", expected_gain=0, policy=[], backgrounds=[MEADOWS])
+    with pytest.raises(AugurError, match=r"set of synthetic images \w+ is not in"):
+        synthesis.existing(proposal)
+    assert not (tmp_path / "runs" / "aga" / "sets").exists()
+    made = synthesis.of(proposal)
+    again, _ = synthesis_of(birds(tmp_path), tmp_path)
+    assert again.existing(proposal) == made
 
 
 @pytest.mark.parametrize("max_side", [64, 300])

@@ -144,6 +144,134 @@ def save_tiny_sam(file: Path) -> Mapping[str, Callable[[], Any]]:
     return {"vit_b": _tiny_sam}
 
 
+def save_tiny_sam2(folder: Path, *, of_video: bool = False) -> Path:
+    """A SAM 2 of 64 px, as facebook/sam2.1-hiera-tiny lies on the hub: `of_video`, or of images alone."""
+    from transformers import (
+        Sam2Config,
+        Sam2HieraDetConfig,
+        Sam2ImageProcessor,
+        Sam2MaskDecoderConfig,
+        Sam2Model,
+        Sam2Processor,
+        Sam2PromptEncoderConfig,
+        Sam2VideoConfig,
+        Sam2VideoModel,
+        Sam2VisionConfig,
+    )
+
+    hiera = Sam2HieraDetConfig(
+        hidden_size=8,
+        num_attention_heads=1,
+        image_size=[64, 64],
+        blocks_per_stage=[1, 1, 2, 1],
+        embed_dim_per_stage=[8, 16, 32, 64],
+        num_attention_heads_per_stage=[1, 1, 2, 2],
+        window_size_per_stage=[8, 4, 4, 4],
+        global_attention_blocks=[3],
+        window_positional_embedding_background_size=[4, 4],
+    )
+    vision = Sam2VisionConfig(
+        backbone_config=hiera,
+        backbone_channel_list=[64, 32, 16, 8],
+        backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]],
+        fpn_hidden_size=16,
+    )
+    parts: dict[str, Any] = {
+        "vision_config": vision,
+        "prompt_encoder_config": Sam2PromptEncoderConfig(hidden_size=16, image_size=64, patch_size=16),
+        "mask_decoder_config": Sam2MaskDecoderConfig(
+            hidden_size=16, mlp_dim=16, num_attention_heads=2, iou_head_hidden_dim=16
+        ),
+    }
+    torch.manual_seed(5)
+    if of_video:
+        memory: dict[str, Any] = {
+            "image_size": 64,
+            "memory_attention_hidden_size": 16,
+            "memory_attention_num_layers": 1,
+            "memory_attention_num_attention_heads": 1,
+            "memory_attention_feed_forward_hidden_size": 16,
+            "memory_attention_rope_feat_sizes": [4, 4],
+            "memory_encoder_hidden_size": 16,
+            "memory_encoder_output_channels": 8,
+            "mask_downsampler_embed_dim": 16,
+            "memory_fuser_num_layers": 1,
+            "memory_fuser_embed_dim": 16,
+            "memory_fuser_intermediate_dim": 16,
+        }
+        Sam2VideoModel(Sam2VideoConfig(**parts, **memory)).save_pretrained(folder)
+    else:
+        Sam2Model(Sam2Config(**parts)).save_pretrained(folder)
+    sizes: dict[str, Any] = {"size": {"height": 64, "width": 64}, "mask_size": {"height": 16, "width": 16}}
+    Sam2Processor(Sam2ImageProcessor(**sizes), target_size=64).save_pretrained(folder)
+    return folder
+
+
+def save_tiny_sam3(folder: Path) -> Path:
+    """A SAM 3 of 56 px, in the format of facebook/sam3."""
+    from transformers import (
+        CLIPTextConfig,
+        CLIPTokenizer,
+        Sam3Config,
+        Sam3DETRDecoderConfig,
+        Sam3DETREncoderConfig,
+        Sam3GeometryEncoderConfig,
+        Sam3ImageProcessor,
+        Sam3MaskDecoderConfig,
+        Sam3Model,
+        Sam3Processor,
+        Sam3VisionConfig,
+        Sam3ViTConfig,
+    )
+
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    tokens = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+    tokenizer = CLIPTokenizer(
+        vocab={token: number for number, token in enumerate(tokens)}, merges=[], model_max_length=32
+    )
+    vit = Sam3ViTConfig(
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=56,
+        window_size=2,
+        global_attn_indexes=[1],
+        pretrain_image_size=28,
+    )
+    text = CLIPTextConfig(
+        vocab_size=len(tokens),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=32,
+        projection_dim=16,
+        bos_token_id=0,
+        eos_token_id=1,
+    )
+    small: dict[str, Any] = {"hidden_size": 32, "num_attention_heads": 2}
+    layers: dict[str, Any] = {"num_layers": 1, "intermediate_size": 32, **small}
+    torch.manual_seed(6)
+    model = Sam3Model(
+        Sam3Config(
+            vision_config=Sam3VisionConfig(
+                backbone_config=vit, fpn_hidden_size=32, backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]]
+            ),
+            text_config=text.to_dict(),
+            geometry_encoder_config=Sam3GeometryEncoderConfig(**layers),
+            detr_encoder_config=Sam3DETREncoderConfig(**layers),
+            detr_decoder_config=Sam3DETRDecoderConfig(num_queries=6, **layers),
+            mask_decoder_config=Sam3MaskDecoderConfig(**small),
+        )
+    )
+    _spread(model)
+    model.save_pretrained(folder)
+    processor = Sam3ImageProcessor(size={"height": 56, "width": 56}, mask_size={"height": 16, "width": 16})
+    Sam3Processor(processor, tokenizer, target_size=56).save_pretrained(folder)
+    return folder
+
+
 def save_vit_b(file: Path) -> None:
     """SAM's own vit_b (94 million weights, 375 MB), untrained."""
     from segment_anything import sam_model_registry

@@ -5,7 +5,8 @@ import numpy as np
 from tools.aga.config import DetectorConfig
 from tools.aga.detectors.prompted import LONG_SIDE, PromptedDetector, word_positions
 from tools.aga.model_weights import quiet_libraries
-from tools.errors import ConfigurationError, first_line
+from tools.aga.pretrained import load_pretrained
+from tools.errors import ConfigurationError
 from tools.hub import digest_of, folder_of
 
 _CHECKPOINT = "aga.detector.checkpoint"
@@ -29,30 +30,15 @@ class TransformersDetector(PromptedDetector):
         super().__init__(config, f"transformers:{digest_of(self._folder)[:16]}")
 
     def _load(self, device: str) -> None:
-        from transformers import AutoConfig, AutoModelForZeroShotObjectDetection, AutoProcessor
-
-        folder = self._folder
-        try:
-            with quiet_libraries("transformers"):
-                kind = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
-                if kind not in _TYPES:
-                    raise ConfigurationError(f"{folder} ({_CHECKPOINT}) holds a {kind}, not a GroundingDINO")
-                self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-                model, report = AutoModelForZeroShotObjectDetection.from_pretrained(
-                    folder, local_files_only=True, output_loading_info=True
-                )
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-            raise ConfigurationError(
-                f"no GroundingDINO can be loaded from {folder} ({_CHECKPOINT}): {first_line(error)}. It needs "
-                "config.json, preprocessor_config.json, the tokenizer's files and model.safetensors"
-            ) from error
-        missing = sorted(report["missing_keys"])
-        if missing:
-            raise ConfigurationError(
-                f"{folder} ({_CHECKPOINT}) does not fit its config.json: {len(missing)} weights are missing "
-                f"(such as {missing[0]})"
-            )
-        self._model = model.to(device).eval()
+        self._processor, model = load_pretrained(
+            self._folder,
+            _CHECKPOINT,
+            "a GroundingDINO",
+            _TYPES,
+            ("AutoProcessor", "AutoModelForZeroShotObjectDetection"),
+            "config.json, preprocessor_config.json, the tokenizer's files and model.safetensors",
+        )
+        self._model = model.to(device)
         self._device = device
 
     def _forward(self, images: list[np.ndarray], prompt: str) -> tuple[np.ndarray, np.ndarray, list[int]]:

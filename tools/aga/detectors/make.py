@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from tools.aga.config import DetectorConfig
 from tools.aga.detectors.grounding_dino import GroundingDinoDetector
 from tools.aga.detectors.grounding_dino_transformers import TransformersDetector
+from tools.aga.detectors.sam3 import Sam3
 from tools.aga.detectors.simple import CentreDetector, GivenBoxes
 from tools.aga.types import Box, Detector
 
@@ -13,6 +14,7 @@ DETECTORS: dict[str, Callable[[DetectorConfig, Mapping[str, Box]], Detector]] = 
     "dataset": lambda config, boxes: GivenBoxes(boxes),
     "groundingdino": lambda config, boxes: GroundingDinoDetector(config),
     "transformers": lambda config, boxes: TransformersDetector(config),
+    "sam3": lambda config, boxes: Sam3(config),
 }
 """`aga.detector.kind` → what makes the detector from the settings and the data set's boxes."""
 

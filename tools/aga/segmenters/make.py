@@ -8,17 +8,21 @@ from tools.aga.segmenters.given_masks import GivenMasks
 from tools.aga.segmenters.grabcut import GrabCutSegmenter
 from tools.aga.segmenters.otsu import OtsuSegmenter
 from tools.aga.segmenters.sam import SamSegmenter
+from tools.aga.segmenters.sam2 import Sam2Segmenter
 from tools.aga.segmenters.u2netp.segmenter import U2NetpSegmenter
 from tools.aga.types import Segmenter
 
 SEGMENTERS: dict[str, Callable[[SegmenterConfig, Mapping[str, Path]], Segmenter]] = {
     "u2netp": lambda config, masks: U2NetpSegmenter(),
     "sam": lambda config, masks: SamSegmenter(config),
+    "sam2": lambda config, masks: Sam2Segmenter(config),
     "grabcut": lambda config, masks: GrabCutSegmenter(config.iterations),
     "otsu": lambda config, masks: OtsuSegmenter(),
     "dataset": lambda config, masks: GivenMasks(masks),
 }
-"""`aga.segmenter.kind` → what makes the segmenter from the settings and the data set's masks."""
+"""`aga.segmenter.kind` → what makes the segmenter from the settings and the data set's masks.
+
+Kind 'sam3' is its detector too: see `tools.aga.finders`."""
 
 
 def make_segmenter(config: SegmenterConfig, masks: Mapping[str, Path] | None = None) -> Segmenter:

@@ -21,6 +21,7 @@ from tools.training.evaluation import predictions_from
 from tools.training.failures import NonFiniteLoss
 from tools.training.imbalance import class_term
 from tools.training.loop import train_trunk
+from tools.training.model_source import check_unchanged
 from tools.training.packed.feed import Feed, Part
 from tools.training.packed.feeder import Feeder
 from tools.training.packed.mixing import Mix, MixKind, draw_mix, mix_kind
@@ -62,6 +63,7 @@ class Trial:
     def __init__(self, spec: TrialSpec, slot: Slot, feeder: Feeder, stores: Stores, trials: int) -> None:
         """`trials`: how many run at a time."""
         self.spec, self._slot, self._stores = spec, slot, stores
+        check_unchanged(spec.model.name, spec.model_source)
         self.account = Account()
         self._source = training_images(spec)
         self._batches = epoch_batches(spec, self._source)

@@ -13,7 +13,7 @@ from tools.training.batches import TrainingImages
 from tools.training.config import TrialSpec
 from tools.training.evaluation import fit_sample
 from tools.training.models import build_model
-from tools.training.normalisation import IMAGENET, Normalisation, training_normalisation
+from tools.training.normalisation import Normalisation, normalisation_for
 from tools.training.views import validation_view
 
 MOST_BYTES = 2 * 2**30
@@ -78,9 +78,7 @@ class Stores:
 
     def normalisation(self, spec: TrialSpec, source: TrainingImages) -> Normalisation:
         """As the single trainer chooses it."""
-        if spec.model.weights is not None:
-            return IMAGENET
-        return training_normalisation(spec.cache, source.view.images, spec.fold)
+        return normalisation_for(spec, source.view.images)
 
     def _view(self, what: str, spec: TrialSpec, open_view: Callable[[], SplitView]) -> Shown:
         def make() -> tuple[Shown, int]:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from tests.tools.aga.tiny_vision import (
     save_bert,
     save_grounding_dino,
+    save_tiny_sam3,
     save_transformers_grounding_dino,
     source,
     spot,
@@ -27,7 +28,7 @@ from tools.aga.detectors.simple import CentreDetector, GivenBoxes
 from tools.aga.types import Box, Detector
 from tools.errors import ConfigurationError, DataError
 
-KINDS = ("none", "dataset", "groundingdino", "transformers")
+KINDS = ("none", "dataset", "groundingdino", "transformers", "sam3")
 
 torch.set_num_threads(1)
 
@@ -44,17 +45,25 @@ def ported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_transformers_grounding_dino(tmp_path_factory.mktemp("transformers") / "grounding-dino")
 
 
+@pytest.fixture(scope="session")
+def words_to_masks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a SAM 3."""
+    return save_tiny_sam3(tmp_path_factory.mktemp("sam3") / "sam3")
+
+
 Make = Callable[..., DetectorConfig]
 
 
 @pytest.fixture(scope="session")
-def settings(published: tuple[Path, Path], ported: Path) -> Make:
+def settings(published: tuple[Path, Path], ported: Path, words_to_masks: Path) -> Make:
     def make(kind: str, **changes: object) -> DetectorConfig:
         base: dict[str, object] = {"kind": kind, "box_threshold": 0.2, "text_threshold": 0.1, "side": 64}
         if kind == "groundingdino":
             base |= {"config": published[0], "checkpoint": str(published[1])}
         if kind == "transformers":
             base |= {"checkpoint": str(ported)}
+        if kind == "sam3":
+            base |= {"checkpoint": str(words_to_masks)}
         return DetectorConfig.model_validate(base | {"device": "cpu"} | changes)
 
     return make

@@ -9,16 +9,25 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.tools.aga.tiny_vision import disc_of, save_tiny_sam, save_vit_b, source, spot
+from tests.tools.aga.tiny_vision import (
+    disc_of,
+    save_bert,
+    save_tiny_sam,
+    save_tiny_sam2,
+    save_vit_b,
+    source,
+    spot,
+)
 from tools.aga.config import SegmenterConfig
 from tools.aga.detectors.simple import CentreDetector
 from tools.aga.segmenters.given_masks import GivenMasks, read_mask
 from tools.aga.segmenters.make import SEGMENTERS, make_segmenter
 from tools.aga.segmenters.sam import SamSegmenter
+from tools.aga.segmenters.sam2 import Sam2Segmenter
 from tools.aga.types import Box, Segmenter, SourceImage
 from tools.errors import ConfigurationError, DataError
 
-KINDS = ("u2netp", "grabcut", "otsu", "dataset", "sam")
+KINDS = ("u2netp", "grabcut", "otsu", "dataset", "sam", "sam2")
 SIZES = ((60, 80), (600, 500), (1, 1), (9, 300))
 
 torch.set_num_threads(1)
@@ -28,6 +37,7 @@ torch.set_num_threads(1)
 def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Segmenter]:
     folder = tmp_path_factory.mktemp("segmenters")
     architectures = save_tiny_sam(folder / "sam.pth")
+    newer = save_tiny_sam2(folder / "sam2")
     masks: dict[str, Path] = {}
     for number, size in enumerate(SIZES):
         file = folder / f"{number}.png"
@@ -35,8 +45,9 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Segmenter]
         masks[f"train/{number:04d}.jpg"] = file
 
     def build(kind: str) -> Segmenter:
+        checkpoint = newer if kind == "sam2" else folder / "sam.pth"
         config = SegmenterConfig.model_validate(
-            {"kind": kind, "model": "vit_b", "checkpoint": folder / "sam.pth", "device": "cpu"}
+            {"kind": kind, "model": "vit_b", "checkpoint": str(checkpoint), "device": "cpu"}
         )
         return SamSegmenter(config, architectures) if kind == "sam" else make_segmenter(config, masks)
 
@@ -58,7 +69,8 @@ def overlap(mask: np.ndarray, wanted: np.ndarray) -> float:
 
 
 def test_the_table_has_every_kind_of_the_settings() -> None:
-    assert set(SEGMENTERS) == set(get_args(SegmenterConfig.model_fields["kind"].annotation)) == set(KINDS)
+    kinds = set(get_args(SegmenterConfig.model_fields["kind"].annotation))
+    assert set(SEGMENTERS) | {"sam3"} == kinds == set(KINDS) | {"sam3"}
 
 
 def test_identities_are_those_of_stores_made_before(tmp_path: Path) -> None:
@@ -236,7 +248,7 @@ class TestSam:
     @staticmethod
     def config(checkpoint: Path | None, model: str = "vit_b", device: str = "cpu") -> SegmenterConfig:
         return SegmenterConfig.model_validate(
-            {"kind": "sam", "model": model, "checkpoint": checkpoint, "device": device}
+            {"kind": "sam", "model": model, "checkpoint": checkpoint and str(checkpoint), "device": device}
         )
 
     def test_embeds_an_image_once_for_all_its_boxes(self, tmp_path: Path) -> None:
@@ -303,6 +315,52 @@ class TestSam:
         segmenter = SamSegmenter(self.config(tmp_path / "s.pth", device="cuda"), architectures)
         with pytest.raises(ConfigurationError, match=r"no CUDA device \(aga\.segmenter\.device: cuda\)"):
             segmenter.segment(images()[0], [centre(images()[0])])
+
+
+class TestSam2:
+    @staticmethod
+    def config(checkpoint: Path | None, device: str = "cpu") -> SegmenterConfig:
+        return SegmenterConfig.model_validate(
+            {"kind": "sam2", "checkpoint": checkpoint and str(checkpoint), "device": device}
+        )
+
+    @pytest.mark.parametrize("of_video", [False, True])
+    def test_gives_the_masks_that_its_own_model_gives(self, of_video: bool, tmp_path: Path) -> None:
+        from transformers import Sam2Model, Sam2Processor
+
+        folder = save_tiny_sam2(tmp_path / "sam2", of_video=of_video)
+        model, processor = Sam2Model.from_pretrained(folder).eval(), Sam2Processor.from_pretrained(folder)
+        image, boxes = images()[0], [Box(20, 15, 60, 45, 1), Box(0, 0, 30, 50, 1)]
+        corners = [[[box.left, box.top, box.right, box.bottom] for box in boxes]]
+        inputs = processor(images=image.pixels, input_boxes=corners, return_tensors="pt")
+        with torch.no_grad():
+            answer = model(**inputs, multimask_output=False)
+        [expected] = processor.post_process_masks(answer.pred_masks, inputs["original_sizes"])
+        masks = make_segmenter(self.config(folder)).segment(image, boxes)
+        assert np.array_equal(np.stack(masks), expected[:, 0].numpy())
+        assert 0 < np.stack(masks).mean() < 1
+
+    def test_embeds_an_image_once_for_all_its_boxes(self, tmp_path: Path) -> None:
+        segmenter = make_segmenter(self.config(save_tiny_sam2(tmp_path / "sam2")))
+        assert isinstance(segmenter, Sam2Segmenter)
+        segmenter.load()
+        passes: list[object] = []
+        segmenter._model.vision_encoder.register_forward_hook(lambda *arguments: passes.append(1))
+        image = images()[0]
+        segmenter.segment(image, [centre(image)] * 40)
+        segmenter.segment(image, [centre(image)])
+        assert len(passes) == 1
+
+    def test_what_holds_no_sam_2_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigurationError, match=r"aga\.segmenter\.checkpoint is not set"):
+            make_segmenter(self.config(None))
+        save_bert(tmp_path / "bert")
+        with pytest.raises(ConfigurationError, match="bert, not a SAM 2"):
+            make_segmenter(self.config(tmp_path / "bert")).segment(images()[0], [centre(images()[0])])
+        folder = save_tiny_sam2(tmp_path / "sam2")
+        (folder / "model.safetensors").unlink()
+        with pytest.raises(ConfigurationError, match=r"\(aga\.segmenter\.checkpoint\).*model\.safetensors"):
+            make_segmenter(self.config(folder)).segment(images()[0], [centre(images()[0])])
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "I;16"])

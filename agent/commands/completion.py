@@ -1,0 +1,74 @@
+"""`agent completion`: a script that lets bash or zsh complete commands, flags and names of studies."""
+
+import io
+import re
+from collections.abc import Sequence
+from contextlib import redirect_stdout, suppress
+from importlib import import_module
+
+from agent.screen.exits import perform
+from agent.screen.terminal import Terminal
+from agent.settings.arguments import FlagParser
+
+_OF_STUDIES = ("delete", "evaluate", "explain", "report", "resume", "show", "watch")
+"""Commands whose first word is the name of a study."""
+_FLAG = re.compile(r"(?<![\w-])--[a-z][\w.-]*")
+_SCRIPT = """\
+# Completion of agent and augur. In bash: eval "$(agent completion)", in ~/.bashrc to have it always; in zsh the same,
+# in ~/.zshrc.
+[ -n "$ZSH_VERSION" ] && autoload -U +X bashcompinit && bashcompinit
+_augur() {{
+  local current="${{COMP_WORDS[COMP_CWORD]}}" words=""
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    words="{commands}"
+  elif [ "${{current#-}}" != "$current" ]; then
+    case "${{COMP_WORDS[1]}}" in
+{cases}
+    esac
+  else
+    case "${{COMP_WORDS[1]}}" in
+      {studies}) [ "$COMP_CWORD" -eq 2 ] && words="$(ls "${{AGENT_RUNS_DIR:-runs}}/studies" 2>/dev/null)" ;;
+    esac
+  fi
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}}
+complete -o default -F _augur agent augur
+"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Print the script; the exit code."""
+    parser = FlagParser(
+        "completion",
+        description="Print a script with which bash or zsh completes commands, flags and names of studies.",
+        epilog='eval "$(agent completion)"   (in ~/.bashrc or ~/.zshrc to have it always)',
+    )
+    parser.add_common_flags()
+    options = parser.parse_all(words)
+
+    def write(terminal: Terminal) -> int:
+        terminal.verbatim(script())
+        return 0
+
+    return perform(write, options, pages=True)
+
+
+def script() -> str:
+    """The script, made from the help of every command."""
+    from agent.cli import COMMANDS
+
+    cases = [
+        f'      {name}) words="{" ".join(flags_of(name))}" ;;' for name in COMMANDS if name != "completion"
+    ]
+    return _SCRIPT.format(
+        commands=" ".join(COMMANDS), cases="\n".join(cases), studies="|".join(_OF_STUDIES)
+    ).rstrip()
+
+
+def flags_of(command: str) -> list[str]:
+    """Every flag that the help of a command shows, once."""
+    module, found = import_module(f"agent.commands.{command}"), io.StringIO()
+    for wanted in ("--help", "--help-all"):
+        with suppress(SystemExit, Exception), redirect_stdout(found):
+            module.main([wanted])
+    return list(dict.fromkeys(_FLAG.findall(found.getvalue())))

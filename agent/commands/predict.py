@@ -1,0 +1,102 @@
+"""`agent predict`: what a model of `agent fit` says about images."""
+
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from agent.screen.exits import perform
+from agent.screen.terminal import Terminal
+from agent.settings.arguments import FlagParser
+from tools.errors import AugurError, ConfigurationError
+from tools.text import counted
+
+if TYPE_CHECKING:
+    from tools.training.taken.folder import Predicted
+
+_SHOWN = 3
+"""Classes of an image that the table shows."""
+
+_DESCRIPTION = """\
+Say what each image shows, by a model that agent fit wrote. The folder is all
+that is needed: no study, no training images."""
+
+
+def main(words: Sequence[str]) -> int:
+    """`agent predict …`; the exit code: 1 where an image could not be read."""
+    parser = FlagParser("predict", description=_DESCRIPTION)
+    add = parser.add_argument
+    add("model", type=Path, metavar="FOLDER", help="of the model, as agent fit wrote it")
+    add("images", nargs="+", type=Path, metavar="IMAGE", help="files, and folders (at any depth)")
+    add(
+        "--csv",
+        nargs="?",
+        const="-",
+        metavar="FILE",
+        help="write the probability of every class as CSV, to FILE or to the terminal's output; put it last, or write "
+        "--csv=FILE",
+    )
+    add("--device", default="cpu", metavar="NAME", help="cpu, mps or cuda:N (default: cpu)")
+    parser.add_common_flags()
+    options = parser.parse_all(words)
+
+    def predict(terminal: Terminal) -> int:
+        from tools.training.taken.folder import ModelFolder, images_in
+
+        files = images_in(options.images)
+        try:
+            model = ModelFolder(options.model, options.device)
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigurationError(f"--device {options.device}: {error}") from error
+        found = model.predict(files)
+        if options.csv is not None:
+            return _as_csv(found, model.about.classes, options.csv, terminal)
+        return _as_table(list(found), model.about.classes, terminal)
+
+    return perform(predict, options, quiet=options.csv == "-")
+
+
+def _as_csv(
+    found: "Sequence[Predicted] | object", classes: Sequence[str], place: str, terminal: Terminal
+) -> int:
+    if place == "-":
+        return _write_csv(found, classes, sys.stdout, terminal)
+    try:
+        with Path(place).open("w", encoding="utf-8", newline="") as file:
+            faults = _write_csv(found, classes, file, terminal)
+    except OSError as error:
+        raise AugurError(f"--csv {place}: {error.strerror}") from error
+    terminal.note(f"probabilities: {place}")
+    return faults
+
+
+def _write_csv(found: object, classes: Sequence[str], stream: TextIO, terminal: Terminal) -> int:
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("file", "predicted", *classes))
+    faults = 0
+    for each in found:  # type: ignore[attr-defined]
+        if each.probabilities is None:
+            faults += 1
+            terminal.warn(f"{each.file}: {each.fault}")
+            writer.writerow((each.file, "", *("" for _ in classes)))
+            continue
+        predicted = classes[int(each.probabilities.argmax())]
+        writer.writerow((each.file, predicted, *(f"{value:.6f}" for value in each.probabilities)))
+    return int(faults > 0)
+
+
+def _as_table(found: "Sequence[Predicted]", classes: Sequence[str], terminal: Terminal) -> int:
+    rows, faults = [], 0
+    for each in found:
+        if each.probabilities is None:
+            faults += 1
+            terminal.warn(f"{each.file}: {each.fault}")
+            continue
+        best = each.probabilities.argsort()[::-1][:_SHOWN]
+        words = ", ".join(f"{classes[int(at)]} {each.probabilities[at]:.1%}" for at in best)
+        rows.append((str(each.file), classes[int(best[0])], words))
+    terminal.table(("image", "class", "probabilities"), rows)
+    if faults:
+        terminal.warn(f"{counted(faults, 'image')} could not be read")
+    return int(faults > 0)

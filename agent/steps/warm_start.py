@@ -1,0 +1,147 @@
+"""Knowledge of earlier studies: their best proposals are tried first here, and told to a language model.
+
+Only what they gained on validation is taken over. What a test set said stays out: of the same images, it would steer
+the search by the images that are to judge it.
+"""
+
+from agent.context import Context
+from agent.memory import Tracking
+from agent.memory.earlier import Earlier, read_earlier, write_earlier
+from agent.memory.history import History
+from agent.memory.proposal import Proposal, Proposals
+from agent.memory.store import find_recorded_store, find_store
+from agent.memory.study_file import recorded
+from agent.memory.writing import open_store
+from agent.settings.config import TrackingConfig
+from agent.steps.vetting import refuse
+from agent.study_folder import folder_of, names_a_store, recorded_uri
+from tools.errors import AugurError
+
+TOLD, TRIED = 3, 2
+"""Proposals of each earlier study that a model is told of, and that are tried."""
+
+
+def earlier_of(context: Context) -> tuple[Earlier, ...]:
+    """What the studies of `search.warm_start` found, the best of each first; read when first asked for.
+
+    Raises:
+        AugurError: one of them, or its store, is not there.
+    """
+    names = context.config.search.warm_start
+    if not names:
+        return ()
+    known = read_earlier(context.folder)
+    if known is None:
+        known = tuple(each for name in dict.fromkeys(names) for each in _best_of(context, name))
+        write_earlier(context.folder, list(known))
+        for name in names:
+            own = [each for each in known if each.study == name]
+            good = sum(each.over_default > 0 for each in own)
+            context.terminal.note(
+                f"from study {name}: {min(good, TRIED)} to try first"
+                + ("" if good else "; nothing there was better than the default policy")
+            )
+    return known
+
+
+def _best_of(context: Context, study: str) -> list[Earlier]:
+    tracking = _opened(context, study)
+    same = tracking.study_tags().get("data_fingerprint") == context.data.fingerprint
+    records = [
+        record
+        for record in tracking.records()
+        if record.number > 0 and record.gain_over_default is not None and not record.stopped
+    ]
+    records.sort(key=lambda record: (-(record.gain_over_default or 0.0), record.number))
+    return [
+        Earlier(
+            study=study,
+            name=record.name,
+            same_data=same,
+            model=tracking.study_params().get("model.name", ""),
+            proposal=record.proposal,
+            over_default=record.gain_over_default or 0.0,
+            interval=record.interval_over_default,
+            over_none=record.gain,
+            seeds=len(record.scores),
+        )
+        for record in records[:TOLD]
+    ]
+
+
+def _opened(context: Context, study: str) -> Tracking:
+    """The store of an earlier study, attached to it, for reading.
+
+    Raises:
+        AugurError: the study, or its store, is not there.
+    """
+    runs_dir = context.config.runs_dir
+    folder = folder_of(study, runs_dir)
+    usual = find_store(TrackingConfig(), runs_dir)
+    address = find_recorded_store(recorded_uri(folder), runs_dir) if names_a_store(folder) else usual
+    if not address.exists:
+        raise AugurError(
+            f"--warm-start {study}: {address.shown}, the MLflow database that holds what it found, is gone: restore it "
+            "from a backup, or leave that study out."
+        )
+    tracking = open_store(address, TrackingConfig(retries=0), context.terminal.warn, own=study, writes=False)
+    tracking.check()
+    tracking.attach(study, recorded(folder))
+    return tracking
+
+
+def next_warm(context: Context, history: History) -> Proposal | Proposals | None:
+    """What is to be tried next of earlier studies, marked with its origin; None where the arm proposes itself.
+
+    Earlier proposals take half of the iterations at most. One that may not be trained here (its operations endanger
+    these labels, or it was tried before) is passed over.
+    """
+    arm = context.config.search.proposer
+    if arm == "fixed" or history.iteration > max(1, history.iterations // 2):
+        return None
+    found: list[Proposal] = []
+    for earlier in _to_try(history.earlier):
+        proposal = _marked(earlier)
+        if proposal.identity not in {each.identity for each in found} and _is_allowed(
+            context, history, proposal
+        ):
+            found.append(proposal)
+        if len(found) == history.candidates:
+            break
+    if not found:
+        return None
+    return found[0] if len(found) == 1 else Proposals(proposals=found)
+
+
+def _to_try(known: tuple[Earlier, ...]) -> list[Earlier]:
+    """The best of each study first, then the second of each."""
+    better = [each for each in known if each.over_default > 0]
+    places: dict[str, int] = {}
+    ordered = []
+    for each in better:
+        place = places[each.study] = places.get(each.study, 0) + 1
+        if place <= TRIED:
+            ordered.append((place, each))
+    return [each for _, each in sorted(ordered, key=lambda pair: pair[0])]
+
+
+def _marked(earlier: Earlier) -> Proposal:
+    where = "the same images" if earlier.same_data else "other images"
+    gain = f"{100 * earlier.over_default:+.1f} points over the default policy on validation"
+    why = f"From {earlier.origin} ({where}, {earlier.model}), where it gained {gain}. {earlier.proposal.hypothesis}"
+    expected = 100 * (earlier.over_default if earlier.over_none is None else earlier.over_none)
+    update = {"hypothesis": why[:1_500], "expected_gain": round(expected, 2), "notes": "", "length": 1}
+    return earlier.proposal.model_copy(update=update)
+
+
+def _is_allowed(context: Context, history: History, proposal: Proposal) -> bool:
+    records = [each for each in context.tracking.records() if each.number != history.iteration]
+    reasons, _ = refuse(
+        proposal,
+        context.config.search,
+        context.data.card,
+        records,
+        backgrounds=context.backgrounds,
+        grey=context.grey,
+    )
+    return not reasons

@@ -1,0 +1,1 @@
+"""The model that a user takes away from a study."""

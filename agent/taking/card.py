@@ -1,0 +1,148 @@
+"""The card of a model that is taken away: what it is, what to expect of it, and what it cannot do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from evaluators.report.report import Report, interval_percent, interval_points
+from tools.text import counted, markdown
+from tools.training.metrics import metric_title
+from tools.training.taken.config import CARD, CODE, ONNX, PREPROCESSING, read_preprocessing
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the card says."""
+
+    study: str
+    data: str
+    fingerprint: str
+    licence: str
+    images: Mapping[str, int]
+    """Of each split."""
+    classes: Sequence[str]
+    counts: Mapping[str, int]
+    """Class → images that were trained on."""
+    size: int
+    model: str
+    policy: str
+    candidate: str
+    length: str
+    seeds: Sequence[int]
+    onnx: str
+    """How far it agrees; '' where there is none."""
+    report: Report | None
+    """Of the study; None where an earlier version finished it."""
+    cautions: Sequence[str]
+
+    @property
+    def title(self) -> str:
+        """Of the page."""
+        return f"{self.data}: {self.model.partition(',')[0]}"
+
+
+def write_card(folder: Path, card: Card) -> None:
+    """Write README.md."""
+    parts = [
+        f"# {markdown(card.title)}",
+        f"Trained by Augur {version('augur-vision')} on {datetime.now():%d %B %Y} with what study "
+        f"{markdown(card.study)} recommends. It tells {counted(len(card.classes), 'class', 'classes')} apart: "
+        f"{markdown(', '.join(card.classes))}.",
+        *_expectation(card),
+        *_training(card),
+        *_files(folder, card),
+        *_limits(card),
+    ]
+    (folder / CARD).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _expectation(card: Card) -> list[str]:
+    report = card.report
+    lines = ["## What to expect"]
+    winner = None if report is None else next((each for each in report.comparisons if each.recommended), None)
+    if report is None or winner is None or winner.test is None:
+        return [
+            *lines,
+            "The study has no test figures: nothing is known of how good this model is on new images.",
+        ]
+    title = metric_title(report.metric)
+    rows = [f"| test {title}, % [95%] | {interval_percent(winner.test)} |"]
+    if winner.accuracy is not None and report.metric != "accuracy":
+        rows.append(f"| test accuracy, % [95%] | {interval_percent(winner.accuracy)} |")
+    if winner.verdict is not None:
+        over = interval_points(winner.verdict.over_both)
+        rows.append(f"| gain over no augmentation, points [95%, over seeds and images] | {over} |")
+    if winner.over_default is not None:
+        rows.append(
+            f"| gain over the default policy, points [95%] | {interval_points(winner.over_default.over_both)} |"
+        )
+    many = (
+        f", and the probabilities of {len(card.seeds)} trainings are averaged" if len(card.seeds) > 1 else ""
+    )
+    trainings = counted(winner.test.count, "other training", "other trainings")
+    return [
+        *lines,
+        markdown(report.sentence),
+        "\n".join(("| in the study's test | |", "| --- | --- |", *rows)),
+        f"These figures are of {trainings} of the same recipe, on "
+        f"{card.images['test']} test images that were opened once. This model was trained on the validation images "
+        f"as well{many}, which usually helps a little; it was not tested itself, and the test images were not opened "
+        "for it.",
+    ]
+
+
+def _training(card: Card) -> list[str]:
+    rows = [
+        (
+            "data",
+            f"{card.data}, fingerprint {card.fingerprint[:16]}"
+            + (f", licence {card.licence}" if card.licence else ""),
+        ),
+        (
+            "images",
+            f"{card.images['train']} of the training split and {card.images['validation']} of the validation split, "
+            f"{card.size} px",
+        ),
+        ("model", card.model),
+        ("augmentation", f"{card.policy} ({card.candidate})"),
+        ("length", card.length),
+        ("seeds", ", ".join(map(str, card.seeds))),
+    ]
+    classes = "\n".join(f"| {markdown(name)} | {card.counts[name]} |" for name in card.classes)
+    return [
+        "## How it was trained",
+        "\n".join(("| | |", "| --- | --- |", *(f"| {name} | {markdown(text)} |" for name, text in rows))),
+        f"| class | images |\n| --- | --- |\n{classes}",
+    ]
+
+
+def _files(folder: Path, card: Card) -> list[str]:
+    weights = read_preprocessing(folder).weights
+    lines = [
+        f"- {', '.join(f'`{name}`' for name in weights)}: the weights, as safetensors",
+        f"- `{PREPROCESSING}`: class names, size, normalisation, model",
+        "- `policy.json`: the augmentation that it was trained with",
+    ]
+    if card.onnx:
+        lines.append(
+            f"- `{ONNX}`: with normalisation and softmax; input `images`, uint8 (batch, 3, {card.size}, {card.size}) "
+            f"in RGB, output `probabilities`; {card.onnx}"
+        )
+    if (folder / CODE).is_dir():
+        lines.append(f"- `{CODE}/`: the code of the model, which is run when the folder is read")
+    return ["## What is here", "\n".join(lines), "    agent predict FOLDER IMAGES… --csv"]
+
+
+def _limits(card: Card) -> list[str]:
+    fewest = min(card.classes, key=lambda name: card.counts[name])
+    lines = [
+        f"It knows only these {len(card.classes)} classes: every image is given one of them, whatever it shows.",
+        "Images from another camera, site or group of people than those of the data may be told apart far worse; the "
+        "test images come from the same source.",
+        f"The class with the fewest images is {fewest} ({card.counts[fewest]}): what is said of it is least certain.",
+        "The probabilities are the network's own, and were not calibrated.",
+    ]
+    lines += [caution for caution in card.cautions if caution]
+    return ["## Limits", "\n".join(f"- {markdown(line)}" for line in lines)]

@@ -1,0 +1,42 @@
+"""`agent completion`, asked by a real bash."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from agent.commands.completion import script
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("completion") / "script.sh"
+    file.write_text(script())
+    return file
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("agent sh", ["show"]),
+        ("agent run --budget.wall", ["--budget.wall_clock"]),
+        ("agent run --image", ["--image-size"]),
+        ("agent train --pol", ["--policy"]),
+        ("agent show fi", ["first"]),
+        ("agent run fi", []),
+    ],
+)
+def test_bash_completes_commands_flags_and_studies(
+    source: Path, tmp_path: Path, line: str, completed: list[str]
+):
+    (tmp_path / "runs/studies/first").mkdir(parents=True)
+    words = line.split(" ")
+    asked = f"""
+source {source}
+COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}
+_augur
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stderr == ""
+    assert done.stdout.split() == completed

@@ -1,0 +1,64 @@
+"""`agent export`: what a study recommends, as code for other libraries."""
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from agent.cli import main
+from agent.exporting import export
+from tests.tools.policy.pictures import picture
+from tools.errors import AugurError
+
+
+def body(code: str) -> str:
+    return "\n".join(line for line in code.splitlines() if not line.startswith("#"))
+
+
+def test_for_torchvision_it_is_the_file_of_the_study(finished, tmp_path):
+    out = tmp_path / "new" / "augment.py"
+    assert main(["export", "s", "--runs-dir", str(finished), "--out", str(out)]) == 0
+    exported, own = out.read_text(), (finished / "studies" / "s" / "policy.py").read_text()
+    assert body(exported) == body(own)
+    images = []
+    for code in (exported, own):
+        namespace: dict = {}
+        exec(compile(code, "exported.py", "exec"), namespace)
+        torch.manual_seed(3)
+        images.append(namespace["augment"](Image.fromarray(picture(16))))
+    assert torch.equal(*images)
+
+
+@pytest.mark.parametrize("target", ["torchvision", "kornia", "albumentations"])
+def test_the_head_says_what_was_measured(finished, target):
+    head = [line for line in export("s", finished, target).splitlines() if line.startswith("#")]
+    text = " ".join(line.removeprefix("# ") for line in head)
+    for told in (
+        "study: s",
+        "result: ",
+        "points of test accuracy",
+        "data: demo at 16 px",
+        "fresh seeds 3000000000",
+    ):
+        assert told in text
+
+
+def test_yaml_is_printed_on_the_screen(finished, capsys):
+    assert main(["export", "s", "--to", "yaml", "--runs-dir", str(finished)]) == 0
+    found = yaml.safe_load(capsys.readouterr().out)
+    assert found["about"]["study"] == "s"
+    assert isinstance(found["operations"], list)
+
+
+def test_a_study_that_recommends_nothing_yet_is_told(finished, tmp_path):
+    folder = tmp_path / "studies" / "s"
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text((finished / "studies" / "s" / "config.yaml").read_text())
+    with pytest.raises(AugurError, match="recommends nothing yet"):
+        export("s", tmp_path, "yaml")
+
+
+def test_an_unknown_library_and_a_missing_name_are_told(finished, capsys):
+    assert main(["export", "s", "--to", "jax", "--runs-dir", str(finished)]) == 2
+    assert main(["export"]) == 2
+    assert "name a study or a race" in capsys.readouterr().err

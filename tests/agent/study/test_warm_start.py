@@ -1,0 +1,115 @@
+"""`--warm-start`: the best proposals of earlier studies are tried first, and told with their origin."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.memory.earlier import Earlier, read_earlier, write_earlier
+from agent.proposers.conversation import initial_messages
+from tests.agent.proposers.arms import history, operation, proposal
+from tests.agent.studies import SHORT, agent, resume, tracking
+from tools.errors import AugurError
+
+FOUND = proposal(operation("rotate", degrees=12.0), operation("gamma", gamma=1.4), hypothesis="Light varies.")
+
+
+def earlier(over_default: float, name: str = "iteration 3", made=FOUND, study: str = "old") -> Earlier:
+    return Earlier(study, name, False, "resnet18", made, over_default, (0.002, 0.02), 0.03, 3)
+
+
+def test_what_is_written_down_is_read_again(tmp_path):
+    assert read_earlier(tmp_path) is None
+    write_earlier(tmp_path, [earlier(0.012)])
+    assert read_earlier(tmp_path) == (earlier(0.012),)
+    (tmp_path / "warm_start.json").write_text("[{]")
+    with pytest.raises(AugurError, match=r"warm_start\.json"):
+        read_earlier(tmp_path)
+
+
+def test_a_model_is_told_what_was_found_where():
+    known = replace(history(), earlier=(earlier(0.012),))
+    task = str(initial_messages(known, "text", 0, feedback=True)[1].content)
+    assert "# What earlier studies found" in task
+    assert (
+        "rotate(p=0.5, degrees=12) > gamma(p=0.5, gamma=1.4): +1.2 [+0.2, +2.0] points over the default"
+        in task
+    )
+    assert "other images, resnet18; iteration 3 of study old" in task
+    assert "earlier studies" not in str(initial_messages(history(), "text", 0, feedback=True)[1].content)
+
+
+def planted(finished: Path, runs: Path, *found: Earlier) -> Path:
+    """The finished study s, and a folder of a new study that has read already what earlier ones found."""
+    shutil.copytree(finished, runs, dirs_exist_ok=True)
+    folder = runs / "studies" / "new"
+    folder.mkdir()
+    write_earlier(folder, list(found))
+    return folder
+
+
+def test_the_best_of_an_earlier_study_is_tried_first_and_marked(finished, runs):
+    """One that endangers the labels of these images, and one that was worse than the default, are passed over."""
+    unsafe = proposal(operation("horizontal_flip"), operation("vertical_flip"))
+    worse = proposal(operation("gamma", gamma=1.2), operation("jpeg", quality=50))
+    planted(
+        finished,
+        runs,
+        earlier(0.03, "iteration 1", unsafe),
+        earlier(0.012),
+        earlier(-0.02, "iteration 5", worse),
+    )
+    size = SHORT.replace("--iterations 2", "--iterations 3")
+    words = (
+        *size.split(),
+        "--proposer",
+        "tpe",
+        "--warm-start",
+        "s",
+        "--study",
+        "new",
+        "--runs-dir",
+        str(runs),
+    )
+    done = agent("run", *words)
+    assert done.returncode == 0, done.stderr + done.stdout
+    store = tracking(runs)
+    assert store.find_study("new")
+    records = {record.name: record for record in store.records()}
+    first = records["iteration 1"].proposal
+    assert first.identity == FOUND.identity
+    assert first.hypothesis.startswith(
+        "From iteration 3 of study old (other images, resnet18), where it gained +1.2"
+    )
+    assert "From " not in records["iteration 2"].proposal.hypothesis
+
+
+def test_studies_are_read_once_and_only_what_validation_said(finished, runs):
+    shutil.copytree(finished, runs, dirs_exist_ok=True)
+    words = (
+        *SHORT.split(),
+        "--proposer",
+        "random",
+        "--warm-start",
+        "s",
+        "--study",
+        "w",
+        "--runs-dir",
+        str(runs),
+    )
+    done = agent("run", *words, moment="before:train")
+    assert done.returncode == -9
+    found = json.loads((runs / "studies" / "w" / "warm_start.json").read_text())
+    assert found
+    assert {each["study"] for each in found} == {"s"}
+    assert all(each["same_data"] for each in found)
+    assert "test" not in json.dumps(found)
+
+
+def test_an_earlier_study_that_is_not_there_is_told_at_once(runs):
+    done = agent("run", *SHORT.split(), "--warm-start", "nosuch", "--runs-dir", str(runs))
+    assert done.returncode == 2
+    assert "--warm-start nosuch: There is no study 'nosuch'" in done.stderr
+    assert resume(runs).returncode == 2
