@@ -43,6 +43,7 @@ def told(history: History, names: bool, photos: bool) -> History:
         incumbent=history.incumbent and _record(history.incumbent, history.aliases),
         baselines=tuple(_record(each, history.aliases) for each in history.baselines),
         past=tuple(_record(each, history.aliases) for each in history.past),
+        reviewer_notes=tuple(_renamed(note, history.aliases) for note in history.reviewer_notes),
         rejections=tuple(
             replace(
                 each,

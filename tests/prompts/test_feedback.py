@@ -26,6 +26,9 @@ from tests.prompts.told import (
     with_scores,
 )
 from tools.aga.captions.prompt_sets import LONGEST_ENTRY, MOST_AVOIDED, MOST_ENTRIES
+from tools.policy.canonical import one_line
+from tools.policy.policy import Policy
+from tools.policy.starts import default_policy
 
 
 def results(told: History) -> str:
@@ -171,12 +174,18 @@ class TestTheDefaultPolicy:
         text = first_message(told)
         return text[text.index("# Usual policies") :]
 
+    def tried(self, policy: Policy | None = None) -> History:
+        """A history in which the default was trained: the usual one for the images, or `policy`."""
+        usual = policy or default_policy("natural").policy
+        proposed = ROTATE.model_copy(update={"policy": usual.operations})
+        return replace(history(), baselines=(record(0, proposed, 0.76, name="default", gain=0.01),))
+
     def test_it_is_named_whether_or_not_it_was_tried(self) -> None:
-        tried = replace(history(), baselines=(record(0, ROTATE, 0.76, name="default", gain=0.01),))
+        tried = self.tried()
         assert "calls it `default`, and its result as a baseline is given below." in self.default(tried)
         assert (
             "The default policy, `default`, is what must be beaten: "
-            "rotate(p=0.5, degrees=20) > horizontal_flip(p=0.5)\nAccuracy 0.7600" in self.default(tried)
+            f"{one_line(default_policy('natural').policy)}\nAccuracy 0.7600" in self.default(tried)
         )
         assert "The default policy is what must be beaten" in system_message(tried)
         assert "this study calls it `default`.\n" in self.default(history())
@@ -196,10 +205,14 @@ class TestTheDefaultPolicy:
         assert "over the default" not in first_message(told)
 
     def test_without_feedback_no_result_of_it_is_promised(self) -> None:
-        tried = replace(history(), baselines=(record(0, ROTATE, 0.76, name="default", gain=0.01),))
-        text = first_message(tried, feedback=False)
+        text = first_message(self.tried(), feedback=False)
         assert "this study calls it `default`.\n" in text
         assert "0.7600" not in text
+
+    def test_one_that_the_user_gave_is_not_taken_for_the_usual_one(self) -> None:
+        text = self.default(self.tried(ROTATE.as_policy()))
+        assert "This study's `default`, which is to be beaten, is another policy: that of the user." in text
+        assert "this study calls it `default`" not in text
 
 
 class TestLimitsOfPromptSets:

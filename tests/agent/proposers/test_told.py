@@ -61,6 +61,7 @@ def clinic(cache: Path) -> History:
         backgrounds="optional",
         instruments=Clinic(cache),
         rejections=(Rejection("{}", ("the entry 'x' names 'Smith_Anna', which is a class",)),),
+        reviewer_notes=("Mind Jones_Bob.",),
         notebook=Notebook("Smith_Anna is hard.", (LookUp("show_errors", CLASSES[0], "Jones_Bob: 3"),)),
     )
 
@@ -86,6 +87,7 @@ def test_no_request_has_a_private_name_in_it(provider: str, bodies: Callable[...
         assert not [word for word in SECRETS if word in body.lower()]
     assert "class 2: 4 (25.0%)" in first
     assert "class 2 is darker." in first
+    assert "Mind class 2." in first
     assert "only class 2: measured on" in second
     assert "class 1 taken for class 2" in second
 
