@@ -32,9 +32,6 @@ _DECIDED = {
 
 def main(words: Sequence[str]) -> int:
     """`agent compare …`; the exit code."""
-    from agent.comparing.arms import parse_arms
-    from agent.comparing.plan import Race
-
     config, options = load_config(
         words, os.environ, command="compare", add_flags=_add_flags, shown=_is_of_races
     )
@@ -45,6 +42,9 @@ def main(words: Sequence[str]) -> int:
             "--arms: say what to compare, such as --arms rand_augment,trivial_augment_wide,random,tpe; see "
             "`agent compare --help`"
         )
+    from agent.comparing.arms import parse_arms
+    from agent.comparing.plan import Race
+
     if options.scale and options.prompts is None:
         raise ConfigurationError(
             "--scale is for new backgrounds: give their prompts as well (--prompts FILE)"

@@ -31,6 +31,8 @@ GRID_POLICIES = tuple(
 )
 """What `rand_augment_grid` tries, one after another: a small budget still covers the grid evenly."""
 _SEARCHES = tuple(name for name in ARMS if name != "fixed")
+WAYS = (*_SEARCHES, GRID)
+"""The arms that search."""
 _OF_MODEL = "@"
 
 
@@ -78,7 +80,7 @@ def parse_arms(texts: Sequence[str]) -> tuple[RaceArm, ...]:
     if len(names) == 2:
         raise ConfigurationError(
             f"--arms: nothing to compare besides none and default. Name policies (such as rand_augment) or ways of "
-            f"searching: {', '.join((*_SEARCHES, GRID))}"
+            f"searching: {', '.join(WAYS)}"
         )
     arms = tuple(_arm(name) for name in names)
     slugs: dict[str, str] = {}
@@ -102,6 +104,6 @@ def _arm(name: str) -> RaceArm:
         return RaceArm(name, name)  # type: ignore[arg-type]
     if name in ("fixed", "auto"):
         raise ConfigurationError(
-            f"--arms: {name} is no arm of a race: name the policies, or one of {', '.join((*_SEARCHES, GRID))}"
+            f"--arms: {name} is no arm of a race: name the policies, or one of {', '.join(WAYS)}"
         )
     return RaceArm(name)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agent.comparing.arms import NONE
+from agent.comparing.arms import NONE, WAYS
 from agent.comparing.cells import Found, run_cell
 from agent.comparing.entrants import Entrants, entrants_of
 from agent.comparing.marks import PLAN
@@ -92,7 +92,8 @@ def given_candidates(race: Race, dataset: "Dataset", terminal: Terminal) -> dict
         try:
             [candidate] = candidates_of(Given([text], reference=text == NONE), dataset.card, from_study)
         except ConfigurationError as error:
-            raise ConfigurationError(f"--arms: {str(error).removeprefix('--policy ')}") from None
+            ways = f". Or a way of searching: {', '.join(WAYS)}" if text.isidentifier() else ""
+            raise ConfigurationError(f"--arms: {str(error).removeprefix('--policy ')}{ways}") from None
         named[text] = candidate
     if race.prompts is not None:
         both = Given([NONE, "default"], race.prompts, race.scales, reference=False)

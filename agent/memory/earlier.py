@@ -23,9 +23,11 @@ class Earlier:
     """Whether that study had the same images and splits."""
     model: str
     proposal: Proposal
-    over_default: float
+    gain: float
     interval: tuple[float, float] | None
-    """95% interval of `over_default`, by the noise of all candidates there."""
+    """95% interval of `gain`, by the noise of all candidates there."""
+    over: str
+    """What the gain is over: 'the default policy', or 'no augmentation' where that study did not train the default."""
     over_none: float | None
     seeds: int
 

@@ -156,7 +156,8 @@ def _task(history: History, told: dict[str, Any], seen: Seen) -> str:
 def _earlier(each: Earlier) -> dict[str, str]:
     return {
         "policy": shortened(each.proposal.in_one_line(), LONGEST_POLICY),
-        "gain": gain(each.over_default, each.interval),
+        "gain": gain(each.gain, each.interval),
+        "over": each.over,
         "seeds": counted(each.seeds, "seed"),
         "where": f"{'these' if each.same_data else 'other'} images, {each.model}",
         "origin": each.origin,

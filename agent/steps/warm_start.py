@@ -4,10 +4,12 @@ Only what they gained on validation is taken over. What a test set said stays ou
 the search by the images that are to judge it.
 """
 
+from collections.abc import Sequence
+
 from agent.context import Context
 from agent.memory import Tracking
 from agent.memory.earlier import Earlier, read_earlier, write_earlier
-from agent.memory.history import History
+from agent.memory.history import History, IterationRecord
 from agent.memory.proposal import Proposal, Proposals
 from agent.memory.store import find_recorded_store, find_store
 from agent.memory.study_file import recorded
@@ -16,6 +18,7 @@ from agent.settings.config import TrackingConfig
 from agent.steps.vetting import refuse
 from agent.study_folder import folder_of, names_a_store, recorded_uri
 from tools.errors import AugurError
+from tools.text import counted
 
 TOLD, TRIED = 3, 2
 """Proposals of each earlier study that a model is told of, and that are tried."""
@@ -34,13 +37,7 @@ def earlier_of(context: Context) -> tuple[Earlier, ...]:
     if known is None:
         known = tuple(each for name in dict.fromkeys(names) for each in _best_of(context, name))
         write_earlier(context.folder, list(known))
-        for name in names:
-            own = [each for each in known if each.study == name]
-            good = sum(each.over_default > 0 for each in own)
-            context.terminal.note(
-                f"from study {name}: {min(good, TRIED)} to try first"
-                + ("" if good else "; nothing there was better than the default policy")
-            )
+        _tell(context, names, known)
     return known
 
 
@@ -50,9 +47,15 @@ def _best_of(context: Context, study: str) -> list[Earlier]:
     records = [
         record
         for record in tracking.records()
-        if record.number > 0 and record.gain_over_default is not None and not record.stopped
+        if record.number > 0 and record.gain is not None and not record.stopped
     ]
-    records.sort(key=lambda record: (-(record.gain_over_default or 0.0), record.number))
+    over_default = all(record.gain_over_default is not None for record in records)
+    over = "the default policy" if over_default else "no augmentation"
+
+    def gain_of(record: IterationRecord) -> float:
+        return (record.gain_over_default if over_default else record.gain) or 0.0
+
+    records.sort(key=lambda record: (-gain_of(record), record.number))
     return [
         Earlier(
             study=study,
@@ -60,8 +63,9 @@ def _best_of(context: Context, study: str) -> list[Earlier]:
             same_data=same,
             model=tracking.study_params().get("model.name", ""),
             proposal=record.proposal,
-            over_default=record.gain_over_default or 0.0,
-            interval=record.interval_over_default,
+            gain=gain_of(record),
+            interval=record.interval_over_default if over_default else record.gain_interval,
+            over=over,
             over_none=record.gain,
             seeds=len(record.scores),
         )
@@ -102,9 +106,8 @@ def next_warm(context: Context, history: History) -> Proposal | Proposals | None
     found: list[Proposal] = []
     for earlier in _to_try(history.earlier):
         proposal = _marked(earlier)
-        if proposal.identity not in {each.identity for each in found} and _is_allowed(
-            context, history, proposal
-        ):
+        known = {each.identity for each in found}
+        if proposal.identity not in known and not _why_not(context, proposal, history.iteration):
             found.append(proposal)
         if len(found) == history.candidates:
             break
@@ -115,7 +118,7 @@ def next_warm(context: Context, history: History) -> Proposal | Proposals | None
 
 def _to_try(known: tuple[Earlier, ...]) -> list[Earlier]:
     """The best of each study first, then the second of each."""
-    better = [each for each in known if each.over_default > 0]
+    better = [each for each in known if each.gain > 0]
     places: dict[str, int] = {}
     ordered = []
     for each in better:
@@ -127,15 +130,16 @@ def _to_try(known: tuple[Earlier, ...]) -> list[Earlier]:
 
 def _marked(earlier: Earlier) -> Proposal:
     where = "the same images" if earlier.same_data else "other images"
-    gain = f"{100 * earlier.over_default:+.1f} points over the default policy on validation"
+    gain = f"{100 * earlier.gain:+.1f} points over {earlier.over} on validation"
     why = f"From {earlier.origin} ({where}, {earlier.model}), where it gained {gain}. {earlier.proposal.hypothesis}"
-    expected = 100 * (earlier.over_default if earlier.over_none is None else earlier.over_none)
+    expected = 100 * (earlier.gain if earlier.over_none is None else earlier.over_none)
     update = {"hypothesis": why[:1_500], "expected_gain": round(expected, 2), "notes": "", "length": 1}
     return earlier.proposal.model_copy(update=update)
 
 
-def _is_allowed(context: Context, history: History, proposal: Proposal) -> bool:
-    records = [each for each in context.tracking.records() if each.number != history.iteration]
+def _why_not(context: Context, proposal: Proposal, iteration: int) -> list[str]:
+    """Why it may not be trained in this iteration; empty where it may."""
+    records = [each for each in context.tracking.records() if each.number != iteration]
     reasons, _ = refuse(
         proposal,
         context.config.search,
@@ -144,4 +148,18 @@ def _is_allowed(context: Context, history: History, proposal: Proposal) -> bool:
         backgrounds=context.backgrounds,
         grey=context.grey,
     )
-    return not reasons
+    return reasons
+
+
+def _tell(context: Context, names: Sequence[str], known: tuple[Earlier, ...]) -> None:
+    """Say what each study brings, and what of it is passed over."""
+    chosen = _to_try(known)
+    for name in dict.fromkeys(names):
+        own = [each for each in chosen if each.study == name]
+        why = {each.origin: _why_not(context, _marked(each), 1) for each in own}
+        for origin, reasons in why.items():
+            if reasons:
+                context.terminal.note(f"{origin} is passed over: {' '.join(reasons)}")
+        count = sum(not reasons for reasons in why.values())
+        nothing = "" if own else "; nothing there was better than what it was compared with"
+        context.terminal.note(f"from study {name}: {counted(count, 'proposal')} to try first{nothing}")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_NAME = 30
+_NAME = 38
 """Characters of an arm's name on an axis."""
 
 
@@ -45,13 +45,18 @@ def forest(result: RaceResult) -> "Figure":
     axes.axvline(0, color=PAPER.muted, linewidth=1)
     for place, arm in enumerate(reversed(arms)):
         _arm_line(axes, place, arm)
-    axes.set_yticks(range(len(arms)), [one_line(arm.name)[:_NAME] for arm in reversed(arms)], fontsize=8.5)
+    axes.set_yticks(range(len(arms)), [_short(arm.name) for arm in reversed(arms)], fontsize=8.5)
     axes.set_ylim(-0.6, max(1, len(arms)) - 0.4)
     axes.set_xlabel(
         f"points of test {result.measure} over the default policy: mean, 95% interval, seeds", fontsize=9
     )
     _tidy(axes)
     return figure
+
+
+def _short(name: str) -> str:
+    text = one_line(name)
+    return text if len(text) <= _NAME else f"{text[: _NAME - 1]}…"
 
 
 def _arm_line(axes: "Axes", place: int, arm: ArmResult) -> None:
@@ -78,7 +83,7 @@ def curves(result: RaceResult) -> "Figure":
     searching = [arm for arm in result.arms if arm.searches]
     for number, arm in enumerate(searching):
         found = [curve(search.steps) for search in arm.searches if search.steps]
-        style = {"color": colours[number % 10], "label": one_line(arm.name)[:_NAME]}
+        style = {"color": colours[number % 10], "label": _short(arm.name)}
         for axes, which in ((by_trials, 0), (by_images, 1)):
             _curve(axes, [(each[which], each[2]) for each in found], style)
     by_trials.set_xlabel("trainings, the default policy's first", fontsize=9)

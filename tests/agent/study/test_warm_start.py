@@ -10,14 +10,14 @@ import pytest
 from agent.memory.earlier import Earlier, read_earlier, write_earlier
 from agent.proposers.conversation import initial_messages
 from tests.agent.proposers.arms import history, operation, proposal
-from tests.agent.studies import SHORT, agent, resume, tracking
+from tests.agent.studies import SHORT, agent, tracking
 from tools.errors import AugurError
 
 FOUND = proposal(operation("rotate", degrees=12.0), operation("gamma", gamma=1.4), hypothesis="Light varies.")
 
 
-def earlier(over_default: float, name: str = "iteration 3", made=FOUND, study: str = "old") -> Earlier:
-    return Earlier(study, name, False, "resnet18", made, over_default, (0.002, 0.02), 0.03, 3)
+def earlier(gain: float, name: str = "iteration 3", made=FOUND, study: str = "old") -> Earlier:
+    return Earlier(study, name, False, "resnet18", made, gain, (0.002, 0.02), "the default policy", 0.03, 3)
 
 
 def test_what_is_written_down_is_read_again(tmp_path):
@@ -34,7 +34,7 @@ def test_a_model_is_told_what_was_found_where():
     task = str(initial_messages(known, "text", 0, feedback=True)[1].content)
     assert "# What earlier studies found" in task
     assert (
-        "rotate(p=0.5, degrees=12) > gamma(p=0.5, gamma=1.4): +1.2 [+0.2, +2.0] points over the default"
+        "rotate(p=0.5, degrees=12) > gamma(p=0.5, gamma=1.4): +1.2 [+0.2, +2.0] points over the default policy"
         in task
     )
     assert "other images, resnet18; iteration 3 of study old" in task
@@ -105,6 +105,7 @@ def test_studies_are_read_once_and_only_what_validation_said(finished, runs):
     assert found
     assert {each["study"] for each in found} == {"s"}
     assert all(each["same_data"] for each in found)
+    assert {each["over"] for each in found} == {"no augmentation"}  # that study did not train the default
     assert "test" not in json.dumps(found)
 
 
@@ -112,4 +113,3 @@ def test_an_earlier_study_that_is_not_there_is_told_at_once(runs):
     done = agent("run", *SHORT.split(), "--warm-start", "nosuch", "--runs-dir", str(runs))
     assert done.returncode == 2
     assert "--warm-start nosuch: There is no study 'nosuch'" in done.stderr
-    assert resume(runs).returncode == 2
