@@ -76,9 +76,9 @@ class Lines:
         self.said_any = False
 
     def due(self) -> bool:
-        """Whether it is time for a line, which is then taken as said: after ten seconds, or a tenth of all the time."""
+        """Whether it is time for a line, which is then taken as said: after ten seconds, or half of all the time."""
         now = time.monotonic()
-        if now - self._said < max(10.0, min(600.0, 0.1 * (now - self._began))):
+        if now - self._said < max(10.0, min(600.0, 0.5 * (now - self._began))):
             return False
         self._said, self.said_any = now, True
         return True
