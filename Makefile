@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null || echo .bootstrap/bin/uv)
 
-.PHONY: help setup install demo pictures test test-slow test-gpu bench-gpu fuzz lint format bench clean
+.PHONY: help setup install demo pictures test test-slow test-gpu bench-gpu fuzz lint format bench release-check clean
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -74,6 +74,9 @@ pictures: setup ## the picture in the README: runs the demo, and keeps its plot 
 	runs=$$(mktemp -d) && $(BIN)/agent run --dataset demo --study demo --runs-dir $$runs && \
 		cp $$runs/studies/demo/search.png docs/demo_search.png && \
 		cp $$runs/studies/demo/contact_sheets/recommended.png docs/demo_recommended.png && rm -r $$runs
+
+release-check: setup ## build wheel and sdist, install the wheel under Python 3.11 and 3.13, run a study with each
+	packaging/release_check.sh $(UV)
 
 bench: setup ## every benchmark; writes benchmarks/results/*.json and prints the ratios
 	$(BIN)/python -m benchmarks
