@@ -37,7 +37,7 @@ def _add_flags(parser: FlagParser) -> None:
     parser.add_argument(
         "--yes",
         action="store_true",
-        help="fetch published weights of the model without asking (model.download)",
+        help="fetch published weights without asking (model.download)",
     )
     parser.add_json()
     parser.add_argument(

@@ -98,7 +98,7 @@ class FlagParser(argparse.ArgumentParser):
             "--json",
             dest="as_document",
             action="store_true",
-            help="print the answer as one JSON document (docs/scripts.md), everything else on standard error",
+            help="print one JSON document and nothing else (docs/scripts.md)",
         )
 
     def add_runs_dir(self) -> None:

@@ -90,15 +90,13 @@ def _arm_stage(stage: str) -> None:
 
     generate = synthesis.generate
 
-    def fatal(*arguments):
-        *others, on_progress = arguments
-
+    def fatal(request, open_tools, on_progress, *more):
         def counted(name: str, done: int, total: int) -> None:
             on_progress(name, done, total)
             if name == stage and done > 0:
                 _die()
 
-        return generate(*others, counted)  # pyright: ignore[reportCallIssue]
+        return generate(request, open_tools, counted, *more)
 
     synthesis.generate = fatal
 

@@ -36,7 +36,7 @@ def raced(once, empty_store) -> Path:
         done = compare(folder)
         assert done.returncode == 0, done.stderr + done.stdout
 
-    return once("raced", make)
+    return once("race", make)
 
 
 @pytest.fixture

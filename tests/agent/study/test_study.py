@@ -1,6 +1,7 @@
 """A study that ran through: what it leaves, and what the commands say of it."""
 
 import json
+import shutil
 
 import pytest
 
@@ -127,24 +128,24 @@ def test_the_ledger_counts_every_trial_once(finished):
     assert len(trials) == TRIALS
 
 
-def test_a_second_study_trains_nothing_that_the_first_trained(finished):
-    again = agent(
-        "run", *SMALL.split(), "--proposer", "tpe", "--study", "second", "--runs-dir", str(finished)
-    )
+def test_a_second_study_trains_nothing_that_the_first_trained(finished, tmp_path):
+    runs = tmp_path / "runs"
+    shutil.copytree(finished, runs)
+    again = agent("run", *SMALL.split(), "--proposer", "tpe", "--study", "second", "--runs-dir", str(runs))
     assert again.returncode == 0, again.stderr
-    events = ledger(finished, "second")
+    events = ledger(runs, "second")
     reused = {event["id"]: event["reused"] for event in events if event["kind"] == "trial"}
     assert len(reused) == TRIALS
     assert all(reused.values())
     caution = "> Caution: this test set has been opened by 1 earlier study: s ("
-    first, second = conclusions(finished), conclusions(finished, "second")
+    first, second = conclusions(runs), conclusions(runs, "second")
     assert not [line for line in first if line.startswith(caution)]
     (said,) = (at for at, line in enumerate(second) if line.startswith(caution))
     assert second[:said] + second[said + 2 :] == first
     warned, asked = again.stderr.find("opened by 1 earlier study"), again.stdout.find("is opened now")
     assert warned >= 0
     assert asked >= 0
-    shown = agent("show", "second", "--runs-dir", str(finished))
+    shown = agent("show", "second", "--runs-dir", str(runs))
     assert "opened by 1 earlier study: s (" in " ".join((shown.stdout + shown.stderr).split())
 
 

@@ -214,7 +214,7 @@ def test_a_group_in_two_given_splits_is_named(tmp_path):
 def test_without_a_card_the_facts_are_described(tmp_path):
     card = open_folder(fill(tmp_path, {"a": 10, "b": 20})).card
     assert card.modality == "unknown"
-    assert "30 images of 2 classes: a, b." in card.description
+    assert "30 images of 2 classes." in card.description
     assert "24 to 24 pixels wide, 20 to 20 high" in card.description
 
 
