@@ -32,7 +32,7 @@ endif
 install: $(filter .bootstrap/bin/uv,$(UV)) ## install the command agent (and augur) for this user, in an environment of its own
 	$(UV) tool install --python $(PYTHON) --overrides packaging/overrides.txt $(if $(TORCH),--torch-backend $(TORCH)) .
 
-demo: setup ## run the main job end to end on the embedded data set (no key, no GPU, about two minutes)
+demo: setup ## run the main job end to end on the embedded data set (no key, no GPU, a minute and a half)
 	$(BIN)/agent run --dataset demo
 
 test: setup ## the test suite
