@@ -35,7 +35,7 @@ from tools.text import counted
 from tools.training.config import TrialSpec
 from tools.training.types import Timing, TrialResult
 
-_WORTH_MEASURING = 1e8
+_WORTH_MEASURING = 4e7
 """Pixels that a study trains on, from which its speed is measured: below, it takes minutes."""
 _USUAL_DOUBLINGS = 3
 """How often the shortest length is usually doubled, at most, before longer trainings gain nothing."""
