@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.agent.studies import NODES, agent, conclusions, copy_trials, outcome, resume, run, tracking
 
@@ -22,6 +23,7 @@ STOPS = [
 ]
 
 
+@pytest.mark.slow
 def test_stopped_in_the_middle_of_trials_it_ends_like_the_uninterrupted_study(finished, runs):
     """kill -9, Ctrl-C and SIGTERM while a trial runs, in one study."""
     stopped = run(runs, "--proposer", "tpe", moment=STOPS[0][0])
