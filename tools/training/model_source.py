@@ -49,7 +49,7 @@ class Named:
 
     @property
     def reference(self) -> str:
-        """Of a function: as `tools.training.from_file` takes it."""
+        """Of a function: as `tools.from_file` takes it."""
         return f"{self.where}:{self.function}"
 
     @property
