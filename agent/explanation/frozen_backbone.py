@@ -1,13 +1,12 @@
 """The winner against a frozen pretrained backbone with logistic regression on the same split."""
 
-import time
 from typing import Any
 
 import numpy as np
 
 from agent.explanation.work import Work
 from evaluators.explanation import Frozen, Measured
-from evaluators.frozen import NEITHER, find_backbone, fit_frozen, frozen_features, has_backbone
+from evaluators.frozen import NEITHER, fit_frozen
 from evaluators.influence import image_values
 from evaluators.statistics import image_interval, mean_interval
 from evaluators.wording import signed
@@ -20,7 +19,7 @@ _FITTING = 10.0
 
 def compare_with_frozen(work: Work) -> dict[str, Any]:
     """Fit and compare, in the metric of the study."""
-    backbone = find_backbone()
+    backbone = work.backbone
     if backbone is None:
         work.notes.append(f"There is {NEITHER}.")
         return {}
@@ -107,19 +106,8 @@ def sentence_about(
 
 def frozen_seconds(work: Work) -> float:
     """About how long it takes: measured on a few images."""
-    each = seconds_per_feature(work)
+    each = work.seconds_per_feature
     data = work.context.data
     return (_FITTING if each else 0.0) + each * sum(
         sum(data.class_counts(split).values()) for split in ("train", "validation", "test")
     )
-
-
-def seconds_per_feature(work: Work) -> float:
-    """That the frozen backbone takes for an image, measured on a few; 0 where there is none."""
-    if not has_backbone() or (backbone := find_backbone()) is None:
-        return 0.0
-    some = work.test.images[work.sample(8)]
-    frozen_features(backbone, some, work.device)
-    started = time.monotonic()
-    frozen_features(backbone, some, work.device)
-    return (time.monotonic() - started) / len(some)

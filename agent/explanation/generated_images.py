@@ -4,10 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from agent.explanation.frozen_backbone import seconds_per_feature
 from agent.explanation.work import Work
 from evaluators.explanation import Generated
-from evaluators.frozen import NEITHER, find_backbone, frozen_features, has_backbone
+from evaluators.frozen import NEITHER, frozen_features
 from evaluators.generated import FEWEST, closeness
 from tools.training.synthetic import PIXELS, Synthetic
 
@@ -20,7 +19,7 @@ def compare_generated(work: Work) -> dict[str, Any]:
     synthetic = work.pair.winner.specs[work.seeds[0]].synthetic
     if synthetic is None:
         return {}
-    backbone = find_backbone()
+    backbone = work.backbone
     if backbone is None:
         work.notes.append(f"The synthetic images are not compared with the real ones: there is {NEITHER}.")
         return {}
@@ -62,9 +61,9 @@ def compare_generated(work: Work) -> dict[str, Any]:
 def generated_seconds(work: Work) -> float:
     """About how long it takes."""
     synthetic = work.pair.winner.specs[work.seeds[0]].synthetic
-    if synthetic is None or not has_backbone():
+    if synthetic is None or work.backbone is None:
         return 0.0
-    return 2.0 + 3 * _count(work, _pixels(synthetic)) * seconds_per_feature(work)
+    return 2.0 + 3 * _count(work, _pixels(synthetic)) * work.seconds_per_feature
 
 
 def _pixels(synthetic: Synthetic) -> np.ndarray:

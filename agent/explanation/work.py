@@ -13,6 +13,7 @@ from agent.explanation.pair import Arm, Pair
 from agent.steps.trials import evaluate
 from evaluators.attribution.insertion import Probabilities, probabilities_of
 from evaluators.explanation import Picture
+from evaluators.frozen import Backbone, find_backbone, frozen_features
 from evaluators.robustness.on_corruptions import Correct
 from tools.datasets.cache.read import SplitView
 from tools.files import DamagedFile
@@ -147,4 +148,20 @@ class Work:
         say(some)  # the first call is slower
         started = time.monotonic()
         say(some)
+        return (time.monotonic() - started) / len(some)
+
+    @cached_property
+    def backbone(self) -> Backbone | None:
+        """The frozen pretrained network that is on this machine, loaded once; None where there is none."""
+        return find_backbone()
+
+    @cached_property
+    def seconds_per_feature(self) -> float:
+        """That the frozen network takes for one image, measured on a few; 0 where there is none."""
+        if self.backbone is None:
+            return 0.0
+        some = self.test.images[self.sample(8)]
+        frozen_features(self.backbone, some, self.device)
+        started = time.monotonic()
+        frozen_features(self.backbone, some, self.device)
         return (time.monotonic() - started) / len(some)
