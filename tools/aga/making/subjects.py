@@ -48,11 +48,18 @@ class Subject:
     area: float
     """Share of the training image that the mask covers, 0..1."""
     gates: tuple[GateResult, ...]
+    whole: bool = False
+    """Whether the whole image is used, and no subject was looked for."""
+
+    @property
+    def found(self) -> bool:
+        """Whether there is something to make images from."""
+        return self.whole or self.box is not None
 
     @property
     def usable(self) -> bool:
         """Whether synthetic images are made from it."""
-        return self.box is not None and all(result.passed for result in self.gates)
+        return self.found and all(result.passed for result in self.gates)
 
 
 class SubjectFinder:
