@@ -21,6 +21,7 @@ from PIL import Image
 from tools.aga.composites.compose import paste
 from tools.aga.composites.edges import in_the_light_of, without_old_background
 from tools.aga.composites.placement import Placement, draw_placement
+from tools.aga.composites.scratch import Scratch
 from tools.aga.config import ComposeConfig
 from tools.aga.making.background_pool import Background, kept_picture
 from tools.aga.making.request import Request
@@ -153,6 +154,7 @@ class _Paster:
         self._job = job
         self._place = -1
         self._source = self._mask = np.empty(0)
+        self._scratch = Scratch()
 
     def paste(self, shard: int) -> None:
         """Make one shard's files, rows and record."""
@@ -181,7 +183,8 @@ class _Paster:
         )
         if compose.light == "match":
             source = in_the_light_of(source, mask, behind)
-        picture = paste(source, mask, behind, placement, compose.edge)
+        room = self._scratch("picture", *mask.shape, 3)  # written to disk before the next one
+        picture = paste(source, mask, behind, placement, compose.edge, room)
         return write_image(job, image, picture, placement)
 
     def _source_of(self, place: int) -> tuple[np.ndarray, np.ndarray]:
