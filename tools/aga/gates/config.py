@@ -1,9 +1,9 @@
 """Settings of the gates. Light: imports nothing heavy."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 GreyLevel = Annotated[float, Field(ge=0, le=255)]
@@ -15,9 +15,15 @@ class GatesConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     min_score: Share = Field(default=0.3, description="lowest score of the detector")
-    min_saliency: Share = Field(
-        default=0.8,
-        description="lowest mean saliency of a mask whose subject the segmenter (u2netp) found itself",
+    min_agreement: Share = Field(
+        default=0.5,
+        description="how far the looks of the segmenter (u2netp) at an image agree, at least, where it found the "
+        "subject itself",
+    )
+    recognised: Share = Field(
+        default=0.0,
+        description="least probability that a network trained on ImageNet (extra pretrained) gives a cut-out to be one "
+        "of the data set's classes, where ImageNet has them by name; 0.1 is a good value, 0 asks nothing",
     )
     min_area: Share = Field(default=0.01, description="smallest share of the image that a mask may cover")
     max_area: Share = Field(default=0.9, description="largest share of the image that a mask may cover")
@@ -54,3 +60,20 @@ class GatesConfig(BaseModel):
         description="a CLIP of transformers (folder, or hub id such as openai/clip-vit-large-patch14) that refuses "
         "what looks less like a photo of the subject than of anything (ALIA's semantic filter)",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_earlier(cls, given: Any) -> Any:
+        """Settings of earlier versions have `min_saliency`, which no mask is judged by any more."""
+        if not isinstance(given, dict) or "min_saliency" not in given:
+            return given
+        if float(given["min_saliency"]) != _EARLIER_SALIENCY:
+            raise ValueError(
+                "aga.gates.min_saliency is no more: masks of u2netp are judged by aga.gates.min_agreement, how far its "
+                "looks at an image agree"
+            )
+        return {name: value for name, value in given.items() if name != "min_saliency"}
+
+
+_EARLIER_SALIENCY = 0.8
+"""What `min_saliency` was where nobody changed it."""

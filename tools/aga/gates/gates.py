@@ -34,9 +34,9 @@ def detector_score(box: Box | None, config: GatesConfig, by_segmenter: bool = Fa
     gate, finder = "detector_score", "segmenter" if by_segmenter else "detector"
     if box is None:
         return GateResult(gate, False, None, f"the {finder} found no subject")
-    limit = config.min_saliency if by_segmenter else config.min_score
+    limit = config.min_agreement if by_segmenter else config.min_score
     if box.score < limit:
-        setting = "aga.gates.min_saliency" if by_segmenter else "aga.gates.min_score"
+        setting = "aga.gates.min_agreement" if by_segmenter else "aga.gates.min_score"
         reason = f"the {finder}'s score {box.score:.2f} is below {limit:g} ({setting})"
         return GateResult(gate, False, box.score, reason)
     return GateResult(gate, True, box.score, "")

@@ -33,9 +33,11 @@ def _decisive(request: Request) -> dict[str, Any]:
         if compose[setting] == without_effect:
             del compose[setting]
     finds_itself = config.detector.kind == "none" and config.segmenter.kind == "u2netp"
-    unused = {"classifier", "clip"} if finds_itself else {"classifier", "clip", "min_saliency"}
+    unused = {"classifier", "clip"} if finds_itself else {"classifier", "clip", "min_agreement"}
     if config.gates.confidence == "fixed":
         unused.add("confidence")
+    if config.gates.recognised == 0:
+        unused.add("recognised")
     if config.generator == "alia":
         return {
             "generator": "alia",
