@@ -1,5 +1,6 @@
 """A study of real photographs with the default chain, killed ten times while it makes images: it ends the same."""
 
+import os
 import random
 import shutil
 import tempfile
@@ -38,6 +39,11 @@ def files_of(runs: Path) -> dict[str, bytes]:
     }
 
 
+def count_of(runs: Path) -> int:
+    """How many files of images there are, those of a set in the making too; folders may go while they are walked."""
+    return sum(name.endswith((".png", ".json")) for _, _, names in os.walk(runs / "aga") for name in names)
+
+
 def killed_at(made: int, runs: Path, data: Path) -> bool:
     """One session, begun or resumed, that SIGKILL ends once so many files of images are there; whether it did."""
     begun = (runs / "studies/s/config.yaml").exists()
@@ -46,7 +52,7 @@ def killed_at(made: int, runs: Path, data: Path) -> bool:
         process = session(folder, "none", (*first, "--runs-dir", str(runs)), environment())
         process.start()
         while process.is_alive():
-            if sum(file.suffix in (".png", ".json") for file in (runs / "aga").rglob("*")) >= made:
+            if count_of(runs) >= made:
                 process.kill()
                 process.join()
                 return True
