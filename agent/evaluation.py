@@ -37,7 +37,7 @@ _SHORTEST_KEY = 6
 
 @dataclass(frozen=True)
 class Target:
-    """What is evaluated on; neither: the test set of the trials' own data."""
+    """What is evaluated on; neither: the test set of the trials' own data; both: that data set, in that folder."""
 
     folder: Path | None = None
     dataset: str | None = None
@@ -229,13 +229,13 @@ def _shift(context: "Context", target: Target, terminal: Terminal) -> "Shift":
     from agent.steps.shifts import decode_shifts, find_shift
 
     config, folder = context.config, target.folder
-    if folder is not None:
+    if target.dataset is not None:
+        found = find_shift(config.data, context.data.card, target.dataset, folder, "--dataset")
+    else:
+        assert folder is not None
         if not folder.is_dir():
             raise ConfigurationError(f"--folder {folder}: there is no such folder")
         found = find_shift(config.data, context.data.card, folder.resolve().name, folder, "--folder", True)
-    else:
-        assert target.dataset is not None
-        found = find_shift(config.data, context.data.card, target.dataset, None, "--dataset")
     return decode_shifts([found], context.data, config.runs_dir / "cache", terminal)[0]
 
 
