@@ -14,7 +14,7 @@ from agent.memory.candidate import Candidate, Phase
 from agent.memory.store import find_store
 from agent.memory.study_file import recorded
 from agent.screen.exits import runs_dir_flag
-from agent.screen.terminal import Terminal
+from agent.screen.terminal import Terminal, silent
 from agent.settings.config import StudyConfig, TrackingConfig
 from agent.settings.sources import load_file
 from agent.study import address_of
@@ -201,7 +201,7 @@ def opened(
     try:
         # What is said at the start of a study was said when it began.
         with open_context(
-            config, command, folder, Terminal(quiet=True), tracking, open_dataset(config.data), "off"
+            config, command, folder, silent(), tracking, open_dataset(config.data), "off"
         ) as context:
             context.terminal = terminal
             yield context

@@ -18,7 +18,7 @@ Scale = Literal["full", "small"]
 ConfigOf = Callable[[Mapping[str, Any]], StudyConfig]
 SMOKE: dict[str, Any] = {
     "data": {"image_size": 32, "fold": None, "on_leak": "drop"},
-    "model": {"weights": None},
+    "model": {"weights": None, "stem": "imagenet"},
     "training": {"epochs": 1, "batch_size": 16, "learning_rate": 0.001},
     "search": {"seeds": 1, "iterations": 1, "choosing_seeds": 1, "final_seeds": 2},
     "aga": {

@@ -88,7 +88,7 @@ def _in_folders(
     classes: Sequence[str], held_out: str = "test", suffix: str = ".jpg"
 ) -> Callable[[Path], None]:
     def make(root: Path) -> None:
-        _fill(root / "train", classes, 2 * _TRAIN, 0, suffix)
+        _fill(root / "train", classes, _TRAIN + 2, 0, suffix)
         _fill(root / held_out, classes, _HELD_OUT, 1000, suffix)
 
     return make

@@ -4,7 +4,7 @@ A cell that is finished is read back. One that was interrupted continues from wh
 same command finds it by its name, which follows from all that decides its numbers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ def run_table(table: Table, terminal: Terminal, replicas: Path | None = None) ->
     """
     from agent.paper.writing import publish
 
+    terminal.warn = _once(terminal.warn)  # each cell opens the same data, and would warn of them again
     left = [cell for cell in table.wanted if read_result(table, cell) is None]
     if left:
         check_data(table, replicas)
@@ -60,6 +61,17 @@ def run_table(table: Table, terminal: Terminal, replicas: Path | None = None) ->
     terminal.study = None
     publish(table, unfinished, terminal)
     return 1 if unfinished else 0
+
+
+def _once(warn: Callable[[str], None]) -> Callable[[str], None]:
+    told: set[str] = set()
+
+    def warn_once(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            warn(text)
+
+    return warn_once
 
 
 def _places(table: Table, cell: Cell) -> list[str]:
