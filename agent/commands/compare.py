@@ -82,6 +82,7 @@ def _of_race(config: StudyConfig, options: argparse.Namespace) -> StudyConfig:
 
 def _add_flags(parser: FlagParser) -> None:
     add = parser.add_argument
+    parser.add_json()
     add(
         "--arms",
         action="append",

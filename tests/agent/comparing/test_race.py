@@ -33,8 +33,9 @@ def raced(once, empty_store) -> Path:
 
     def make(folder: Path) -> None:
         shutil.copy(empty_store, folder)
-        done = compare(folder)
+        done = compare(folder, "--json")
         assert done.returncode == 0, done.stderr + done.stdout
+        (folder / "stdout.json").write_text(done.stdout)
 
     return once("race", make)
 
@@ -44,6 +45,16 @@ def with_trials(raced, runs) -> Path:
     """A runs folder without studies, whose trials are trained already."""
     copy_trials(raced, runs)
     return runs
+
+
+def test_as_json_it_prints_what_race_json_holds_and_nothing_else(raced):
+    printed = json.loads((raced / "stdout.json").read_text())
+    kept = json.loads((raced / "compares" / "r" / "race.json").read_text())
+    assert (printed["exit_code"], printed["error"], printed["race"]) == (0, None, "r")
+    assert {key: printed[key] for key in kept if key != "version"} == {
+        key: value for key, value in kept.items() if key != "version"
+    }
+    assert Path(printed["files"]["report.md"]).read_text().startswith("# ")
 
 
 def test_every_arm_is_tested_under_the_same_seeds(raced):
