@@ -141,7 +141,7 @@ def printed_in_words(protocol: Protocol, entry: Entry) -> str:
     if entry.printed is None:
         return ""
     if entry.is_gain:
-        return f"{entry.printed:g}"
+        return f"{entry.printed:.2f}".removesuffix("0")
     if protocol.number == "percent":
         return f"{100 * entry.printed:.4g}%"
     return protocol.score(entry.printed)
