@@ -162,7 +162,7 @@ def _cells(
                 language = by_provider.get(arm.search.provider, arm.search.model)
                 own["search"] = {"proposer": "llm", "augmentations": arm.search.augmentations}
                 own["llm"] = {"model": language}
-            preset = merged(own, merged(model.settings, protocol.settings))
+            preset = merged(own, merged(arm.settings, merged(model.settings, protocol.settings)))
             if scale == "small":
                 preset = merged(SMOKE, preset)
             config = config_of(preset)
@@ -223,6 +223,7 @@ def _digest(protocol: Protocol, arm: Arm, config: StudyConfig) -> str:
     usual = StudyConfig()
     prompts = (PROMPTS / f"{protocol.prompts}.yaml").read_text(encoding="utf-8") if arm.scale else ""
     tree = {
+        **({} if arm.gate is None else {"gate": arm.gate}),
         "policy": arm.policy,
         "scale": arm.scale,
         "prompts": prompts,

@@ -50,6 +50,10 @@ class Arm(BaseModel):
     scale: float | None = Field(default=None, gt=0, le=10)
     """Synthetic images with new backgrounds for each real one."""
     search: Search | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Of its cells, in the place of the protocol's: sections of settings."""
+    gate: str | None = None
+    """An arm whose first classifier of the same model judges the synthetic images (`aga.gates.classifier`)."""
     unavailable: str | None = None
     """Why Augur cannot run it: its cells stay blank, with this sentence below the table."""
     extra: bool = False
@@ -130,6 +134,9 @@ class Protocol(BaseModel):
         for place, by_model in self.printed_gain.items():
             if unknown := {place} - set(self.on) | set(by_model) - set(self.models):
                 raise ValueError(f"printed_gain: nothing is called {', '.join(sorted(unknown))}")
+        for arm in self.arms.values():
+            if arm.gate is not None and (self.arms.get(arm.gate) is None or arm.scale is None):
+                raise ValueError(f"gate: {arm.gate} is no arm, or the arm that it judges makes no images")
         if unknown := set(self.gain or ()) - set(self.arms):
             raise ValueError(f"gain: nothing is called {', '.join(sorted(unknown))}")
         if self.prompts is None and any(arm.scale for arm in self.arms.values()):

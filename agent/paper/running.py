@@ -140,6 +140,8 @@ def _train(
     search = config.search.model_copy(update={"iterations": 0, "baselines": [], "proposer": "fixed"})
     data = config.data.model_copy(update={"shifts": []})
     config = config.model_copy(update={"search": search, "data": data})
+    if arm.gate is not None:
+        config = _judged(table, cell, arm.gate, config, terminal)
     given = Given(
         [arm.policy] if arm.policy is not None else [],
         table.prompts_of(cell),
@@ -154,6 +156,27 @@ def _train(
                 scores[place] = _scored(study, row.name, place, config, terminal, replicas)
     trainings, seconds = _spent(config.runs_dir / "studies" / study)
     return Result(study, row.line, scores, None, row.failures, trainings, seconds)
+
+
+def _judged(table: Table, cell: Cell, gate: str, config: StudyConfig, terminal: Terminal) -> StudyConfig:
+    """The settings with the classifier that judges the images: the first of another cell of the same model.
+
+    Raises:
+        ConfigurationError: that cell is not finished.
+    """
+    from agent.evaluation import finished_trials, opened
+
+    judge = next(each for each in table.cells if (each.model, each.arm) == (cell.model, gate))
+    if (found := read_result(table, judge)) is None:
+        raise ConfigurationError(
+            f"{cell.name} makes images that a classifier of {judge.name} judges, which is not finished: run it first "
+            f"(--cells {judge.name},{cell.name})"
+        )
+    folder = config.runs_dir / "studies" / found.study
+    with opened(found.study, folder, config.runs_dir, terminal, "agent paper") as context:
+        key = finished_trials(context, True, [])[0].spec.key
+    gates = config.aga.gates.model_copy(update={"classifier": config.runs_dir / "trials" / key})
+    return config.model_copy(update={"aga": config.aga.model_copy(update={"gates": gates})})
 
 
 def _scored(
