@@ -4,15 +4,16 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.comparing.cells import check_model
 from agent.comparing.outcome import budget_in_words
-from agent.comparing.plan import Race, cost_of, finals_config, iterations_of
+from agent.comparing.plan import Race, cost_of, finals_config, iterations_of, search_config
 from agent.comparing.race import given_candidates, images_of_trial
 from agent.memory.ledger import Ledger
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
 from agent.settings.sources import load_file
 from agent.study_folder import CONFIG, LEDGER
-from tools.errors import AugurError
+from tools.errors import AugurError, ConfigurationError
 from tools.text import counted
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ def show_plan(race: Race, terminal: Terminal) -> int:
 
     dataset = check_before_start(finals_config(race))
     given = given_candidates(race, dataset, terminal)
+    for cell in race.cells if race.samples is None else ():
+        if cell.repeat == 0:
+            try:
+                check_model(cell, search_config(race, cell))
+            except ConfigurationError as error:
+                terminal.warn(str(error))
     images, cases = _test_size(dataset)
     seeds = race.config.search.final_seeds
     arms = sum(name != "none" for name in given) - 1 + sum(arm.searches for arm in race.arms)

@@ -40,9 +40,9 @@ def read_result(table: Table, cell: Cell) -> Result | None:
     file = table.folder / "cells" / f"{cell.slug}.json"
     if not file.exists():
         return None
-    content = read_json(file)
+    content: Any = read_json(file)
     try:
-        known = dict(content)  # type: ignore[arg-type]
+        known: dict[str, Any] = dict(content)
         if known.pop("digest") != cell.digest:
             return None
         known.pop("cell")

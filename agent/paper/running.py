@@ -4,9 +4,9 @@ A cell that is finished is read back. One that was interrupted continues from wh
 same command finds it by its name, which follows from all that decides its numbers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from agent.paper.cells import Cell, Table
 from agent.paper.protocol import TEST, VALIDATION
@@ -63,7 +63,11 @@ def run_table(table: Table, terminal: Terminal, replicas: Path | None = None) ->
     return 1 if unfinished else 0
 
 
-def _once(warn: Callable[[str], None]) -> Callable[[str], None]:
+class _Warn(Protocol):
+    def __call__(self, text: str) -> None: ...
+
+
+def _once(warn: _Warn) -> _Warn:
     told: set[str] = set()
 
     def warn_once(text: str) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli import main
 from agent.exporting import export
 from tests.agent.studies import TINY, Ended, agent, copy_trials
+from tests.loopback.clients import KEY_VARIABLES
 from tools.errors import AugurError
 
 RACE = f"--dataset demo {TINY} --arms rand_augment,random,tpe --seeds 3 --search.seeds 1 --trials 3 --study r"
@@ -112,6 +114,25 @@ def test_a_search_of_a_race_is_not_resumed_alone(raced):
     assert done.returncode == 2
     assert "agent compare" in done.stderr
     assert "r.tpe-1 is a search of the race r" in done.stderr
+
+
+def test_an_arm_whose_language_model_is_missing_is_told_before_any_other_searches(
+    tmp_path, monkeypatch, capsys
+):
+    for name in KEY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    words = [
+        *RACE.replace("rand_augment,random,tpe", "tpe,hybrid").split(),
+        "--runs-dir",
+        str(tmp_path / "new"),
+    ]
+    assert main(["compare", *words]) == 2
+    told = capsys.readouterr().err
+    assert "--arms hybrid: " in told
+    assert "hybrid@provider:model" in told
+    assert not (tmp_path / "new").exists()
+    assert main(["compare", *words, "--plan"]) == 0
+    assert "--arms hybrid: " in capsys.readouterr().err
 
 
 def test_the_same_name_with_other_arms_is_refused(raced):
