@@ -141,7 +141,10 @@ def _train(
     from agent.training_given import Given
 
     arm, study = table.arm(cell), str(config.study)
-    search = config.search.model_copy(update={"iterations": 0, "baselines": [], "proposer": "fixed"})
+    fixed = {"iterations": 0, "baselines": [], "proposer": "fixed"}
+    if arm.scale is None:  # then no captions are written, and their model need not be there
+        fixed["backgrounds"] = "off"
+    search = config.search.model_copy(update=fixed)
     data = config.data.model_copy(update={"shifts": []})
     config = config.model_copy(update={"search": search, "data": data})
     if arm.gate is not None:
