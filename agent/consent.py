@@ -80,7 +80,7 @@ def _allowed(config: StudyConfig, card: Card, folder: Path, terminal: Terminal) 
         told = "are sent to" if answers[host] else "are not sent to"
         terminal.note(f"pictures: {told} {host}, as you answered before in this study ({file})")
         return answers[host]
-    answer = _asked(question(config, card))
+    answer = asked(question(config, card))
     if answer is None:
         terminal.note(
             f"pictures: not sent to {host}, since there is no terminal to ask you; --llm.vision on allows it"
@@ -103,8 +103,8 @@ def _answers(file: Path) -> dict[str, bool]:
     return understood(read_json(file), parsed, file, about, "you are then asked again")
 
 
-def _asked(text: str, read: Callable[[str], str] = input) -> bool | None:
-    """The answer; None where there is no terminal, or nobody answers."""
+def asked(text: str, read: Callable[[str], str] = input) -> bool | None:
+    """The answer to a question; None where there is no terminal, or nobody answers."""
     if not sys.stdin.isatty():
         return None
     try:

@@ -90,6 +90,24 @@ def check_captions_answer(config: StudyConfig, tell: Callable[[str], None]) -> N
         _check_answers(config.caption_llm, tell)
 
 
+def check_model_answers(llm: LLMConfig, setting: str, tell: Callable[[str], None]) -> None:
+    """Check that a model is named and its server there, as `check_models_answer` does.
+
+    Args:
+        llm: the model.
+        setting: what needs it, for the error.
+        tell: is told what a person should look at.
+
+    Raises:
+        ConfigurationError: no model is named, or the server does not have it.
+        ModelAway: it does not answer within seconds, or refuses the key.
+    """
+    if llm.model is None:
+        raise ConfigurationError(f"{setting} needs a language model that sees pictures: name one with --llm")
+    check_llm(llm)
+    _check_answers(llm, tell)
+
+
 def _needed(config: StudyConfig, card: Card) -> Iterator[LLMConfig]:
     """The models that a study calls; whether it makes backgrounds is found out last, because that takes seconds."""
     if config.search.proposer in LLM_ARMS:

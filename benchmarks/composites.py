@@ -91,8 +91,11 @@ def _by_pillow(job: Job) -> tuple[Image.Image, Image.Image, tuple[int, int]]:
     return picture, alpha, (x, y)
 
 
+_OUT = np.empty((SIZE, SIZE, 3), np.uint8)
+
+
 def with_paste(job: Job) -> np.ndarray:
-    return paste(job.subject, job.mask, job.background, job.placement, EDGE)
+    return paste(job.subject, job.mask, job.background, job.placement, EDGE, _OUT)
 
 
 def _turn(make: Callable[[Job], np.ndarray], todo: Sequence[Job]) -> float:

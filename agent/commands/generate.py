@@ -14,6 +14,7 @@ from agent.screen.terminal import Terminal
 from agent.settings.arguments import FlagParser
 from agent.settings.config import LLMConfig, StudyConfig
 from agent.settings.sources import load_config
+from agent.steps.describing import agree_to_pictures, described
 from agent.steps.generation import (
     agree_to_downloads,
     at_source_size,
@@ -46,6 +47,8 @@ class GenerateOptions:
     smallest: float
     largest: float
     out: Path | None
+    describe: bool = False
+    """Whether a model that sees describes the settings from the training images."""
     yes: bool = False
     """Whether weights may be fetched without asking."""
 
@@ -116,6 +119,11 @@ def _add_flags(parser: FlagParser) -> None:
         metavar="PATH",
         help="folder for the images, one subfolder per class; runs/generated/DATA-PROMPTS if unset",
     )
+    add(
+        "--describe",
+        action="store_true",
+        help="let the language model (--llm, one that sees pictures) describe the settings from the training images",
+    )
     add("--yes", action="store_true", help="fetch weights from the Hugging Face hub without asking")
     add("--status", action="store_true", help="list the sets of images made so far, and make nothing")
     add("--prune", action="store_true", help="remove all sets of images except those of --keep")
@@ -136,7 +144,7 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
         ModelAway: the model that is to write captions does not answer.
         AugurError: no image can be made.
     """
-    from agent.prechecks import check_captioner, check_captions_answer
+    from agent.prechecks import check_captioner, check_captions_answer, check_model_answers
 
     check_captioner(config)
     check_captions_answer(config, terminal.warn)
@@ -151,6 +159,9 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
         raise ConfigurationError(
             "The background prompts are refused:\n" + "\n".join(f"- {each}" for each in reasons)
         )
+    if options.describe:
+        check_model_answers(config.caption_llm, "--describe", terminal.warn)
+        agree_to_pictures(config.caption_llm, dataset.card, terminal)
     tell_chain(config, terminal)
     agree_to_downloads(config, options.yes, terminal)
     from agent.steps.synthesis import Synthesis, describe, describe_unread  # heavy, so only after the checks
@@ -165,6 +176,8 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
         config.runs_dir / "cache",
         lambda done, total: on_progress("decoding", done, total),
     )
+    if options.describe:
+        prompts = described(prompts, config, dataset.card, data, terminal)
     sized = at_source_size(config, dataset, data.split("train").files, terminal)
     synthesis = Synthesis(sized, dataset, data, on_progress, _make_ask)
     if sized is not config:  # else they may be the images of a study, which looks at all sources

@@ -16,10 +16,10 @@ from agent.llm.privacy import tells_names
 from agent.memory.history import Backgrounds
 from agent.memory.proposal import Proposal
 from agent.settings.config import LLMConfig, StudyConfig
-from tools.aga.chain import StageProgress, Tools
+from tools.aga.chain import EditingTools, StageProgress, Tools
 from tools.aga.chain_facts import ChainFacts, chain_facts
 from tools.aga.chain_steps import chain_steps, in_a_line, writes_captions
-from tools.aga.config import AgaConfig, PromptSet
+from tools.aga.config import AgaConfig, GatesConfig, PromptSet
 from tools.aga.making.request import Request
 from tools.aga.making.set_plan import image_count
 from tools.aga.making.source_images import TrainingSources, training_sources
@@ -33,6 +33,7 @@ from tools.text import counted
 from tools.training.synthetic import Synthetic
 
 if TYPE_CHECKING:
+    from tools.aga.chain import Judge, SemanticJudge
     from tools.aga.types import Captioner
 
 WITH_SUBJECTS = ("natural", "digits")
@@ -41,6 +42,8 @@ SHOWN = 8
 """Rows of a contact sheet."""
 PREVIEWED = 8
 """Images of a preview."""
+_PROMPT_TOKENS, _FEWEST_TOKENS = 15, 16
+"""Tokens of what stands beside the caption in a prompt of ALIA; and what is left for the caption at least."""
 _SPARE = 1.5
 """Training images that are looked at for each synthetic one, where not all are needed."""
 
@@ -221,27 +224,50 @@ class Synthesis:
         contact_sheet(rows, path, describe(made))
         return True
 
-    def tools(self) -> Tools:
-        """The detector, segmenter, captioner and background maker, loaded.
+    def tools(self) -> Tools | EditingTools:
+        """The detector, segmenter, captioner and background maker, loaded; or, for ALIA, captioner and editor.
 
         Raises:
             ConfigurationError: weights or a device are missing, or no model is configured for the captions.
         """
-        from tools.aga.backgrounds.make import make_background_maker
-        from tools.aga.gates.classifier_gate import ClassifierGate
+        aga = self._config.aga
+        classifier, semantic = self._classifier(aga.gates), self._semantic(aga.gates)
+        if aga.generator == "alia":
+            from tools.aga.editing.editor import ImageEditor
 
-        aga, data = self._config.aga, self._data
-        judge = aga.gates.classifier
+            return EditingTools(
+                self._captioner(aga), ImageEditor(aga.background, aga.edit), classifier, semantic
+            )
+        from tools.aga.backgrounds.make import make_background_maker
+
         detector, segmenter = self.finders()
         return Tools(
             detector=detector,
             segmenter=segmenter,
             captioner=self._captioner(aga),
             maker=make_background_maker(aga.background),
-            classifier=ClassifierGate(judge, data.card.classes, data.image_size, aga.gates)
-            if judge
-            else None,
+            classifier=classifier,
+            semantic=semantic,
         )
+
+    def _classifier(self, gates: GatesConfig) -> "Judge | None":
+        if gates.classifier is None:
+            return None
+        from tools.aga.gates.classifier_gate import ClassifierGate
+
+        data = self._data
+        judge = ClassifierGate(gates.classifier, data.card.classes, data.image_size, gates)
+        if gates.confidence == "class":
+            train = data.split("train")
+            judge.take_limits_from(train.images, train.labels)
+        return judge
+
+    def _semantic(self, gates: GatesConfig) -> "SemanticJudge | None":
+        if gates.clip is None:
+            return None
+        from tools.aga.gates.clip_gate import ClipGate
+
+        return ClipGate(gates.clip)
 
     def finders(self) -> tuple[Detector, Segmenter]:
         """What finds the subject of an image, and what cuts it out.
@@ -276,15 +302,18 @@ class Synthesis:
         writes = writes_captions(aga)
         ask = self._make_ask(llm) if writes and llm.model else None
         caption = aga.caption if writes else aga.caption.model_copy(update={"kind": "template"})
+        if aga.generator == "alia":  # the rest of the prompt has to fit as well
+            room = max(_FEWEST_TOKENS, caption.max_tokens - _PROMPT_TOKENS)
+            caption = caption.model_copy(update={"max_tokens": room})
         diffusion = aga.background.kind == "diffusion"
         count = clip_token_counter(aga.background.model) if diffusion else approximate_tokens
         private = () if tells_names(llm, self._data.card) else self._data.card.classes
         return open_captioner(caption, self.root / "captions", ask, llm.model or "", count, private)
 
 
-def _held(tools: Tools, stack: ExitStack) -> Tools:
+def _held(tools: Tools | EditingTools, stack: ExitStack) -> Tools | EditingTools:
     """The tools, with whatever has processes of its own (a maker on several GPUs) closed when `stack` is."""
-    for tool in (tools.detector, tools.segmenter, tools.captioner, tools.maker):
+    for tool in vars(tools).values():
         if close := getattr(tool, "close", None):
             stack.callback(close)
     return tools

@@ -51,6 +51,18 @@ class TestBackgrounds:
         assert "by a negative prompt: people." in text
         assert "Choose places where the subject could plausibly be" in system_message(told(facts))
 
+    def test_alia_edits_whole_images_and_its_prompt_is_shown(self) -> None:
+        background = {"kind": "diffusion", "model": "stable-diffusion-v1-5/stable-diffusion-v1-5"}
+        text = section(chain(generator="alia", background=background, edit={"strength": 0.4}))
+        assert (
+            "edited whole by the image-to-image model stable-diffusion-v1-5/stable-diffusion-v1-5, at strength "
+            "0.4" in text
+        )
+        assert 'asked for "a photo of {class}, {caption}"' in text
+        for of_composites in ("Cutting it out", "paints each caption", "cut-out that is far too small"):
+            assert of_composites not in text
+        assert "Cutting it out" in section(chain(background=background))
+
     def test_photographs_without_words_in_their_names_are_taken_without_reading_captions(
         self, tmp_path: Path
     ) -> None:

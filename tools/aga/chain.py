@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from tools.aga.gates.gates import GateResult
 
 StageProgress = Callable[[str, int, int], None]
-"""Called with (stage, done, total); the stages are 'masks', 'captions', 'backgrounds' and 'composites'."""
+"""Called with (stage, done, total): 'masks', 'captions', 'backgrounds', 'composites'; of ALIA 'captions', 'edits'."""
 
 
 class Judge(Protocol):
-    """Judges finished composites (`tools.aga.gates.classifier_gate.ClassifierGate`)."""
+    """Judges finished images by their label (`tools.aga.gates.classifier_gate.ClassifierGate`)."""
 
     @property
     def identity(self) -> str:
@@ -25,6 +25,19 @@ class Judge(Protocol):
 
     def judge(self, images: "np.ndarray", labels: "Sequence[int] | np.ndarray") -> "list[GateResult]":
         """One result for each image, uint8 (N, S, S, 3), that is to be trained as its label."""
+        ...
+
+
+class SemanticJudge(Protocol):
+    """Judges finished images by the word for what they show (`tools.aga.gates.clip_gate.ClipGate`)."""
+
+    @property
+    def identity(self) -> str:
+        """Names everything that its answers depend on."""
+        ...
+
+    def judge_as(self, images: "np.ndarray", subjects: "Sequence[str]") -> "list[GateResult]":
+        """One result for each image, uint8 (N, S, S, 3), that is to show its subject."""
         ...
 
 
@@ -37,14 +50,50 @@ class Tools:
     captioner: Captioner
     maker: BackgroundMaker
     classifier: Judge | None = None
+    semantic: SemanticJudge | None = None
 
     @property
     def identities(self) -> dict[str, str]:
         """What the content of a set depends on, by step."""
-        named = {
+        return {
             "detector": self.detector.identity,
             "segmenter": self.segmenter.identity,
             "captioner": self.captioner.identity,
             "maker": self.maker.identity,
+            **_of_judges(self),
         }
-        return named if self.classifier is None else {**named, "classifier": self.classifier.identity}
+
+
+class Editor(Protocol):
+    """Edits whole pictures (`tools.aga.editing.editor.ImageEditor`)."""
+
+    @property
+    def identity(self) -> str:
+        """Names everything that its answers depend on (kind, weights, settings)."""
+        ...
+
+    def edit(
+        self, images: "Sequence[np.ndarray]", prompts: Sequence[str], seeds: Sequence[int]
+    ) -> "list[np.ndarray]":
+        """Each image, uint8 (H, W, 3), as its prompt asks, in its own size."""
+        ...
+
+
+@dataclass(frozen=True)
+class EditingTools:
+    """What does each step of ALIA, which edits whole images."""
+
+    captioner: Captioner
+    maker: Editor
+    classifier: Judge | None = None
+    semantic: SemanticJudge | None = None
+
+    @property
+    def identities(self) -> dict[str, str]:
+        """What the content of a set depends on, by step."""
+        return {"captioner": self.captioner.identity, "editor": self.maker.identity, **_of_judges(self)}
+
+
+def _of_judges(tools: Tools | EditingTools) -> dict[str, str]:
+    judges = {"classifier": tools.classifier, "semantic": tools.semantic}
+    return {name: judge.identity for name, judge in judges.items() if judge is not None}

@@ -35,6 +35,10 @@ class ChainFacts:
     """'provider:model' of kind 'llm'."""
     caption_tokens: int
     """Longest caption."""
+    edit_strength: float
+    """Of ALIA, which edits the whole image, 0..1; 0 where subjects are cut out and pasted instead."""
+    edit_prompt: str
+    """What ALIA asks the model for, with {class}, {subject} and {caption}."""
     maker: Literal["scenes", "folder", "diffusion", "textures"]
     background_model: str
     """Of kind 'diffusion', as the settings name it; of a local folder its name only."""
@@ -78,6 +82,8 @@ def chain_facts(config: AgaConfig, caption_model: str | None) -> ChainFacts:
         captioner="llm" if writes_captions(config) else "template",
         caption_model=caption_model or "",
         caption_tokens=config.caption.max_tokens,
+        edit_strength=config.edit.strength if config.generator == "alia" else 0.0,
+        edit_prompt=config.edit.prompt if config.generator == "alia" else "",
         maker=background.kind,
         background_model=_name(background.model) if background.kind == "diffusion" else "",
         **_words(background),

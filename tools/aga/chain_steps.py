@@ -43,7 +43,7 @@ _BETTER_BACKGROUND = (
 class ChainStep:
     """One step and what does it."""
 
-    step: Literal["find", "cut out", "caption", "background"]
+    step: Literal["find", "cut out", "caption", "background", "edit"]
     kind: str
     """By the name of the setting."""
     by: str
@@ -59,6 +59,10 @@ def chain_steps(config: AgaConfig, caption_model: str | None) -> list[ChainStep]
         config: the settings `aga`.
         caption_model: 'provider:model' of the captions, if one is configured.
     """
+    if config.generator == "alia":
+        strength = f"the whole image, at strength {config.edit.strength:g}"
+        by = f"{config.background.model}, image-to-image ({strength})"
+        return [_caption(config, caption_model), ChainStep("edit", "alia", by, "network", "")]
     detector, segmenter, maker = config.detector.kind, config.segmenter.kind, config.background.kind
     nature, by = _SEGMENTERS.get(segmenter, ("network", segmenter))
     there_is = get_args(SegmenterConfig.model_fields["kind"].annotation)

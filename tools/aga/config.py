@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from tools.aga.editing.config import EditConfig
+from tools.aga.gates.config import GatesConfig
 from tools.training.synthetic import Mixing
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 Share = Annotated[float, Field(ge=0, le=1)]
-GreyLevel = Annotated[float, Field(ge=0, le=255)]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], Field(description="where it runs")]
 
 
@@ -211,48 +212,16 @@ class ComposeConfig(BaseModel):
     workers: int | None = Field(default=None, ge=1, description="processes; all cores if unset")
 
 
-class GatesConfig(BaseModel):
-    """What a synthetic image must pass; every result is stored."""
-
-    model_config = _FROZEN
-
-    min_score: Share = Field(default=0.3, description="lowest score of the detector")
-    min_saliency: Share = Field(
-        default=0.8,
-        description="lowest mean saliency of a mask whose subject the segmenter (u2netp) found itself",
-    )
-    min_area: Share = Field(default=0.01, description="smallest share of the image that a mask may cover")
-    max_area: Share = Field(default=0.9, description="largest share of the image that a mask may cover")
-    min_contrast: GreyLevel = Field(
-        default=2.0, description="a background whose grey levels have a smaller standard deviation is blank"
-    )
-    black_level: GreyLevel = Field(
-        default=8.0,
-        description="a background whose grey levels have both mean and standard deviation below it is black",
-    )
-    redetect: bool = Field(
-        default=True, description="refuse a background on which the detector sees the subject"
-    )
-    redetect_score: Share = Field(
-        default=0.35, description="score from which on the subject counts as seen on a background"
-    )
-    classifier: Path | None = Field(
-        default=None,
-        description="folder of a finished trial as a judge: refuse what it gets confidently wrong, or finds too easy",
-    )
-    wrong_confidence: Share = Field(
-        default=0.9, description="confidence from which on a wrong answer is refused; 1 refuses none"
-    )
-    easy_confidence: Share = Field(
-        default=1.0, description="confidence from which on a right answer is too easy; 1 refuses none"
-    )
-
-
 class AgaConfig(BaseModel):
     """New backgrounds for the training images."""
 
     model_config = _FROZEN
 
+    generator: Literal["aga", "alia"] = Field(
+        default="aga",
+        description="'aga': the subject on new backgrounds; 'alia': the whole image edited by the image-to-image model "
+        "aga.background.model (aga.background.kind diffusion)",
+    )
     subjects: Annotated[dict[str, str], BeforeValidator(_split_pairs)] = Field(
         default_factory=dict,
         description="class → superclass for the detector; else the data set's, else the proposal's",
@@ -279,11 +248,17 @@ class AgaConfig(BaseModel):
     caption: CaptionConfig = CaptionConfig()
     background: BackgroundConfig = BackgroundConfig()
     compose: ComposeConfig = ComposeConfig()
+    edit: EditConfig = EditConfig()
     gates: GatesConfig = GatesConfig()
     mixing: Mixing = Mixing()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.generator == "alia" and self.background.kind != "diffusion":
+            raise ValueError(
+                f"aga.generator alia edits images with a diffusion model, and aga.background.kind is "
+                f"{self.background.kind}: set aga.background.kind diffusion and aga.background.model"
+            )
         if self.segmenter.kind == "sam3" and self.detector.kind != "sam3":
             raise ValueError(
                 "aga.segmenter.kind sam3 takes the outlines of what SAM 3 found: set aga.detector.kind sam3 as well"

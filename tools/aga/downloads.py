@@ -18,6 +18,7 @@ _FINDERS = {
     "facebook/sam3": 3.4,
 }
 """Detectors and segmenters: OWNER/NAME → gigabytes, about."""
+_CLIPS = {"openai/clip-vit-large-patch14": 1.7, "openai/clip-vit-base-patch32": 0.6}
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ def _named(config: AgaConfig) -> Iterator[Download]:
         (detector, "aga.detector.checkpoint", ("transformers", "groundingdino", "sam3")),
         (config.segmenter, "aga.segmenter.checkpoint", ("sam", "sam2")),
     )
+    clip = config.gates.clip
+    if clip and not local_path(clip) and is_hub_id(clip):
+        yield Download("aga.gates.clip", clip, _CLIPS.get(clip))
+    if config.generator == "alia":  # which cuts nothing out
+        return
     for finder, setting, kinds in finders:
         source = finder.checkpoint
         if finder.kind not in kinds or not source or local_path(source):

@@ -1,4 +1,5 @@
-"""From training images to a set of synthetic ones: subjects, backgrounds, composites, gates, in this order.
+"""From training images to a set of synthetic ones: subjects, backgrounds, composites, gates, in this order; or, as in
+ALIA, captions, edits, gates.
 
 Every step works in shards and records each one when it is done, so that memory does not grow with the number of
 images, and an interrupted set resumes where it was and comes out the same to the last byte. A finished set never
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from tools.aga.chain import StageProgress, Tools
+from tools.aga.chain import EditingTools, StageProgress, Tools
 from tools.aga.making.request import Request
 from tools.aga.making.set_keys import request_key, set_key
 from tools.aga.store.disk_space import check_room, disk_errors_explained, disk_usage
@@ -32,7 +33,10 @@ _log = logging.getLogger(__name__)
 
 
 def generate(
-    request: Request, tools: Tools | Callable[[], Tools], on_progress: StageProgress, makes: bool = True
+    request: Request,
+    tools: Tools | EditingTools | Callable[[], Tools | EditingTools],
+    on_progress: StageProgress,
+    makes: bool = True,
 ) -> GeneratedSet:
     """Make a set of synthetic images, or open the one that an earlier call made for an equal request.
 
@@ -54,7 +58,7 @@ def generate(
             there.
     """
     root, name = request.root, None
-    if not isinstance(tools, Tools):
+    if not isinstance(tools, Tools | EditingTools):
         name = request_key(request)
         known = _known_set(known_file(root, name)) if name else None
         finished = _finished(root, known) if known else None
@@ -74,7 +78,9 @@ def generate(
     return made
 
 
-def _make(request: Request, tools: Tools, key: str, on_progress: StageProgress) -> GeneratedSet:
+def _make(
+    request: Request, tools: Tools | EditingTools, key: str, on_progress: StageProgress
+) -> GeneratedSet:
     root, needed = request.root, _bytes_needed(request)
     check_room(root, max(0, needed - disk_usage(set_folder(root, key))), request.config.max_disk_gib)
     with writing_set(root, key) as folder, disk_errors_explained(root, needed):
@@ -82,10 +88,17 @@ def _make(request: Request, tools: Tools, key: str, on_progress: StageProgress) 
         if made is None:
             discard(root, key)
             # OpenCV and pyarrow are loaded only where there is something to make.
-            from tools.aga.making.set_maker import SetMaker
             from tools.aga.making.work_folder import WorkFolder
 
-            SetMaker(request, tools, WorkFolder(folder), needed).run(key, on_progress)
+            work = WorkFolder(folder)
+            if isinstance(tools, EditingTools):
+                from tools.aga.making.edited_set import EditedSetMaker
+
+                EditedSetMaker(request, tools, work, needed).run(key, on_progress)
+            else:
+                from tools.aga.making.set_maker import SetMaker
+
+                SetMaker(request, tools, work, needed).run(key, on_progress)
             made = cast(GeneratedSet, open_finished(root, key))
     return made
 

@@ -107,21 +107,30 @@ class DiffusionMaker:
             if not is_out_of_memory(error):
                 raise
             raise AugurError(self._too_small("the weights")) from error
-        _check_accepted(pipeline, self._config)
         self._pipeline = pipeline
+        try:
+            self._check_accepted()
+        except ConfigurationError:
+            self._pipeline = None
+            raise
         self._vae_dtype = getattr(getattr(pipeline, "vae", None), "dtype", None)
 
     def _generate(self, tasks: Sequence[tuple[str, int]]) -> np.ndarray:
         """Pictures as uint8 (N, H, W, 3), one for each (caption, seed)."""
+        return self._painted([caption for caption, _ in tasks], [seed for _, seed in tasks])
+
+    def _painted(self, prompts: Sequence[str], seeds: Sequence[int], **more: Any) -> np.ndarray:
+        """What the pipeline makes, uint8 (N, H, W, 3); `more` is passed to it."""
         import torch
 
         # diffusers warns, with each batch, about how its own pipelines keep the VAE safe.
         with quiet_libraries("diffusers"):
             pictures = self._pipeline(
-                prompt=[caption for caption, _ in tasks],
-                generator=[torch.Generator("cpu").manual_seed(int(seed) % 2**63) for _, seed in tasks],
+                prompt=list(prompts),
+                generator=[torch.Generator("cpu").manual_seed(int(seed) % 2**63) for seed in seeds],
                 output_type="np",
-                **_arguments(self._config, len(tasks)),
+                **self._arguments(len(prompts)),
+                **more,
             ).images
         if not np.isfinite(pictures).all():
             raise AugurError(
@@ -130,6 +139,28 @@ class DiffusionMaker:
                 "for float16 (aga.background.vae)"
             )
         return (pictures * 255).round().astype(np.uint8)
+
+    def _arguments(self, count: int) -> dict[str, Any]:
+        """What is passed to the pipeline for so many pictures; for what is unset it uses its own defaults."""
+        config = self._config
+        arguments = {
+            "num_inference_steps": config.steps,
+            "guidance_scale": config.guidance,
+            "height": config.size,
+            "width": config.size,
+            "negative_prompt": None if config.negative_prompt is None else [config.negative_prompt] * count,
+            **family_of(config).arguments,
+        }
+        return {name: value for name, value in arguments.items() if value is not None}
+
+    def _check_accepted(self) -> None:
+        accepted = inspect.signature(self._pipeline.__call__).parameters
+        for name in self._arguments(1):
+            if name not in accepted:
+                raise ConfigurationError(
+                    f"{type(self._pipeline).__name__} ({self._config.model}) does not take {name}: leave that setting "
+                    "of aga.background unset"
+                )
 
     def _recover(self) -> None:
         """After memory ran out in the middle of a call, put the pipeline back as it was before the call."""
@@ -152,29 +183,6 @@ class DiffusionMaker:
             "(or sequential), aga.background.dtype=float16, a smaller aga.background.size or model, or stop other "
             "programs on the device"
         )
-
-
-def _arguments(config: BackgroundConfig, count: int) -> dict[str, Any]:
-    """What is passed to the pipeline; for what is unset it uses its own defaults."""
-    arguments = {
-        "num_inference_steps": config.steps,
-        "guidance_scale": config.guidance,
-        "height": config.size,
-        "width": config.size,
-        "negative_prompt": None if config.negative_prompt is None else [config.negative_prompt] * count,
-        **family_of(config).arguments,
-    }
-    return {name: value for name, value in arguments.items() if value is not None}
-
-
-def _check_accepted(pipeline: Any, config: BackgroundConfig) -> None:
-    accepted = inspect.signature(pipeline.__call__).parameters
-    for name in _arguments(config, 1):
-        if name not in accepted:
-            raise ConfigurationError(
-                f"{type(pipeline).__name__} ({config.model}) does not take {name}: leave that setting of "
-                "aga.background unset"
-            )
 
 
 def _resized(picture: np.ndarray, size: int) -> np.ndarray:

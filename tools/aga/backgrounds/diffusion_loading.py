@@ -76,18 +76,29 @@ def load_pipeline(config: BackgroundConfig, device: str) -> Any:
     """
     check_sources(config)
     with quiet_libraries("transformers", "diffusers"):
-        return _pipeline(config, device)
+        return _pipeline(config, device, "AutoPipelineForText2Image")
 
 
-def _pipeline(config: BackgroundConfig, device: str) -> Any:
+def load_editing_pipeline(config: BackgroundConfig, device: str) -> Any:
+    """As `load_pipeline`, the image-to-image pipeline of the same model.
+
+    Raises:
+        ConfigurationError: the same, or diffusers edits no images with this kind of model.
+    """
+    check_sources(config)
+    with quiet_libraries("transformers", "diffusers"):
+        return _pipeline(config, device, "AutoPipelineForImage2Image")
+
+
+def _pipeline(config: BackgroundConfig, device: str, task: str) -> Any:
     import torch
-    from diffusers.pipelines.auto_pipeline import AutoPipelineForText2Image
+    from diffusers.pipelines import auto_pipeline
 
     dtype = getattr(torch, dtype_name(config, device))
     parts = {} if config.vae is None else {"vae": _load_vae(config.vae, dtype)}
 
     def load(**options: Any) -> Any:
-        return AutoPipelineForText2Image.from_pretrained(
+        return getattr(auto_pipeline, task).from_pretrained(
             str(local_path(config.model) or config.model),
             dtype=dtype,
             variant=config.variant,

@@ -38,6 +38,9 @@ _STABILITY = "Stability AI Community License"
 
 MODELS: dict[str, ModelFamily] = {
     "stabilityai/stable-diffusion-xl-base-1.0": ModelFamily(licence=_RAIL, gigabytes=14),
+    "stable-diffusion-v1-5/stable-diffusion-v1-5": ModelFamily(
+        size=512, licence="CreativeML Open RAIL-M", gigabytes=5
+    ),
     "stabilityai/sdxl-turbo": ModelFamily(steps=1, guidance=0.0, size=512, licence=_STABILITY, gigabytes=14),
     "stabilityai/stable-diffusion-3.5-medium": ModelFamily(
         steps=40, guidance=4.5, size=1024, half="bfloat16", licence=_STABILITY, gigabytes=17

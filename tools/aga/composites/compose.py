@@ -10,14 +10,15 @@ nothing is interpolated: at full opacity its pixels are the source's, to the bit
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from tools.aga.composites.placement import Placement
+from tools.aga.composites.scratch import Scratch
 
-_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-_SQUARE = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
+_scratch = Scratch()
 
 
 def composite(
@@ -43,10 +44,20 @@ def composite(
 
 
 def paste(
-    subject: np.ndarray, mask: np.ndarray, background: np.ndarray, placement: Placement, edge: float
+    subject: np.ndarray,
+    mask: np.ndarray,
+    background: np.ndarray,
+    placement: Placement,
+    edge: float,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The picture of `composite` alone, which is faster: the mask is not moved."""
-    return _pasted(subject, mask, background, placement, edge, None)
+    """The picture of `composite` alone, which is faster: the mask is not moved.
+
+    Args:
+        subject, mask, background, placement, edge: as for `composite`.
+        out: uint8 (H, W, 3), C-contiguous, that the picture is written to, for memory that is used again.
+    """
+    return _pasted(subject, mask, background, placement, edge, None, out)
 
 
 def _pasted(
@@ -56,10 +67,11 @@ def _pasted(
     placement: Placement,
     edge: float,
     placed: np.ndarray | None,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """The picture; the placed mask is written to `placed`, bool (H, W), unless that is None."""
     height, width = mask.shape
-    picture = fit_background(background, height, width)
+    picture = fit_background(background, height, width, out)
     # A mask read by Pillow may hold 255 for True.
     levels = mask.view(np.uint8) if mask.flags.c_contiguous else mask.astype(np.uint8)
     left, top, wide, high = cv2.boundingRect(levels)
@@ -98,7 +110,8 @@ def _pasted(
         # From the box's corner to the centre about which it turns, and from there to where it goes.
         corner = left - centre[0] - on_frame[2], top - centre[1] - on_frame[0]
         target = offset[0] - start[0], offset[1] - start[1]
-        layer = _resampled(layer, linear, corner, target, size, cv2.INTER_LINEAR)
+        room = _scratch("placed", size[1], size[0], 4)
+        layer = _resampled(layer, linear, corner, target, size, cv2.INTER_LINEAR, room)
         if shape is not None:
             shape = _resampled(shape, linear, corner, target, size, cv2.INTER_NEAREST)
     overlap = _overlap(start, layer.shape, (height, width))
@@ -111,19 +124,25 @@ def _pasted(
     return picture
 
 
-def fit_background(background: np.ndarray, height: int, width: int) -> np.ndarray:
+def fit_background(
+    background: np.ndarray, height: int, width: int, out: np.ndarray | None = None
+) -> np.ndarray:
     """The largest centred part of `background` that has the asked-for proportions, resized to (height, width, 3).
 
-    Shrinks by area, enlarges linearly. Always a new array.
+    Shrinks by area, enlarges linearly. Always a new array, or `out`.
     """
     tall, wide = background.shape[:2]
+    if out is None:
+        out = np.empty((height, width, 3), np.uint8)
     if (tall, wide) == (height, width):
-        return background.copy()
+        np.copyto(out, background)
+        return out
     ratio = min(tall / height, wide / width)
     part_tall, part_wide = max(1, round(ratio * height)), max(1, round(ratio * width))
     top, left = (tall - part_tall) // 2, (wide - part_wide) // 2
     part = np.ascontiguousarray(background[top : top + part_tall, left : left + part_wide])
-    return cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if ratio > 1 else cv2.INTER_LINEAR)
+    way = cv2.INTER_AREA if ratio > 1 else cv2.INTER_LINEAR
+    return cv2.resize(part, (width, height), dst=out, interpolation=way)
 
 
 def _sides_on_frame(
@@ -163,28 +182,58 @@ def _layer(pixels: np.ndarray, cut: np.ndarray, edge: float, on_frame: Sequence[
         edge: width of the soft edge in pixels of the source.
         on_frame: for top, bottom, left, right: whether the subject continues beyond this side.
     """
-    layer = cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA)
+    height, width = cut.shape
+    layer = cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA, dst=_scratch("plain", height, width, 4))
     cv2.insertChannel(_opacity(cut, edge, on_frame), layer, 3)
-    return cv2.cvtColor(layer, cv2.COLOR_RGBA2mRGBA)
+    return cv2.cvtColor(layer, cv2.COLOR_RGBA2mRGBA, dst=_scratch("layer", height, width, 4))
 
 
 def _opacity(cut: np.ndarray, edge: float, on_frame: Sequence[bool]) -> np.ndarray:
     """uint8 (h, w), by the distance to the nearest pixel outside: the outline lies half a pixel before its centre."""
     if edge == 0:
         return 255 * cut
+    if edge <= _NARROW and not any(on_frame):
+        return _rim(cut, edge)
     top, bottom, left, right = (0 if free else 1 for free in on_frame)
     padded = cv2.copyMakeBorder(cut, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(0,))
     inner = (slice(top, top + cut.shape[0]), slice(left, left + cut.shape[1]))
-    if edge <= 1.5:  # only two distances below 2 are possible: 1 and, across a corner, the root of 2
-        rings = padded + cv2.erode(padded, _CROSS) + cv2.erode(padded, _SQUARE)
-        ramp = np.zeros(256, dtype=np.uint8)
-        for ring, distance in enumerate((1, math.sqrt(2), 2), start=1):
-            ramp[ring] = round(255 * min((distance - 0.5) / edge, 1))
-        return cv2.LUT(rings[inner], ramp)
+    if edge <= _NARROW:
+        return _rim(padded, edge)[inner]
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_5)[inner]  # within 2%
     # Where nothing is outside, the distance is the largest float.
     depth = np.minimum(distance - 0.5, edge)
     return np.maximum(depth * (255 / edge) + 0.5, 0).astype(np.uint8)
+
+
+_NARROW = 1.5
+"""Soft edges up to this width need only the two distances below 2: 1 and, across a corner, the root of 2."""
+
+
+def _rim(cut: np.ndarray, edge: float) -> np.ndarray:
+    """The opacity for a narrow edge, uint8 (h, w); beyond the borders of `cut`, uint8 (h, w) of 0 and 1, is nothing."""
+    near = cv2.filter2D(
+        cut, cv2.CV_8U, _NEIGHBOURS, dst=_scratch("near", *cut.shape), borderType=cv2.BORDER_CONSTANT
+    )
+    return cv2.LUT(near, _ramp(edge), dst=_scratch("rim", *cut.shape))
+
+
+_SELF, _SIDE = 100, 10
+_NEIGHBOURS = np.array([[1, _SIDE, 1], [_SIDE, _SELF, _SIDE], [1, _SIDE, 1]], np.float32)
+"""Weights by which a pixel and its neighbours on the subject add up to a number that tells the pixel's distance."""
+
+
+@lru_cache(maxsize=16)
+def _ramp(edge: float) -> np.ndarray:
+    """Opacity, uint8 (256,), by what `_NEIGHBOURS` adds up to."""
+    ramp = np.zeros(256, dtype=np.uint8)
+    starts = (
+        _SELF,
+        _SELF + 4 * _SIDE,
+        _SELF + 4 * _SIDE + 4,
+    )  # something; all four sides; all eight neighbours
+    for start, distance in zip(starts, (1, math.sqrt(2), 2), strict=True):
+        ramp[start:] = round(255 * min((distance - 0.5) / edge, 1))
+    return ramp
 
 
 def _continued(image: np.ndarray, sides: Sequence[bool]) -> np.ndarray:
@@ -204,6 +253,7 @@ def _resampled(
     offset: tuple[float, float],
     size: tuple[int, int],
     interpolation: int,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """An image through the affine map x -> linear (x + corner) + offset, as one of `size` (width, height)."""
     (a, b), (c, d) = linear
@@ -216,7 +266,7 @@ def _resampled(
     # From the centre of one pixel to the centre of another.
     x, y = x + 0.5, y + 0.5
     affine = np.array([[a, b, a * x + b * y + offset[0] - 0.5], [c, d, c * x + d * y + offset[1] - 0.5]])
-    return cv2.warpAffine(image, affine, size, flags=interpolation)
+    return cv2.warpAffine(image, affine, size, dst=out, flags=interpolation)
 
 
 def _shrunk(image: np.ndarray, factor: int) -> np.ndarray:
@@ -243,6 +293,10 @@ def _overlap(
 
 def _paint_over(region: np.ndarray, layer: np.ndarray) -> None:
     """Paint RGBA multiplied by opacity, uint8 (h, w, 4), over the picture's region, uint8 (h, w, 3), in place."""
-    shown = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(layer, 3)), cv2.COLOR_GRAY2RGB)
-    behind = cv2.multiply(region, shown, scale=1 / 255)
-    cv2.add(cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB), behind, dst=region)
+    height, width = region.shape[:2]
+    opacity = cv2.extractChannel(layer, 3, dst=_scratch("opacity", height, width))
+    cv2.bitwise_not(opacity, dst=opacity)
+    shown = cv2.cvtColor(opacity, cv2.COLOR_GRAY2RGB, dst=_scratch("shown", height, width, 3))
+    behind = cv2.multiply(region, shown, dst=shown, scale=1 / 255)
+    colours = cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB, dst=_scratch("colours", height, width, 3))
+    cv2.add(colours, behind, dst=region)

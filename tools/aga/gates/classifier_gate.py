@@ -1,8 +1,8 @@
 """A trained classifier as a judge of synthetic images, as in ALIA (Dunlap et al. 2023, section 3.3).
 
 It refuses images that the classifier confidently takes for another class (they do not show what their label says)
-and, on request, images that it finds too easy (they teach nothing new). ALIA takes the confidence from the average
-over each class; here both limits are settings (`aga.gates`).
+and, on request, images that it finds too easy (they teach nothing new). ALIA takes the limits from the average over
+each class, and refuses both: `aga.gates.confidence` 'class'. Else both limits are settings of `aga.gates`.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from tools.training.config import ModelConfig
 from tools.training.trial_store import RESULT, WEIGHTS, read_result
 
 if TYPE_CHECKING:
+    from tools.datasets.cache.read import Rows
     from tools.training.evaluation import Classifier
 
 _BATCH = 64
@@ -48,8 +49,27 @@ class ClassifierGate:
         self._size = image_size
         self._config = config
         self._classifier = _load(folder, len(self._classes), image_size, device)
+        self._limits: list[float] | None = None
         self.identity = sha256_of(folder / WEIGHTS)
         """Names the classifier by its weights."""
+
+    def take_limits_from(self, images: "np.ndarray | Rows", labels: Sequence[int] | np.ndarray) -> None:
+        """Judge by ALIA's limits from now on: of each class the mean confidence in it over its own training images.
+
+        A class without images refuses nothing.
+
+        Args:
+            images: uint8 (N, S, S, 3), RGB: the training images, of which a batch is read at a time.
+            labels: their classes.
+        """
+        sums, counts = np.zeros(len(self._classes)), np.zeros(len(self._classes))
+        for start in range(0, len(labels), _BATCH):
+            chosen = np.asarray(labels[start : start + _BATCH])
+            rows = self._probabilities(images[start : start + _BATCH])
+            np.add.at(sums, chosen, rows[np.arange(len(chosen)), chosen])
+            np.add.at(counts, chosen, 1)
+        means = np.divide(sums, counts, out=np.ones_like(sums), where=counts > 0)
+        self._limits = means.tolist()
 
     def judge(self, images: np.ndarray, labels: Sequence[int] | np.ndarray) -> list[GateResult]:
         """One result for each image; its value is the confidence (0..1) in the predicted class.
@@ -95,6 +115,8 @@ class ClassifierGate:
             reason = (
                 f"{self._classes[predicted]!r} with confidence {confidence:.2f}, not {self._classes[label]!r}"
             )
+        if self._limits is not None:
+            limit, name = self._limits[predicted], f"confidence class, {self._limits[predicted]:.2f}"
         # A float32 softmax reaches 1 by rounding, so a limit of 1 must mean never.
         refused = limit < 1 and confidence >= limit
         return GateResult(

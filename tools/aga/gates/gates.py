@@ -34,9 +34,9 @@ def detector_score(box: Box | None, config: GatesConfig, by_segmenter: bool = Fa
     gate, finder = "detector_score", "segmenter" if by_segmenter else "detector"
     if box is None:
         return GateResult(gate, False, None, f"the {finder} found no subject")
-    limit = config.min_saliency if by_segmenter else config.min_score
+    limit = config.min_agreement if by_segmenter else config.min_score
     if box.score < limit:
-        setting = "aga.gates.min_saliency" if by_segmenter else "aga.gates.min_score"
+        setting = "aga.gates.min_agreement" if by_segmenter else "aga.gates.min_score"
         reason = f"the {finder}'s score {box.score:.2f} is below {limit:g} ({setting})"
         return GateResult(gate, False, box.score, reason)
     return GateResult(gate, True, box.score, "")
@@ -62,8 +62,8 @@ def mask_area(mask: np.ndarray, config: GatesConfig) -> GateResult:
     return GateResult("mask_area", not reason, area, reason)
 
 
-def background_blank(picture: np.ndarray, config: GatesConfig) -> GateResult:
-    """Does the background, uint8 (H, W, 3), show anything?
+def background_blank(picture: np.ndarray, config: GatesConfig, what: str = "the background") -> GateResult:
+    """Does the background, uint8 (H, W, 3), show anything? `what` it is called.
 
     A generator that failed gives a constant picture, or a black one with some noise; a night sky is dark too, but its
     stars make it vary. Value: the largest standard deviation of a channel, in grey levels.
@@ -73,12 +73,12 @@ def background_blank(picture: np.ndarray, config: GatesConfig) -> GateResult:
     reason = ""
     if contrast < config.min_contrast or contrast == 0:
         reason = (
-            f"the background is constant: standard deviation {contrast:.2f} of its grey levels "
+            f"{what} is constant: standard deviation {contrast:.2f} of its grey levels "
             f"(aga.gates.min_contrast {config.min_contrast:g})"
         )
     elif brightness < config.black_level and contrast < config.black_level:
         reason = (
-            f"the background is black: mean {brightness:.2f}, standard deviation {contrast:.2f} of its grey levels "
+            f"{what} is black: mean {brightness:.2f}, standard deviation {contrast:.2f} of its grey levels "
             f"(aga.gates.black_level {config.black_level:g})"
         )
     return GateResult("background_blank", not reason, contrast, reason)

@@ -11,6 +11,8 @@ from tools.errors import ConfigurationError
 from tools.sheet import SheetRow, draw_sheet
 
 COLUMNS = ("real", "mask", "background", "composite")
+EDITED_COLUMNS = ("real", "edited")
+"""Where whole images were edited."""
 TILE = 224
 """Longest side of a picture on the sheet, in pixels."""
 _DIMMED = 0.2
@@ -23,9 +25,9 @@ class Example:
     """One row of the sheet. Pictures are uint8 (H, W, 3), RGB, each of its own size."""
 
     real: np.ndarray
-    mask: np.ndarray
-    """bool, height and width of `real`."""
-    background: np.ndarray
+    mask: np.ndarray | None
+    """bool, height and width of `real`; None where no subject was cut out."""
+    background: np.ndarray | None
     composite: np.ndarray
     caption: str
     """What the background should show."""
@@ -50,18 +52,25 @@ def contact_sheet(examples: Sequence[Example], path: Path, title: str) -> None:
         )
     rows = [
         SheetRow(
-            (example.real, _masked(example), example.background, example.composite),
+            _pictures(example),
             text=f"{example.note}: {example.caption}" if example.note else example.caption,
         )
         for example in examples
     ]
-    draw_sheet(title, rows, TILE, COLUMNS).save(path, format="PNG")
+    columns = EDITED_COLUMNS if examples[0].mask is None else COLUMNS
+    draw_sheet(title, rows, TILE, columns).save(path, format="PNG")
 
 
-def _masked(example: Example) -> np.ndarray:
+def _pictures(example: Example) -> tuple[np.ndarray, ...]:
+    if example.mask is None or example.background is None:
+        return example.real, example.composite
+    return example.real, _masked(example.real, example.mask), example.background, example.composite
+
+
+def _masked(real: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The real image, dark except for the subject, which is outlined."""
-    dark = (example.real * _DIMMED).astype(np.uint8)
-    picture = np.where(example.mask[..., None], example.real, dark)
-    levels = example.mask.astype(np.uint8)
+    dark = (real * _DIMMED).astype(np.uint8)
+    picture = np.where(mask[..., None], real, dark)
+    levels = mask.astype(np.uint8)
     contours, _ = cv2.findContours(levels, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     return cv2.drawContours(picture, contours, -1, _OUTLINE, max(1, max(levels.shape) // TILE))

@@ -1,6 +1,5 @@
 """From the records of all steps to a finished set: what training reads, the provenance, and set.json last."""
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.aga.chain import Tools
+from tools.aga.chain import EditingTools, Tools
 from tools.aga.gates.gates import GateResult
 from tools.aga.making.background_pool import Background
 from tools.aga.making.pasting import PastingJob
@@ -24,7 +23,7 @@ from tools.training.synthetic import DESCRIPTION, LABELS, PIXELS, SOURCES
 
 def finish_set(
     key: str,
-    tools: Tools,
+    tools: Tools | EditingTools,
     subjects: Sequence[Subject],
     candidates: Sequence[Background],
     job: PastingJob,
@@ -38,7 +37,7 @@ def finish_set(
         subjects: of all sources, usable or not.
         candidates: all backgrounds that were tried.
         job: whose shards are all done.
-        judged: what the classifier says, shard by shard of the job.
+        judged: what was found out about each image, shard by shard of the job.
     """
     request, folder, scratch = job.request, job.work.set_folder, job.work.scratch
 
@@ -52,13 +51,13 @@ def finish_set(
 
     def shards() -> Iterator[tuple[list[dict[str, Any]], GateResults]]:
         for shard, results in enumerate(judged):
-            yield json.loads(job.record(shard).read_text(encoding="utf-8"))["composites"], results
+            yield job.made(shard), results
 
     write("provenance.parquet", lambda file: write_images(file, job, shards(), maker))
     numbers: list[int] = []
     rows: list[int] = []
-    for made, result in (each for shard in shards() for each in zip(*shard, strict=True)):
-        if result is None or result.passed:
+    for made, results in (each for shard in shards() for each in zip(*shard, strict=True)):
+        if all(result.passed for result in results):
             numbers.append(made["number"])
             rows.append(job.subjects[made["place"]].row)
         else:
@@ -69,14 +68,14 @@ def finish_set(
     pieces = {piece for record in job.work.records() for piece in record.get("pieces", ())}
     write_json(folder / PIECES, {"pieces": sorted(pieces)}, scratch)
     results = [result for item in (*subjects, *candidates) for result in item.gates]
-    results += [result for shard in judged for result in shard if result is not None]
+    results += [result for shard in judged for image in shard for result in image]
     about = {
         "format": FORMAT,
         "key": key,
         "images": len(rows),
         "sources": len(subjects),
         "usable": len(job.subjects),
-        "skipped": {"no subject": sum(each.box is None for each in subjects)},
+        "skipped": {"no subject": sum(not each.found for each in subjects)},
         "backgrounds": len(job.backgrounds),
         "gates": _counts(results),
         **request.content,

@@ -9,6 +9,7 @@ the pixels that training sees in the real image; those of its outline only if `a
 
 import hashlib
 import io
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ from PIL import Image
 
 from tools.aga.composites.compose import paste
 from tools.aga.composites.edges import in_the_light_of, without_old_background
-from tools.aga.composites.placement import draw_placement
+from tools.aga.composites.placement import Placement, draw_placement
+from tools.aga.composites.scratch import Scratch
 from tools.aga.config import ComposeConfig
 from tools.aga.making.background_pool import Background, kept_picture
 from tools.aga.making.request import Request
@@ -67,6 +69,10 @@ class PastingJob:
     def record(self, shard: int) -> Path:
         """The file that lists the composites of a shard that is done."""
         return self.work.record("composites", shard)
+
+    def made(self, shard: int) -> list[dict[str, Any]]:
+        """The records of the images of a shard that is done."""
+        return json.loads(self.record(shard).read_text(encoding="utf-8"))["composites"]
 
     def images(self, shard: int) -> list[PlannedImage]:
         """What a shard is made of."""
@@ -148,6 +154,7 @@ class _Paster:
         self._job = job
         self._place = -1
         self._source = self._mask = np.empty(0)
+        self._scratch = Scratch()
 
     def paste(self, shard: int) -> None:
         """Make one shard's files, rows and record."""
@@ -176,18 +183,9 @@ class _Paster:
         )
         if compose.light == "match":
             source = in_the_light_of(source, mask, behind)
-        picture = paste(source, mask, behind, placement, compose.edge)
-        data = _encoded(picture, compose)
-        file = job.file(image)
-        write_whole(job.work.set_folder / file, data, job.work.scratch)
-        small = picture if compose.size == "training" else fitted(picture, request.image_size, request.fit)
-        job.rows.write(image.number, small)
-        return {
-            **asdict(image),
-            "file": file,
-            "sha256": hashlib.sha256(data).hexdigest(),
-            **asdict(placement),
-        }
+        room = self._scratch("picture", *mask.shape, 3)  # written to disk before the next one
+        picture = paste(source, mask, behind, placement, compose.edge, room)
+        return write_image(job, image, picture, placement)
 
     def _source_of(self, place: int) -> tuple[np.ndarray, np.ndarray]:
         """The picture and its mask. Those of the last source are kept: its copies follow one another."""
@@ -213,15 +211,32 @@ class _Paster:
         )
 
 
+def write_image(
+    job: PastingJob, image: PlannedImage, picture: np.ndarray, placement: Placement
+) -> dict[str, Any]:
+    """Write an image's file and its row; what the shard's record holds of it."""
+    request, compose = job.request, job.request.config.compose
+    data, file = _encoded(picture, compose), job.file(image)
+    write_whole(job.work.set_folder / file, data, job.work.scratch)
+    small = picture if compose.size == "training" else fitted(picture, request.image_size, request.fit)
+    job.rows.write(image.number, small)
+    return {
+        **asdict(image),
+        "file": file,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        **asdict(placement),
+    }
+
+
 def _encoded(picture: np.ndarray, compose: ComposeConfig) -> bytes:
-    encoded = io.BytesIO()
+    data = io.BytesIO()
     image = Image.fromarray(picture)
     if compose.format == "png":
         # The fastest level: the files are a tenth larger and written in a third of the time.
-        image.save(encoded, "PNG", compress_level=1)
+        image.save(data, "PNG", compress_level=1)
     elif compose.format == "jpeg":
         # Colour at full resolution: the subject's edge is where it would be seen.
-        image.save(encoded, "JPEG", quality=compose.quality, subsampling=0)
+        image.save(data, "JPEG", quality=compose.quality, subsampling=0)
     else:
-        image.save(encoded, "WEBP", quality=compose.quality)
-    return encoded.getvalue()
+        image.save(data, "WEBP", quality=compose.quality)
+    return data.getvalue()

@@ -19,12 +19,12 @@ from tools.aga.making.source_images import TrainingSources
 from tools.aga.making.subjects import Subject
 
 Item = TypeVar("Item")
-GateResults = Sequence[GateResult | None]
-"""What the classifier says about each composite of a shard; None where there is no classifier."""
+GateResults = Sequence[Sequence[GateResult]]
+"""What was found out about each image of a shard after it was made; nothing where no judge was asked."""
 
-_SOURCE_GATES = ("detector_score", "mask_area")
+_SOURCE_GATES = ("detector_score", "mask_area", "recognised")
 _BACKGROUND_GATES = ("caption_words", "background_blank", "subject_on_background")
-_GATES = (*_SOURCE_GATES, *_BACKGROUND_GATES, "classifier")
+_GATES = (*_SOURCE_GATES, *_BACKGROUND_GATES, "semantic", "classifier")
 """In the order in which an image meets them."""
 _ROWS = 256
 """Of a table that are written at once."""
@@ -87,19 +87,19 @@ def write_images(
     Args:
         file: to be written.
         job: that made the composites.
-        shards: for each the records of its composites, and what the classifier said of them.
+        shards: for each the records of its composites, and what was found out about them.
         maker: the background maker's identity.
     """
     sources, classes = job.request.sources, job.request.classes
 
-    def row(made: dict[str, Any], result: GateResult | None) -> dict[str, Any]:
+    def row(made: dict[str, Any], results: Sequence[GateResult]) -> dict[str, Any]:
         subject, background = job.subjects[made["place"]], job.backgrounds[made["background"]]
-        accepted = result is None or result.passed
+        accepted = all(result.passed for result in results)
         return {
             **_source(subject, sources, classes),
             **_background(background, maker),
             **{name: made[name] for name, _ in _PLACEMENT_COLUMNS},
-            **_gates(_GATES, (*subject.gates, *background.gates, *([result] if result else []))),
+            **_gates(_GATES, (*subject.gates, *background.gates, *results)),
             "number": made["number"],
             "accepted": accepted,
             "file": made["file"] if accepted else None,
@@ -156,7 +156,7 @@ def _source(subject: Subject, sources: TrainingSources, classes: Sequence[str]) 
         "class": classes[label],
         "split": "train",
         "group": sources.group(subject.row),
-        "mask": subject.mask,
+        "mask": subject.mask or None,
         "subject": subject.name,
         "box_left": box and box.left,
         "box_top": box and box.top,

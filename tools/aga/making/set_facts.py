@@ -89,7 +89,7 @@ def facts_of(folder: Path, root: Path | None = None, captions: int = 5) -> SetFa
     prompts = PromptSet.model_validate(about["prompts"])
     accepted = list(dict.fromkeys(row["caption"] for row in rows if row["accepted"]))
     at = np.linspace(0, len(accepted) - 1, min(captions, len(accepted))).astype(int) if accepted else []
-    drawn = str(about["identities"]["maker"]).startswith("scenes/")
+    drawn = str(about["identities"].get("maker")).startswith("scenes/")
     return SetFacts(
         prompts,
         about["images"],
@@ -118,8 +118,8 @@ def background_leak(folder: Path, root: Path) -> Leak | None:
     """How well a linear classifier tells the class of an image from its background alone.
 
     Ridge regression on the colours of the background, 6 × 6 pixels, to one column for each class; judged on backgrounds
-    that it was not trained on. None where there are fewer than 40 images, 10 backgrounds or 2 classes, or where
-    backgrounds were pruned.
+    that it was not trained on. None where there are fewer than 40 images, 10 backgrounds or 2 classes, where
+    backgrounds were pruned, or where there are none because whole images were edited.
 
     Args:
         folder: of the set.
@@ -130,6 +130,8 @@ def background_leak(folder: Path, root: Path) -> Leak | None:
 
     table = pq.read_table(folder / "provenance.parquet", columns=["label", "background", "accepted"])
     rows = [row for row in table.to_pylist() if row["accepted"]]
+    if any(row["background"] is None for row in rows):  # whole images were edited
+        return None
     names = sorted({row["background"] for row in rows})
     labels = np.array([row["label"] for row in rows])
     classes = np.unique(labels)

@@ -33,7 +33,19 @@ def _decisive(request: Request) -> dict[str, Any]:
         if compose[setting] == without_effect:
             del compose[setting]
     finds_itself = config.detector.kind == "none" and config.segmenter.kind == "u2netp"
-    unused = {"classifier"} if finds_itself else {"classifier", "min_saliency"}
+    unused = {"classifier", "clip"} if finds_itself else {"classifier", "clip", "min_agreement"}
+    if config.gates.confidence == "fixed":
+        unused.add("confidence")
+    if config.gates.recognised == 0:
+        unused.add("recognised")
+    if config.generator == "alia":
+        return {
+            "generator": "alia",
+            "pool": config.pool,
+            "compose": config.compose.model_dump(include={"size", "max_side", "format", "quality"}),
+            "gates": config.gates.model_dump(mode="json", exclude=unused),
+            "prompt": config.edit.prompt,
+        }
     return {
         "pool": config.pool,
         "background_size": config.background.size,
@@ -65,6 +77,7 @@ def request_key(request: Request) -> str | None:
         config.background.vae,
         config.background.lora,
         config.gates.classifier,
+        config.gates.clip,
     ]
     files = [_states(Path(path)) for path in paths if path is not None]
     return key_of(format=FORMAT, settings=settings, code=code.hexdigest(), files=files, **request.content)

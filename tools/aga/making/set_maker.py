@@ -3,16 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from tools.aga.chain import StageProgress, Tools
-from tools.aga.gates.gates import GateResult
 from tools.aga.making.background_pool import Background, BackgroundPool
 from tools.aga.making.finished_set import finish_set
+from tools.aga.making.judging import judged
 from tools.aga.making.pasting import PastingJob, paste_all
-from tools.aga.making.provenance import GateResults
 from tools.aga.making.request import Request
 from tools.aga.making.set_plan import SetPlan, candidate_limit
 from tools.aga.making.subjects import Subject, SubjectFinder
@@ -49,7 +45,7 @@ class SetMaker:
         plan = SetPlan(images, len(usable), len(backgrounds), self.request.seed)
         job = PastingJob(self.request, self.work, usable, backgrounds, plan, self.needed)
         paste_all(job, lambda done, total: progress("composites", done, total))
-        finish_set(key, self.tools, found, candidates, job, self._judge(job))
+        finish_set(key, self.tools, found, candidates, job, judged(job, self.tools))
         self.work.remove()
 
     def _find_subjects(self, progress: StageProgress) -> list[Subject]:
@@ -73,23 +69,6 @@ class SetMaker:
                 f"({_refusals(candidates)}): change the proposal's sets, or loosen aga.gates"
             )
         return candidates
-
-    def _judge(self, job: PastingJob) -> list[GateResults]:
-        classifier = self.tools.classifier
-        if classifier is None:
-            return [[None] * len(job.images(shard)) for shard in range(job.shards)]
-
-        def judge(shard: int) -> dict[str, Any]:
-            images = job.images(shard)
-            pixels = np.stack([job.rows.read(image.number) for image in images])
-            results = classifier.judge(pixels, [job.label(image) for image in images])
-            return {"verdicts": [vars(each) for each in results]}
-
-        records = [
-            self.work.recorded("judged", shard, lambda shard=shard: judge(shard))
-            for shard in range(job.shards)
-        ]
-        return [[GateResult(**each) for each in record["verdicts"]] for record in records]
 
 
 def _refusals(items: Sequence[Subject] | Sequence[Background]) -> str:

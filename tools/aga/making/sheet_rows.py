@@ -38,12 +38,16 @@ def sheet_rows(
     ]
     found = []
     for row in _in_turns(accepted, count):
-        mask = kept_mask(root / row["mask"])
-        background = kept_picture(root / row["background"])
         composite = kept_picture(made.folder / row["file"])
-        if mask is None or background is None or composite is None:
+        if composite is None:
             continue
         real = sources[row["training_row"]].pixels
+        if row["mask"] is None:  # the whole image was edited
+            found.append(Example(real, None, None, composite, row["caption"], row["class"]))
+            continue
+        mask, background = kept_mask(root / row["mask"]), kept_picture(root / row["background"])
+        if mask is None or background is None:
+            continue
         found.append(Example(real, mask[0], background, composite, row["caption"], row["class"]))
     return found
 

@@ -48,11 +48,18 @@ class Subject:
     area: float
     """Share of the training image that the mask covers, 0..1."""
     gates: tuple[GateResult, ...]
+    whole: bool = False
+    """Whether the whole image is used, and no subject was looked for."""
+
+    @property
+    def found(self) -> bool:
+        """Whether there is something to make images from."""
+        return self.whole or self.box is not None
 
     @property
     def usable(self) -> bool:
         """Whether synthetic images are made from it."""
-        return self.box is not None and all(result.passed for result in self.gates)
+        return self.found and all(result.passed for result in self.gates)
 
 
 class SubjectFinder:
@@ -63,6 +70,13 @@ class SubjectFinder:
         self._finder = None
         if request.config.detector.kind == "none" and isinstance(tools.segmenter, FindsSubjects):
             self._finder = tools.segmenter
+        self._recognised = None
+        if request.config.gates.recognised > 0:
+            from tools.aga.gates.recognised import RecognisedGate
+
+            self._recognised = RecognisedGate(
+                request.classes, request.subjects, request.config.gates.recognised
+            )
         self._threads = usable_cores() if getattr(tools.segmenter, "in_threads", False) else 1
 
     def find(self, progress: Callable[[int, int], None]) -> list[Subject]:
@@ -124,6 +138,9 @@ class SubjectFinder:
             area = float(training_mask.mean())
             limits = self._request.config.gates
             gates = (detector_score(box, limits, self._finder is not None), mask_area(training_mask, limits))
+            if self._recognised is not None and all(each.passed for each in gates):
+                label = self._sources.label(row)
+                gates = (*gates, self._recognised.judge(self._sources[row].pixels, mask, label))
         reference = file.relative_to(self._request.root).as_posix()
         return Subject(row, digest, self._name(row), reference, box, area, gates)
 

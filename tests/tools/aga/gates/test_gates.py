@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from tests.tools.training.trials import HELD_OUT, SIZE, silent, tiny_data, tiny_trial
 from tools.aga.config import GatesConfig
@@ -51,11 +52,16 @@ class TestDetectorScore:
         assert "aga.gates.min_score" in result.reason
 
     def test_a_subject_that_the_segmenter_found_has_a_limit_of_its_own(self):
-        result = detector_score(found(0.5), CONFIG, by_segmenter=True)
+        result = detector_score(found(0.4), CONFIG, by_segmenter=True)
         assert not result.passed
-        assert "aga.gates.min_saliency" in result.reason
-        assert detector_score(found(CONFIG.min_saliency), CONFIG, by_segmenter=True).passed
-        assert detector_score(found(0.5), CONFIG).passed
+        assert "aga.gates.min_agreement" in result.reason
+        assert detector_score(found(CONFIG.min_agreement), CONFIG, by_segmenter=True).passed
+        assert detector_score(found(0.4), CONFIG).passed
+
+    def test_settings_of_earlier_versions_are_read(self):
+        assert GatesConfig.model_validate({"min_saliency": 0.8}) == GatesConfig()
+        with pytest.raises(ValidationError, match=r"aga\.gates\.min_agreement"):
+            GatesConfig.model_validate({"min_saliency": 0.5})
 
     def test_no_box_is_refused(self):
         result = detector_score(None, CONFIG)
