@@ -22,6 +22,8 @@ SMOKE: dict[str, Any] = {
     "training": {"epochs": 1, "batch_size": 16, "learning_rate": 0.001},
     "search": {"seeds": 1, "iterations": 1, "choosing_seeds": 1, "final_seeds": 2},
     "aga": {
+        "generator": "aga",
+        "gates": {"clip": None, "confidence": "fixed"},
         "detector": {"kind": "none"},
         "segmenter": {"kind": "otsu"},
         "caption": {"kind": "template"},

@@ -6,7 +6,7 @@ import pytest
 
 from agent.paper.cells import table_of
 from agent.paper.layout import lay_out, ours_in_words, printed_in_words
-from agent.paper.protocol import read_protocol
+from agent.paper.protocol import Arm, read_protocol
 from agent.paper.results import Result, read_result, write_result
 from agent.paper.writing import SMOKE_RUN, as_document, as_markdown, notes_of, results_of, terminal_tables
 from agent.settings.sources import load_with_presets
@@ -124,8 +124,18 @@ def test_below_the_table_stands_what_is_blank_and_why_and_every_assumption(tmp_p
     blank = " ".join(notes["Blank"])
     assert "resnet50/none: out of memory" in blank
     assert "not run yet: resnet50/mixup" in blank
-    assert "ALIA: " in blank
     assert notes["Not stated in the paper, and assumed"] == table.protocol.assumptions
+
+
+def test_an_arm_that_cannot_be_run_has_no_cell_and_its_reason_stands_below(tmp_path):
+    found = made(tmp_path)
+    arms = {**APTOS.arms, "aug-mix": Arm(title="AugMix", unavailable="it needs another planet")}
+    protocol = APTOS.model_copy(update={"arms": arms})
+    config_of = load_with_presets(["--runs-dir", str(tmp_path)], {}, command="paper")[0]
+    table = table_of("apg-aptos", protocol, "full", (), config_of)
+    assert {cell.arm for cell in found.cells} - {cell.arm for cell in table.cells} == {"aug-mix"}
+    assert "AugMix: it needs another planet" in dict(notes_of(table, {}, {}))["Blank"]
+    assert "AugMix" in [title for title, _ in lay_out(protocol, {}).rows]
 
 
 def test_where_the_paper_prints_nothing_there_is_no_column_for_it(tmp_path):

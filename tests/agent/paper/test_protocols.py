@@ -155,6 +155,17 @@ def test_what_decides_no_number_changes_no_name():
     assert not same["resnet18/aga"]
 
 
+@pytest.mark.parametrize("name", ["aga-comparison-cub", "aga-comparison-iwildcam"])
+def test_alia_edits_whole_images_and_the_baseline_judges_them(name):
+    found = table(name)
+    (alia,) = (cell for cell in found.cells if cell.arm == "alia")
+    aga = alia.config.aga
+    assert (aga.generator, aga.edit.strength, aga.gates.confidence) == ("alia", 0.6, "class")
+    assert found.arm(alia).gate == "none"
+    small = next(cell for cell in table(name, scale="small").cells if cell.arm == "alia").config.aga
+    assert (small.generator, small.background.kind, small.gates.clip) == ("aga", "scenes", None)
+
+
 def test_another_language_model_is_for_the_rows_of_its_provider():
     found = table("apg-aptos", models=("openai:other",))
     models = {cell.arm: cell.config.llm.model for cell in found.cells if "llm" in cell.arm}
