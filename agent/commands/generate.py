@@ -144,6 +144,7 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
         ModelAway: the model that is to write captions does not answer.
         AugurError: no image can be made.
     """
+    from agent.consent import asked
     from agent.prechecks import check_captioner, check_captions_answer, check_model_answers
 
     check_captioner(config)
@@ -161,7 +162,7 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
         )
     if options.describe:
         check_model_answers(config.caption_llm, "--describe", terminal.warn)
-        agree_to_pictures(config.caption_llm, dataset.card, terminal)
+        agree_to_pictures(config.caption_llm, dataset.card, terminal, asked)
     tell_chain(config, terminal)
     agree_to_downloads(config, options.yes, terminal)
     from agent.steps.synthesis import Synthesis, describe, describe_unread  # heavy, so only after the checks

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agent.consent import asked
 from agent.llm.privacy import host_of, is_near, tells_names
 from agent.screen.terminal import Terminal
 from agent.settings.config import LLMConfig, StudyConfig
@@ -39,7 +38,7 @@ AskWithPictures = Callable[[str, str, Sequence[str]], str]
 
 
 def agree_to_pictures(
-    llm: LLMConfig, card: Card, terminal: Terminal, ask: Callable[[str], bool | None] = asked
+    llm: LLMConfig, card: Card, terminal: Terminal, ask: Callable[[str], bool | None]
 ) -> None:
     """Make sure that training images may be sent to the model: it is near, `llm.vision` says so, or the user does.
 

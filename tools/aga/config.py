@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from tools.aga.editing.config import EditConfig
-from tools.aga.gates.config import GatesConfig
+from tools.aga.edit_config import EditConfig
+from tools.aga.gates_config import GatesConfig
 from tools.training.synthetic import Mixing
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

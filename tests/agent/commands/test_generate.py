@@ -17,6 +17,8 @@ from PIL import Image
 
 from agent.cli import main
 from tests.agent.studies import Ended, agent, environment
+from tests.loopback.replies import Answer
+from tests.loopback.server import LoopbackServer
 
 DIGITS = "--dataset demo --scale 1.5 --rotation 10 --flip 0 --search.seed 3"
 
@@ -222,6 +224,18 @@ class TestForPhotographs:
         code, out, err = told(*words, "--background", "folder", str(tmp_path / "own"))
         assert code == 0, err
         assert "background: folder, your photos (given)" in out
+
+    def test_settings_are_described_from_the_training_images_where_asked(
+        self, told, tmp_path, words, monkeypatch
+    ):
+        with LoopbackServer([Answer(json.dumps(["a mossy forest floor", "a moth trap"]))]) as server:
+            monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+            llm = ("--describe", "--llm", "openai:loopback", "--llm-base-url", server.openai_url)
+            code, out, err = told(*words, *llm, "--scale", "0.3")
+        assert code == 0, err
+        assert "described from the training images: a mossy forest floor" in " ".join(out.split())
+        (prompts,) = (tmp_path / "runs/generated").glob("*/prompts.yaml")
+        assert yaml.safe_load(prompts.read_text())["settings"] == ["a mossy forest floor"]
 
     def test_words_that_changed_nothing_are_told(self, told, tmp_path, words):
         prompts = tmp_path / "own.yaml"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.agent.studies import TINY, conclusions, environment, outcome, resume, session
 
-COUNTS = {"train": 10, "val": 3, "test": 3}
+COUNTS = {"train": 6, "val": 3, "test": 3}
 KILLS = 10
 STUDY = (
     f"{TINY} --image-size 64 --proposer tpe --search.backgrounds always --seeds 1 --iterations 2 --search.top_k 1 "

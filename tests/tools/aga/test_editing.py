@@ -24,7 +24,7 @@ from tests.tools.aga.tiny_sdxl import build_tiny_sdxl
 from tools.aga.captions.captioners import TemplateCaptioner
 from tools.aga.chain import EditingTools
 from tools.aga.config import AgaConfig
-from tools.aga.editing.config import EditConfig
+from tools.aga.edit_config import EditConfig
 from tools.aga.editing.editor import ImageEditor
 from tools.aga.gates.clip_gate import ClipGate
 from tools.aga.making.edited_set import readable

@@ -1,4 +1,5 @@
-"""Memory that is used again and again: for small pictures, new memory takes the system longer than the arithmetic.
+"""Memory that is used again and again: where the system has to find new memory for each small picture, that can take as
+long as the arithmetic.
 
 Light: imports NumPy.
 """

@@ -16,7 +16,7 @@ from tools.aga.backgrounds.diffusion import DiffusionMaker, diffusion_identity
 from tools.aga.backgrounds.diffusion_loading import devices_for, load_editing_pipeline
 from tools.aga.backgrounds.model_families import with_defaults
 from tools.aga.config import BackgroundConfig
-from tools.aga.editing.config import EditConfig
+from tools.aga.edit_config import EditConfig
 from tools.errors import ConfigurationError
 
 _MULTIPLE = 16
