@@ -130,7 +130,8 @@ def test_below_the_table_stands_what_is_blank_and_why_and_every_assumption(tmp_p
 
 def test_where_the_paper_prints_nothing_there_is_no_column_for_it(tmp_path):
     table = made(tmp_path, "aga-comparison-cub")
-    ((_, heads, rows),) = terminal_tables(table, lay_out(table.protocol, {}))
+    ((heading, heads, rows),) = terminal_tables(table, lay_out(table.protocol, {}))
+    assert "the paper prints no numbers" in heading
     assert heads == ["Augmentation", "ResNet-50, ours"]
     assert [row[0] for row in rows] == [
         "Baseline",
