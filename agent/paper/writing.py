@@ -77,7 +77,8 @@ def terminal_tables(table: Table, laid: Laid) -> list[tuple[str, list[str], list
                 row += [printed_in_words(protocol, entry)] if printed else []
                 row.append(ours_in_words(protocol, entry))
             rows.append(row)
-        found.append((f"{group.title} (printed, and ours with its 95% interval over seeds)", heads, rows))
+        what = "printed, and ours" if any(has_printed) else "ours, for the paper prints no numbers,"
+        found.append((f"{group.title} ({what} with its 95% interval over seeds)", heads, rows))
     return found
 
 

@@ -140,7 +140,8 @@ def test_an_arm_that_cannot_be_run_has_no_cell_and_its_reason_stands_below(tmp_p
 
 def test_where_the_paper_prints_nothing_there_is_no_column_for_it(tmp_path):
     table = made(tmp_path, "aga-comparison-cub")
-    ((_, heads, rows),) = terminal_tables(table, lay_out(table.protocol, {}))
+    ((heading, heads, rows),) = terminal_tables(table, lay_out(table.protocol, {}))
+    assert "the paper prints no numbers" in heading
     assert heads == ["Augmentation", "ResNet-50, ours"]
     assert [row[0] for row in rows] == [
         "Baseline",
