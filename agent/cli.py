@@ -17,6 +17,7 @@ COMMANDS = {
     "resume": "resume a study that was interrupted",
     "train": "train given policies, and compare them",
     "compare": "let policies and ways of searching race, with intervals",
+    "paper": "run the tables of the papers, beside their printed numbers",
     "export": "write a policy as code: torchvision, kornia, Albumentations, YAML",
     "evaluate": "put trained classifiers to a test set",
     "explain": "what a result means: robustness, attribution, calibration",

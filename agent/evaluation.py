@@ -14,7 +14,7 @@ from agent.memory.candidate import Candidate, Phase
 from agent.memory.store import find_store
 from agent.memory.study_file import recorded
 from agent.screen.exits import runs_dir_flag
-from agent.screen.terminal import Terminal
+from agent.screen.terminal import Terminal, silent
 from agent.settings.config import StudyConfig, TrackingConfig
 from agent.settings.sources import load_file
 from agent.study import address_of
@@ -37,7 +37,7 @@ _SHORTEST_KEY = 6
 
 @dataclass(frozen=True)
 class Target:
-    """What is evaluated on; neither: the test set of the trials' own data."""
+    """What is evaluated on; neither: the test set of the trials' own data; both: that data set, in that folder."""
 
     folder: Path | None = None
     dataset: str | None = None
@@ -201,7 +201,7 @@ def opened(
     try:
         # What is said at the start of a study was said when it began.
         with open_context(
-            config, command, folder, Terminal(quiet=True), tracking, open_dataset(config.data), "off"
+            config, command, folder, silent(), tracking, open_dataset(config.data), "off"
         ) as context:
             context.terminal = terminal
             yield context
@@ -229,13 +229,13 @@ def _shift(context: "Context", target: Target, terminal: Terminal) -> "Shift":
     from agent.steps.shifts import decode_shifts, find_shift
 
     config, folder = context.config, target.folder
-    if folder is not None:
+    if target.dataset is not None:
+        found = find_shift(config.data, context.data.card, target.dataset, folder, "--dataset")
+    else:
+        assert folder is not None
         if not folder.is_dir():
             raise ConfigurationError(f"--folder {folder}: there is no such folder")
         found = find_shift(config.data, context.data.card, folder.resolve().name, folder, "--folder", True)
-    else:
-        assert target.dataset is not None
-        found = find_shift(config.data, context.data.card, target.dataset, None, "--dataset")
     return decode_shifts([found], context.data, config.runs_dir / "cache", terminal)[0]
 
 

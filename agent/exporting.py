@@ -31,21 +31,38 @@ class Exported:
 
 
 def export(name: str, runs_dir: Path, target: Target, arm: str | None = None) -> str:
-    """The text of the file.
+    """The text of the file: as `exported`, in `target`'s form.
+
+    Raises:
+        AugurError: as there, or the library has no equivalent of an operation.
+    """
+    return as_text(exported(name, runs_dir, arm), target)
+
+
+def exported(name: str, runs_dir: Path, arm: str | None = None) -> Exported:
+    """The policy of a study, or of an arm of a race, and what is known of it.
 
     Args:
         name: of a study, or of a race.
         runs_dir: where it is.
-        target: the library.
         arm: of a race, whose policy is exported.
 
     Raises:
-        AugurError: it is not there, is not finished, or the library has no equivalent of an operation.
+        AugurError: it is not there, or is not finished.
     """
     race = race_folder(name, runs_dir)
     found = _of_study(name, runs_dir) if race is None else _of_race(name, race, arm)
     if race is None and arm is not None:
         raise ConfigurationError(f"--arm {arm}: {name} is a study; only races have arms")
+    return found
+
+
+def as_text(found: Exported, target: Target) -> str:
+    """The text of the file for a library.
+
+    Raises:
+        AugurError: it has no equivalent of an operation.
+    """
     if target == "yaml":
         from tools.policy.elsewhere import as_yaml
 

@@ -56,7 +56,7 @@ def train_given(jobs: Sequence[Job], terminal: Terminal) -> int:
     """
     rows: list[Row] = []
     for job in jobs:
-        rows += _train_job(job, terminal)
+        rows += train_job(job, terminal)
     return _end(rows, terminal)
 
 
@@ -94,7 +94,12 @@ def _end(rows: Sequence[Row], terminal: Terminal) -> int:
     return 1 if any(row.mean is None for row in rows) else 0
 
 
-def _train_job(job: Job, terminal: Terminal) -> list[Row]:
+def train_job(job: Job, terminal: Terminal) -> list[Row]:
+    """Train what was given for one job, or continue it; its rows, without showing them.
+
+    Raises:
+        AugurError: as in `train_given`.
+    """
     from agent.model_start import settle_model
     from agent.prechecks import check_before_start
 

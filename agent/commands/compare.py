@@ -82,13 +82,15 @@ def _of_race(config: StudyConfig, options: argparse.Namespace) -> StudyConfig:
 
 def _add_flags(parser: FlagParser) -> None:
     add = parser.add_argument
+    parser.add_json()
     add(
         "--arms",
         action="append",
         default=[],
         metavar="NAME,…",
         help="what to compare, besides none and default, which are always there: policies as for agent train --policy "
-        "(rand_augment, 'rand_augment(num_ops=3)', trivial_augment_wide, aug_mix, auto_augment, mixup, cutmix, a line, "
+        "(rand_augment, 'rand_augment(num_ops=3)', trivial_augment_wide, aug_mix, auto_augment, med_augment, mixup, "
+        "cutmix, a line, "
         "a file, study:NAME) and ways of searching (random, tpe, llm, best_of_n, hybrid, rand_augment_grid; "
         "llm@provider:model for a model of its own)",
     )

@@ -32,6 +32,7 @@ def main(words: Sequence[str]) -> int:
         help="torchvision, kornia, albumentations or yaml (default: %(default)s)",
     )
     parser.add_argument("--arm", metavar="NAME", help="of a race: the arm whose policy is written")
+    parser.add_json()
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: the screen)")
     parser.add_runs_dir()
     parser.add_common_flags()
@@ -40,11 +41,25 @@ def main(words: Sequence[str]) -> int:
         raise ConfigurationError("name a study or a race: agent export STUDY (see: agent list)")
 
     def run(terminal: Terminal) -> int:
-        from agent.exporting import export
+        from agent.exporting import as_text, exported
+        from tools.policy.canonical import one_line
 
-        text = export(options.name, options.runs_dir, options.to, options.arm)
+        found = exported(options.name, options.runs_dir, options.arm)
+        text = as_text(found, options.to)
+        terminal.document = {
+            "name": options.name,
+            "arm": options.arm,
+            "to": options.to,
+            "policy": one_line(found.policy),
+            "about": dict(found.about),
+            "image_size": found.image_size,
+            "classes": found.classes,
+            "file": None if options.out is None else str(options.out.resolve()),
+            "text": text,
+        }
         if options.out is None:
-            terminal.verbatim(text.rstrip("\n"))
+            if not options.as_document:
+                terminal.verbatim(text.rstrip("\n"))
             return 0
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(text, encoding="utf-8")

@@ -110,6 +110,20 @@ def run_cell(
     return found
 
 
+def check_model(cell: Cell, config: StudyConfig) -> None:
+    """See that a language model is named where the search needs one, before any other search is run.
+
+    Raises:
+        ConfigurationError: none is, or it lacks its key or its package.
+    """
+    try:
+        _resolved(config)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"--arms {cell.arm.name}: {error}. Or leave this arm out, or name its model: {cell.arm.name}@provider:model"
+        ) from None
+
+
 def _resolved(config: StudyConfig) -> tuple[StudyConfig, str]:
     from agent.llm import check_llm
 

@@ -4,15 +4,16 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.comparing.cells import check_model
 from agent.comparing.outcome import budget_in_words
-from agent.comparing.plan import Race, cost_of, finals_config, iterations_of
+from agent.comparing.plan import Race, cost_of, finals_config, iterations_of, search_config
 from agent.comparing.race import given_candidates, images_of_trial
 from agent.memory.ledger import Ledger
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
 from agent.settings.sources import load_file
 from agent.study_folder import CONFIG, LEDGER
-from tools.errors import AugurError
+from tools.errors import AugurError, ConfigurationError
 from tools.text import counted
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ def show_plan(race: Race, terminal: Terminal) -> int:
 
     dataset = check_before_start(finals_config(race))
     given = given_candidates(race, dataset, terminal)
+    for cell in race.cells if race.samples is None else ():
+        if cell.repeat == 0:
+            try:
+                check_model(cell, search_config(race, cell))
+            except ConfigurationError as error:
+                terminal.warn(str(error))
     images, cases = _test_size(dataset)
     seeds = race.config.search.final_seeds
     arms = sum(name != "none" for name in given) - 1 + sum(arm.searches for arm in race.arms)
@@ -43,17 +50,22 @@ def show_plan(race: Race, terminal: Terminal) -> int:
         + ": the chance that a true gain is called better, and the smallest gain that is found with 80% power, "
         "with Holm's correction over all arms"
     )
-    rows = []
+    rows, powers = [], []
     for noise in [known] if known else GUESSES:
         visible = smallest_gain(noise, seeds, cases, max(1, arms))
         more = smallest_gain(noise, 2 * seeds, cases, max(1, arms))
+        found = {gain: power(gain, noise, seeds, cases, max(1, arms)) for gain in _GAINS}
         rows.append(
-            [
-                noise.words,
-                *(f"{power(gain, noise, seeds, cases, max(1, arms)):.0%}" for gain in _GAINS),
-                _points(visible),
-                _points(more),
-            ]
+            [noise.words, *(f"{share:.0%}" for share in found.values()), _points(visible), _points(more)]
+        )
+        powers.append(
+            {
+                "noise": noise.words,
+                "measured": known is not None,
+                "power": {str(gain): share for gain, share in found.items()},
+                "smallest_gain": visible,
+                "smallest_gain_with_twice_the_seeds": more,
+            }
         )
     heads = [f"+{100 * gain:g} points" for gain in _GAINS]
     terminal.table(["noise", *heads, "80% from", f"with {2 * seeds} seeds"], rows)
@@ -62,7 +74,15 @@ def show_plan(race: Race, terminal: Terminal) -> int:
             "The noise is guessed: nothing like this was raced here yet. A race without searches (--arms rand_augment) "
             "measures it, and its trials are used again."
         )
-    _show_cost(race, dataset, terminal)
+    terminal.document = {
+        "race": race.name,
+        "arms": arms,
+        "fresh_seeds": seeds,
+        "test_images": images,
+        "test_groups": cases,
+        "visible": powers,
+        **_show_cost(race, dataset, terminal),
+    }
     return 0
 
 
@@ -104,7 +124,8 @@ def _alike(one: StudyConfig, other: StudyConfig) -> bool:
     return of(one) == of(other)
 
 
-def _show_cost(race: Race, dataset: "Dataset", terminal: Terminal) -> None:
+def _show_cost(race: Race, dataset: "Dataset", terminal: Terminal) -> dict[str, Any]:
+    """Print what the race takes; the same for `--json`."""
     from tools.execution.devices import plan_workers
 
     images = images_of_trial(race, dataset)
@@ -118,16 +139,23 @@ def _show_cost(race: Race, dataset: "Dataset", terminal: Terminal) -> None:
     text = f"at most {cost.trials} trainings: {cost.searches} to search, {cost.finals} under fresh seeds"
     seconds, where = _seconds_of_trial(race)
     workers = len(plan_workers(race.config.execution))
+    document = {
+        "trainings": cost.trials,
+        "trainings_to_search": cost.searches,
+        "seconds": None if seconds is None else cost.trials * seconds / workers,
+        "workers": workers,
+    }
     if seconds is None:
         terminal.result(
             f"Cost: {text}. How long one takes is not known here: nothing with this data and model was trained yet."
         )
-        return
+        return document
     minutes = cost.trials * seconds / workers / 60
     time = counted(max(1, round(minutes)), "minute") if minutes < 120 else f"{minutes / 60:.1f} hours"
     terminal.result(
         f"Cost: {text}, about {time} with {counted(workers, 'worker')} ({seconds:.1f} s each, as in {where})."
     )
+    return document
 
 
 def _seconds_of_trial(race: Race) -> tuple[float | None, str]:

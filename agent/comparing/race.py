@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent.comparing.arms import NONE, WAYS
-from agent.comparing.cells import Found, run_cell
+from agent.comparing.cells import Found, check_model, run_cell
 from agent.comparing.entrants import Entrants, entrants_of
 from agent.comparing.marks import PLAN
 from agent.comparing.plan import Race, finals_config, iterations_of, search_config
@@ -59,6 +59,7 @@ def run_race(race: Race, terminal: Terminal, command: str) -> int:
     for cell, search in cells:
         if cell.repeat == 0:
             check_before_start(search)
+            check_model(cell, search)
     address = _begin(race, terminal, command)
     tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
     with locked(race.folder, race.name):

@@ -1,5 +1,7 @@
 """What a race leaves: report.md, race.json and figures in its folder, the same in MLflow, tables on the terminal."""
 
+from typing import Any
+
 from agent.comparing.plan import Race
 from agent.context import Context
 from evaluators.race.figures import write_figures
@@ -21,6 +23,7 @@ def publish(race: Race, context: Context, result: RaceResult) -> None:
     for file in (folder / RESULT, folder / REPORT, *figures):
         context.tracking.log_file(context.tracking.study_run, file)
     _log(context, result)
+    context.terminal.document = as_document(race, result)
     _show(context, result, asking)
 
 
@@ -31,6 +34,18 @@ def as_json(result: RaceResult) -> bytes:
 
     content = {"version": 1, **TypeAdapter(RaceResult).dump_python(result, mode="json")}
     return to_json(content, indent=1, inf_nan_mode="constants")
+
+
+def as_document(race: Race, result: RaceResult) -> dict[str, Any]:
+    """What `--json` says of a race: the content of race.json, and where the files are (docs/scripts.md)."""
+    from pydantic import TypeAdapter
+
+    names = sorted(
+        file.name for file in race.folder.iterdir() if file.suffix in (".md", ".json", ".png", ".svg")
+    )
+    content = TypeAdapter(RaceResult).dump_python(result, mode="json")
+    files = {name: str((race.folder / name).resolve()) for name in names}
+    return {"race": race.name, "folder": str(race.folder.resolve()), "files": files, **content}
 
 
 def _log(context: Context, result: RaceResult) -> None:

@@ -7,6 +7,7 @@ event, without colours or control codes. For commands that answer a question (`a
 
 import time
 from collections.abc import Iterable, Sequence
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from agent.memory.history import IterationRecord
     from agent.memory.length_file import Lengths
 
-__all__ = ["FinalRow", "Terminal", "console"]
+__all__ = ["FinalRow", "Terminal", "console", "silent"]
 
 _FILE_COLUMNS = 120
 """Width of tables that go to a file."""
@@ -325,6 +326,11 @@ class Terminal:
 
     def _line(self, text: str) -> None:
         self._out.print(Text(f"{_clock()} {' '.join(text.split())}"), soft_wrap=True)
+
+
+def silent() -> Terminal:
+    """A terminal that shows nothing, not even warnings: for what was said before."""
+    return Terminal(quiet=True, output=Console(file=StringIO()), errors=Console(file=StringIO()))
 
 
 class SafeConsole(Console):

@@ -57,13 +57,22 @@ OFTEN_CHANGED = (
     "execution.workers",
 )
 """Settings without a short flag that the short help shows."""
-_BRIEF = ("run", "compare", "train", "doctor")
+_BRIEF = ("run", "compare", "train", "paper", "doctor")
 """Commands with a short help, because the whole one has hundreds of lines."""
 
 _SHORT_FLAGS_OF: dict[str, dict[str, str]] = {
     "compare": {
         **{key: flag for key, flag in SHORT_FLAGS.items() if key not in ("search.seeds", "search.proposer")},
         "search.final_seeds": "--seeds",
+    },
+    "paper": {
+        "data.path": "--data",
+        "search.seeds": "--seeds",
+        "llm.base_url": "--llm-base-url",
+        "aga.detector.kind": "--detector",
+        "aga.segmenter.kind": "--segmenter",
+        "aga.background.kind": "--background",
+        "runs_dir": "--runs-dir",
     },
 }
 """Command → its short flags, where they are others: a race is judged by its fresh seeds."""
@@ -108,6 +117,16 @@ continues what was interrupted. The settings of a study:
         """\
 See docs/race.md. The same command, repeated, continues what was interrupted.
 Trials of each proposal of a search: --search.seeds N.
+""",
+    ),
+    "paper": (
+        "NAME [--cells PATTERN,…] [--plan] [options]",
+        "Run a table of the papers that Augur follows, cell by cell, and show it in the paper's layout with the "
+        "printed numbers beside ours.",
+        """\
+See docs/paper.md. The same command, repeated, reads finished cells back and
+continues what was interrupted. A setting that is given here is stronger than
+the protocol, and is named below the table.
 """,
     ),
     "generate": (

@@ -102,6 +102,30 @@ def load_config(
         ConfigurationError: an unknown key or a bad value; names it, its origin, and what is allowed.
         SystemExit: after --help, with status 0.
     """
+    config_of, options = load_with_presets(
+        arguments, environ, command=command, add_flags=add_flags, shown=shown
+    )
+    return config_of({}), options
+
+
+def load_with_presets(
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    command: str = "run",
+    add_flags: Callable[[FlagParser], object] = lambda parser: None,
+    shown: Callable[[str], bool] = lambda key: True,
+) -> tuple[Callable[[Mapping[str, Any]], StudyConfig], argparse.Namespace]:
+    """As `load_config`, for several studies that have these sources in common.
+
+    Returns:
+        What makes the settings of one study from its preset (sections of settings, which are weaker than every source,
+        but stronger than the defaults; raises ConfigurationError as `load_config`), and the flags that are no settings.
+
+    Raises:
+        ConfigurationError: an unknown key.
+        SystemExit: after --help, with status 0.
+    """
     flags = FlagSource(_Tree, command, add_flags, shown)
     options = flags.read(arguments)
     variables = _EnvironmentSource(_Tree, environ)
@@ -117,7 +141,7 @@ def load_config(
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             return sources
 
-    return _resolved(lambda: Sourced(), flags, variables, file), options
+    return lambda preset: _resolved(lambda: Sourced(), flags, variables, file, preset), options
 
 
 def is_changeable(key: str) -> bool:
@@ -204,9 +228,10 @@ def _resolved(
     flags: FlagSource | None,
     variables: _EnvironmentSource,
     file: FileSource | None,
+    preset: Mapping[str, Any] | None = None,
 ) -> StudyConfig:
     try:
-        tree = build().model_dump(exclude_unset=True)
+        tree = _merged(build().model_dump(exclude_unset=True), dict(preset or {}))
     except ValidationError as error:
         faults = [_complaint(dict(fault), flags, variables, file) for fault in error.errors()]
         # A value of a union has one fault for each of its kinds, all of which read alike.
@@ -216,10 +241,10 @@ def _resolved(
         data["dataset"] = "folder" if data.get("path") else "demo"
     _find_length_of_own_data(tree)
     _start_own_data_pretrained(tree)
-    preset = PRESETS / f"{data['dataset']}.yaml"
-    if not preset.is_file():
+    of_data = PRESETS / f"{data['dataset']}.yaml"
+    if not of_data.is_file():
         return StudyConfig.model_validate(tree)
-    weak = yaml.safe_load(preset.read_text(encoding="utf-8"))
+    weak = yaml.safe_load(of_data.read_text(encoding="utf-8"))
     try:
         return StudyConfig.model_validate(_merged(tree, weak))
     except ValidationError as error:
@@ -228,7 +253,7 @@ def _resolved(
         while key and key not in settings() and key not in sections():  # of a union: which of its kinds
             key = key.rpartition(".")[0]
         value = mask(str(first.get("input")))
-        raise ConfigurationError(f"{key} = {value!r} (preset {preset}): {first['msg']}") from None
+        raise ConfigurationError(f"{key} = {value!r} (preset {of_data}): {first['msg']}") from None
 
 
 def _find_length_of_own_data(tree: dict[str, Any]) -> None:

@@ -167,6 +167,7 @@ def make_images(context: Context, candidate: Candidate, run: str) -> dict[str, s
     if unread := describe_unread(made):
         context.terminal.note(unread)
     sheet = context.folder / "contact_sheets" / f"backgrounds-{candidate.place}.png"
+    sheet.parent.mkdir(exist_ok=True)
     shown = shown_images(context)
     drawn = context.synthesis.sheet(prompts, sheet, only=set(shown.files))
     told = "; ".join(filter(None, (describe_images(made), describe_prompts(made, context.synthesis.root))))

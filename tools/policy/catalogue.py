@@ -5,7 +5,7 @@ Light: imports no torch, torchvision or OpenCV. `python -m tools.policy.catalogu
 the documentation.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tools.policy.policy import Operation, Parameter
@@ -141,7 +141,7 @@ _ROWS = (
     _row("cutmix", "batch", "mixing occlusion",
          "Paste a rectangle of one image into another, labels by area (Yun et al. 2019); probability per batch.",
          _P("alpha", 0.1, 2, 1, "of Beta(alpha, alpha), the area that is kept; higher mixes more", log=True)),
-    # whole policies, as torchvision defines them
+    # whole policies, the first four as torchvision defines them
     _whole("rand_augment", "rotation geometry shift colour intensity contrast inversion texture",
            "RandAugment (Cubuk et al. 2020): num_ops random operations at one magnitude.",
            _P("num_ops", 1, 4, 2, "operations applied to an image", integer=True),
@@ -154,6 +154,13 @@ _ROWS = (
            _P("mixture_width", 1, 5, 3, "chains that are blended", integer=True)),
     _whole("auto_augment", "rotation geometry colour intensity contrast inversion texture",
            "AutoAugment (Cubuk et al. 2019): the policy that was learned on ImageNet."),
+    replace(
+        _whole("med_augment", "mirror_horizontal mirror_vertical rotation geometry shift intensity contrast texture",
+               "MedAugment (Liu et al. 2023) for medical images: two or three mild operations, most of them of place.",
+               _P("level", 1, 5, 5, "strength and probability of each, 5 the strongest", integer=True),
+               _P("branches", 1, 8, 4, "augmented images for each that is left as it is", integer=True)),
+        stage="tensor",
+    ),
 )
 # fmt: on
 

@@ -223,6 +223,7 @@ _INSTEAD = {
     "trivial_augment_wide": "a policy of single operations",
     "aug_mix": "a policy of single operations",
     "auto_augment": "a policy of single operations",
+    "med_augment": "a policy of single operations",
 }
 _HEADS: dict[Library, tuple[str, tuple[str, ...]]] = {
     "kornia": (

@@ -144,6 +144,7 @@ STEPS: dict[str, tuple[type, _Arguments]] = {
     "trivial_augment_wide": (v2.TrivialAugmentWide, _same),
     "aug_mix": (transforms.AugMix, _same),
     "auto_augment": (v2.AutoAugment, _same),
+    "med_augment": (transforms.MedAugment, _same),
 }
 """By operation: the transform, and its arguments from (parameters, image side, classes).
 

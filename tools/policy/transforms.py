@@ -277,3 +277,73 @@ class AugMix(v2.AugMix):
                 )
             mixture += augmented * share * np.asarray(chained, dtype=np.float32)
         return PIL.Image.fromarray(np.clip(np.rint(mixture), 0, 255).astype(np.uint8))
+
+
+class MedAugment(v2.Transform):
+    """MedAugment's two spaces of operations, by one level (Liu et al. 2023, arXiv:2306.17466).
+
+    The paper makes `branches` augmented copies of each image beforehand and keeps the image itself; here an image is
+    left as it is once in `branches` + 1 times. Otherwise two or three operations are drawn, at most one of the pixel
+    space (brightness, contrast, posterise, sharpen, blur, noise) and the others of the spatial space (rotate, two
+    flips, zoom, two shears, two shifts), shuffled, and each applied with probability level / 5.
+    """
+
+    def __init__(self, level: int, branches: int) -> None:
+        super().__init__()
+        self.level = level
+        self.branches = branches
+
+    def transform(self, inpt: torch.Tensor, params: dict[str, Any]) -> torch.Tensor:
+        """Draws the operations and applies them."""
+        if int(torch.randint(self.branches + 1, ())) == 0:
+            return inpt
+        pixel, spatial = ((1, 2), (0, 3), (0, 2), (1, 1))[int(torch.randint(4, ()))]
+        drawn = [*torch.randperm(6)[:pixel].tolist(), *(6 + torch.randperm(8)[:spatial]).tolist()]
+        for at in torch.randperm(len(drawn)).tolist():
+            if uniform(0, 1) < self.level / 5:
+                inpt = self._pixels(inpt, drawn[at]) if drawn[at] < 6 else self._place(inpt, drawn[at] - 6)
+        return inpt
+
+    def _pixels(self, image: torch.Tensor, operation: int) -> torch.Tensor:
+        """One operation of the pixel space."""
+        level, array = self.level, as_array(image).astype(np.float32)
+        if operation == 0:
+            array *= uniform(1 - 0.04 * level, 1 + 0.04 * level)
+        elif operation == 1:
+            grey = float(array.mean())
+            array = grey + (array - grey) * uniform(1 - 0.04 * level, 1 + 0.04 * level)
+        elif operation == 2:
+            step = 2 ** (8 - math.floor(8 - 0.8 * level))
+            array = np.floor(array / step) * step
+        elif operation == 3:
+            kernel = np.full((3, 3), -1, dtype=np.float32)
+            kernel[1, 1] = 9
+            share = uniform(0.04 * level, 0.1 * level)
+            array = (1 - share) * array + share * cv2.filter2D(array, -1, kernel)
+        elif operation == 4:
+            side = 3 + 2 * int(torch.randint(1 + math.ceil(0.4 * level), ()))
+            array = cv2.GaussianBlur(array, (side, side), 0)
+        else:
+            noise = torch.randn(array.shape).numpy()
+            array += noise * math.sqrt(uniform(2 * level, 10 * level))
+        return as_tensor(np.clip(np.rint(array), 0, 255).astype(np.uint8))
+
+    def _place(self, image: torch.Tensor, operation: int) -> torch.Tensor:
+        """One operation of the spatial space, about the centre."""
+        if operation in (0, 1):
+            return image.flip(-1 - operation)
+        level, (height, width) = self.level, image.shape[-2:]
+        matrix = np.eye(3)
+        if operation == 2:
+            angle = math.radians(uniform(-4 * level, 4 * level))
+            matrix[:2, :2] = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+        elif operation == 3:
+            matrix[:2, :2] *= uniform(1 - 0.04 * level, 1 + 0.04 * level)
+        elif operation in (4, 5):
+            slant = math.tan(math.radians(uniform(0, 2 * level)))
+            matrix[:2, :2] = [[1, slant], [0, 1]] if operation == 4 else [[1, 0], [slant, 1]]
+        centre = np.array([(width - 1) / 2, (height - 1) / 2])
+        matrix[:2, 2] = centre - matrix[:2, :2] @ centre
+        if operation in (6, 7):
+            matrix[operation - 6, 2] += uniform(0, 0.02 * level) * (width if operation == 6 else height)
+        return warp(image, matrix, inverse=False)

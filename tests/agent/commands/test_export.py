@@ -1,5 +1,7 @@
 """`agent export`: what a study recommends, as code for other libraries."""
 
+import json
+
 import pytest
 import torch
 import yaml
@@ -62,3 +64,16 @@ def test_an_unknown_library_and_a_missing_name_are_told(finished, capsys):
     assert main(["export", "s", "--to", "jax", "--runs-dir", str(finished)]) == 2
     assert main(["export"]) == 2
     assert "name a study or a race" in capsys.readouterr().err
+
+
+def test_as_json_the_text_is_in_the_document_and_nothing_else_is_printed(finished, tmp_path, capsys):
+    out = tmp_path / "augment.py"
+    assert main(["export", "s", "--runs-dir", str(finished), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["name"], found["to"], found["file"], found["error"]) == ("s", "torchvision", None, None)
+    assert found["text"] == export("s", finished, "torchvision")
+    assert found["about"]["study"] == "s"
+    assert main(["export", "s", "--runs-dir", str(finished), "--json", "--out", str(out)]) == 0
+    assert json.loads(capsys.readouterr().out)["file"] == str(out)
+    assert main(["export", "nowhere", "--runs-dir", str(finished), "--json"]) == 2
+    assert "nowhere" in json.loads(capsys.readouterr().out)["error"]

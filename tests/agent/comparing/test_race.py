@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli import main
 from agent.exporting import export
 from tests.agent.studies import TINY, Ended, agent, copy_trials
+from tests.loopback.clients import KEY_VARIABLES
 from tools.errors import AugurError
 
 RACE = f"--dataset demo {TINY} --arms rand_augment,random,tpe --seeds 3 --search.seeds 1 --trials 3 --study r"
@@ -33,8 +35,9 @@ def raced(once, empty_store) -> Path:
 
     def make(folder: Path) -> None:
         shutil.copy(empty_store, folder)
-        done = compare(folder)
+        done = compare(folder, "--json")
         assert done.returncode == 0, done.stderr + done.stdout
+        (folder / "stdout.json").write_text(done.stdout)
 
     return once("race", make)
 
@@ -44,6 +47,16 @@ def with_trials(raced, runs) -> Path:
     """A runs folder without studies, whose trials are trained already."""
     copy_trials(raced, runs)
     return runs
+
+
+def test_as_json_it_prints_what_race_json_holds_and_nothing_else(raced):
+    printed = json.loads((raced / "stdout.json").read_text())
+    kept = json.loads((raced / "compares" / "r" / "race.json").read_text())
+    assert (printed["exit_code"], printed["error"], printed["race"]) == (0, None, "r")
+    assert {key: printed[key] for key in kept if key != "version"} == {
+        key: value for key, value in kept.items() if key != "version"
+    }
+    assert Path(printed["files"]["report.md"]).read_text().startswith("# ")
 
 
 def test_every_arm_is_tested_under_the_same_seeds(raced):
@@ -101,6 +114,25 @@ def test_a_search_of_a_race_is_not_resumed_alone(raced):
     assert done.returncode == 2
     assert "agent compare" in done.stderr
     assert "r.tpe-1 is a search of the race r" in done.stderr
+
+
+def test_an_arm_whose_language_model_is_missing_is_told_before_any_other_searches(
+    tmp_path, monkeypatch, capsys
+):
+    for name in KEY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    words = [
+        *RACE.replace("rand_augment,random,tpe", "tpe,hybrid").split(),
+        "--runs-dir",
+        str(tmp_path / "new"),
+    ]
+    assert main(["compare", *words]) == 2
+    told = capsys.readouterr().err
+    assert "--arms hybrid: " in told
+    assert "hybrid@provider:model" in told
+    assert not (tmp_path / "new").exists()
+    assert main(["compare", *words, "--plan"]) == 0
+    assert "--arms hybrid: " in capsys.readouterr().err
 
 
 def test_the_same_name_with_other_arms_is_refused(raced):
