@@ -1,9 +1,11 @@
 """The files of a report: report.json, report.md, report.html and its plots, in the study's folder and in MLflow."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.reports.races import races_of
 from agent.screen.exits import runs_dir_flag
 from evaluators.report.plots import confusion_figure, forecast_figure, forest_figure, save, search_figure
 from evaluators.report.report import Report, write_markdown
@@ -68,7 +70,7 @@ def rewrite(folder: Path, tracking: "Tracking | None") -> Path | None:
     """Write the pages of a finished study again, with what was explained since; the page, or None where the study has
     no report.json (it has not finished, or an earlier version finished it)."""
     stored = stored_report(folder, tracking)
-    return None if stored is None else write_files(stored, folder, tracking)
+    return None if stored is None else write_files(replace(stored, races=races_of(folder)), folder, tracking)
 
 
 def stored_report(folder: Path, tracking: "Tracking | None") -> Report | None:

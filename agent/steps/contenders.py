@@ -7,9 +7,12 @@ import numpy as np
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate, Phase
 from agent.steps.judging import scores_of
+from agent.steps.length_plan import steps_of
 from agent.steps.trials import trial_spec
+from evaluators.contenders import Answers
 from evaluators.influence import image_values
-from evaluators.length import scaled_losses
+from evaluators.learning import agreement, constant_losses, unlearnt
+from evaluators.length import scaled_losses, times
 from evaluators.recommendation import Contender, ImageScores, Kind
 from tools.files import DamagedFile
 from tools.policy.named import DEFAULT
@@ -51,12 +54,27 @@ def contenders_of(context: Context, candidates: Sequence[Candidate]) -> list[Con
         scores = chosen_by(context, candidate)
         if scores:
             losses = _losses(context, candidate)
-            images, calibrated = _images(context, candidate, scores, groups)
-            found.append(Contender(candidate.name, kind_of(candidate), scores, losses, images, calibrated))
+            kept = _images(context, candidate, scores, groups)
+            found.append(Contender(candidate.name, kind_of(candidate), scores, losses, *kept))
     if all(each.images.keys() == each.scores.keys() for each in found):
         return found
     # Results of earlier versions have none: what is known by image of some trials only would weigh these more.
     return [Contender(each.name, each.kind, each.scores, each.losses) for each in found]
+
+
+def nothing_learnt_by(context: Context, contenders: Sequence[Contender]) -> str:
+    """That none of them has learnt anything, in a sentence without its full stop; empty where one has."""
+    epochs = context.recipe.epochs
+    return unlearnt(contenders, f"{times(epochs)} ({steps_of(context, epochs):,} steps)")
+
+
+def warn_of_nothing_learnt(context: Context, candidates: Sequence[Candidate]) -> None:
+    """Say before the search where no candidate so far has learnt anything, unless finding the length has said it."""
+    lengths = context.lengths
+    if context.config.training.epochs == "auto" and lengths is not None and not lengths.found:
+        return
+    if said := nothing_learnt_by(context, contenders_of(context, candidates)):
+        context.terminal.warn(f"{said[0].upper()}{said[1:]}.")
 
 
 def _losses(context: Context, candidate: Candidate) -> dict[int, float]:
@@ -70,12 +88,12 @@ def _losses(context: Context, candidate: Candidate) -> dict[int, float]:
 
 def _images(
     context: Context, candidate: Candidate, scores: Mapping[int, float], groups: dict[str, int]
-) -> tuple[dict[int, ImageScores], dict[int, np.ndarray]]:
-    """Seed → results by validation image, and its log losses after temperature scaling.
+) -> tuple[dict[int, ImageScores], dict[int, np.ndarray], dict[int, Answers]]:
+    """Seed → results by validation image, its log losses after temperature scaling, and whether it looks at images.
 
     Where the trial's predictions were kept; `groups` numbers the groups.
     """
-    found, calibrated = {}, {}
+    found, calibrated, answers = {}, {}, {}
     for seed in scores:
         spec = trial_spec(context, candidate, seed)
         try:
@@ -89,7 +107,9 @@ def _images(
             correct = kept.probabilities.argmax(axis=1) == kept.labels
             found[seed] = ImageScores(_ids(spec, groups), losses, correct, _values(context, kept))
             calibrated[seed] = scaled_losses(kept.probabilities, kept.labels)
-    return found, calibrated
+            constant = constant_losses(kept.labels, kept.probabilities.shape[1])
+            answers[seed] = Answers(agreement(kept.probabilities, kept.labels), float(constant.mean()))
+    return found, calibrated, answers
 
 
 def _values(context: Context, kept: Predictions) -> np.ndarray | None:

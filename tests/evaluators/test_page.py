@@ -20,7 +20,7 @@ from evaluators.report.comparison import Versus, verdict_between
 from evaluators.report.page import NAME, write_page
 from evaluators.report.plots import search_figure
 from evaluators.report.report import Report, write_markdown
-from evaluators.report.sections import Backgrounds, Picture, RunningTrial, SimpleLine
+from evaluators.report.sections import Backgrounds, Picture, RaceSection, RunningTrial, SimpleLine
 from evaluators.report.stored import read_report, write_report
 from evaluators.report.svg import ON_PAGE, inline
 from tests.chromium import browser, needs_chromium
@@ -28,7 +28,14 @@ from tests.evaluators.test_report import SIX, comparison, report, scores
 from tools.errors import AugurError
 
 ATTACK = "<script>document.title = 'taken'</script><img src=x onerror=alert(1)> \"'><b>"
-HEADINGS = ["Result", "How sure, and against what", "The path of the search", "By class", "New backgrounds"]
+HEADINGS = [
+    "Result",
+    "How sure, and against what",
+    "In a race with other ways of searching",
+    "The path of the search",
+    "By class",
+    "New backgrounds",
+]
 
 
 def attributes_of(text: str) -> set[str]:
@@ -66,6 +73,7 @@ def whole(**more) -> Report:
         made=Backgrounds("iteration 1", [("subject", ATTACK)], ATTACK, {"mask": {"passed": 3}}, [ATTACK]),
         pictures=[Picture("sheet.png", ATTACK, ATTACK)],
         spending=[("trainings", "3")],
+        races=[RaceSection(ATTACK, ATTACK, ATTACK, [ATTACK], ["arm", ATTACK], [[ATTACK, "+0.1 [0.0, 0.2]"]])],
         commands=[("again", f"agent run --study {ATTACK}")],
         python=f"# {ATTACK}",
     )

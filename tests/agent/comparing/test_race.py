@@ -1,5 +1,6 @@
 """`agent compare` as a user runs it: equal budgets, a sealed test set, killed and resumed alike."""
 
+import html
 import json
 import re
 import shutil
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.exporting import export
+from agent.reports.races import races_of
 from tests.agent.studies import TINY, Ended, agent, copy_trials
 from tools.errors import AugurError
 
@@ -148,3 +150,35 @@ def test_the_policy_of_an_arm_is_exported_with_its_gain(raced):
     assert "points of the test metric over the default policy" in found
     with pytest.raises(AugurError, match="is a race: say whose policy with --arm"):
         export("r", raced, "yaml")
+
+
+def test_the_report_of_a_search_has_the_race(raced, runs):
+    shutil.copytree(raced, runs, dirs_exist_ok=True)
+    done = agent("report", "r.tpe-1", "--runs-dir", str(runs))
+    assert done.returncode == 0, done.stderr
+    page, sentence = (runs / "studies/r.tpe-1/report.html").read_text(), result(runs)["sentence"]
+    assert "A search of the race r. It has chosen" in page
+    assert page.count(html.escape(sentence)) >= 2
+    assert re.search(r'<tr class="chosen"><th scope="row">tpe \(this study\)</th>', page)
+
+
+def test_the_report_of_a_study_whose_policy_is_an_arm_has_the_race_and_says_where_it_has_not_ended(
+    raced, tmp_path
+):
+    folder = tmp_path / "studies" / "mine"
+    race = shutil.copytree(raced / "compares" / "r", tmp_path / "compares" / "r")
+    assert races_of(folder) == []
+    plan = json.loads((race / "plan.json").read_text())
+    plan["arms"] = ["study:mine", "study:mine-too", "tpe"]
+    (race / "plan.json").write_text(json.dumps(plan))
+    [section] = races_of(folder)
+    assert (section.sentence, section.own) == (result(tmp_path)["sentence"], ("study:mine",))
+    assert [row[0] for row in section.rows] == ["none", "default", "rand_augment", "random", "tpe"]
+    (race / "race.json").write_text("{}")
+    with pytest.raises(AugurError, match="cannot be read"):
+        races_of(folder)
+    (race / "race.json").unlink()
+    [unfinished] = races_of(folder)
+    assert unfinished.sentence.startswith("The race has not ended")
+    assert "Continue it with: agent compare" in unfinished.sentence
+    assert not unfinished.rows
