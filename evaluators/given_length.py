@@ -20,7 +20,7 @@ class WithinSchedule:
 
     def place(self) -> str:
         """Where the highest validation accuracy is, in a few words."""
-        if self.best_epoch == self.last_epoch:
+        if self.best_epoch == self.last_epoch or f"{100 * self.best:.1f}" == f"{100 * self.last:.1f}":
             return f"at the end ({100 * self.last:.1f})"
         return f"after {self.best_epoch} ({100 * self.best:.1f}; at the end {100 * self.last:.1f})"
 
@@ -47,7 +47,7 @@ def within_schedule(accuracies: Sequence[Sequence[float]]) -> WithinSchedule | N
     if not length:
         return None
     means = np.mean([each[:length] for each in accuracies], axis=0)
-    best = int(means.argmax())
+    best = length - 1 if means[-1] >= means.max() else int(means.argmax())
     return WithinSchedule(best + 1, float(means[best]), length, float(means[-1]))
 
 

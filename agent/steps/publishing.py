@@ -73,7 +73,7 @@ def build_report(context: Context, finish: Finish) -> Report:
         spending=spending(spent),
         made=_backgrounds(context, finish),
         commands=commands(context.study, context.folder, config.runs_dir, bool(recommended.proposal.policy)),
-        origin=[*versions(), *context.machines[0].items(), ("prompts", template_hash())],
+        origin=list(dict([*versions(), *context.machines[0].items(), ("prompts", template_hash())]).items()),
     )
 
 

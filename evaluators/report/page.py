@@ -154,7 +154,7 @@ def _confusion_words(confusion: Any) -> str:
     if not worst:
         return "No image was confused."
     return (
-        "Most confused: " + "; ".join(f"{true} taken for {taken} ({n:.3g})" for n, true, taken in worst) + "."
+        "Most confused: " + "; ".join(f"{true} taken for {taken} ({n:.1f})" for n, true, taken in worst) + "."
     )
 
 

@@ -23,4 +23,7 @@ def test_a_given_length_is_told_with_where_each_of_the_two_was_best():
         "3 epochs, as given. Validation accuracy peaks after 2 (80.0; at the end 70.0) without augmentation and at the "
         "end (90.0) with the default policy. No other length was tried; --epochs auto finds one."
     )
+    level = within_schedule([[0.5, 0.9003, 0.9, 0.9]])
+    assert level is not None
+    assert level.place() == "at the end (90.0)"
     assert within_given(1, None, None).startswith("1 epoch, as given. No other length")

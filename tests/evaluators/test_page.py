@@ -209,7 +209,10 @@ def test_what_was_explained_is_shown_with_its_pictures(tmp_path):
             seconds=1,
             sentence=f"The winner is below a frozen network. {ATTACK}",
         ),
-        pictures=[Drawn(file="cam.png", title="Where they look", alt="Heat maps")],
+        pictures=[
+            Drawn(file="cam.png", title="Where they look", alt="Heat maps"),
+            Drawn(file="confusion.png", title="Confusion", alt="Confusion matrices"),
+        ],
     )
     (tmp_path / "explain").mkdir()
     Image.new("RGB", (20, 20)).save(tmp_path / "explain" / "cam.png")
@@ -221,6 +224,13 @@ def test_what_was_explained_is_shown_with_its_pictures(tmp_path):
     assert "+3.1 [−1.2, +7.4] points" in text
     assert 'alt="Heat maps"' in text
     assert "agent explain" not in text
+    titles = [
+        [each.title for each in explained_parts(tmp_path, shown)[-2].pictures] for shown in ("", found.winner)
+    ]
+    assert titles == [
+        ["Where they look", "Confusion"],
+        ["Where they look"],
+    ]  # the page has them by class already
     (tmp_path / "explain" / "explanation.json").write_text("{")
     with pytest.raises(AugurError, match="agent explain again"):
         explained_parts(tmp_path)
