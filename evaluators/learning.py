@@ -48,7 +48,7 @@ def unlearnt(contenders: Sequence[Contender], trained: str) -> str:
     """
     if not contenders or any(each.answers.keys() != each.scores.keys() for each in contenders):
         return ""
-    if any(_has_learnt(each) for each in contenders):
+    if any(has_learnt(each) for each in contenders):
         return ""
     lowest = min(float(np.mean([each.mean() for each in one.calibrated.values()])) for one in contenders)
     first = contenders[0]
@@ -58,7 +58,8 @@ def unlearnt(contenders: Sequence[Contender], trained: str) -> str:
     return nothing_learnt(f"{trained}, {shown}", lowest, constant)
 
 
-def _has_learnt(contender: Contender) -> bool:
+def has_learnt(contender: Contender) -> bool:
+    """Whether its answers are shown to depend on the image, over all its seeds."""
     ids = [each.ids for each in contender.images.values()]
     shared = all(np.array_equal(ids[0], each) for each in ids)
     groups = {seed: [str(name) for name in each.ids] for seed, each in contender.images.items()}

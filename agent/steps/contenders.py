@@ -11,7 +11,7 @@ from agent.steps.length_plan import steps_of
 from agent.steps.trials import trial_spec
 from evaluators.contenders import Answers
 from evaluators.influence import image_values
-from evaluators.learning import agreement, constant_losses, unlearnt
+from evaluators.learning import agreement, constant_losses, has_learnt, unlearnt
 from evaluators.length import scaled_losses, times
 from evaluators.recommendation import Contender, ImageScores, Kind
 from tools.files import DamagedFile
@@ -46,15 +46,23 @@ def chosen_by(context: Context, candidate: Candidate) -> dict[int, float]:
     return dict(sorted(found.items()))
 
 
-def contenders_of(context: Context, candidates: Sequence[Candidate]) -> list[Contender]:
-    """Each candidate with what is known of it on validation; those that finished no trial are left out."""
+def contenders_of(
+    context: Context, candidates: Sequence[Candidate], calibrate: bool = True
+) -> list[Contender]:
+    """Each candidate with what is known of it on validation; those that finished no trial are left out.
+
+    Args:
+        context: of the study.
+        candidates: in any phase.
+        calibrate: with their losses after temperature scaling, which take a while where there are many classes.
+    """
     groups: dict[str, int] = {}
     found = []
     for candidate in candidates:
         scores = chosen_by(context, candidate)
         if scores:
             losses = _losses(context, candidate)
-            kept = _images(context, candidate, scores, groups)
+            kept = _images(context, candidate, scores, groups, calibrate)
             found.append(Contender(candidate.name, kind_of(candidate), scores, losses, *kept))
     if all(each.images.keys() == each.scores.keys() for each in found):
         return found
@@ -73,6 +81,8 @@ def warn_of_nothing_learnt(context: Context, candidates: Sequence[Candidate]) ->
     lengths = context.lengths
     if context.config.training.epochs == "auto" and lengths is not None and not lengths.found:
         return
+    if any(has_learnt(each) for one in candidates for each in contenders_of(context, [one], calibrate=False)):
+        return
     if said := nothing_learnt_by(context, contenders_of(context, candidates)):
         context.terminal.warn(f"{said[0].upper()}{said[1:]}.")
 
@@ -87,7 +97,11 @@ def _losses(context: Context, candidate: Candidate) -> dict[int, float]:
 
 
 def _images(
-    context: Context, candidate: Candidate, scores: Mapping[int, float], groups: dict[str, int]
+    context: Context,
+    candidate: Candidate,
+    scores: Mapping[int, float],
+    groups: dict[str, int],
+    calibrate: bool,
 ) -> tuple[dict[int, ImageScores], dict[int, np.ndarray], dict[int, Answers]]:
     """Seed → results by validation image, its log losses after temperature scaling, and whether it looks at images.
 
@@ -106,7 +120,8 @@ def _images(
             losses = -np.log(np.maximum(certain.astype(np.float64), _LEAST))
             correct = kept.probabilities.argmax(axis=1) == kept.labels
             found[seed] = ImageScores(_ids(spec, groups), losses, correct, _values(context, kept))
-            calibrated[seed] = scaled_losses(kept.probabilities, kept.labels)
+            if calibrate:
+                calibrated[seed] = scaled_losses(kept.probabilities, kept.labels)
             constant = constant_losses(kept.labels, kept.probabilities.shape[1])
             answers[seed] = Answers(agreement(kept.probabilities, kept.labels), float(constant.mean()))
     return found, calibrated, answers
