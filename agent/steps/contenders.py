@@ -77,7 +77,7 @@ def nothing_learnt_by(context: Context, contenders: Sequence[Contender]) -> str:
 
 
 def warn_of_nothing_learnt(context: Context, candidates: Sequence[Candidate]) -> None:
-    """Say before the search where no candidate so far has learnt anything, unless finding the length has said it."""
+    """Say where no candidate so far has learnt anything, unless finding the length has said it."""
     lengths = context.lengths
     if context.config.training.epochs == "auto" and lengths is not None and not lengths.found:
         return
