@@ -1,6 +1,6 @@
 """What competes for the recommendation, with its validation results: scores, log losses, and results by image."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -38,16 +38,23 @@ def phases_of(candidate: Candidate) -> tuple[Phase, ...]:
     return ("search" if candidate.number else "reference", "choice")
 
 
-def chosen_by(context: Context, candidate: Candidate) -> dict[int, float]:
-    """Seed → score on validation, over the trials that it may be chosen by."""
+Phases = Callable[[Candidate], Sequence[Phase]]
+"""Where the trials of a candidate are that count."""
+
+
+def chosen_by(context: Context, candidate: Candidate, phases: Phases = phases_of) -> dict[int, float]:
+    """Seed → score on validation, over the trials that it may be chosen by, or those of other phases."""
     found: dict[int, float] = {}
-    for phase in phases_of(candidate):
+    for phase in phases(candidate):
         found |= scores_of(context, candidate.name, phase)
     return dict(sorted(found.items()))
 
 
 def contenders_of(
-    context: Context, candidates: Sequence[Candidate], calibrate: bool = True
+    context: Context,
+    candidates: Sequence[Candidate],
+    calibrate: bool = True,
+    phases: Phases = phases_of,
 ) -> list[Contender]:
     """Each candidate with what is known of it on validation; those that finished no trial are left out.
 
@@ -55,13 +62,14 @@ def contenders_of(
         context: of the study.
         candidates: in any phase.
         calibrate: with their losses after temperature scaling, which take a while where there are many classes.
+        phases: whose trials count; those of the search and the choice, unless told otherwise.
     """
     groups: dict[str, int] = {}
     found = []
     for candidate in candidates:
-        scores = chosen_by(context, candidate)
+        scores = chosen_by(context, candidate, phases)
         if scores:
-            losses = _losses(context, candidate)
+            losses = _losses(context, candidate, phases)
             kept = _images(context, candidate, scores, groups, calibrate)
             found.append(Contender(candidate.name, kind_of(candidate), scores, losses, *kept))
     if all(each.images.keys() == each.scores.keys() for each in found):
@@ -87,10 +95,10 @@ def warn_of_nothing_learnt(context: Context, candidates: Sequence[Candidate]) ->
         context.terminal.warn(f"{said[0].upper()}{said[1:]}.")
 
 
-def _losses(context: Context, candidate: Candidate) -> dict[int, float]:
+def _losses(context: Context, candidate: Candidate, phases: Phases) -> dict[int, float]:
     return {
         seed: result.scores.loss
-        for phase in phases_of(candidate)
+        for phase in phases(candidate)
         for seed, result in context.tracking.trial_results(candidate.name, phase).items()
         if result.scores is not None and np.isfinite(result.scores.loss)
     }
