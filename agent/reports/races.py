@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from agent.comparing.marks import MARK, PLAN
+from agent.study_folder import RACE_MARK as MARK
+from agent.study_folder import RACE_PLAN as PLAN
 from evaluators.report.sections import RaceSection
 from tools.errors import AugurError
 from tools.files import read_json

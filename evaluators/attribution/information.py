@@ -209,9 +209,9 @@ def information_curves(
     """
     ends = blurring.ends
     of_ends = np.asarray(probabilities(ends.images), dtype=np.float64)
-    missing = [_why_none(scores, ends.information, minimum) for scores in _scores(of_ends, label)]
-    if missing[0] is not None and missing[1] is not None:
-        return InformationCurves(*missing)
+    no_aic, no_sic = (_why_none(scores, ends.information, minimum) for scores in _scores(of_ends, label))
+    if no_aic is not None and no_sic is not None:
+        return InformationCurves(no_aic, no_sic)
     revealed = blurring.reveal(importance)
     of_steps = np.asarray(probabilities(revealed.images[1:-1]), dtype=np.float64)
     found = np.concatenate([of_ends[:1], of_steps, of_ends[1:]])
