@@ -17,7 +17,13 @@ from evaluators.report.page import Part
 from evaluators.report.sections import Picture
 from evaluators.wording import gain, signed
 
-_METRICS = {"aic": "AIC", "sic": "SIC", "insertion": "insertion", "deletion": "deletion (lower is better)"}
+METRIC_TITLES = {
+    "aic": "AIC",
+    "sic": "SIC",
+    "insertion": "insertion",
+    "deletion": "deletion (lower is better)",
+}
+"""Attribution metric → what it is called."""
 
 
 _BY_CLASS = ("confusion.png", "class_gains.png")
@@ -151,7 +157,7 @@ def _attribution(found: Attribution) -> Part:
         [
             [
                 f"{each.name}, {each.method}",
-                _METRICS[each.metric],
+                METRIC_TITLES[each.metric],
                 _score(each.score),
                 str(each.images),
                 _score(each.on_shared),
