@@ -1,12 +1,12 @@
 """`agent compare` as a user runs it: equal budgets, a sealed test set, killed and resumed alike."""
 
-import html
 import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from agent.exporting import export
 from agent.reports.races import races_of
@@ -158,7 +158,7 @@ def test_the_report_of_a_search_has_the_race(raced, runs):
     assert done.returncode == 0, done.stderr
     page, sentence = (runs / "studies/r.tpe-1/report.html").read_text(), result(runs)["sentence"]
     assert "A search of the race r. It has chosen" in page
-    assert page.count(html.escape(sentence)) >= 2
+    assert page.count(str(escape(sentence))) >= 2
     assert sentence.startswith(
         "Nothing was learnt in 2 epochs (40 steps), as far as 200 validation images can show: "
     )
