@@ -20,7 +20,7 @@ from evaluators.explanation import (
     Explanation,
     Measured,
 )
-from evaluators.report.explained import generated_lines
+from evaluators.report.explained import METRIC_TITLES, generated_lines
 from evaluators.wording import gain, percent
 from tools.errors import ConfigurationError
 
@@ -154,7 +154,7 @@ def _show_attribution(found: Attribution, names: tuple[str, str], terminal: Term
                 next(s for s in found.scores if (s.name, s.method, s.metric) == (name, method, metric))
                 for name in names
             ]
-            title = metric.upper() if metric in ("aic", "sic") else metric
+            title = METRIC_TITLES[metric]
             own = [f"{_score(each.score)} ({each.images})" for each in pair]
             shared = [_score(each.on_shared) for each in pair]
             rows.append([f"{method}, {title}", *own, *shared, str(pair[0].shared_images)])

@@ -17,9 +17,11 @@ from agent.state import Refusal, State
 from agent.steps.cheap import drop_trunks, settle_trust
 from agent.steps.choosing import choose
 from agent.steps.comparing import Finish, shift_table
+from agent.steps.contenders import warn_of_nothing_learnt
 from agent.steps.judging import has_reference, judge_all_again, log_spending
 from agent.steps.judging import judge as judge_candidate
 from agent.steps.length import check_length, find_length
+from agent.steps.length_report import tell_given
 from agent.steps.plan import tell_found, tell_plan, tell_rest
 from agent.steps.proposing import announce, ask_arm, log_contact_sheet, make_images
 from agent.steps.publishing import build_report, publish
@@ -59,6 +61,7 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     records = context.tracking.records()
     context.tracking.log_study(before_search(records, context.config.search.metric))
     context.terminal.iteration_table(records)
+    tell_given(context)
     if not has_reference(context) and not cut:
         failed = context.tracking.trial_results(REFERENCE, "reference").values()
         raise AugurError(
@@ -67,6 +70,7 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         )
     stop = why_stop(context, 1, cut)
     if not stop:
+        warn_of_nothing_learnt(context, candidates)
         settle_trust(context)
         tell_rest(context, ended)
     return {"iteration": 1, "rejections": [], "stop": stop}

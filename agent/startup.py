@@ -33,6 +33,7 @@ from tools.datasets.grey import is_grey
 from tools.datasets.original_size import median_size
 from tools.datasets.seed_folds import describe_folds, seed_folds
 from tools.datasets.types import SPLITS, Dataset
+from tools.energy import open_meter
 from tools.errors import AugurError
 from tools.execution.devices import plan_workers
 from tools.execution.make import described, make_executor
@@ -121,7 +122,7 @@ def open_context(
             remember(folder, tracking.experiment_id, tracking.study_run)
             shutil.copyfile(data.splits_file, folder / data.splits_file.name)
             tracking.log_file(tracking.study_run, folder / data.splits_file.name)
-        ledger = Ledger(folder / "ledger.jsonl")
+        ledger = Ledger(folder / "ledger.jsonl", energy=open_meter().joules)
         lengths = lengths or read_lengths(
             folder, tracking, config.training.epochs == "auto" and not rehearsal
         )

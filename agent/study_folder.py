@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 CONFIG, LEDGER, CHECKPOINT = "config.yaml", "ledger.jsonl", "checkpoint.db"
 EARLIER_CHECKPOINTS = "checkpoints.db"
 """In the runs folder: where the checkpoints of all its studies were kept by version 0.1.0."""
+RACE_PLAN = "plan.json"
+"""In the folder of a race (`agent compare`): what identifies it, and the command that continues it."""
+RACE_MARK = "race.json"
+"""In the folder of a study that is a search of a race: the race, and the command that continues it."""
 _ONE_WAY = "start a new study with the same settings, which reuses every trial in the runs folder"
 
 

@@ -191,6 +191,7 @@ def _is_ours(tracking: Any) -> bool:
 
 def _train(context: "Context", candidates: Sequence[Candidate], again: bool) -> list[Row]:
     """Train and judge all of them, and write the tables."""
+    from agent.steps.contenders import warn_of_nothing_learnt
     from agent.steps.judging import judge, log_spending
     from agent.steps.proposing import log_contact_sheet, make_images
     from agent.steps.trials import train_candidates, trial_spec
@@ -231,6 +232,7 @@ def _train(context: "Context", candidates: Sequence[Candidate], again: bool) -> 
         context.terminal.warn(
             f"Not everything was trained: {cut}. With a higher limit, the same command continues."
         )
+    warn_of_nothing_learnt(context, made)
     for file in write_tables(context, rows):
         context.tracking.log_file(context.tracking.study_run, file)
         context.terminal.note(f"table: {file}")

@@ -31,6 +31,16 @@ class ImageScores:
 
 
 @dataclass(frozen=True, eq=False)
+class Answers:
+    """Whether one trial answers by looking at the images at all (`learning.py`)."""
+
+    agreement: "np.ndarray"
+    """float (images,): agreement with the true class beyond chance, in the order of its `ImageScores`."""
+    constant: float
+    """Mean log loss of an answer that is the same for all these images."""
+
+
+@dataclass(frozen=True, eq=False)
 class Contender:
     """Something that may be recommended, with its validation results."""
 
@@ -45,6 +55,8 @@ class Contender:
     """Seed → results by image, from which the luck of the sample of images is learnt. May be empty."""
     calibrated: Mapping[int, "np.ndarray"] = field(default_factory=dict)
     """Seed → float (images,): log loss of each image in `images` after temperature scaling. May be empty."""
+    answers: Mapping[int, Answers] = field(default_factory=dict)
+    """Seed → whether it answers by the images. May be empty."""
 
     @property
     def simplicity(self) -> int:

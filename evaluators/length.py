@@ -7,7 +7,7 @@ one seed, that is the noise of the validation images alone.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -45,17 +45,6 @@ def scaled_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return losses((low + high) / 2)
 
 
-def constant_losses(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Log loss in nats of each image, float64 (N,), of who has learnt nothing but how frequent each class is.
-
-    Args:
-        labels: int (N,), the true classes.
-        classes: how many there are.
-    """
-    counts = np.bincount(labels, minlength=classes)
-    return -np.log(counts[labels] / len(labels))
-
-
 @dataclass(frozen=True)
 class Point:
     """What one arm came to at one length."""
@@ -67,6 +56,8 @@ class Point:
     """Validation log loss after temperature scaling, mean over images and seeds."""
     losses: Mapping[int, np.ndarray]
     """Seed → loss of each validation image, (N,)."""
+    agreements: Mapping[int, np.ndarray] = field(default_factory=dict)
+    """Seed → agreement of each validation image beyond chance (`learning.agreement`), (N,); empty where not known."""
 
 
 @dataclass(frozen=True)
@@ -122,14 +113,34 @@ def change(shorter: Point, longer: Point, groups: Groups | None, shared: bool = 
     return Change(float(by_seed.mean()), float(np.sqrt(variance)))
 
 
+def agrees(agreements: Mapping[int, np.ndarray], groups: Groups | None, shared: bool) -> bool:
+    """Whether a mean agreement (`learning.agreement`) is above 0 by more than twice its standard error.
+
+    Args:
+        agreements: seed → agreement of each validation image, (N,).
+        groups: as in `change`.
+        shared: likewise.
+    """
+    if not agreements:
+        return False
+    nothing = {seed: np.zeros(len(each)) for seed, each in agreements.items()}
+    found = change(Point(0, 0.0, 0.0, agreements), Point(0, 0.0, 0.0, nothing), groups, shared)
+    return found.improves and found.is_shown
+
+
 def _of_the_mean(values: np.ndarray, groups: Sequence[str]) -> float:
-    """The variance of the mean of `values` (N,) over draws of images, or of whole groups where there are any."""
+    """The variance of the mean of `values` (N,) over draws of images, or of whole groups where there are any.
+
+    Of a single draw, nothing is known of it: it is infinite.
+    """
     centred = values - values.mean()
     if groups:
         _, place = np.unique(np.asarray(groups), return_inverse=True)
         centred = np.bincount(place, centred)
     count = len(centred)
-    return float((centred**2).sum() / len(values) ** 2 * count / max(1, count - 1))
+    if count < 2:
+        return np.inf
+    return float((centred**2).sum() / len(values) ** 2 * count / (count - 1))
 
 
 @dataclass(frozen=True)
@@ -143,7 +154,8 @@ class Curve:
     shared: bool = True
     """As in `change`."""
     constant: Point | None = None
-    """What an answer would get that is the same for all images (`constant_losses`); None where that is not known."""
+    """What an answer would get that is the same for all images (`learning.constant_losses`); None where that is not
+    known."""
 
     def change(self, shorter: Point, longer: Point) -> Change:
         """See `change`."""
@@ -171,11 +183,13 @@ class Curve:
 
     @property
     def learnt(self) -> bool:
-        """Whether any length is shown to be better than a constant answer."""
+        """Whether any length is shown to be better than a constant answer, by its loss or by its agreement."""
         if self.constant is None:
             return True
         changes = [self.change(self.constant, point) for point in self.points]
-        return any(each.improves and each.is_shown for each in changes)
+        return any(each.improves and each.is_shown for each in changes) or any(
+            agrees(point.agreements, self.groups, self.shared) for point in self.points
+        )
 
     @property
     def ended(self) -> bool:
@@ -218,23 +232,6 @@ def sentence(none: Curve, default: Curve, study_epochs: int, reference_epochs: i
                 else ", and so does no augmentation."
             ),
         )
-    )
-
-
-def nothing_learnt(default: Curve, steps: int) -> str:
-    """That no length came to anything, in a sentence.
-
-    Args:
-        default: at one length at least.
-        steps: of the optimiser in its longest training.
-    """
-    last = default.points[-1]
-    text = f"nothing was learnt in up to {times(last.epochs)} ({steps:,} steps): the validation loss is {last.loss:.2f}"
-    if default.constant is not None:
-        text += f", and {default.constant.loss:.2f} for an answer that is the same for all images"
-    return (
-        f"{text}. Check the labels and the images, or try another learning rate "
-        "(--training.learning_rate), a smaller batch or another model"
     )
 
 
@@ -283,40 +280,3 @@ def _instead(change: Change) -> str:
 def times(count: int) -> str:
     """A number of epochs in words."""
     return f"{count} epoch" if count == 1 else f"{count} epochs"
-
-
-@dataclass(frozen=True)
-class WithinSchedule:
-    """How one candidate did from epoch to epoch of trainings that all had the full length."""
-
-    best_epoch: int
-    best: float
-    """The highest validation accuracy, mean over seeds."""
-    last_epoch: int
-    last: float
-
-    def sentence(self) -> str:
-        """What no augmentation would have scored at its best epoch."""
-        if self.best_epoch == self.last_epoch:
-            return (
-                f"highest validation accuracy at the last of {times(self.last_epoch)} ({100 * self.last:.1f})"
-            )
-        return (
-            f"highest validation accuracy after {self.best_epoch} of {times(self.last_epoch)} "
-            f"({100 * self.best:.1f}; at the end {100 * self.last:.1f}), by the curve within one schedule: its rate "
-            "had not fallen yet, and the highest of many epochs is a little too high"
-        )
-
-
-def within_schedule(accuracies: Sequence[Sequence[float]]) -> WithinSchedule | None:
-    """The best epoch of trainings of one length.
-
-    Args:
-        accuracies: validation accuracy (0..1) after each epoch, one row for each seed; None where there are none.
-    """
-    length = min((len(each) for each in accuracies), default=0)
-    if not length:
-        return None
-    means = np.mean([each[:length] for each in accuracies], axis=0)
-    best = int(means.argmax())
-    return WithinSchedule(best + 1, float(means[best]), length, float(means[-1]))

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
+from agent.study_folder import RACE_MARK as MARK
+from agent.study_folder import RACE_PLAN as PLAN
 from tools.errors import ConfigurationError
 from tools.files import read_json
 
-PLAN = "plan.json"
-"""In the folder of a race: what identifies it, and the command that continues it."""
-MARK = "race.json"
-"""In the folder of a study that is a search of a race: the race, and the command that continues it."""
+__all__ = ["MARK", "PLAN", "race_folder", "refuse_search"]
 
 
 def race_folder(name: str, runs_dir: Path) -> Path | None:

@@ -205,6 +205,7 @@ def _finish(
     """Train what every arm chose under the fresh seeds, open the test set, and publish."""
     from agent.comparing.outcome import result_of
     from agent.comparing.writing import publish
+    from agent.steps.contenders import contenders_of, nothing_learnt_by
     from agent.steps.testing import announce_opening, open_test
 
     entrants = entrants_of(given, found)
@@ -221,6 +222,10 @@ def _finish(
                 notes.append(earlier[0].upper() + earlier[1:])
             scores = open_test(context, fresh)
         result = result_of(race, context, entrants, fresh.validation, scores, notes)
+        learnt_by = contenders_of(context, fresh.tested, phases=lambda _: ("final",))
+        if said := nothing_learnt_by(context, learnt_by):
+            sentence = f"{said[0].upper()}{said[1:]}. What follows rests on chance. {result.sentence}"
+            result = replace(result, sentence=sentence)
         publish(race, context, result)
         return 0 if len(fresh.tested) == len(entrants.candidates) else 1
 

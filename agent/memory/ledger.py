@@ -44,6 +44,10 @@ class Spent:
     """Different pictures of images that went out to a language model."""
     unfinished_calls: int = 0
     """Part of `llm_calls`: begun, but their end was never recorded. Their tokens and dollars are upper bounds."""
+    joules: float | None = None
+    """Electrical energy of the machine while the study ran, by its counters; None where it has none."""
+    unmetered_sessions: int = 0
+    """Sessions whose energy is not in `joules`."""
 
     @property
     def tokens(self) -> int:
@@ -79,14 +83,22 @@ class Ledger:
     """
 
     def __init__(
-        self, path: Path, clock: Callable[[], float] = time.monotonic, *, begins: bool = True
+        self,
+        path: Path,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        begins: bool = True,
+        energy: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """`clock` gives seconds from any origin, and never jumps; `begins`: a session begins, and is written down."""
-        self._path, self._clock = path, clock
+        """`clock` gives seconds from any origin, and never jumps; `begins`: a session begins, and is written down;
+        `energy`: joules that the machine has used in this session, where that is measured."""
+        self._path, self._clock, self._energy = path, clock, energy
         self._began, self._begins = clock(), begins
         self._events: dict[str, dict[str, Any]] = {}
         self._sessions: dict[str, float] = {}
         """Session → how long it lasted, in seconds."""
+        self._joules: dict[str, float] = {}
+        """Session → energy; of those that measured it."""
         self._first_times: dict[str, float] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._read()
@@ -163,11 +175,15 @@ class Ledger:
             unpriced_calls=sum(e["dollars"] is None for e in calls),
             pictures=len({each for e in events if e["kind"] == "pictures" for each in e["sha256"]}),
             unfinished_calls=sum(e["kind"] == "llm_begun" for e in calls),
+            joules=sum(self._joules.values()) if self._joules else None,
+            unmetered_sessions=len(self._sessions.keys() - self._joules.keys()),
         )
 
     def _append(self, event: dict[str, Any]) -> None:
         elapsed = round(self._clock() - self._began, 3)
-        event = {"time": time.time(), "elapsed": elapsed, "sitting": self._session, **event}
+        joules = self._energy()
+        metered = {} if joules is None else {"joules": round(joules, 1)}
+        event = {"time": time.time(), "elapsed": elapsed, "sitting": self._session, **metered, **event}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event) + "\n")
             file.flush()
@@ -180,6 +196,8 @@ class Ledger:
         if elapsed is None:  # of a version that kept the time of day only
             elapsed = event["time"] - self._first_times.setdefault(name, event["time"])
         self._sessions[name] = max(self._sessions.get(name, 0.0), elapsed)
+        if "joules" in event:
+            self._joules[name] = max(self._joules.get(name, 0.0), event["joules"])
         if "id" not in event:
             return
         known = self._events.get(event["id"])

@@ -1,9 +1,12 @@
 """The files of a report: report.json, report.md, report.html and its plots, in the study's folder and in MLflow."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.reports.origin import commands
+from agent.reports.races import races_of
 from agent.screen.exits import runs_dir_flag
 from evaluators.report.plots import confusion_figure, forecast_figure, forest_figure, save, search_figure
 from evaluators.report.report import Report, write_markdown
@@ -35,7 +38,7 @@ def write_files(
     save(search_figure(report), folder / SEARCH)
     write_report(report, folder)
     write_markdown(report, folder / "report.md")
-    explained = explained_parts(folder)
+    explained = explained_parts(folder, report.shown)
     page = write_page(report, folder, explained, _explain(report, folder))
     if tracking is not None:
         for file in (folder / SEARCH, folder / "report.md", folder / STORED, page):
@@ -58,7 +61,9 @@ def write_progress(
     """
     from evaluators.report.page import write_page
 
-    page = write_page(report, folder, explained_parts(folder), _explain(report, folder), refresh)
+    page = write_page(
+        report, folder, explained_parts(folder, report.shown), _explain(report, folder), refresh
+    )
     if tracking is not None:
         tracking.log_file(tracking.study_run, page)
     return page
@@ -68,7 +73,15 @@ def rewrite(folder: Path, tracking: "Tracking | None") -> Path | None:
     """Write the pages of a finished study again, with what was explained since; the page, or None where the study has
     no report.json (it has not finished, or an earlier version finished it)."""
     stored = stored_report(folder, tracking)
-    return None if stored is None else write_files(stored, folder, tracking)
+    if stored is None:
+        return None
+    policy = any("policy.json" in line for _, line in stored.commands)
+    now = replace(
+        stored,
+        races=races_of(folder),
+        commands=commands(stored.study, folder, folder.parent.parent, policy),
+    )
+    return write_files(now, folder, tracking)
 
 
 def stored_report(folder: Path, tracking: "Tracking | None") -> Report | None:
@@ -92,8 +105,12 @@ def stored_report(folder: Path, tracking: "Tracking | None") -> Report | None:
         ) from error
 
 
-def explained_parts(folder: Path) -> "Sequence[Part]":
+def explained_parts(folder: Path, shown: str = "") -> "Sequence[Part]":
     """What `agent explain` found, if it was asked.
+
+    Args:
+        folder: of the study.
+        shown: the candidate whose classes the report shows already.
 
     Raises:
         AugurError: its file is damaged.
@@ -108,7 +125,7 @@ def explained_parts(folder: Path) -> "Sequence[Part]":
             f"{folder / FOLDER / FILE} cannot be read ({str(error).splitlines()[0]}). Delete the folder, and ask agent "
             "explain again."
         ) from error
-    return () if found is None else parts_of(found)
+    return () if found is None else parts_of(found, shown)
 
 
 def _explain(report: Report, folder: Path) -> str:

@@ -10,6 +10,7 @@ from agent.memory.ledger import Spent
 from agent.screen.tables import verdict
 from evaluators.report.sections import IterationLine, SimpleLine
 from tools.durations import exactly
+from tools.energy import NOT_MEASURED
 from tools.text import counted, one_line
 
 FORECASTING = ("llm", "best_of_n")
@@ -94,6 +95,7 @@ def spending(spent: Spent) -> list[tuple[str, str]]:
     ]
     if spent.samples:
         lines.append(("training images shown", f"{spent.samples:,}"))
+    lines.append(("energy", _energy(spent)))
     if spent.llm_calls:
         bound = "at most " if spent.unfinished_calls else ""
         lines += [
@@ -102,6 +104,17 @@ def spending(spent: Spent) -> list[tuple[str, str]]:
             ("price", _price(spent)),
         ]
     return lines
+
+
+def _energy(spent: Spent) -> str:
+    if spent.joules is None:
+        return NOT_MEASURED
+    bound = "at least " if spent.unmetered_sessions else ""
+    hours = spent.joules / 3600
+    amount = f"{hours / 1000:,.2f} kWh" if hours >= 1000 else f"{hours:,.1f} Wh"
+    return (
+        f"{bound}{amount} of processors and GPUs, by the machine's counters: what else ran on it is in them"
+    )
 
 
 def _price(spent: Spent) -> str:

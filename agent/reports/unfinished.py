@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from agent.memory.ledger import Ledger, Spent
 from agent.reports.origin import commands
 from agent.reports.progress import best_so_far, iteration_lines, simple_lines, spending
+from agent.reports.races import races_of, search_sentence
 from evaluators.report.lengths import LengthSection
 from evaluators.report.report import Report, State
 from evaluators.report.sections import IterationLine, Picture
@@ -66,7 +67,8 @@ def unfinished_report(
         warnings=[line for line in tags.get("cautions", "").splitlines() if line],
         iterations=lines,
         comparisons=(),
-        sentence=tags.get("sentence", "") if ended else best_so_far(lines, simple, score),
+        sentence=search_sentence(folder, tags.get("chosen", ""))
+        or (tags.get("sentence", "") if ended else best_so_far(lines, simple, score)),
         why_stopped="",
         ledger=tags.get("ledger", ""),
         python=code.read_text(encoding="utf-8") if ended and code.is_file() else "",
@@ -84,6 +86,7 @@ def unfinished_report(
         pictures=_pictures(folder, lines, ended),
         commands=commands(study, folder, runs_dir, ended and (folder / "policy.json").is_file()),
         origin=[("data fingerprint", tags.get("data_fingerprint", "")), ("prompts", tags.get("prompts", ""))],
+        races=races_of(folder),
         recorded=_recorded(tracking) if ended else (),
     )
 

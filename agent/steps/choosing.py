@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from agent.context import Context
 from agent.memory.candidate import Candidate, baselines, reference
-from agent.steps.contenders import chosen_by, contenders_of, kind_of
+from agent.steps.contenders import chosen_by, contenders_of, kind_of, nothing_learnt_by
 from agent.steps.finish_plan import plan_finish, room_for_trials
 from agent.steps.judging import judge
 from agent.steps.second_lengths import try_second_lengths
@@ -35,6 +35,8 @@ class Choice:
     """Why fewer seeds were trained than wanted; empty if they were not."""
     parts: Sequence[Candidate] = ()
     """Policy and backgrounds alone, of the proposal that is tested and has both."""
+    unlearnt: str = ""
+    """That no candidate has learnt anything, in a sentence without its full stop; empty where one has."""
 
     @property
     def recommended(self) -> Candidate:
@@ -91,7 +93,7 @@ def choose(context: Context) -> Choice:
     validation = {each.name: chosen_by(context, each) for each in every}
     found = recommend(contenders) if contenders else None
     choice = Choice(every, found, rank(contenders) if contenders else (), validation, note)
-    return replace(choice, parts=ablations(choice.proposal))
+    return replace(choice, parts=ablations(choice.proposal), unlearnt=nothing_learnt_by(context, contenders))
 
 
 def _with_epochs(context: Context, candidate: Candidate) -> Candidate:

@@ -121,6 +121,7 @@ def sentence_of(
         against(recommended, choice.rival, choice.rival),
         against(proposal, recommended, proposal) if proposal else None,
         searched,
+        choice.unlearnt,
     )
     return text if opened else f"{text} The test set stays sealed."
 

@@ -25,13 +25,12 @@ from agent.steps.length_plan import (
 )
 from agent.steps.speed import measure_speed, settle_speed
 from agent.steps.trials import results_of, samples_of, train_candidates, trial_spec
+from evaluators.learning import agreement, constant_losses, nothing_learnt
 from evaluators.length import (
     Curve,
     Groups,
     Point,
-    constant_losses,
     is_done,
-    nothing_learnt,
     scaled_losses,
     sentence,
     study_length,
@@ -172,7 +171,7 @@ class Phase:
     def point(self, candidate: Candidate) -> Point | None:
         """What a candidate came to; None where no trial of it finished. Ends its run in MLflow."""
         context, metric = self.context, self.context.config.search.metric
-        scores, losses = {}, {}
+        scores, losses, agreements = {}, {}, {}
         for seed in self.seeds:
             spec = trial_spec(context, candidate, seed)
             result = context.store.result(spec.key)
@@ -183,6 +182,7 @@ class Phase:
             value = None if result.scores is None else value_of(result.scores, metric)
             if kept is not None and value is not None:
                 scores[seed], losses[seed] = value, scaled_losses(kept.probabilities, kept.labels)
+                agreements[seed] = agreement(kept.probabilities, kept.labels)
                 self.constant[seed] = constant_losses(kept.labels, kept.probabilities.shape[1])
             context.store.drop_weights(spec.key)
         run = context.tracking.open_candidate(candidate, "length")
@@ -191,7 +191,7 @@ class Phase:
             return None
         assert candidate.epochs is not None
         loss = sum(float(each.mean()) for each in losses.values()) / len(losses)
-        return Point(candidate.epochs, sum(scores.values()) / len(scores), loss, losses)
+        return Point(candidate.epochs, sum(scores.values()) / len(scores), loss, losses, agreements)
 
     def results(self) -> list[tuple[int, TrialResult]]:
         """(training images, result) of every trial so far."""
@@ -255,7 +255,9 @@ class Phase:
             return self.recorded(epochs, epochs, text, found=False)
         if self.nothing_learnt:
             epochs = self.settled()
-            why = nothing_learnt(default, steps_of(self.context, default.points[-1].epochs))
+            last, constant = default.points[-1], default.constant
+            trained = f"up to {times(last.epochs)} ({steps_of(self.context, last.epochs):,} steps)"
+            why = nothing_learnt(trained, last.loss, None if constant is None else constant.loss)
             text = f"The length of training was not found: {why}. The study trains {in_words(self.context, epochs)}."
             self.warning = f"{why[0].upper()}{why[1:]}."
             return self.recorded(epochs, epochs, text, found=False)

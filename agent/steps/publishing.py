@@ -64,7 +64,7 @@ def build_report(context: Context, finish: Finish) -> Report:
         versus=versus(finish, scores, groups),
         metric=config.search.metric,
         recommended=named(recommended).title,
-        reason=found.reason if found else "",
+        reason=_reason(choice),
         measure=found.measure.replace("metric", context.terminal.score) if found else "",
         backgrounds=backgrounds_command(context, recommended),
         length=length_section(context),
@@ -73,8 +73,16 @@ def build_report(context: Context, finish: Finish) -> Report:
         spending=spending(spent),
         made=_backgrounds(context, finish),
         commands=commands(context.study, context.folder, config.runs_dir, bool(recommended.proposal.policy)),
-        origin=[*versions(), *context.machines[0].items(), ("prompts", template_hash())],
+        origin=list(dict([*versions(), *context.machines[0].items(), ("prompts", template_hash())]).items()),
     )
+
+
+def _reason(choice: Choice) -> str:
+    """Why the recommended is recommended; empty where there was no choice."""
+    if choice.recommendation is None:
+        return ""
+    chance = "; but nothing was learnt, so that this rests on chance" if choice.unlearnt else ""
+    return f"{choice.recommendation.reason}{chance}"
 
 
 def _facts(context: Context) -> list[tuple[str, str]]:

@@ -6,7 +6,8 @@ revealed in steps, and the score is drawn over the information in the image, the
 the softmax of the explained class, AIC by whether it is the one predicted.
 
 What depends on the image alone is done once for all maps (`Blurring`), one triangulation serves the three channels,
-AIC and SIC come from the same revealed images, and those are made in parallel.
+AIC and SIC come from the same revealed images, and those are made in parallel: all of them, the blurred one and the
+image itself included, the longest first. Equal steps are made once, and no step of an image that has no curve.
 """
 
 import io
@@ -69,12 +70,11 @@ class Blurring:
         self._image, self._mask = image, mask
 
     @cached_property
-    def _ends(self) -> tuple[tuple[np.ndarray, int], int]:
-        """(fully blurred, its bytes), bytes of the image."""
-        blurred = interpolated(self._image, self._mask)
-        return (blurred, information(blurred)), information(self._image)
+    def ends(self) -> "Revealed":
+        """The fully blurred image and the image itself, without steps between."""
+        return self._made([self._mask], encode_image=True)
 
-    def reveal(self, importance: np.ndarray, thresholds: Sequence[float] = THRESHOLDS) -> Revealed:
+    def reveal(self, importance: np.ndarray, thresholds: Sequence[float] = THRESHOLDS) -> "Revealed":
         """Reveal the most important pixels in steps.
 
         Args:
@@ -86,17 +86,27 @@ class Blurring:
                 f"a map must be finite and of the image's size; got {importance.shape} for {self._mask.shape}"
             )
         levels = np.quantile(importance, 1 - np.asarray(thresholds))
-        masks = [(importance >= level) | self._mask for level in levels]
+        steps = self._made([(importance >= level) | self._mask for level in levels])
+        return Revealed(
+            np.concatenate([self.ends.images[:1], steps.images, self.ends.images[1:]]),
+            np.concatenate([self.ends.information[:1], steps.information, self.ends.information[1:]]),
+        )
 
-        def step(mask: np.ndarray) -> tuple[np.ndarray, int]:
+    def _made(self, masks: Sequence[np.ndarray], encode_image: bool = False) -> "Revealed":
+        """The images of which these pixels are known, bool (H, W) each, the least known first; and the image itself."""
+
+        def made(mask: np.ndarray) -> tuple[np.ndarray, int]:
             image = interpolated(self._image, mask)
             return image, information(image)
 
+        distinct = {mask.tobytes(): mask for mask in masks}
         with ThreadPoolExecutor(usable_cores()) as pool:
-            # Qhull and the WebP encoder release Python's lock; the longest steps come first.
-            steps = list(pool.map(step, reversed(masks)))[::-1]
-        blurred, whole = self._ends
-        images, sizes = zip(blurred, *steps, (self._image, whole), strict=True)
+            # Qhull and the WebP encoder release Python's lock; what takes longest comes first.
+            last = [pool.submit(information, self._image)] if encode_image else []
+            steps = {name: pool.submit(made, mask) for name, mask in reversed(distinct.items())}
+            found = [steps[mask.tobytes()].result() for mask in masks]
+            found += [(self._image, each.result()) for each in last]
+        images, sizes = zip(*found, strict=True)
         return Revealed(np.stack(images), np.array(sizes, dtype=np.float64))
 
 
@@ -143,19 +153,25 @@ def information_curve(
     Returns:
         float (POINTS + 1,): the normalised score over the normalised information, rising from 0 to 1.
     """
+    if (why := _why_none(scores, found, minimum)) is not None:
+        return why
     first, last = float(scores[0]), float(scores[-1])
-    if last < minimum:
-        return Skipped(UNSURE)
-    if found[0] >= found[-1]:
-        return Skipped(NO_LESS_INFORMATION)
-    if first >= last:
-        return Skipped(NO_WORSE_BLURRED)
     x = np.clip((found[1:-1] - found[0]) / (found[-1] - found[0]), 0, 1)
     y = np.maximum.accumulate(np.clip((scores[1:-1] - first) / (last - first), 0, 1))
     x, y = np.append(x, (0.0, 1.0)), np.append(y, (0.0, 1.0))
     order = np.argsort(x, kind="stable")
     at = np.linspace(0, 1, POINTS, endpoint=False)
     return np.append(np.interp(at, x[order], y[order]), 1.0)
+
+
+def _why_none(scores: np.ndarray, found: np.ndarray, minimum: float) -> Skipped | None:
+    """Why there is no curve, by the blurred image, which comes first, and the image itself, which comes last."""
+    first, last = float(scores[0]), float(scores[-1])
+    if last < minimum:
+        return Skipped(UNSURE)
+    if found[0] >= found[-1]:
+        return Skipped(NO_LESS_INFORMATION)
+    return Skipped(NO_WORSE_BLURRED) if first >= last else None
 
 
 def area(curves: Iterable[np.ndarray]) -> float | None:
@@ -176,22 +192,33 @@ class InformationCurves:
 
 
 def information_curves(
-    revealed: Revealed,
+    blurring: Blurring,
+    importance: np.ndarray,
     probabilities: Callable[[np.ndarray], np.ndarray],
     label: int,
     minimum: float = MINIMUM,
 ) -> InformationCurves:
-    """Both curves, from one batch of predictions.
+    """Both curves, from the same images; where neither exists, nothing is revealed.
 
     Args:
-        revealed: as of `Blurring.reveal`, by a map of this classifier.
+        blurring: of the image.
+        importance: float (H, W), a map of this classifier.
         probabilities: uint8 (B, H, W, 3) → float (B, C), rows sum to 1.
         label: the class that the map explains.
         minimum: least score on the image itself.
     """
-    found = np.asarray(probabilities(revealed.images), dtype=np.float64)
-    correct = (found.argmax(axis=1) == label).astype(np.float64)
-    return InformationCurves(
-        information_curve(correct, revealed.information, minimum),
-        information_curve(found[:, label], revealed.information, minimum),
-    )
+    ends = blurring.ends
+    of_ends = np.asarray(probabilities(ends.images), dtype=np.float64)
+    no_aic, no_sic = (_why_none(scores, ends.information, minimum) for scores in _scores(of_ends, label))
+    if no_aic is not None and no_sic is not None:
+        return InformationCurves(no_aic, no_sic)
+    revealed = blurring.reveal(importance)
+    of_steps = np.asarray(probabilities(revealed.images[1:-1]), dtype=np.float64)
+    found = np.concatenate([of_ends[:1], of_steps, of_ends[1:]])
+    aic, sic = (information_curve(scores, revealed.information, minimum) for scores in _scores(found, label))
+    return InformationCurves(aic, sic)
+
+
+def _scores(probabilities: np.ndarray, label: int) -> tuple[np.ndarray, np.ndarray]:
+    """Those of AIC and of SIC: whether `label` is predicted, and its softmax."""
+    return (probabilities.argmax(axis=1) == label).astype(np.float64), probabilities[:, label]

@@ -123,7 +123,7 @@ def _score(
     label, importance = int(labels[number]), maps[number]
     tensor = as_input(classifier, image)
     found.information[number] = information_curves(
-        blurring.reveal(importance), probabilities_of(classifier), label, minimum
+        blurring, importance, probabilities_of(classifier), label, minimum
     )
     found.insertion[number] = area_under(insertion_curve(classifier, tensor, importance, label))
     found.deletion[number] = area_under(deletion_curve(classifier, tensor, importance, label))

@@ -94,6 +94,21 @@ class RaceResult:
         return sum(arm.over_default is not None and arm.name != "none" for arm in self.arms)
 
 
+def read_result(text: str) -> RaceResult:
+    """The result of a race, of its race.json.
+
+    Raises:
+        ValueError: it is damaged, or of a later version.
+    """
+    from pydantic import TypeAdapter
+    from pydantic_core import from_json
+
+    content = from_json(text)
+    if not isinstance(content, dict) or content.pop("version", None) != 1:
+        raise ValueError("it is not the result of a race of version 1")
+    return TypeAdapter(RaceResult).validate_python(content)
+
+
 def sentence_of(result: RaceResult) -> str:
     """The race in one sentence, for quoting."""
     known = [arm for arm in result.arms if arm.test is not None]

@@ -17,18 +17,33 @@ from evaluators.report.page import Part
 from evaluators.report.sections import Picture
 from evaluators.wording import gain, signed
 
-_METRICS = {"aic": "AIC", "sic": "SIC", "insertion": "insertion", "deletion": "deletion (lower is better)"}
+METRIC_TITLES = {
+    "aic": "AIC",
+    "sic": "SIC",
+    "insertion": "insertion",
+    "deletion": "deletion (lower is better)",
+}
+"""Attribution metric → what it is called."""
 
 
-def parts_of(found: Explanation) -> list[Part]:
-    """Its sections, the most telling first. Confusions and gains by class have a section of their own already."""
+_BY_CLASS = ("confusion.png", "class_gains.png")
+"""Pictures of what the report has a section on already."""
+
+
+def parts_of(found: Explanation, shown: str = "") -> list[Part]:
+    """Its sections, the most telling first.
+
+    Args:
+        found: what was found.
+        shown: the candidate whose confusions and gains by class the report shows already.
+    """
     parts: list[Part] = []
     if found.frozen is not None:
         parts.append(Part("Against a frozen pretrained network", found.frozen.sentence))
     if found.corruptions is not None:
-        parts.append(_corruptions(found.corruptions))
+        parts.append(_corruptions(found.corruptions, found.winner))
     if found.backgrounds is not None:
-        parts.append(_backgrounds(found.backgrounds))
+        parts.append(_backgrounds(found.backgrounds, found.winner))
     if found.generated is not None:
         parts.append(_generated(found.generated))
     if found.calibration:
@@ -37,7 +52,11 @@ def parts_of(found: Explanation) -> list[Part]:
         parts.append(_attribution(found.attribution))
     if found.features is not None:
         parts.append(_features(found))
-    pictures = [Picture(f"{FOLDER}/{each.file}", each.title, each.alt) for each in found.pictures]
+    pictures = [
+        Picture(f"{FOLDER}/{each.file}", each.title, each.alt)
+        for each in found.pictures
+        if found.winner != shown or each.file not in _BY_CLASS
+    ]
     if pictures:
         parts.append(Part("In pictures", pictures=pictures))
     if found.notes:
@@ -49,7 +68,7 @@ def _heads(*names: str) -> list[dict[str, Any]]:
     return [{"text": name, "n": place > 0} for place, name in enumerate(names)]
 
 
-def _corruptions(found: Corruptions) -> Part:
+def _corruptions(found: Corruptions, winner: str) -> Part:
     error = (
         ""
         if found.mean_error is None
@@ -57,11 +76,11 @@ def _corruptions(found: Corruptions) -> Part:
     )
     return Part(
         "Corrupted images",
-        f"{found.images} test images, corrupted at five severities. Over all of them the gain is "
+        f"{found.images} test images, corrupted at five severities. Over all of them the gain of {winner} is "
         f"{_measured(found.gain)} points; on clean images, {_percent(found.clean_winner)}% against "
         f"{_percent(found.clean_reference)}%.{error}",
         "Accuracy (%) on corrupted test images, mean over severities and seeds",
-        _heads("corruption", "no augmentation", "winner", "gain", "relative error"),
+        _heads("corruption", "no augmentation", winner, "gain", "relative error"),
         [
             [
                 line.name.replace("_", " "),
@@ -75,15 +94,15 @@ def _corruptions(found: Corruptions) -> Part:
     )
 
 
-def _backgrounds(found: Backgrounds) -> Part:
+def _backgrounds(found: Backgrounds, winner: str) -> Part:
     return Part(
         "How much is read from the background",
         f"Where the background comes from another class instead of the same one, no augmentation loses "
-        f"{100 * found.gap_reference:.1f} points and the winner {100 * found.gap_winner:.1f}: a difference of "
+        f"{100 * found.gap_reference:.1f} points and {winner} {100 * found.gap_winner:.1f}: a difference of "
         f"{_measured(found.gap_change)}. Guessing the commonest class has {_percent(found.chance)}%. "
         f"{found.images} of {found.tried} test images had a usable mask.",
         "Accuracy (%) on changed test images, mean over seeds",
-        _heads("image", "no augmentation", "winner"),
+        _heads("image", "no augmentation", winner),
         [[line.name, _percent(line.reference), _percent(line.winner)] for line in found.lines],
     )
 
@@ -138,7 +157,7 @@ def _attribution(found: Attribution) -> Part:
         [
             [
                 f"{each.name}, {each.method}",
-                _METRICS[each.metric],
+                METRIC_TITLES[each.metric],
                 _score(each.score),
                 str(each.images),
                 _score(each.on_shared),

@@ -6,14 +6,13 @@ the name of a class cannot become one.
 
 import base64
 import hashlib
-import io
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evaluators.report import plots
+from evaluators.report.embedded import embed
 from evaluators.report.report import Report, filters, interval_points, text_filter
 from evaluators.report.svg import ON_PAGE, inline
 from evaluators.wording import signed
@@ -21,10 +20,6 @@ from tools.files import write_whole
 
 NAME = "report.html"
 _FOLDER = Path(__file__).parent / "page"
-_PICTURES = 3_400_000
-"""Bytes of all pictures on a page, at most; those that come later are left out, and their files named."""
-_WIDEST = 1400
-"""Pixels of a picture on the page."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +33,6 @@ class Part:
     rows: Sequence[Sequence[str]] = ()
     pictures: Sequence[Any] = ()
     """Each with `file` (in the study's folder), `title` and `alt`."""
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """A picture within the page."""
-
-    source: str
-    width: int
-    height: int
 
 
 @dataclass(frozen=True)
@@ -95,7 +81,7 @@ def write_page(
         explained=explained,
         explain_command=explain_command,
         figures=list(_figures(report)),
-        pictures=_embedded(folder, list(dict.fromkeys(_files(report, explained)))),
+        pictures=embed(folder, list(dict.fromkeys(_files(report, explained)))),
         plots=_plots(report),
         contents=list(_contents(report)),
         **_tables(report),
@@ -168,7 +154,7 @@ def _confusion_words(confusion: Any) -> str:
     if not worst:
         return "No image was confused."
     return (
-        "Most confused: " + "; ".join(f"{true} taken for {taken} ({n:.3g})" for n, true, taken in worst) + "."
+        "Most confused: " + "; ".join(f"{true} taken for {taken} ({n:.1f})" for n, true, taken in worst) + "."
     )
 
 
@@ -216,6 +202,8 @@ def _contents(report: Report) -> Iterator[tuple[str, str]]:
     yield "answer", "Result" if report.state == "finished" else "So far"
     if report.comparisons or report.recorded:
         yield "sure", "How sure"
+    if report.races:
+        yield "race", "Race"
     yield "search", "Search"
     if report.classes or report.confusions:
         yield "classes", "By class"
@@ -252,6 +240,7 @@ def _tables(report: Report) -> dict[str, Any]:
     score = report.score
     return {
         **flags,
+        "race_heads": lambda race: heads(*race.heads),
         "recorded_heads": heads(*(report.recorded[0] if report.recorded else ()), words=[*report.recorded[0]])
         if report.recorded
         else [],
@@ -299,34 +288,3 @@ def _files(report: Report, explained: Sequence[Part]) -> Iterator[str]:
     for part in explained:
         yield from (each.file for each in part.pictures)
     yield from (line.sheet for line in report.iterations if line.sheet)
-
-
-def _embedded(folder: Path, files: Sequence[str]) -> dict[str, Embedded | None]:
-    """Each file as a picture within the page; None where it is not there, or does not fit any more."""
-    found: dict[str, Embedded | None] = {}
-    left = _PICTURES
-    for file in files:
-        path = folder / file
-        one = _as_embedded(path) if path.is_file() else None
-        size = len(one.source) if one else 0
-        found[file] = one if size <= left else None
-        left -= size if size <= left else 0
-    return found
-
-
-def _as_embedded(path: Path) -> Embedded | None:
-    """A picture as WebP, no wider than a page shows it; None where it cannot be read."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
-    except OSError:
-        return None
-    if image.width > _WIDEST:
-        height = math.ceil(image.height * _WIDEST / image.width)
-        image = image.resize((_WIDEST, height), Image.Resampling.LANCZOS)
-    stream = io.BytesIO()
-    image.save(stream, "WEBP", quality=82, method=2)
-    text = base64.b64encode(stream.getvalue()).decode()
-    return Embedded(f"data:image/webp;base64,{text}", image.width, image.height)

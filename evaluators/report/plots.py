@@ -210,8 +210,11 @@ def confusion_figure(confusion: Confusion, look: Look = PAPER) -> "Figure":
     counts = np.array(confusion.counts, dtype=float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
     size = len(confusion.classes)
-    side = min(6.4, 2.2 + 0.34 * size)
+    names = [one_line(name, 14) for name in confusion.classes]
+    labels = 0.35 + 0.06 * max(map(len, names))
+    side = min(6.4, 1.05 + labels + 0.34 * size)
     figure, axes = _figure(side, side, look)
+    number = ".0f" if (counts == counts.round()).all() else ".1f"
     for row in range(size):
         for column in range(size):
             share = float(shares[row, column])
@@ -222,7 +225,7 @@ def confusion_figure(confusion: Confusion, look: Look = PAPER) -> "Figure":
                 axes.text(
                     column,
                     row,
-                    f"{counts[row, column]:.3g}",
+                    format(counts[row, column], number),
                     ha="center",
                     va="center",
                     fontsize=8,
@@ -230,14 +233,13 @@ def confusion_figure(confusion: Confusion, look: Look = PAPER) -> "Figure":
                 )
     axes.set_xlim(-0.5, size - 0.5)
     axes.set_ylim(size - 0.5, -0.5)
-    names = [one_line(name, 14) for name in confusion.classes]
     shown = range(0, size, max(1, -(-size // 24)))
     axes.set_xticks(list(shown), [names[i] for i in shown], rotation=90, fontsize=8)
     axes.set_yticks(list(shown), [names[i] for i in shown], fontsize=8)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true class")
     axes.tick_params(length=0)
-    margin = 1.15 / side
+    margin = labels / side
     figure.subplots_adjust(left=margin, right=0.98, top=0.98, bottom=margin)
     return figure
 

@@ -13,6 +13,7 @@ from evaluators.report.sections import (
     Confusion,
     IterationLine,
     Picture,
+    RaceSection,
     RunningTrial,
     SimpleLine,
     chance_words,
@@ -98,6 +99,8 @@ class Report:
     """(what it does, command line)."""
     origin: Sequence[tuple[str, str]] = ()
     """(name, value) of what a repetition needs: versions, seeds, digests."""
+    races: Sequence[RaceSection] = ()
+    """Those that the study is an arm of, when the page was written."""
     recorded: Sequence[Mapping[str, str]] = ()
     """The final table as MLflow has it, of a study that an earlier version finished; no other comparison is there."""
 

@@ -116,6 +116,22 @@ class RunningTrial:
     """Validation accuracy after the last epoch (0..1)."""
 
 
+@dataclass(frozen=True)
+class RaceSection:
+    """A race of arms that this study is one of (`agent compare`)."""
+
+    name: str
+    sentence: str
+    """What it came to, or that it has not ended."""
+    report: str
+    """File of its own report."""
+    own: Sequence[str] = ()
+    """The arms that are this study."""
+    heads: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    """Every arm on the test set; none while the race goes on."""
+
+
 def chance_words(probability: float) -> str:
     """A probability in percent, never 0 or 100, which no data can give."""
     return f"{min(99, max(1, round(100 * probability)))}%"

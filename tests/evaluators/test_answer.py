@@ -80,3 +80,11 @@ def test_what_has_no_fresh_seed_in_common_is_not_compared() -> None:
     assert "not compared with no augmentation on the test set" in answer(
         SIXTH, Against(NONE, None), None, None, searched=True
     )
+
+
+def test_where_nothing_was_learnt_that_comes_first() -> None:
+    said = "nothing was learnt in 2 epochs"
+    text = answer(DEFAULT, Against(NONE, verdict(0.0)), None, None, searched=True, unlearnt=said)
+    assert text.startswith(
+        "Nothing was learnt in 2 epochs. What follows rests on chance. Use the default policy, "
+    )

@@ -20,7 +20,7 @@ from evaluators.report.comparison import Versus, verdict_between
 from evaluators.report.page import NAME, write_page
 from evaluators.report.plots import search_figure
 from evaluators.report.report import Report, write_markdown
-from evaluators.report.sections import Backgrounds, Picture, RunningTrial, SimpleLine
+from evaluators.report.sections import Backgrounds, Picture, RaceSection, RunningTrial, SimpleLine
 from evaluators.report.stored import read_report, write_report
 from evaluators.report.svg import ON_PAGE, inline
 from tests.chromium import browser, needs_chromium
@@ -28,7 +28,14 @@ from tests.evaluators.test_report import SIX, comparison, report, scores
 from tools.errors import AugurError
 
 ATTACK = "<script>document.title = 'taken'</script><img src=x onerror=alert(1)> \"'><b>"
-HEADINGS = ["Result", "How sure, and against what", "The path of the search", "By class", "New backgrounds"]
+HEADINGS = [
+    "Result",
+    "How sure, and against what",
+    "In a race with other ways of searching",
+    "The path of the search",
+    "By class",
+    "New backgrounds",
+]
 
 
 def attributes_of(text: str) -> set[str]:
@@ -66,6 +73,7 @@ def whole(**more) -> Report:
         made=Backgrounds("iteration 1", [("subject", ATTACK)], ATTACK, {"mask": {"passed": 3}}, [ATTACK]),
         pictures=[Picture("sheet.png", ATTACK, ATTACK)],
         spending=[("trainings", "3")],
+        races=[RaceSection(ATTACK, ATTACK, ATTACK, [ATTACK], ["arm", ATTACK], [[ATTACK, "+0.1 [0.0, 0.2]"]])],
         commands=[("again", f"agent run --study {ATTACK}")],
         python=f"# {ATTACK}",
     )
@@ -201,7 +209,10 @@ def test_what_was_explained_is_shown_with_its_pictures(tmp_path):
             seconds=1,
             sentence=f"The winner is below a frozen network. {ATTACK}",
         ),
-        pictures=[Drawn(file="cam.png", title="Where they look", alt="Heat maps")],
+        pictures=[
+            Drawn(file="cam.png", title="Where they look", alt="Heat maps"),
+            Drawn(file="confusion.png", title="Confusion", alt="Confusion matrices"),
+        ],
     )
     (tmp_path / "explain").mkdir()
     Image.new("RGB", (20, 20)).save(tmp_path / "explain" / "cam.png")
@@ -213,6 +224,13 @@ def test_what_was_explained_is_shown_with_its_pictures(tmp_path):
     assert "+3.1 [−1.2, +7.4] points" in text
     assert 'alt="Heat maps"' in text
     assert "agent explain" not in text
+    titles = [
+        [each.title for each in explained_parts(tmp_path, shown)[-2].pictures] for shown in ("", found.winner)
+    ]
+    assert titles == [
+        ["Where they look", "Confusion"],
+        ["Where they look"],
+    ]  # the page has them by class already
     (tmp_path / "explain" / "explanation.json").write_text("{")
     with pytest.raises(AugurError, match="agent explain again"):
         explained_parts(tmp_path)

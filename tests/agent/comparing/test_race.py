@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from agent.cli import main
 from agent.exporting import export
+from agent.reports.races import races_of
 from tests.agent.studies import TINY, Ended, agent, copy_trials
 from tests.loopback.clients import KEY_VARIABLES
 from tools.errors import AugurError
@@ -180,3 +182,38 @@ def test_the_policy_of_an_arm_is_exported_with_its_gain(raced):
     assert "points of the test metric over the default policy" in found
     with pytest.raises(AugurError, match="is a race: say whose policy with --arm"):
         export("r", raced, "yaml")
+
+
+def test_the_report_of_a_search_has_the_race(raced, runs):
+    shutil.copytree(raced, runs, dirs_exist_ok=True)
+    done = agent("report", "r.tpe-1", "--runs-dir", str(runs))
+    assert done.returncode == 0, done.stderr
+    page, sentence = (runs / "studies/r.tpe-1/report.html").read_text(), result(runs)["sentence"]
+    assert "A search of the race r. It has chosen" in page
+    assert page.count(str(escape(sentence))) >= 2
+    assert sentence.startswith(
+        "Nothing was learnt in 2 epochs (40 steps), as far as 200 validation images can show: "
+    )
+    assert re.search(r'<tr class="chosen"><th scope="row">tpe \(this study\)</th>', page)
+
+
+def test_the_report_of_a_study_whose_policy_is_an_arm_has_the_race_and_says_where_it_has_not_ended(
+    raced, tmp_path
+):
+    folder = tmp_path / "studies" / "mine"
+    race = shutil.copytree(raced / "compares" / "r", tmp_path / "compares" / "r")
+    assert races_of(folder) == []
+    plan = json.loads((race / "plan.json").read_text())
+    plan["arms"] = ["study:mine", "study:mine-too", "tpe"]
+    (race / "plan.json").write_text(json.dumps(plan))
+    [section] = races_of(folder)
+    assert (section.sentence, section.own) == (result(tmp_path)["sentence"], ("study:mine",))
+    assert [row[0] for row in section.rows] == ["none", "default", "rand_augment", "random", "tpe"]
+    (race / "race.json").write_text("{}")
+    with pytest.raises(AugurError, match="cannot be read"):
+        races_of(folder)
+    (race / "race.json").unlink()
+    [unfinished] = races_of(folder)
+    assert unfinished.sentence.startswith("The race has not ended")
+    assert "Continue it with: agent compare" in unfinished.sentence
+    assert not unfinished.rows

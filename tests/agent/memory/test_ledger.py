@@ -5,6 +5,7 @@ import json
 import pytest
 
 from agent.memory.ledger import Ledger, Spent, describe, exceeded
+from agent.reports.progress import spending
 from agent.settings.config import BudgetConfig
 from tools.errors import AugurError
 
@@ -199,3 +200,23 @@ def test_parts_of_trials_add_up_and_what_is_left_counts_as_a_whole(tmp_path):
     for number in range(5, 8):
         ledger.add_trial(f"part {number}", 2.0, reused=False, samples=100, share=0.25)
     assert ledger.spent().trials == 3
+
+
+def test_energy_is_the_sum_of_the_sessions_and_those_that_could_not_measure_it_are_counted(tmp_path):
+    path, used = tmp_path / "ledger.jsonl", [0.0]
+    first = Ledger(path, energy=lambda: used[0])
+    used[0] = 3600.0
+    first.add_trial("a", 1.0, reused=False)
+    assert (first.spent().joules, first.spent().unmetered_sessions) == (3600.0, 0)
+    Ledger(path, energy=lambda: 50.0)
+    assert Ledger(path, begins=False).spent().joules == 3650.0
+    assert dict(spending(first.spent()))["energy"].startswith("1.0 Wh of processors and GPUs")
+    spent = Ledger(path).spent()
+    assert (spent.joules, spent.unmetered_sessions) == (3650.0, 1)
+    assert dict(spending(spent))["energy"].startswith("at least 1.0 Wh")
+
+
+def test_energy_that_was_never_measured_is_said_to_be_so(tmp_path):
+    spent = Ledger(tmp_path / "ledger.jsonl").spent()
+    assert spent.joules is None
+    assert dict(spending(spent))["energy"].startswith("not measured")

@@ -53,8 +53,8 @@ def scored(number: int):
 @pytest.mark.parametrize("number", range(4))
 def test_curves_and_images_are_those_of_pair(number: int, pair):
     image, mask, importance, say, label = scored(number)
-    revealed = Blurring(image, mask).reveal(importance)
-    found = information_curves(revealed, say, label, minimum=0.0)
+    blurring = Blurring(image, mask)
+    found, revealed = information_curves(blurring, importance, say, label, 0.0), blurring.reveal(importance)
     scores = {
         "sic": lambda images: say(images)[:, label].astype(np.float64),
         "aic": lambda images: (say(images).argmax(axis=1) == label).astype(np.float64),
@@ -65,6 +65,29 @@ def test_curves_and_images_are_those_of_pair(number: int, pair):
         np.testing.assert_array_equal(revealed.images, theirs.blurred_images)
         np.testing.assert_allclose(mine, theirs.curve_y, atol=2e-5)  # a model rounds otherwise in batches
         assert area([mine]) == pytest.approx(theirs.auc, abs=2e-5)
+
+
+def test_of_an_image_without_a_curve_nothing_is_revealed_and_the_classifier_sees_its_ends_only():
+    image, mask, importance, say, label = scored(0)
+    seen: list[int] = []
+
+    def counted(images: np.ndarray) -> np.ndarray:
+        seen.append(len(images))
+        return say(images)
+
+    found = information_curves(Blurring(image, mask), importance, counted, label, minimum=1.1)
+    assert (found.aic, found.sic, seen) == (Skipped(UNSURE), Skipped(UNSURE), [2])
+
+
+def test_steps_of_equal_pixels_are_equal_and_those_that_reveal_all_are_the_image():
+    image, mask, *_ = scored(0)
+    flat = np.zeros((SIDE, SIDE))
+    flat[:2] = 1
+    found = Blurring(image, mask).reveal(flat)
+    assert len(found.images) == len(THRESHOLDS) + 2
+    for step in (-2, -3):
+        np.testing.assert_array_equal(found.images[step], image)
+        assert found.information[step] == found.information[-1]
 
 
 def test_several_curves_are_put_together_as_pair_does(pair):

@@ -1,0 +1,84 @@
+"""Whether anything was learnt at all: classifiers that answer without looking at the image say nothing of augmentation.
+
+Measured by agreement: the probability that a classifier gives to the true class of an image, minus what the same
+answer would get on average if the true classes were dealt out anew. It is 0 for any answer that is the same for all
+images, whatever the classes' sizes and however the loss was weighted, which the log loss is not.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from evaluators.contenders import Contender
+from evaluators.length import agrees
+from tools.text import counted
+
+
+def constant_losses(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Log loss in nats of each image, float64 (N,), of who has learnt nothing but how frequent each class is.
+
+    Args:
+        labels: int (N,), the true classes.
+        classes: how many there are.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    return -np.log(counts[labels] / len(labels))
+
+
+def agreement(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Agreement of each image beyond chance, float64 (N,): -1 to 1, 0 on average where nothing was learnt.
+
+    Args:
+        probabilities: (N, C), rows sum to 1.
+        labels: int (N,), the true classes.
+    """
+    found = probabilities.astype(np.float64)
+    shares = np.bincount(labels, minlength=found.shape[1]) / len(labels)
+    return found[np.arange(len(labels)), labels] - found @ shares
+
+
+def unlearnt(contenders: Sequence[Contender], trained: str) -> str:
+    """That no contender is shown to have learnt anything, in a sentence without its full stop; empty where one is.
+
+    It is empty as well where the predictions of a contender were not kept.
+
+    Args:
+        contenders: all that compete.
+        trained: how long, as in 'up to 12 epochs (480 steps)'.
+    """
+    if not contenders or any(each.answers.keys() != each.scores.keys() for each in contenders):
+        return ""
+    if any(has_learnt(each) for each in contenders):
+        return ""
+    lowest = min(float(np.mean([each.mean() for each in one.calibrated.values()])) for one in contenders)
+    first = contenders[0]
+    constant = float(np.mean([each.constant for each in first.answers.values()]))
+    images = len(np.unique(np.concatenate([each.ids for each in first.images.values()])))
+    shown = f"as far as {counted(images, 'validation image')} can show"
+    return nothing_learnt(f"{trained}, {shown}", lowest, constant)
+
+
+def has_learnt(contender: Contender) -> bool:
+    """Whether its answers are shown to depend on the image, over all its seeds."""
+    ids = [each.ids for each in contender.images.values()]
+    shared = all(np.array_equal(ids[0], each) for each in ids)
+    groups = {seed: [str(name) for name in each.ids] for seed, each in contender.images.items()}
+    agreements = {seed: each.agreement for seed, each in contender.answers.items()}
+    return agrees(agreements, groups, shared)
+
+
+def nothing_learnt(trained: str, loss: float, constant: float | None) -> str:
+    """That nothing was learnt, and what to do, in a sentence without its full stop.
+
+    Args:
+        trained: how long, as in 'up to 12 epochs (480 steps)'.
+        loss: the lowest validation log loss.
+        constant: that of an answer that is the same for all images; None where it is not known.
+    """
+    text = f"nothing was learnt in {trained}: the validation loss is {loss:.2f}"
+    if constant is not None:
+        text += f", and {constant:.2f} for an answer that is the same for all images"
+    return (
+        f"{text}. Check the labels and the images, or try more epochs (--epochs), another learning rate "
+        "(--training.learning_rate), a smaller batch or another model"
+    )
