@@ -7,6 +7,9 @@ share of that distribution below it, so that an optimiser that draws shares unif
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from tools.policy.catalogue import ParameterSpec
 
@@ -15,6 +18,18 @@ CONCENTRATION = 12.0
 PROBABILITY = ParameterSpec(
     "probability", 0.1, 1.0, 0.5, "of applying an operation; below 0.1 it has hardly any effect"
 )
+
+_concentration = ContextVar("concentration", default=CONCENTRATION)
+
+
+@contextmanager
+def uniform() -> Iterator[None]:
+    """Within it, numbers are uniform over their ranges: a search that does not know what is usual, to compare with."""
+    before = _concentration.set(0.0)
+    try:
+        yield
+    finally:
+        _concentration.reset(before)
 
 
 def value_at(share: float, spec: ParameterSpec) -> float:
@@ -40,8 +55,8 @@ def share_of(value: float, spec: ParameterSpec) -> float | None:
 
 def _shape(spec: ParameterSpec) -> tuple[float, float]:
     """The parameters of the Beta distribution with its mode at the default."""
-    mode = _place(spec.default, spec)
-    return 1 + CONCENTRATION * mode, 1 + CONCENTRATION * (1 - mode)
+    mode, concentration = _place(spec.default, spec), _concentration.get()
+    return 1 + concentration * mode, 1 + concentration * (1 - mode)
 
 
 def _place(value: float, spec: ParameterSpec) -> float:
