@@ -206,11 +206,16 @@ def make(
 def _known(file: Path) -> set[tuple[int, int, int]]:
     """What is in the table; a line that was torn when the making was killed is removed."""
     text = file.read_text(encoding="utf-8") if file.exists() else ""
-    whole = text[: text.rfind("\n") + 1]
+    whole = _whole_lines(text)
     if whole != text:
         write_whole(file, whole.encode())
     rows = map(json.loads, whole.splitlines())
     return {(row["policy"], row["seed"], row["epochs"]) for row in rows}
+
+
+def _whole_lines(text: str) -> str:
+    """Without the last line, where that is torn, or being written."""
+    return text[: text.rfind("\n") + 1]
 
 
 def _about(data: CachedDataset, modality: Modality, grey: bool, recipes: Sequence[Recipe]) -> dict[str, Any]:
@@ -237,7 +242,7 @@ def pack(file: Path, folder: Path) -> Path:
     A policy is complete that was trained under every seed and for every length. `seconds` are left out: they depend on
     what else the machine did.
     """
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in _whole_lines(file.read_text(encoding="utf-8")).splitlines()]
     wanted = {(row["seed"], row["epochs"]) for row in rows}
     done = Counter(row["policy"] for row in rows)
     complete = sorted(policy for policy, count in done.items() if count == len(wanted))
