@@ -268,7 +268,7 @@ def main() -> int:
     parser.add_argument("--image-size", type=int, default=16)
     parser.add_argument("--policies", type=int, default=120)
     parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--epochs", default="6,24", help="lengths, the study's last (default: %(default)s)")
+    parser.add_argument("--epochs", default="4,16", help="lengths, the study's last (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=20)
     parser.add_argument("--learning-rate", type=float, default=1e-2)
     parser.add_argument("--table", type=Path, default=RUNS / "digits.jsonl", metavar="NAME.jsonl")
