@@ -46,11 +46,31 @@ def main(words: Sequence[str]) -> int:
         given := [flag for flag, key in _OF_ARMS if getattr(options, key) is not None]
     ):
         parser.error(f"{', '.join(given)}: only arms have that; name some with --arms")
+    if options.arms is not None:
+        _check_parts(options)
     for key, value in (_CHOICES if options.arms is None else _ARMS).items():
         if getattr(options, key) is None:
             setattr(options, key, value)
     run = _simulate if options.arms is None else _race
     return perform(lambda terminal: run(options, terminal), options, pages=True, quiet=options.json)
+
+
+def _check_parts(options: Namespace) -> None:
+    """Whether every flag changes something.
+
+    Raises:
+        ConfigurationError: a flag is for arms that are not there.
+    """
+    savings = {arm.saving for arm in parse_table_arms(options.arms)}
+    if options.candidates is not None and savings == {"none"}:
+        raise ConfigurationError(
+            f"--candidates {options.candidates}: only arms with +short or +race make several proposals in an "
+            "iteration; add one, or leave it out"
+        )
+    if options.short_epochs is not None and "short" not in savings:
+        raise ConfigurationError(
+            f"--short-epochs {options.short_epochs}: only arms with +short train for it; add one, or leave it out"
+        )
 
 
 _CHOICES = {"candidates": 12, "repeats": 2000}

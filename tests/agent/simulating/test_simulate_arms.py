@@ -108,6 +108,8 @@ def test_an_unknown_kind_of_images_is_said(tmp_path: Path, capsys: pytest.Captur
             "--short-epochs 12: of 24 epochs, the table has 6",
         ),
         (["--arms", "random+short", "--epochs", "6"], 2, "needs trainings that are shorter than 6 epochs"),
+        (["--arms", "random", "--candidates", "5"], 2, "--candidates 5: only arms with +short or +race"),
+        (["--arms", "random+race", "--short-epochs", "6"], 2, "--short-epochs 6: only arms with +short"),
         (["--arms", "random", "--seeds", "5"], 2, "--seeds 5: the table has 4"),
         (["--arms", "random", "--modality", "digit"], 2, "did you mean 'digits'"),
         (
