@@ -17,6 +17,8 @@ from tools.policy.policy import Operation
 from tools.policy.priors import PROBABILITY
 from tools.policy.starts import starts_for
 
+_USUAL = "A usual policy."
+
 
 class RuledHybrid:
     """Arm `hybrid` of a simulation; stateless like every arm."""
@@ -40,11 +42,11 @@ def _chosen(history: History) -> list[Proposal]:
     """What the rule proposes."""
     space = space_of(history)
     draw = np.random.default_rng(seeds_of(history))
-    tried = [{operation.name for operation in each.proposal.policy} for each in history.past]
     found: list[Proposal] = []
-    usual = [start.policy.operations for start in starts_for(history.card.modality)[1:]]
-    for operations in [each for each in usual if {o.name for o in each} not in tried]:
-        _add(found, operations, "A usual policy.", space)
+    # By their number, since an entry with other operations may have stood in for one.
+    proposed = sum(record.proposal.hypothesis == _USUAL for record in history.past)
+    for start in starts_for(history.card.modality)[1 + proposed :]:
+        _add(found, start.policy.operations, _USUAL, space)
     best = _best(history)
     for _ in range(DRAWS):
         if len(found) >= history.candidates:

@@ -64,6 +64,22 @@ def test_an_arm_is_told_of_the_entry_and_not_of_what_it_proposed(world: Trained)
         assert {trial.loss for trial in record.trials} == set(world.full.validation.losses[entry, SEEDS])
 
 
+def test_the_rule_of_hybrid_tries_usual_policies_once_then_varies_the_best(world: Trained) -> None:
+    without = [name for name in world.full.names if name != "shifts and elastic strokes"]
+    places = [world.full.names.index(name) for name in without]
+    less = replace(
+        world,
+        full=world.full.only(places),
+        short=None,
+        policies=[world.policies[place] for place in places],
+    )
+    why = [record.proposal.hypothesis for record in search(less, "hybrid", budget=36).records[2:]]
+    assert why[0] == "A usual policy."  # the only other one for digits, which the table lacks
+    assert why.count("A usual policy.") == 1
+    assert sum(text == "The best so far, with one other operation." for text in why) >= 2
+    assert sum(text.startswith("Tuned by TPE within the operations of ") for text in why) >= 4
+
+
 def test_plain_knows_no_default(world: Trained) -> None:
     found = search(world, "tpe+plain")
     assert [record.name for record in found.records[:2]] == ["no augmentation", "iteration 1"]
