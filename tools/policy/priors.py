@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 
 from tools.policy.catalogue import ParameterSpec
 
@@ -36,7 +37,7 @@ def value_at(share: float, spec: ParameterSpec) -> float:
     """The value with `share` (0..1) of the prior below it; within the range, and whole where the values are."""
     from scipy.stats import beta
 
-    place = float(beta.ppf(share, *_shape(spec)))
+    place = float(beta.ppf(share, *_shape(spec, _concentration.get())))
     low, high = _scaled(spec.low, spec), _scaled(spec.high, spec)
     value = low + place * (high - low)
     value = math.exp(value) if spec.log else value
@@ -46,16 +47,20 @@ def value_at(share: float, spec: ParameterSpec) -> float:
 
 def share_of(value: float, spec: ParameterSpec) -> float | None:
     """The share of the prior below `value`: the inverse of `value_at`. None outside the range."""
+    return _share_of(value, spec, _concentration.get()) if spec.low <= value <= spec.high else None
+
+
+@lru_cache(maxsize=10_000)
+def _share_of(value: float, spec: ParameterSpec, concentration: float) -> float:
+    """Kept, since an arm asks for those of all that was tried, at every proposal."""
     from scipy.stats import beta
 
-    if not spec.low <= value <= spec.high:
-        return None
-    return float(beta.cdf(_place(value, spec), *_shape(spec)))
+    return float(beta.cdf(_place(value, spec), *_shape(spec, concentration)))
 
 
-def _shape(spec: ParameterSpec) -> tuple[float, float]:
+def _shape(spec: ParameterSpec, concentration: float) -> tuple[float, float]:
     """The parameters of the Beta distribution with its mode at the default."""
-    mode, concentration = _place(spec.default, spec), _concentration.get()
+    mode = _place(spec.default, spec)
     return 1 + concentration * mode, 1 + concentration * (1 - mode)
 
 
