@@ -9,7 +9,8 @@ import pytest
 
 from agent.cli import main
 from agent.simulating.trained import read_trained
-from benchmarks.search_table import make, pack
+from benchmarks.search_table import entries, make, pack
+from tests.repository import ROOT
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
@@ -22,6 +23,18 @@ TRAINING = {"batch_size": 50, "learning_rate": 1e-2}
 def digits(tmp_path_factory: pytest.TempPathFactory) -> CachedDataset:
     config = DataConfig(dataset="demo", decode_workers=1)
     return build_cache(open_dataset(config), config, 8, tmp_path_factory.mktemp("digits"))
+
+
+def test_the_table_that_comes_with_the_source_is_complete() -> None:
+    file = ROOT / "benchmarks" / "data" / "digits.jsonl.gz"
+    assert file.stat().st_size < 2_000_000
+    trained = read_trained(file, needs_short=True)
+    names = [entry.name for entry in entries("digits", True, len(trained.full.names))]
+    assert trained.full.names == names  # as the command makes them today
+    assert not trained.full.incomplete
+    assert (trained.full.epochs, trained.share, list(trained.full.seeds)) == (16, 0.25, [0, 1, 2, 3])
+    assert trained.full.test.correct is not None
+    assert trained.full.test.correct.shape == (len(names), 4, 1000)
 
 
 def lines_of(file: Path) -> list[dict[str, Any]]:
