@@ -9,8 +9,9 @@ one wins: neither was picked from many, so that no luck is taken off. Pure funct
 docs/choice.md explains it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -27,6 +28,7 @@ __all__ = [
     "Kind",
     "Measure",
     "Recommendation",
+    "leading_half",
     "rank",
     "recommend",
 ]
@@ -106,6 +108,17 @@ def rank(contenders: Sequence[Contender]) -> list[str]:
         return True, round(estimates[each.name].gain_over_default, _DIGITS), seen.get(each.name, 0.0)
 
     return [each.name for each in sorted(evidence.finished, key=place, reverse=True)]
+
+
+def leading_half(contenders: Sequence[Contender], racing: Collection[str]) -> list[str]:
+    """The better half of those that race, best first; one more where they are odd in number.
+
+    Args:
+        contenders: all that is known, from which the measure and its noise are learnt.
+        racing: names of those that are compared; what finished no trial is left behind.
+    """
+    order = [name for name in rank([each for each in contenders if each.scores]) if name in racing]
+    return order[: ceil(len(racing) / 2)]
 
 
 def _estimates(evidence: Evidence) -> dict[str, Estimate]:

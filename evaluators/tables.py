@@ -1,13 +1,16 @@
-"""Tables of trained policies, for trying choice rules on real noise; the format is in docs/tables.md."""
+"""Tables of trained policies, for trying choice rules and searches on real noise; the format is in docs/tables.md."""
 
+import gzip
 import json
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from tools.datasets.types import Modality
 from tools.errors import DataError, did_you_mean
 
 _NUMBERS = ("val", "test", "val_loss", "test_loss")
@@ -43,22 +46,47 @@ class Table:
     test: Results
     incomplete: Sequence[str]
     """Names of the policies that were left out."""
+    lengths: Sequence[int] = ()
+    """Of all trainings in the file, in epochs."""
+    policies: Sequence[Any] = ()
+    """Of the entries, as the file has them: `{"operations": […]}`."""
+
+    def only(self, entries: Sequence[int]) -> "Table":
+        """The table of some of its entries, in this order; the default and no augmentation must be among them."""
+        kept = np.array(entries)
+        return replace(
+            self,
+            names=[self.names[at] for at in entries],
+            default=list(entries).index(self.default),
+            none=list(entries).index(self.none),
+            validation=_only(self.validation, kept),
+            test=_only(self.test, kept),
+            policies=[self.policies[at] for at in entries],
+        )
 
 
-def read_table(path: Path, default: str, epochs: int | None = None) -> Table:
-    """Read NAME.jsonl and NAME.policies.json beside it.
+def _only(results: Results, entries: np.ndarray) -> Results:
+    correct = None if results.correct is None else results.correct[entries]
+    return Results(results.scores[entries], results.losses[entries], correct)
+
+
+DEFAULTS = ("flip+affine-mild", "default")
+"""What the entry of the default policy may be called, where nobody says it."""
+
+
+def read_table(path: Path, default: str | None = None, epochs: int | None = None) -> Table:
+    """Read NAME.jsonl, or NAME.jsonl.gz, and NAME.policies.json beside it.
 
     Args:
-        path: of the .jsonl file; the suffix may be left out.
-        default: name of the default policy's entry.
+        path: of the .jsonl file, compressed or not; the suffix may be left out.
+        default: name of the default policy's entry; the first of `DEFAULTS` that there is where None.
         epochs: length of the trainings; the longest in the table where None.
 
     Raises:
         DataError: if a file is missing or malformed, or has no such default, length, or entry without operations.
     """
-    lines = path if path.suffix == ".jsonl" else path.with_name(path.name + ".jsonl")
-    policies = lines.with_name(lines.stem + ".policies.json")
-    names, nothing = _read_policies(policies)
+    lines, policies = files_of(path)
+    names, nothing, written = _read_policies(policies)
     rows = _read_rows(lines, len(names))
     lengths = sorted({row["epochs"] for row in rows})
     if epochs is not None and epochs not in lengths:
@@ -66,8 +94,10 @@ def read_table(path: Path, default: str, epochs: int | None = None) -> Table:
     chosen = lengths[-1] if epochs is None else epochs
     found = {(row["policy"], row["seed"]): row for row in rows if row["epochs"] == chosen}
     trained = sorted({policy for policy, _ in found})
-    at = next((policy for policy in trained if names[policy] == default), None)
+    wanted = DEFAULTS if default is None else (default,)
+    at = next((policy for name in wanted for policy in trained if names[policy] == name), None)
     if at is None:
+        default = wanted[0]
         known = [names[policy] for policy in trained]
         hint = did_you_mean(default, known) or f"it has {_listed(known)}"
         raise DataError(
@@ -82,7 +112,7 @@ def read_table(path: Path, default: str, epochs: int | None = None) -> Table:
     seeds = sorted(seed for policy, seed in found if policy == at)
     complete = [policy for policy in trained if all((policy, seed) in found for seed in seeds)]
     if plain[0] not in complete:
-        raise DataError(f"{lines}: {names[plain[0]]!r} lacks seeds that {default!r} has, {_listed(seeds)}")
+        raise DataError(f"{lines}: {names[plain[0]]!r} lacks seeds that {names[at]!r} has, {_listed(seeds)}")
     grid = [[found[policy, seed] for seed in seeds] for policy in complete]
     return Table(
         [names[policy] for policy in complete],
@@ -93,15 +123,61 @@ def read_table(path: Path, default: str, epochs: int | None = None) -> Table:
         _results(grid, "val", lines),
         _results(grid, "test", lines),
         [names[policy] for policy in trained if policy not in complete],
+        lengths,
+        [written[policy] for policy in complete],
     )
 
 
-def _read_policies(path: Path) -> tuple[list[str], set[int]]:
-    """The names by index, and the indices of those without operations."""
+def files_of(path: Path) -> tuple[Path, Path]:
+    """The file of the trainings, and that of the policies; whether they exist is not said.
+
+    Args:
+        path: NAME, NAME.jsonl or NAME.jsonl.gz. Without a suffix, the compressed one is meant where there is no other.
+    """
+    stem = path.name.removesuffix(".gz").removesuffix(".jsonl")
+    plain, packed = path.with_name(f"{stem}.jsonl"), path.with_name(f"{stem}.jsonl.gz")
+    given = path.suffix in (".gz", ".jsonl")
+    lines = path if given else packed if packed.is_file() and not plain.is_file() else plain
+    return lines, path.with_name(f"{stem}.policies.json")
+
+
+@dataclass(frozen=True)
+class About:
+    """What the images of a table are, by NAME.about.json beside it."""
+
+    modality: Modality = "unknown"
+    grey: bool = False
+    title: str = ""
+
+
+def read_about(lines: Path) -> About:
+    """What is said of the images; nothing is known where there is no such file.
+
+    Raises:
+        DataError: it is malformed.
+    """
+    stem = lines.name.removesuffix(".gz").removesuffix(".jsonl")
+    file = lines.with_name(f"{stem}.about.json")
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        about = About(found.get("modality", "unknown"), bool(found.get("grey")), str(found.get("title", "")))
+    except FileNotFoundError:
+        return About()
+    except (ValueError, AttributeError) as error:
+        raise DataError(f"{file}: expected an object with modality, grey and title ({error})") from error
+    if about.modality not in get_args(Modality):
+        known = ", ".join(get_args(Modality))
+        raise DataError(f"{file}: modality is {about.modality!r}; expected one of {known}")
+    return about
+
+
+def _read_policies(path: Path) -> tuple[list[str], set[int], list[Any]]:
+    """The names by index, the indices of those without operations, and the policies as they are written."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
         names = [str(entry["name"]) for entry in entries]
-        nothing = {at for at, entry in enumerate(entries) if not entry["policy"]["operations"]}
+        written = [entry["policy"] for entry in entries]
+        nothing = {at for at, policy in enumerate(written) if not policy["operations"]}
     except FileNotFoundError:
         raise DataError(
             f"{path} is missing: a table is two files, NAME.jsonl and NAME.policies.json"
@@ -113,17 +189,18 @@ def _read_policies(path: Path) -> tuple[list[str], set[int]]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"{path}: {_listed(twice)} is the name of several policies; give each its own")
-    return names, nothing
+    return names, nothing, written
 
 
 def _read_rows(path: Path, policies: int) -> list[dict[str, Any]]:
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
     except FileNotFoundError:
         raise DataError(
-            f"{path} is missing: a table is two files, NAME.jsonl and NAME.policies.json"
+            f"{path} is missing: a table is two files, NAME.jsonl (or NAME.jsonl.gz) and NAME.policies.json"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as a table: {error}") from error
     rows, seen = [], {}
     for number, line in enumerate(text.splitlines(), 1):

@@ -7,7 +7,6 @@ when it is resumed, decides alike.
 """
 
 from collections.abc import Sequence
-from math import ceil
 
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
@@ -24,7 +23,7 @@ from agent.steps.cheap import (
 from agent.steps.finish_plan import trials_of_iteration
 from agent.steps.stopping import no_room_for
 from agent.steps.trials import train_candidates
-from evaluators.recommendation import Contender, Kind, rank
+from evaluators.recommendation import Contender, Kind, leading_half, rank
 from evaluators.wording import signed
 from tools.policy.named import DEFAULT
 
@@ -107,11 +106,10 @@ def _better_half(context: Context, left: Sequence[Candidate], seeds: Sequence[in
     current = {record.name: record for record in records if record.name in names}
     contenders = [_of_record(r, None) for r in records if r.number < left[0].number]
     contenders += [_of_record(record, seeds) for record in current.values()]
-    order = [name for name in rank([each for each in contenders if each.scores]) if name in names]
-    kept = set(order[: ceil(len(left) / 2)])
+    kept = leading_half(contenders, names)
     for each in left:
         if each.name not in kept:
-            _stop(context, each, _behind(current.get(each.name), records, order[: len(kept)], seeds), None)
+            _stop(context, each, _behind(current.get(each.name), records, kept, seeds), None)
     return [each for each in left if each.name in kept]
 
 

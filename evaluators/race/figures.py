@@ -45,16 +45,17 @@ def forest(result: RaceResult) -> "Figure":
     axes.axvline(0, color=PAPER.muted, linewidth=1)
     for place, arm in enumerate(reversed(arms)):
         _arm_line(axes, place, arm)
-    axes.set_yticks(range(len(arms)), [_short(arm.name) for arm in reversed(arms)], fontsize=8.5)
+    axes.set_yticks(range(len(arms)), [short_name(arm.name) for arm in reversed(arms)], fontsize=8.5)
     axes.set_ylim(-0.6, max(1, len(arms)) - 0.4)
     axes.set_xlabel(
         f"points of test {result.measure} over the default policy: mean, 95% interval, seeds", fontsize=9
     )
-    _tidy(axes)
+    tidy(axes)
     return figure
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
+    """Of an arm, for an axis or a legend."""
     text = one_line(name)
     return text if len(text) <= _NAME else f"{text[: _NAME - 1]}…"
 
@@ -83,7 +84,7 @@ def curves(result: RaceResult) -> "Figure":
     searching = [arm for arm in result.arms if arm.searches]
     for number, arm in enumerate(searching):
         found = [curve(search.steps) for search in arm.searches if search.steps]
-        style = {"color": colours[number % 10], "label": _short(arm.name)}
+        style = {"color": colours[number % 10], "label": short_name(arm.name)}
         for axes, which in ((by_trials, 0), (by_images, 1)):
             _curve(axes, [(each[which], each[2]) for each in found], style)
     by_trials.set_xlabel("trainings, the default policy's first", fontsize=9)
@@ -94,7 +95,7 @@ def curves(result: RaceResult) -> "Figure":
     by_trials.legend(fontsize=8, frameon=False, loc="upper left")
     for axes in (by_trials, by_images):
         axes.axhline(0, color=PAPER.muted, linewidth=1)
-        _tidy(axes)
+        tidy(axes)
     return figure
 
 
@@ -118,6 +119,7 @@ def _curve(axes: "Axes", found: Sequence[tuple[np.ndarray, np.ndarray]], style: 
         )
 
 
-def _tidy(axes: "Axes") -> None:
+def tidy(axes: "Axes") -> None:
+    """Without the lines above and on the right, and with small numbers."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8.5)

@@ -7,7 +7,15 @@ import pytest
 
 from benchmarks.choice_rule import NOISES, WORLDS, Noise, World, choices, draw_study
 from evaluators.evidence import Evidence
-from evaluators.recommendation import Contender, ImageScores, Kind, Recommendation, rank, recommend
+from evaluators.recommendation import (
+    Contender,
+    ImageScores,
+    Kind,
+    Recommendation,
+    leading_half,
+    rank,
+    recommend,
+)
 
 NOISE = np.random.default_rng(0).normal(0, 0.01, (20, 6))
 
@@ -99,6 +107,14 @@ def test_fewer_seeds_are_believed_less() -> None:
 
 def test_rank_puts_the_best_first() -> None:
     assert rank([NONE, *POOR, DEFAULT, contender("good", 0.09)])[:2] == ["good", "default"]
+
+
+def test_the_leading_half_is_of_those_that_race() -> None:
+    racing = [contender("good", 0.09), contender("fair", 0.05), contender("bad", -0.05)]
+    known = [NONE, DEFAULT, *POOR, *racing]
+    assert leading_half(known, ["bad", "fair", "good"]) == ["good", "fair"]
+    assert leading_half(known, ["bad", "fair"]) == ["fair"]
+    assert leading_half([*known, Contender("failed", "policy", {}, {})], ["failed", "bad"]) == ["bad"]
 
 
 def test_what_shares_no_seed_with_the_default_is_ranked_last_and_not_recommended() -> None:

@@ -7,6 +7,10 @@ share of that distribution below it, so that an optimiser that draws shares unif
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
 
 from tools.policy.catalogue import ParameterSpec
 
@@ -16,12 +20,24 @@ PROBABILITY = ParameterSpec(
     "probability", 0.1, 1.0, 0.5, "of applying an operation; below 0.1 it has hardly any effect"
 )
 
+_concentration = ContextVar("concentration", default=CONCENTRATION)
+
+
+@contextmanager
+def uniform() -> Iterator[None]:
+    """Within it, numbers are uniform over their ranges: a search that does not know what is usual, to compare with."""
+    before = _concentration.set(0.0)
+    try:
+        yield
+    finally:
+        _concentration.reset(before)
+
 
 def value_at(share: float, spec: ParameterSpec) -> float:
     """The value with `share` (0..1) of the prior below it; within the range, and whole where the values are."""
     from scipy.stats import beta
 
-    place = float(beta.ppf(share, *_shape(spec)))
+    place = float(beta.ppf(share, *_shape(spec, _concentration.get())))
     low, high = _scaled(spec.low, spec), _scaled(spec.high, spec)
     value = low + place * (high - low)
     value = math.exp(value) if spec.log else value
@@ -31,17 +47,21 @@ def value_at(share: float, spec: ParameterSpec) -> float:
 
 def share_of(value: float, spec: ParameterSpec) -> float | None:
     """The share of the prior below `value`: the inverse of `value_at`. None outside the range."""
+    return _share_of(value, spec, _concentration.get()) if spec.low <= value <= spec.high else None
+
+
+@lru_cache(maxsize=10_000)
+def _share_of(value: float, spec: ParameterSpec, concentration: float) -> float:
+    """Kept, since an arm asks for those of all that was tried, at every proposal."""
     from scipy.stats import beta
 
-    if not spec.low <= value <= spec.high:
-        return None
-    return float(beta.cdf(_place(value, spec), *_shape(spec)))
+    return float(beta.cdf(_place(value, spec), *_shape(spec, concentration)))
 
 
-def _shape(spec: ParameterSpec) -> tuple[float, float]:
+def _shape(spec: ParameterSpec, concentration: float) -> tuple[float, float]:
     """The parameters of the Beta distribution with its mode at the default."""
     mode = _place(spec.default, spec)
-    return 1 + CONCENTRATION * mode, 1 + CONCENTRATION * (1 - mode)
+    return 1 + concentration * mode, 1 + concentration * (1 - mode)
 
 
 def _place(value: float, spec: ParameterSpec) -> float:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools.policy.catalogue import CATALOGUE, ParameterSpec
-from tools.policy.priors import PROBABILITY, share_of, value_at
+from tools.policy.priors import PROBABILITY, share_of, uniform, value_at
 
 SPECS = [PROBABILITY, *(spec for row in CATALOGUE.values() for spec in row.parameters)]
 NAMES = [f"{number}-{spec.name}" for number, spec in enumerate(SPECS)]
@@ -40,3 +40,11 @@ def test_a_value_outside_the_range_has_no_share() -> None:
 def test_strong_rotations_are_rare() -> None:
     (degrees,) = CATALOGUE["rotate"].parameters
     assert value_at(0.9, degrees) < 60
+
+
+def test_without_the_prior_draws_are_uniform_over_the_range() -> None:
+    spec = ParameterSpec("degrees", 0, 180, 15, "")
+    with uniform():
+        assert value_at(0.25, spec) == pytest.approx(45)
+        assert share_of(90, spec) == pytest.approx(0.5)
+    assert value_at(0.25, spec) < 30
