@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evaluators.influence import image_losses
+
 _HOTTEST = np.log(20.0)
 """Temperatures between 1/20 and 20 are tried."""
 _FINEST = 1e-4
@@ -23,13 +25,19 @@ def scaled_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     Args:
         probabilities: (N, C), rows sum to 1.
-        labels: int (N,), the true classes.
+        labels: int (N,), the true classes; or 0 and 1 (N, C) where images may have several labels, whose mean it then
+            is.
     """
+    several = labels.ndim == 2
     logits = np.log(np.clip(probabilities.astype(np.float64), _SMALLEST, 1.0))
-    rows = np.arange(len(labels))
+    if several:
+        logits = logits - np.log(np.clip(1 - probabilities.astype(np.float64), _SMALLEST, 1.0))
+    rows, signs = np.arange(len(labels)), np.where(labels, -1.0, 1.0)
 
     def losses(log_temperature: float) -> np.ndarray:
         scaled = logits / np.exp(log_temperature)
+        if several:
+            return np.logaddexp(0.0, signs * scaled).mean(axis=1)
         top = scaled.max(axis=1, keepdims=True)
         return (top[:, 0] + np.log(np.exp(scaled - top).sum(axis=1))) - scaled[rows, labels]
 
@@ -49,9 +57,12 @@ def constant_losses(labels: np.ndarray, classes: int) -> np.ndarray:
     """Log loss in nats of each image, float64 (N,), of who has learnt nothing but how frequent each class is.
 
     Args:
-        labels: int (N,), the true classes.
+        labels: int (N,), the true classes, or 0 and 1 (N, C).
         classes: how many there are.
     """
+    if labels.ndim == 2:
+        shares = labels.mean(axis=0)
+        return image_losses(np.broadcast_to(shares, labels.shape), labels)
     counts = np.bincount(labels, minlength=classes)
     return -np.log(counts[labels] / len(labels))
 

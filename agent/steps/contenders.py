@@ -8,7 +8,7 @@ from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate, Phase
 from agent.steps.judging import scores_of
 from agent.steps.trials import trial_spec
-from evaluators.influence import image_values
+from evaluators.influence import correct_shares, image_losses, image_values
 from evaluators.length import scaled_losses
 from evaluators.recommendation import Contender, ImageScores, Kind
 from tools.files import DamagedFile
@@ -16,9 +16,6 @@ from tools.policy.named import DEFAULT
 from tools.training.config import TrialSpec
 from tools.training.types import Predictions
 from tools.training.views import validation_ids, validation_view
-
-_LEAST = 1e-12
-"""A probability of zero would be an infinite loss."""
 
 
 def kind_of(candidate: Candidate) -> Kind:
@@ -84,9 +81,8 @@ def _images(
             context.terminal.warn(f"{damage}: the choice is made without it")
             kept = None
         if kept is not None:
-            certain = np.take_along_axis(kept.probabilities, kept.labels[:, None], axis=1)[:, 0]
-            losses = -np.log(np.maximum(certain.astype(np.float64), _LEAST))
-            correct = kept.probabilities.argmax(axis=1) == kept.labels
+            losses = image_losses(kept.probabilities, kept.labels)
+            correct = correct_shares(kept.probabilities, kept.labels)
             found[seed] = ImageScores(_ids(spec, groups), losses, correct, _values(context, kept))
             calibrated[seed] = scaled_losses(kept.probabilities, kept.labels)
     return found, calibrated

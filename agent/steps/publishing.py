@@ -54,9 +54,10 @@ def build_report(context: Context, finish: Finish) -> Report:
         ledger=describe(spent, config.budget),
         python=policy_as_python(context, recommended, about(context, recommended, sentence)),
         classes=_classes(context, finish, groups),
+        several_labels=data.card.several_labels,
         confusions=_confusions(context, finish),
-        test_images=sum(data.class_counts("test").values()),
-        test_groups=len(set(groups)) or sum(data.class_counts("test").values()),
+        test_images=data.size("test"),
+        test_groups=len(set(groups)) or data.size("test"),
         shifts=finish.shifts,
         opened=opened,
         earlier=finish.earlier,
@@ -77,15 +78,20 @@ def build_report(context: Context, finish: Finish) -> Report:
     )
 
 
+def _kind(context: Context) -> str:
+    return "labels (an image may have several)" if context.data.card.several_labels else "classes"
+
+
 def _facts(context: Context) -> list[tuple[str, str]]:
     config, data = context.config, context.data
-    sizes = ", ".join(
-        f"{sum(data.class_counts(split).values())} {split}" for split in ("train", "validation")
-    )
+    sizes = ", ".join(f"{data.size(split)} {split}" for split in ("train", "validation"))
     search = config.search
     return [
         ("study", context.study),
-        ("data", f"{data.card.name}, {len(data.card.classes)} classes, {sizes}, {data.image_size} px"),
+        (
+            "data",
+            f"{data.card.name}, {len(data.card.classes)} {_kind(context)}, {sizes}, {data.image_size} px",
+        ),
         ("data fingerprint", data.fingerprint),
         *(("about the data", note) for note in (*data.warnings, *data.notes)),
         ("splits", "splits.csv beside this report: --data.splits FILE uses the same again"),
@@ -111,7 +117,7 @@ def _validation(context: Context) -> list[tuple[str, str]]:
     count, data = context.fold_count, context.data
     if count is None:
         return []
-    images = sum(sum(data.class_counts(split).values()) for split in ("train", "validation"))
+    images = sum(data.size(split) for split in ("train", "validation"))
     again = "; with --data.splits, add --data.folds on"
     return [("validation", f"{describe_folds(count, images).removeprefix('folds: ')}{again}")]
 

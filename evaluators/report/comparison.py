@@ -6,7 +6,7 @@ from math import fsum
 
 import numpy as np
 
-from evaluators.influence import image_values
+from evaluators.influence import correct_shares, image_values, label_values
 from evaluators.recommendation import Estimate
 from evaluators.statistics import (
     DIFFERENCES,
@@ -31,7 +31,8 @@ class TestScores:
     accuracy: Mapping[int, float]
     macro_f1: Mapping[int, float]
     correct: Mapping[int, np.ndarray]
-    """Seed → bool (images,): which test images were classified correctly, in the data set's order."""
+    """Seed → bool (images,): which test images were classified correctly, in the data set's order; where they may have
+    several labels, float: the share of them that is right."""
     per_class_recall: Mapping[int, tuple[float | None, ...]] = field(default_factory=dict)
     quadratic_kappa: Mapping[int, float] = field(default_factory=dict)
     """Only where labels are ordinal."""
@@ -42,7 +43,11 @@ class TestScores:
     confusion: Mapping[int, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
     """Seed → images by true (rows) and predicted class (columns)."""
     labels: np.ndarray | None = None
-    """int (images,): the true class of each test image."""
+    """int (images,): the true class of each test image; or 0 and 1 (images, labels)."""
+    by_label: Mapping[int, np.ndarray] = field(default_factory=dict)
+    """Seed → float (labels, images), each row with the mean of one label's AUROC; only of several labels an image."""
+    per_label_auroc: Mapping[int, tuple[float | None, ...]] = field(default_factory=dict)
+    per_label_precision: Mapping[int, tuple[float | None, ...]] = field(default_factory=dict)
 
     @property
     def values(self) -> Mapping[int, float]:
@@ -80,7 +85,10 @@ class TestScores:
             images={seed: values for seed, values in images.items() if np.isfinite(values).all()},
             accuracy={seed: p.scores.accuracy for seed, p in predictions.items()},
             macro_f1={seed: p.scores.macro_f1 for seed, p in predictions.items()},
-            correct={seed: p.probabilities.argmax(axis=1) == p.labels for seed, p in predictions.items()},
+            correct={seed: correct_shares(p.probabilities, p.labels) for seed, p in predictions.items()},
+            by_label={seed: _by_label(p) for seed, p in predictions.items() if p.labels.ndim == 2},
+            per_label_auroc={seed: p.scores.per_label_auroc for seed, p in predictions.items()},
+            per_label_precision={seed: p.scores.per_label_precision for seed, p in predictions.items()},
             per_class_recall={seed: p.scores.per_class_recall for seed, p in predictions.items()},
             confusion={seed: p.scores.confusion for seed, p in predictions.items()},
             labels=next((p.labels for p in predictions.values()), None),
@@ -90,6 +98,10 @@ class TestScores:
                 if p.scores.quadratic_kappa is not None
             },
         )
+
+
+def _by_label(found: Predictions) -> np.ndarray:
+    return label_values(found.probabilities, found.labels.astype(bool), "auroc")
 
 
 @dataclass(frozen=True)

@@ -218,7 +218,7 @@ def _contents(report: Report) -> Iterator[tuple[str, str]]:
         yield "sure", "How sure"
     yield "search", "Search"
     if report.classes or report.confusions:
-        yield "classes", "By class"
+        yield "classes", "By label" if report.several_labels else "By class"
     if report.made:
         yield "backgrounds", "Backgrounds"
     if report.state == "finished":

@@ -89,6 +89,8 @@ class Report:
     """(what, how much) lines of the ledger."""
     classes: Sequence[ClassGain] = ()
     """Of what is recommended, or, where that is no augmentation, of the proposal that was tested."""
+    several_labels: bool = False
+    """Whether an image may have several labels: `classes` are labels then, by their AUROC."""
     confusions: Sequence[Confusion] = ()
     made: Backgrounds | None = None
     """The synthetic images of the tested proposal."""

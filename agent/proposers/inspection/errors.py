@@ -66,6 +66,10 @@ def show(history: History, held: HeldOut, classes: Sequence[str], vision: bool) 
         classes: of which true classes, by name; none for all.
         vision: whether to make a picture.
     """
+    if history.card.several_labels:
+        from agent.proposers.inspection import label_errors
+
+        return label_errors.show(history, held, classes, vision)
     pairs = error_pairs(held, history.card.classes, classes)
     labels = np.asarray(held.predictions.labels)
     wrong = int((held.predictions.probabilities.argmax(axis=1) != labels).sum())
@@ -107,14 +111,15 @@ def error_pairs(held: HeldOut, names: tuple[str, ...], classes: Sequence[str] = 
                     ranked,
                     len(members),
                     float(sure.mean()),
-                    _look(held.view, ranked),
-                    _look(held.view, right) if len(right) else None,
+                    look_of(held.view, ranked),
+                    look_of(held.view, right) if len(right) else None,
                 )
             )
     return sorted(found, key=lambda pair: -pair.count)
 
 
-def _look(view: "SplitView", places: np.ndarray) -> Look:
+def look_of(view: "SplitView", places: np.ndarray) -> Look:
+    """What some images look like; at least one."""
     sample = places[:: max(1, -(-len(places) // _MEASURED))]
     return Look(*look(np.asarray(view.images[sample])))
 

@@ -84,6 +84,7 @@ def tiny_trial(
         image_size=cached.image_size,
         classes=len(cached.card.classes),
         ordinal=cached.card.ordinal,
+        several_labels=cached.card.several_labels,
         model=config,
         recipe=resolved,
         seed=seed,
