@@ -42,6 +42,8 @@ class TestScores:
     """Seed → float (images,), what each image adds to the metric, if that is not the accuracy (`influence.py`)."""
     confusion: Mapping[int, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
     """Seed → images by true (rows) and predicted class (columns)."""
+    average_precision: Mapping[int, float] = field(default_factory=dict)
+    """Seed → mean over the labels; only where an image may have several."""
     labels: np.ndarray | None = None
     """int (images,): the true class of each test image; or 0 and 1 (images, labels)."""
     by_label: Mapping[int, np.ndarray] = field(default_factory=dict)
@@ -87,6 +89,11 @@ class TestScores:
             macro_f1={seed: p.scores.macro_f1 for seed, p in predictions.items()},
             correct={seed: correct_shares(p.probabilities, p.labels) for seed, p in predictions.items()},
             by_label={seed: _by_label(p) for seed, p in predictions.items() if p.labels.ndim == 2},
+            average_precision={
+                seed: p.scores.average_precision
+                for seed, p in predictions.items()
+                if p.labels.ndim == 2 and p.scores.average_precision is not None
+            },
             per_label_auroc={seed: p.scores.per_label_auroc for seed, p in predictions.items()},
             per_label_precision={seed: p.scores.per_label_precision for seed, p in predictions.items()},
             per_class_recall={seed: p.scores.per_class_recall for seed, p in predictions.items()},
@@ -120,6 +127,7 @@ class Comparison:
     """Over the fresh seeds, like all that follows."""
     accuracy: Interval | None
     macro_f1: Interval | None
+    """This, or, where an image may have several labels, `average_precision` is in the tables beside the accuracy."""
     kappa: Interval | None
     verdict: Verdict | None
     """Against no augmentation; None for that itself."""
@@ -129,6 +137,13 @@ class Comparison:
     estimate: Estimate | None = None
     """What the choice believed of it, on validation; None of what could not be recommended."""
     test_by_seed: Mapping[int, float] = field(default_factory=dict)
+    average_precision: Interval | None = None
+    """Its mean over the labels; None where an image has one class."""
+
+    @property
+    def second(self) -> Interval | None:
+        """What stands beside the accuracy."""
+        return self.average_precision or self.macro_f1
 
 
 def verdict_between(
@@ -203,6 +218,7 @@ def compare(
         accuracy=_interval(test.accuracy) if test else None,
         macro_f1=_interval(test.macro_f1) if test else None,
         kappa=_interval(test.quadratic_kappa, DIFFERENCES) if test else None,
+        average_precision=_interval(test.average_precision) if test else None,
         verdict=verdict_between(test, reference, groups) if test and reference else None,
         over_default=verdict_between(test, default, groups) if test and default else None,
         recommended=arm.recommended,

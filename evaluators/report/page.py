@@ -238,7 +238,7 @@ def _tables(report: Report) -> dict[str, Any]:
     )
     flags = {
         "accuracy": report.metric != "accuracy",
-        "f1": report.metric != "macro_f1",
+        "f1": report.metric != ("average_precision" if report.several_labels else "macro_f1"),
         "ordinal": report.metric != "kappa" and any(c.kappa for c in report.comparisons),
         "over_default": any(c.over_default for c in report.comparisons),
         "has_default": has_default,
@@ -260,7 +260,7 @@ def _tables(report: Report) -> dict[str, Any]:
             f"validation {score}",
             f"test {score}",
             "test accuracy" if flags["accuracy"] else None,
-            "test macro-F1" if flags["f1"] else None,
+            f"test {report.second}" if flags["f1"] else None,
             "quadratic kappa" if flags["ordinal"] else None,
             "gain over the default" if flags["over_default"] else None,
             "gain over no augmentation",
@@ -285,7 +285,9 @@ def _tables(report: Report) -> dict[str, Any]:
             "verdict",
             words=["verdict"],
         ),
-        "shift_heads": heads("candidate", score, "macro-F1", "gain over none", "over seeds", "over images"),
+        "shift_heads": heads(
+            "candidate", score, report.second, "gain over none", "over seeds", "over images"
+        ),
     }
 
 

@@ -50,7 +50,7 @@ def test_a_label_in_as_few_groups_as_there_are_splits_is_in_each():
     splits = carve_several(labels, groups, SHARES, 0, NAMES)
     assert {splits[at] for at in (10, 20, 30)} == {"train", "validation", "test"}
     labels[30, 3] = 0
-    with pytest.raises(DataError, match="'rare' is on 2 images in 2 groups; .* leave out its column"):
+    with pytest.raises(DataError, match=r"'rare' is on 2 images in 2 groups; .* leave out its column"):
         carve_several(labels, groups, SHARES, 0, NAMES)
 
 
