@@ -12,7 +12,7 @@ from tools.errors import AugurError
 from tools.training.config import TrialSpec
 
 NO_LABEL_SETS = (
-    "agent explain is for images of one class each: where an image may have several labels, the report has the AUROC "
+    "agent explain is for images of one class each. Where an image may have several labels, the report has the AUROC "
     "and average precision of each label, and agent evaluate the scores of each."
 )
 _SHARE = 0.05

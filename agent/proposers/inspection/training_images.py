@@ -54,7 +54,7 @@ def describe(history: History, view: "SplitView", classes: Sequence[str] = ()) -
     at = np.unique(np.concatenate(wanted)) if wanted else np.arange(len(labels))
     at = at[:: max(1, -(-len(at) // MEASURED_IMAGES))]
     images, labels = np.asarray(view.images[at]), labels[at]
-    measured = _classes(history, images, labels)
+    measured = _classes(history, images, labels, classes)
     return render(
         "dataset",
         title=history.card.title,
@@ -64,15 +64,18 @@ def describe(history: History, view: "SplitView", classes: Sequence[str] = ()) -
         sampled=len(images),
         classes=measured[:MOST_CLASSES],
         more=len(measured) - MOST_CLASSES,
+        several_labels=history.card.several_labels,
         **measure(images),
     )
 
 
-def _classes(history: History, images: np.ndarray, labels: np.ndarray) -> list[ClassMeasures]:
+def _classes(
+    history: History, images: np.ndarray, labels: np.ndarray, chosen: Sequence[str]
+) -> list[ClassMeasures]:
     return [
         ClassMeasures(name, history.class_counts.get(name, 0), *look(images[members]))
         for label, name in enumerate(history.card.classes)
-        if len(members := members_of(labels, label))
+        if (not chosen or name in chosen) and len(members := members_of(labels, label))
     ]
 
 

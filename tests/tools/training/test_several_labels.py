@@ -5,11 +5,8 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from tests.tools.training.trials import SIZE, TintedNoise, numbers, silent, tiny_recipe, tiny_trial
-from tools.datasets.cache.build import build_cache
+from tests.tools.training.trials import labelled_data, numbers, silent, tiny_recipe, tiny_trial
 from tools.datasets.cache.read import CachedDataset
-from tools.datasets.config import DataConfig
-from tools.datasets.types import SPLITS, Card, Dataset, Record
 from tools.training.evaluation import score
 from tools.training.imbalance import class_term
 from tools.training.loop import train_trial
@@ -22,15 +19,7 @@ MIXUP = "horizontal_flip(p=0.5) > mixup(p=0.7, alpha=0.4)"
 
 @pytest.fixture(scope="module")
 def cached(tmp_path_factory) -> CachedDataset:
-    """Tinted noise: an image has the label of its colour, every second one has 'even' too, and some have none."""
-    records = []
-    for split, count in zip(SPLITS, (33, 15, 15), strict=True):
-        for number in range(len(records), len(records) + count):
-            label = 0 if number % 7 == 0 else 1 << number % 3 | (number % 2 == 0) << 3
-            records.append(Record(f"{number:04d}", label, split, f"group {number}"))
-    card = Card("labelled", "Tinted noise", "unknown", "", ("r", "g", "b", "even"), several_labels=True)
-    dataset = Dataset(card, tuple(records), TintedNoise(SIZE))
-    return build_cache(dataset, DataConfig(decode_workers=1), SIZE, tmp_path_factory.mktemp("data"))
+    return labelled_data(tmp_path_factory.mktemp("data"))
 
 
 def test_the_loss_is_the_binary_cross_entropy_of_every_label():
