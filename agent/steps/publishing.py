@@ -12,6 +12,7 @@ from agent.memory.views import view_address
 from agent.reports.backgrounds import backgrounds_section
 from agent.reports.files import write_files
 from agent.reports.origin import commands, versions
+from agent.reports.other_starts import start_lines
 from agent.reports.progress import iteration_lines, simple_lines, spending
 from agent.screen.terminal import FinalRow
 from agent.steps.cheap import TAG
@@ -42,7 +43,7 @@ def build_report(context: Context, finish: Finish) -> Report:
     iterations, spent = iteration_lines(records, context.folder), context.ledger.spent()
     sentence = sentence_of(finish, scores, groups, bool(iterations), opened)
     recommended, found = choice.recommended, choice.recommendation
-    return Report(
+    report = Report(
         study=context.study,
         title=f"{data.card.title}: augmentation for {config.model.title}",
         facts=_facts(context),
@@ -77,6 +78,7 @@ def build_report(context: Context, finish: Finish) -> Report:
         commands=commands(context.study, context.folder, config.runs_dir, bool(recommended.proposal.policy)),
         origin=[*versions(), *context.machines[0].items(), ("prompts", template_hash())],
     )
+    return replace(report, starts=start_lines(report, config.runs_dir)) if opened else report
 
 
 def _kind(context: Context) -> str:

@@ -15,6 +15,7 @@ from evaluators.report.sections import (
     Picture,
     RunningTrial,
     SimpleLine,
+    StartLine,
     chance_words,
 )
 from evaluators.statistics import Interval
@@ -89,6 +90,8 @@ class Report:
     """(what, how much) lines of the ledger."""
     classes: Sequence[ClassGain] = ()
     """Of what is recommended, or, where that is no augmentation, of the proposal that was tested."""
+    starts: Sequence[StartLine] = ()
+    """This study, and others on the same images whose models began otherwise; none where there is no such other."""
     several_labels: bool = False
     """Whether an image may have several labels: `classes` are labels then, by their AUROC."""
     shown_candidate: str = ""

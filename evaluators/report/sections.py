@@ -98,6 +98,22 @@ class Backgrounds:
 
 
 @dataclass(frozen=True)
+class StartLine:
+    """What a study on the same images came to on the test set, by what its model began with."""
+
+    study: str
+    model: str
+    start: str
+    """Such as 'from scratch'."""
+    none: Interval
+    """No augmentation, over fresh seeds."""
+    recommended: str
+    """What that study recommends."""
+    best: Interval
+    """Its score."""
+
+
+@dataclass(frozen=True)
 class Picture:
     """A picture in the study's folder."""
 
