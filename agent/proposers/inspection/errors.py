@@ -66,10 +66,6 @@ def show(history: History, held: HeldOut, classes: Sequence[str], vision: bool) 
         classes: of which true classes, by name; none for all.
         vision: whether to make a picture.
     """
-    if history.card.several_labels:
-        from agent.proposers.inspection import label_errors
-
-        return label_errors.show(history, held, classes, vision)
     pairs = error_pairs(held, history.card.classes, classes)
     labels = np.asarray(held.predictions.labels)
     wrong = int((held.predictions.probabilities.argmax(axis=1) != labels).sum())
