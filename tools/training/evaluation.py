@@ -106,7 +106,7 @@ def fit_sample(view: SplitView, most: int = FIT_SAMPLE) -> SplitView:
 def fit_of(classifier: Classifier, view: SplitView, spec: TrialSpec, precision: Precision) -> Fit:
     """Loss and accuracy on training images as they are: `FIT_SAMPLE` at most, the same in every trial."""
     scores = predict(classifier, fit_sample(view), spec, precision).scores
-    return Fit(scores.loss, scores.accuracy)
+    return Fit.of(scores)
 
 
 def predict(classifier: Classifier, view: SplitView, spec: TrialSpec, precision: Precision) -> Predictions:

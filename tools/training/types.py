@@ -91,7 +91,15 @@ class Fit:
     loss: float
     """Mean cross-entropy in nats, without label smoothing."""
     accuracy: float
-    """0..1."""
+    """0..1. Where an image may have several labels, it is their AUROC: the share of labels that are right is high for
+    rare ones whatever was learnt."""
+
+    @classmethod
+    def of(cls, scores: Scores) -> "Fit":
+        """From the scores on these images."""
+        if scores.per_label_auroc and scores.auroc is not None:
+            return cls(scores.loss, scores.auroc)
+        return cls(scores.loss, scores.accuracy)
 
 
 @dataclass(frozen=True)

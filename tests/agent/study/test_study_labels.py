@@ -76,6 +76,7 @@ def test_report_and_store_have_every_label(ended: Path) -> None:
     assert trial.data.metrics["selected_validation_auroc"] == pytest.approx(np.mean(areas))
 
 
+@pytest.mark.slow
 def test_the_model_that_is_taken_away_says_each_label_by_itself(ended: Path, tmp_path: Path) -> None:
     from PIL import Image
 
@@ -122,3 +123,10 @@ def test_settings_that_mean_nothing_for_labels_are_refused(
     refused = run(tmp_path, *setting)
     assert refused.returncode == 2
     assert reason in refused.stderr
+
+
+def test_no_backgrounds_are_made_for_labels(tmp_path: Path) -> None:
+    words = ("generate", "--dataset", "medmnist:chestmnist", "--data", str(chest(tmp_path)))
+    refused = agent(*words, "--runs-dir", str(tmp_path), "--subject", "chest")
+    assert refused.returncode == 2
+    assert "may have several labels, which do not belong to one subject" in refused.stderr

@@ -85,6 +85,8 @@ def test_a_trial_learns_and_resumes_to_the_bit(cached, tmp_path):
     assert result.scores is not None
     assert result.scores.auroc is not None
     assert len(result.scores.per_label_auroc) == 4
+    assert result.fit is not None
+    assert result.fit.accuracy != result.scores.accuracy
     assert result.epochs[-1].validation_average_precision == result.scores.average_precision
 
     class Killed(BaseException):
