@@ -97,6 +97,7 @@ def test_the_model_that_is_taken_away_says_each_label_by_itself(ended: Path, tmp
     assert row["predicted"].split(";") == [name for name, share in shares.items() if share >= 0.5] or [""]
 
 
+@pytest.mark.slow
 def test_evaluate_scores_each_label_and_explain_says_why_it_does_not(ended: Path, tmp_path: Path) -> None:
     done = agent("evaluate", "s", "--out", str(tmp_path / "out"), "--runs-dir", str(ended))
     assert done.returncode == 0, done.stderr
