@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ SHORT = (
 def chest(folder: Path) -> Path:
     """A replica of ChestMNIST: each finding is a bright square at its own place."""
     rng = np.random.default_rng(0)
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for split, count in (("train", 40), ("val", 24), ("test", 24)):
         labels = ((np.arange(count)[:, None] * 5 + np.arange(14)) % 8 == 0).astype(np.uint8)
         images = rng.integers(0, 60, (count, 28, 28), dtype=np.uint8)
