@@ -66,7 +66,7 @@ def test_what_is_too_large_for_memory_is_unpacked_once_and_mapped(tmp_path, monk
 
 
 def test_the_findings_of_chest_x_rays_are_labels_of_which_an_image_may_have_several(tmp_path):
-    labels = {
+    labels: dict[str, Any] = {
         f"{split}_labels": findings(count) for split, count in (("train", 24), ("val", 8), ("test", 16))
     }
     file = medmnist(tmp_path / "chestmnist.npz", channels=1, **labels)
