@@ -25,7 +25,7 @@ def explain_finish(context: Context, choice: Choice, fresh: Fresh) -> None:
     if how == "off" or not fresh.tested:
         return
     if context.data.card.several_labels:
-        context.terminal.note(NO_LABEL_SETS[0].upper() + NO_LABEL_SETS[1:])
+        context.terminal.note(f"Nothing is explained: {NO_LABEL_SETS}")
         return
     from agent.explanation.running import explain  # imports torch: not before the first trial is trained
     from agent.explanation.work import Options
