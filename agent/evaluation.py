@@ -320,6 +320,7 @@ def _evaluate(
         lines=lines,
         files=view.files,
         groups=view.groups,
+        several_labels=data.card.several_labels,
     )
 
 
@@ -329,7 +330,15 @@ def _log(context: "Context", trial: _Trial, scores: Mapping[str, Any], suffix: s
     parent = tracking.open_candidate(trial.candidate, trial.phase)
     fold = str(trial.spec.fold) if trial.spec.fold else ""
     run = tracking.open_trial(parent, trial.candidate, trial.phase, trial.spec.key, trial.spec.seed, fold)
-    shown = ("loss", "accuracy", "macro_f1", "balanced_accuracy", "auroc", "quadratic_kappa")
+    shown = (
+        "loss",
+        "accuracy",
+        "macro_f1",
+        "balanced_accuracy",
+        "auroc",
+        "quadratic_kappa",
+        "average_precision",
+    )
     found = {f"test_{name}{suffix}": scores[name] for name in shown if scores.get(name) is not None}
     tracking.log_metrics(run, found)
     tracking.log_json(run, scores, f"test_scores{suffix}.json")

@@ -41,6 +41,8 @@ class Evaluated:
     """Candidate → its policy in one line."""
     files: Sequence[str]
     groups: Sequence[str]
+    several_labels: bool = False
+    """Whether an image may have several labels: `classes` are labels then."""
 
 
 def show(found: Evaluated, terminal: Terminal) -> None:
@@ -51,7 +53,12 @@ def show(found: Evaluated, terminal: Terminal) -> None:
     terminal.table(heads, rows)
     if len(found.classes) <= _CLASSES_SHOWN:
         names = list(found.predictions)
-        terminal.table(("recall", *names), list(_recalls(found, names)))
+        if found.several_labels:
+            for title, field in (("AUROC", "per_label_auroc"), ("average precision", "per_label_precision")):
+                terminal.table((title, *names), list(_by_class(found, names, field)))
+            names = []
+        else:
+            terminal.table(("recall", *names), list(_by_class(found, names, "per_class_recall")))
         for name in names if len(names) <= _CONFUSIONS_SHOWN else ():
             terminal.table((f"confusion: {name}", *found.classes), list(_confusion(found, name)))
     for sentence in comparisons(found):
@@ -61,8 +68,13 @@ def show(found: Evaluated, terminal: Terminal) -> None:
 def _metrics(found: Evaluated) -> list[Metric]:
     """Those that are defined for all trials, the study's first."""
     every = [each.scores for by_seed in found.predictions.values() for each in by_seed.values()]
+    shown: list[Metric] = [
+        metric
+        for metric in METRICS
+        if metric != "average_precision" or metric == found.metric or found.several_labels
+    ]
     defined: list[Metric] = [
-        metric for metric in METRICS if all(value_of(each, metric) is not None for each in every)
+        metric for metric in shown if all(value_of(each, metric) is not None for each in every)
     ]
     return sorted(defined, key=lambda metric: metric != found.metric)
 
@@ -79,13 +91,13 @@ def _scores(found: Evaluated) -> tuple[list[str], list[list[str]]]:
     return ["policy", "seeds", *(metric_title(metric) for metric in metrics)], rows
 
 
-def _recalls(found: Evaluated, names: Sequence[str]) -> Iterator[list[str]]:
-    """Mean recall of each class over the seeds."""
+def _by_class(found: Evaluated, names: Sequence[str], score: str) -> Iterator[list[str]]:
+    """Mean of a score of each class, or label, over the seeds."""
     for number, label in enumerate(found.classes):
         cells = []
         for name in names:
-            each = (trial.scores.per_class_recall[number] for trial in found.predictions[name].values())
-            values = [recall for recall in each if recall is not None]
+            each = (getattr(trial.scores, score)[number] for trial in found.predictions[name].values())
+            values = [value for value in each if value is not None]
             cells.append(percent(fmean(values)) if values else "–")
         yield [label, *cells]
 
@@ -163,8 +175,13 @@ def _score_rows(found: Evaluated) -> Iterator[Sequence[object]]:
 
 
 def _prediction_rows(found: Evaluated, trial: "Predictions") -> Iterator[Sequence[object]]:
-    yield ("file", "true", "predicted", *(f"p({label})" for label in found.classes))
     rows = zip(found.files, trial.labels, trial.probabilities, strict=True)
+    if found.several_labels:
+        yield ("file", *(f"true({label})" for label in found.classes), *(f"p({x})" for x in found.classes))
+        for file, there, probabilities in rows:
+            yield (file, *map(int, there), *(f"{share:.6g}" for share in probabilities))
+        return
+    yield ("file", "true", "predicted", *(f"p({label})" for label in found.classes))
     for file, label, probabilities in rows:
         shares = (f"{share:.6g}" for share in probabilities)
         yield (file, found.classes[label], found.classes[probabilities.argmax()], *shares)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.evaluation import finished_trials, has_finished, opened, trials_by_study
+from agent.explanation.finishing import NO_LABEL_SETS
 from agent.explanation.pair import Arm, Pair, choose_pair
 from agent.explanation.work import Options
 from agent.memory.candidate import REFERENCE
@@ -40,6 +41,8 @@ def explain_one(word: str, options: Options, runs_dir: Path, terminal: Terminal)
             f"agent resume {study}{runs_dir_flag(runs_dir)}"
         )
     with locked(folder, study), opened(study, folder, runs_dir, terminal, "agent explain") as context:
+        if context.data.card.several_labels:
+            raise ConfigurationError(f"{study}: {NO_LABEL_SETS}")
         from agent.explanation.running import explain
         from agent.reports.files import rewrite
         from agent.steps.testing import announce_opening

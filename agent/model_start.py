@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
+from agent.steps.metric import settle_metric
 from tools.datasets.types import Dataset
 from tools.errors import AugurError
 from tools.training.config import ModelConfig
@@ -35,7 +36,7 @@ _COST = (
 def settle_model(
     config: StudyConfig, dataset: Dataset, terminal: Terminal, rehearsal: bool = False
 ) -> StudyConfig:
-    """The settings of a new study with its weights and the size of its images decided, which is told.
+    """The settings of a new study with its weights, the size of its images and its metric decided, which is told.
 
     Args:
         config: `model.weights` may be 'auto'.
@@ -46,6 +47,7 @@ def settle_model(
     Raises:
         ConfigurationError: weights that were asked for cannot be fetched.
     """
+    config = settle_metric(config, dataset, terminal)
     if config.model.weights in ("auto", "pretrained", "torchvision"):
         model = _start(config.model, terminal, rehearsal)
         config = config.model_copy(update={"model": model})

@@ -11,7 +11,7 @@ from agent.memory.earlier import NAME as EARLIER
 from agent.memory.ledger import Ledger, exceeded
 from agent.proposers.factory import LLM_ARMS
 from agent.settings.config import BudgetConfig, LLMConfig, StudyConfig
-from agent.steps.metric import check_metric
+from agent.steps.metric import check_labels, check_metric
 from agent.study_folder import folder_of
 from tools.aga.chain_steps import writes_captions
 from tools.datasets.registry import open_dataset
@@ -36,6 +36,7 @@ def check_before_start(config: StudyConfig) -> Dataset:
     if config.search.backgrounds != "off":
         check_captioner(config)
     dataset = open_dataset(config.data)
+    check_labels(config, dataset.card)
     check_metric(config.search.metric, dataset)
     try_own(own_of(config.search), config.data.image_size or dataset.card.image_size)
     return dataset

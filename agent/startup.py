@@ -27,12 +27,20 @@ from agent.steps.synthesis import Synthesis, backgrounds_of, describe_chain
 from prompts import template_hash
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
-from tools.datasets.check.class_balance import ClassCounts, class_counts, in_one_line, scarce, unbalanced
+from tools.datasets.check.class_balance import (
+    ClassCounts,
+    class_counts,
+    in_one_line,
+    labels_line,
+    scarce,
+    sizes_line,
+    unbalanced,
+)
 from tools.datasets.config import DataConfig
 from tools.datasets.grey import is_grey
 from tools.datasets.original_size import median_size
 from tools.datasets.seed_folds import describe_folds, seed_folds
-from tools.datasets.types import SPLITS, Dataset
+from tools.datasets.types import SPLITS, Dataset, Split
 from tools.energy import open_meter
 from tools.errors import AugurError
 from tools.execution.devices import plan_workers
@@ -169,8 +177,8 @@ def _facts(
     workers: str,
 ) -> list[tuple[str, str]]:
     search = config.search
-    counts = class_counts(dataset.records, dataset.card.classes)
-    skew = describe_imbalance(counts.get("train", {}), config.training.imbalance)
+    counts = class_counts(dataset.records, dataset.card)
+    skew = describe_imbalance(counts.get("train", {}), config.training.imbalance, dataset.card.several_labels)
     return [
         ("arm", why),
         ("data", f"{dataset.card.title}: {_sizes(dataset)} · {size} px"),
@@ -209,7 +217,7 @@ def _recipe_line(config: StudyConfig, recipe: Recipe, lengths: Lengths | None) -
 
 
 def _sizes(dataset: Dataset) -> str:
-    return in_one_line(class_counts(dataset.records, dataset.card.classes))
+    return sizes_line(dataset.records, dataset.card)
 
 
 def _read_data(
@@ -229,7 +237,9 @@ def _read_data(
     counts: ClassCounts = {
         split: data.class_counts(split) for split in SPLITS if any(data.class_counts(split).values())
     }
-    used = in_one_line(counts)
+    several = data.card.several_labels
+    sizes: dict[Split, int] = {split: data.size(split) for split in counts}
+    used = labels_line(counts, sizes, data.without_label) if several else in_one_line(counts)
     if used != _sizes(dataset):
         terminal.note(f"images that are used: {used}")
     if data.skipped:
@@ -237,7 +247,7 @@ def _read_data(
         terminal.warn(
             f"{counted(len(data.skipped), 'unreadable image is', 'unreadable images are')} skipped: {shown}"
         )
-    for line in (*data.card.warnings, *data.warnings, unbalanced(counts), scarce(counts)):
+    for line in (*data.card.warnings, *data.warnings, "" if several else unbalanced(counts), scarce(counts)):
         if line:
             terminal.warn(line)
     return data
@@ -257,7 +267,7 @@ def _folds(
         if found.unusual:
             terminal.note(f"folds: {found.why}")
     if count is not None:
-        images = sum(sum(data.class_counts(split).values()) for split in ("train", "validation"))
+        images = sum(data.size(split) for split in ("train", "validation"))
         terminal.note(describe_folds(count, images))
     return count
 
@@ -303,7 +313,7 @@ def _enter(
         data.card.name,
         data.fingerprint,
         str(config.data.path or data.card.name),
-        {split: sum(data.class_counts(split).values()) for split in SPLITS},
+        {split: data.size(split) for split in SPLITS},
     )
     recorded = tracking.study_tags().get("data_fingerprint", "")
     if recorded != data.fingerprint:

@@ -245,7 +245,7 @@ def _rows(contender: Contender, with_losses: bool) -> Rows:
 
 def _accuracies(contender: Contender) -> Rows:
     return {
-        seed: np.array([np.count_nonzero(scores.correct) / len(scores.correct)])
+        seed: np.array([np.mean(scores.correct, dtype=np.float64)])
         for seed, scores in contender.images.items()
         if len(scores.correct)
     }

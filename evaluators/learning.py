@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluators.contenders import Contender
+from evaluators.influence import image_losses
 from evaluators.length import agrees
 from tools.text import counted
 
@@ -18,9 +19,12 @@ def constant_losses(labels: np.ndarray, classes: int) -> np.ndarray:
     """Log loss in nats of each image, float64 (N,), of who has learnt nothing but how frequent each class is.
 
     Args:
-        labels: int (N,), the true classes.
+        labels: int (N,), the true classes, or 0 and 1 (N, C).
         classes: how many there are.
     """
+    if labels.ndim == 2:
+        shares = labels.mean(axis=0)
+        return image_losses(np.broadcast_to(shares, labels.shape), labels)
     counts = np.bincount(labels, minlength=classes)
     return -np.log(counts[labels] / len(labels))
 
@@ -29,10 +33,12 @@ def agreement(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Agreement of each image beyond chance, float64 (N,): -1 to 1, 0 on average where nothing was learnt.
 
     Args:
-        probabilities: (N, C), rows sum to 1.
-        labels: int (N,), the true classes.
+        probabilities: (N, C); rows sum to 1, except where an image may have several labels: the mean over labels.
+        labels: int (N,), the true classes, or 0 and 1 (N, C).
     """
     found = probabilities.astype(np.float64)
+    if labels.ndim == 2:
+        return ((labels - labels.mean(axis=0)) * (2 * found - 1)).mean(axis=1)
     shares = np.bincount(labels, minlength=found.shape[1]) / len(labels)
     return found[np.arange(len(labels)), labels] - found @ shares
 

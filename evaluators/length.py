@@ -23,13 +23,19 @@ def scaled_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     Args:
         probabilities: (N, C), rows sum to 1.
-        labels: int (N,), the true classes.
+        labels: int (N,), the true classes; or 0 and 1 (N, C) where images may have several labels, whose mean it then
+            is.
     """
+    several = labels.ndim == 2
     logits = np.log(np.clip(probabilities.astype(np.float64), _SMALLEST, 1.0))
-    rows = np.arange(len(labels))
+    if several:
+        logits = logits - np.log(np.clip(1 - probabilities.astype(np.float64), _SMALLEST, 1.0))
+    rows, signs = np.arange(len(labels)), np.where(labels, -1.0, 1.0)
 
     def losses(log_temperature: float) -> np.ndarray:
         scaled = logits / np.exp(log_temperature)
+        if several:
+            return np.logaddexp(0.0, signs * scaled).mean(axis=1)
         top = scaled.max(axis=1, keepdims=True)
         return (top[:, 0] + np.log(np.exp(scaled - top).sum(axis=1))) - scaled[rows, labels]
 

@@ -13,6 +13,7 @@ from agent.settings.config import StudyConfig
 from tools.datasets.cache.build import folder_prefix
 from tools.datasets.check.check_report import CheckReport
 from tools.datasets.check.check_report import check as check_data
+from tools.datasets.check.class_balance import split_sizes_of
 from tools.datasets.check.class_sheet import class_sheet
 from tools.datasets.check.doubts import Doubt, open_with_doubts
 from tools.datasets.check.finding import Finding
@@ -92,7 +93,9 @@ def _print(report: CheckReport, name: str, size: int, terminal: Terminal) -> Non
         )
     )
     terminal.show(Text(""))
-    terminal.show(class_table(report.counts))
+    terminal.show(
+        class_table(report.counts, split_sizes_of(report.inspection.usable, report.inspection.published.card))
+    )
     terminal.show(Text(""))
     terminal.show(
         marked_grid(

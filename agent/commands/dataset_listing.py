@@ -10,7 +10,7 @@ from rich.text import Text
 
 from agent.screen.tables import class_table, facts_grid, open_table
 from agent.screen.terminal import Terminal
-from tools.datasets.check.class_balance import class_counts
+from tools.datasets.check.class_balance import class_counts, split_sizes_of
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.walk import tree
 from tools.datasets.presence import Presence, find_dataset, is_occupied
@@ -254,7 +254,9 @@ def _commands(entry: Entry | None, card: Card) -> list[str]:
 
 
 def _counts_table(dataset: Dataset) -> Table:
-    return class_table(class_counts(dataset.records, dataset.card.classes))
+    return class_table(
+        class_counts(dataset.records, dataset.card), split_sizes_of(dataset.records, dataset.card)
+    )
 
 
 def _by_split(counts: Mapping[str, int]) -> str:

@@ -154,6 +154,11 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
             f"--out {options.out} is not empty: name an empty folder, or one that does not exist yet"
         )
     dataset = open_dataset(config.data)
+    if dataset.card.several_labels:
+        raise ConfigurationError(
+            f"an image of {dataset.card.name} may have several labels, which do not belong to one subject that could "
+            "be put on another background: no images are made"
+        )
     size = config.data.image_size or dataset.card.image_size
     name, prompts = prompts_for(dataset.card, _fields(options), options.prompts, options.domain)
     if reasons := vet_prompts(prompts, dataset.card.classes):

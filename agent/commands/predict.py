@@ -13,6 +13,9 @@ from tools.errors import AugurError, ConfigurationError
 from tools.text import counted
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from tools.training.taken.config import Preprocessing
     from tools.training.taken.folder import Predicted
 
 _SHOWN = 3
@@ -51,28 +54,29 @@ def main(words: Sequence[str]) -> int:
             raise ConfigurationError(f"--device {options.device}: {error}") from error
         found = model.predict(files)
         if options.csv is not None:
-            return _as_csv(found, model.about.classes, options.csv, terminal)
-        return _as_table(list(found), model.about.classes, terminal)
+            return _as_csv(found, model.about, options.csv, terminal)
+        return _as_table(list(found), model.about, terminal)
 
     return perform(predict, options, quiet=options.csv == "-")
 
 
 def _as_csv(
-    found: "Sequence[Predicted] | object", classes: Sequence[str], place: str, terminal: Terminal
+    found: "Sequence[Predicted] | object", about: "Preprocessing", place: str, terminal: Terminal
 ) -> int:
     if place == "-":
-        return _write_csv(found, classes, sys.stdout, terminal)
+        return _write_csv(found, about, sys.stdout, terminal)
     try:
         with Path(place).open("w", encoding="utf-8", newline="") as file:
-            faults = _write_csv(found, classes, file, terminal)
+            faults = _write_csv(found, about, file, terminal)
     except OSError as error:
         raise AugurError(f"--csv {place}: {error.strerror}") from error
     terminal.note(f"probabilities: {place}")
     return faults
 
 
-def _write_csv(found: object, classes: Sequence[str], stream: TextIO, terminal: Terminal) -> int:
+def _write_csv(found: object, about: "Preprocessing", stream: TextIO, terminal: Terminal) -> int:
     writer = csv.writer(stream, lineterminator="\n")
+    classes = about.classes
     writer.writerow(("file", "predicted", *classes))
     faults = 0
     for each in found:  # type: ignore[attr-defined]
@@ -81,13 +85,22 @@ def _write_csv(found: object, classes: Sequence[str], stream: TextIO, terminal: 
             terminal.warn(f"{each.file}: {each.fault}")
             writer.writerow((each.file, "", *("" for _ in classes)))
             continue
-        predicted = classes[int(each.probabilities.argmax())]
+        predicted = _predicted(each.probabilities, about)
         writer.writerow((each.file, predicted, *(f"{value:.6f}" for value in each.probabilities)))
     return int(faults > 0)
 
 
-def _as_table(found: "Sequence[Predicted]", classes: Sequence[str], terminal: Terminal) -> int:
-    rows, faults = [], 0
+def _predicted(probabilities: "np.ndarray", about: "Preprocessing") -> str:
+    """The class; of several labels, all whose probability is 0.5 or more, with a semicolon between."""
+    if not about.several_labels:
+        return about.classes[int(probabilities.argmax())]
+    from tools.training.label_scores import THRESHOLD
+
+    return ";".join(about.classes[at] for at in (probabilities >= THRESHOLD).nonzero()[0])
+
+
+def _as_table(found: "Sequence[Predicted]", about: "Preprocessing", terminal: Terminal) -> int:
+    rows, faults, classes = [], 0, about.classes
     for each in found:
         if each.probabilities is None:
             faults += 1
@@ -95,8 +108,8 @@ def _as_table(found: "Sequence[Predicted]", classes: Sequence[str], terminal: Te
             continue
         best = each.probabilities.argsort()[::-1][:_SHOWN]
         words = ", ".join(f"{classes[int(at)]} {each.probabilities[at]:.1%}" for at in best)
-        rows.append((str(each.file), classes[int(best[0])], words))
-    terminal.table(("image", "class", "probabilities"), rows)
+        rows.append((str(each.file), _predicted(each.probabilities, about) or "–", words))
+    terminal.table(("image", "labels" if about.several_labels else "class", "probabilities"), rows)
     if faults:
         terminal.warn(f"{counted(faults, 'image')} could not be read")
     return int(faults > 0)

@@ -202,5 +202,5 @@ def _facts(race: Race, context: Context) -> list[tuple[str, str]]:
         ),
         ("winner of a search", winner),
         ("seeds", f"{seeds}; test, fresh {first} to {last}"),
-        ("test images", str(sum(data.class_counts("test").values()))),
+        ("test images", str(data.size("test"))),
     ]

@@ -11,6 +11,10 @@ from agent.steps.trials import is_testable, trial_spec
 from tools.errors import AugurError
 from tools.training.config import TrialSpec
 
+NO_LABEL_SETS = (
+    "agent explain is for images of one class each. Where an image may have several labels, the report has the AUROC "
+    "and average precision of each label, and agent evaluate the scores of each."
+)
 _SHARE = 0.05
 """Of the time that the study trained: as long may explanations take with 'auto'."""
 
@@ -19,6 +23,9 @@ def explain_finish(context: Context, choice: Choice, fresh: Fresh) -> None:
     """Explain what is recommended, once the test set is open. What goes wrong is told, and loses no result."""
     how = context.config.report.explain
     if how == "off" or not fresh.tested:
+        return
+    if context.data.card.several_labels:
+        context.terminal.note(f"Nothing is explained: {NO_LABEL_SETS}")
         return
     from agent.explanation.running import explain  # imports torch: not before the first trial is trained
     from agent.explanation.work import Options

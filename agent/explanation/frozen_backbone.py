@@ -109,5 +109,5 @@ def frozen_seconds(work: Work) -> float:
     each = work.seconds_per_feature
     data = work.context.data
     return (_FITTING if each else 0.0) + each * sum(
-        sum(data.class_counts(split).values()) for split in ("train", "validation", "test")
+        data.size(split) for split in ("train", "validation", "test")
     )

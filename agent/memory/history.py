@@ -95,7 +95,7 @@ class History:
 
     card: Card
     class_counts: dict[str, int]
-    """Training images of each class."""
+    """Training images of each class, or with each label."""
     image_size: int
     model: str
     """Name and weights of the classifier, as text."""
@@ -135,6 +135,8 @@ class History:
     """Of the optimiser in one trial without synthetic images; None if unknown."""
     fold_count: int | None = None
     """Folds that seeds are validated on in turn (`tools.training.views.shown_view` says what may be shown)."""
+    images: int | None = None
+    """Training images; None: the sum of `class_counts`, which it is unless an image may have several labels."""
     grey: bool = False
     """Whether red, green and blue are equal in all training images: operations on colour do nothing."""
     original_size: tuple[int, int] | None = None
@@ -165,6 +167,11 @@ class History:
     """Whether the proposals of an iteration are measured cheaply first, and the best alone is trained in full."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Class → what stands in place of its name, where a model must not know it; empty where it may."""
+
+    @property
+    def training_images(self) -> int:
+        """How many there are."""
+        return sum(self.class_counts.values()) if self.images is None else self.images
 
 
 def noise_of(records: Iterable[IterationRecord]) -> float | None:

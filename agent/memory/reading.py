@@ -284,7 +284,7 @@ class Reader(Opened):
             seed,
             "finished",
             value_of(result.scores, self.metric),
-            result.scores.per_class_recall,
+            result.scores.per_label_auroc or result.scores.per_class_recall,
             last.train_loss if last else None,
             last.validation_loss if last else None,
             confusion=result.scores.confusion,

@@ -20,7 +20,7 @@ from agent.settings.config import TrackingConfig
 from evaluators.fit import Training
 from evaluators.statistics import Interval
 from tools.text import markdown
-from tools.training.types import EpochReport, TrialResult
+from tools.training.types import EpochReport, Scores, TrialResult
 
 _TAG_LIMIT = 4000
 _NOTE = "mlflow.note.content"
@@ -152,15 +152,24 @@ class Tracking(Finder):
                     "selected_validation_quadratic_kappa": scores.quadratic_kappa,
                     "selected_validation_auroc": scores.auroc,
                     "selected_validation_loss": scores.loss,
+                    "selected_validation_average_precision": scores.average_precision,
                     **{f"recall_class_{i}": recall for i, recall in enumerate(scores.per_class_recall)},
+                    **{f"auroc_label_{i}": area for i, area in enumerate(scores.per_label_auroc)},
+                    **{f"average_precision_label_{i}": p for i, p in enumerate(scores.per_label_precision)},
                 }.items()
                 if value is not None
             ]
             if result.fit is not None:
                 fit = {"clean_training_loss": result.fit.loss, "clean_training_accuracy": result.fit.accuracy}
                 metrics += [Metric(name, value, now, 0) for name, value in fit.items()]
-            confusion = {"classes": list(classes), "rows_are_true": [list(row) for row in scores.confusion]}
-            self.client.log_dict(run_id, confusion, "confusion.json")
+            if scores.confusion:
+                confusion = {
+                    "classes": list(classes),
+                    "rows_are_true": [list(row) for row in scores.confusion],
+                }
+                self.client.log_dict(run_id, confusion, "confusion.json")
+            elif scores.per_label_auroc:
+                self.client.log_dict(run_id, _by_label(scores, classes), "labels.json")
         else:
             tags.append(RunTag("failure", result.failure or "error"))
             tags.append(RunTag(_NOTE, f"{result.failure}: {result.reason}"[:_TAG_LIMIT]))
@@ -369,3 +378,14 @@ def _note(candidate: Candidate, policy: str, warnings: list[str]) -> str:
     lines = [f"**{markdown(policy)}**", "", markdown(candidate.proposal.hypothesis)]
     lines += [f"- Label safety: {markdown(warning)}" for warning in warnings]
     return "\n".join(lines)[:_TAG_LIMIT]
+
+
+def _by_label(scores: Scores, labels: tuple[str, ...]) -> dict[str, dict[str, float | None]]:
+    """What a classifier scores on each label of images that may have several."""
+    rows = zip(
+        labels, scores.per_label_auroc, scores.per_label_precision, scores.per_class_recall, strict=True
+    )
+    return {
+        name: {"auroc": area, "average_precision": precision, "recall": recall}
+        for name, area, precision, recall in rows
+    }

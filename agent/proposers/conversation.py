@@ -121,7 +121,7 @@ def _limits() -> dict[str, Any]:
 def _task(history: History, told: dict[str, Any], seen: Seen) -> str:
     findings = _safety_findings(history)
     counts = history.class_counts
-    total = sum(counts.values())
+    total = history.training_images
     smallest, largest = min(counts.values(), default=0), max(counts.values(), default=0)
     starts = starts_for(history.card.modality)
     default = next((record for record in history.baselines if record.name == DEFAULT), None)

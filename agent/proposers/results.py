@@ -98,6 +98,8 @@ def feedback_values(history: History) -> dict[str, Any]:
         "iteration": history.iteration,
         "iterations": history.iterations,
         "reference": reference_row,
+        "by_class": "AUROC" if history.card.several_labels else "recall",
+        "kind": "labels" if history.card.several_labels else "classes",
         "metric": metric,
         "measured": metric[:1].upper() + metric[1:],
         "default": next((row for row in baselines if row.record.name == DEFAULT), None),

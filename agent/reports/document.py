@@ -106,6 +106,7 @@ def _tested(found: "Comparison") -> dict[str, Any]:
         "test": _interval(found.test),
         "accuracy": _interval(found.accuracy),
         "macro_f1": _interval(found.macro_f1),
+        **({"average_precision": _interval(found.average_precision)} if found.average_precision else {}),
         "gain_over_none": _verdict(found.verdict),
         "gain_over_default": _verdict(found.over_default),
     }

@@ -21,6 +21,7 @@ _SHORT: dict[Metric, str] = {
     "balanced_accuracy": "bal. acc",
     "auroc": "AUROC",
     "kappa": "kappa",
+    "average_precision": "AP",
 }
 
 

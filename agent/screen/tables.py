@@ -229,9 +229,14 @@ def marked_grid(rows: Iterable[tuple[tuple[str, str], str, Text]]) -> Table:
     return grid
 
 
-def class_table(counts: Mapping["Split", Mapping[str, int]]) -> Table:
-    """Images by class (down) and split (across); of many classes, the first 40 and a line for the rest."""
-    table = open_table("class")
+def class_table(
+    counts: Mapping["Split", Mapping[str, int]], sizes: Mapping["Split", int] | None = None
+) -> Table:
+    """Images by class (down) and split (across); of many classes, the first 40 and a line for the rest.
+
+    `sizes`, the images of each split, are given where an image may have several labels: these do not add up to it.
+    """
+    table = open_table("class" if sizes is None else "label")
     for split in counts:
         table.add_column(split, justify="right")
 
@@ -243,6 +248,11 @@ def class_table(counts: Mapping["Split", Mapping[str, int]]) -> Table:
     for name in classes[:_CLASSES_SHOWN]:
         add(name, [name])
     if rest := classes[_CLASSES_SHOWN:]:
-        add(f"… {len(rest)} more classes", rest)
-    add("all", classes, "bold")
+        add(f"… {len(rest)} more classes", rest) if sizes is None else table.add_row(
+            f"… {len(rest)} more labels"
+        )
+    if sizes is None:
+        add("all", classes, "bold")
+    else:
+        table.add_row(Text("all images", "bold"), *(Text(f"{sizes[split]:,}", "bold") for split in counts))
     return table

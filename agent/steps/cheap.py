@@ -55,7 +55,7 @@ def cheap_recipe(context: Context) -> Recipe:
     The last epoch is judged: the best one may be of the trunk.
     """
     recipe = context.recipe.model_copy(update={"selection": "last"})
-    steps = training_steps(recipe, sum(context.data.class_counts("train").values()))
+    steps = training_steps(recipe, context.data.size("train"))
     return wsd_recipe(recipe, warmup_steps=max(1, round(recipe.warmup_fraction * steps)))
 
 

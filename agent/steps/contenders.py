@@ -10,7 +10,7 @@ from agent.steps.judging import scores_of
 from agent.steps.length_plan import steps_of
 from agent.steps.trials import trial_spec
 from evaluators.contenders import Answers
-from evaluators.influence import image_values
+from evaluators.influence import correct_shares, image_losses, image_values
 from evaluators.learning import agreement, constant_losses, has_learnt, unlearnt
 from evaluators.length import scaled_losses, times
 from evaluators.recommendation import Contender, ImageScores, Kind
@@ -19,9 +19,6 @@ from tools.policy.named import DEFAULT
 from tools.training.config import TrialSpec
 from tools.training.types import Predictions
 from tools.training.views import validation_ids, validation_view
-
-_LEAST = 1e-12
-"""A probability of zero would be an infinite loss."""
 
 
 def kind_of(candidate: Candidate) -> Kind:
@@ -124,9 +121,8 @@ def _images(
             context.terminal.warn(f"{damage}: the choice is made without it")
             kept = None
         if kept is not None:
-            certain = np.take_along_axis(kept.probabilities, kept.labels[:, None], axis=1)[:, 0]
-            losses = -np.log(np.maximum(certain.astype(np.float64), _LEAST))
-            correct = kept.probabilities.argmax(axis=1) == kept.labels
+            losses = image_losses(kept.probabilities, kept.labels)
+            correct = correct_shares(kept.probabilities, kept.labels)
             found[seed] = ImageScores(_ids(spec, groups), losses, correct, _values(context, kept))
             if calibrate:
                 calibrated[seed] = scaled_losses(kept.probabilities, kept.labels)

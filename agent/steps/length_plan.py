@@ -28,7 +28,7 @@ def planned_trials(context: Context) -> int:
 
 def images_of(context: Context) -> int:
     """Training images."""
-    return sum(context.data.class_counts("train").values())
+    return context.data.size("train")
 
 
 def steps_of(context: Context, epochs: int) -> int:

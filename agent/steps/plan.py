@@ -155,7 +155,7 @@ def _seconds(
     training = _rounds(context, search) * each * share
     if context.config.training.epochs == "auto":
         training *= 1 + LARGEST_SHARE / 2
-    tested = plan_finish(search).test * sum(context.data.class_counts("test").values())
+    tested = plan_finish(search).test * context.data.size("test")
     evaluating = tested / fmean(timing.evaluation for timing in timings) / len(context.machines)
     return training * (1 + _explained(context.config)) + evaluating + _outside(context, search)
 

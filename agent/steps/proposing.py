@@ -28,6 +28,7 @@ from agent.steps.speed import samples_allowed
 from agent.steps.synthesis import describe as describe_images
 from agent.steps.synthesis import describe_prompts, describe_unread
 from agent.steps.warm_start import earlier_of, next_warm
+from tools.datasets.label_sets import label_words
 from tools.errors import AugurError, ConfigurationError
 from tools.training.config import fold_of_seed
 from tools.training.recipes import describe_recipe, training_steps
@@ -76,6 +77,7 @@ def history_of(
     return History(
         card=data.card,
         class_counts=data.class_counts("train"),
+        images=data.size("train"),
         image_size=data.image_size,
         model=f"{model.title}, "
         + ("trained from scratch" if model.weights is None else "started from pretrained weights"),
@@ -181,6 +183,7 @@ def training_examples(context: Context, count: int = EXAMPLES) -> tuple[np.ndarr
     No seed of the search is validated on them.
     """
     view, classes = shown_images(context), context.data.card.classes
-    order = np.argsort(view.labels, kind="stable")
+    labels = np.asarray(view.labels)
+    order = np.argsort(labels, kind="stable") if labels.ndim == 1 else np.lexsort(labels.T[::-1])
     picked = np.sort(order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(int)])
-    return np.asarray(view.images[picked]), [classes[view.labels[i]] for i in picked]
+    return np.asarray(view.images[picked]), [label_words(labels[i], classes) for i in picked]

@@ -12,6 +12,7 @@ from agent.memory.views import view_address
 from agent.reports.backgrounds import backgrounds_section
 from agent.reports.files import write_files
 from agent.reports.origin import commands, versions
+from agent.reports.other_starts import start_lines
 from agent.reports.progress import iteration_lines, simple_lines, spending
 from agent.screen.terminal import FinalRow
 from agent.steps.cheap import TAG
@@ -42,7 +43,7 @@ def build_report(context: Context, finish: Finish) -> Report:
     iterations, spent = iteration_lines(records, context.folder), context.ledger.spent()
     sentence = sentence_of(finish, scores, groups, bool(iterations), opened)
     recommended, found = choice.recommended, choice.recommendation
-    return Report(
+    report = Report(
         study=context.study,
         title=f"{data.card.title}: augmentation for {config.model.title}",
         facts=_facts(context),
@@ -54,9 +55,11 @@ def build_report(context: Context, finish: Finish) -> Report:
         ledger=describe(spent, config.budget),
         python=policy_as_python(context, recommended, about(context, recommended, sentence)),
         classes=_classes(context, finish, groups),
+        several_labels=data.card.several_labels,
+        shown_candidate=_shown(finish) if data.card.several_labels else "",
         confusions=_confusions(context, finish),
-        test_images=sum(data.class_counts("test").values()),
-        test_groups=len(set(groups)) or sum(data.class_counts("test").values()),
+        test_images=data.size("test"),
+        test_groups=len(set(groups)) or data.size("test"),
         shifts=finish.shifts,
         opened=opened,
         earlier=finish.earlier,
@@ -75,6 +78,11 @@ def build_report(context: Context, finish: Finish) -> Report:
         commands=commands(context.study, context.folder, config.runs_dir, bool(recommended.proposal.policy)),
         origin=list(dict([*versions(), *context.machines[0].items(), ("prompts", template_hash())]).items()),
     )
+    return replace(report, starts=start_lines(report, config.runs_dir)) if opened else report
+
+
+def _kind(context: Context) -> str:
+    return "labels (an image may have several)" if context.data.card.several_labels else "classes"
 
 
 def _reason(choice: Choice) -> str:
@@ -87,13 +95,14 @@ def _reason(choice: Choice) -> str:
 
 def _facts(context: Context) -> list[tuple[str, str]]:
     config, data = context.config, context.data
-    sizes = ", ".join(
-        f"{sum(data.class_counts(split).values())} {split}" for split in ("train", "validation")
-    )
+    sizes = ", ".join(f"{data.size(split)} {split}" for split in ("train", "validation"))
     search = config.search
     return [
         ("study", context.study),
-        ("data", f"{data.card.name}, {len(data.card.classes)} classes, {sizes}, {data.image_size} px"),
+        (
+            "data",
+            f"{data.card.name}, {len(data.card.classes)} {_kind(context)}, {sizes}, {data.image_size} px",
+        ),
         ("data fingerprint", data.fingerprint),
         *(("about the data", note) for note in (*data.warnings, *data.notes)),
         ("splits", "splits.csv beside this report: --data.splits FILE uses the same again"),
@@ -119,7 +128,7 @@ def _validation(context: Context) -> list[tuple[str, str]]:
     count, data = context.fold_count, context.data
     if count is None:
         return []
-    images = sum(sum(data.class_counts(split).values()) for split in ("train", "validation"))
+    images = sum(data.size(split) for split in ("train", "validation"))
     again = "; with --data.splits, add --data.folds on"
     return [("validation", f"{describe_folds(count, images).removeprefix('folds: ')}{again}")]
 
@@ -242,7 +251,7 @@ def _row(report: Report, comparison: Comparison) -> dict[str, str]:
         f"validation {report.score}, fresh seeds (%)": interval_percent(c.fresh_validation),
         f"test {report.score}, fresh seeds (%)": interval_percent(c.test),
         **({} if report.metric == "accuracy" else {"test accuracy (%)": interval_percent(c.accuracy)}),
-        "test macro-F1 (%)": interval_percent(c.macro_f1),
+        f"test {report.second} (%)": interval_percent(c.second),
         "gain over default (points)": interval_points(c.over_default.over_both if c.over_default else None),
         "gain over seeds and images (points)": interval_points(over.over_both if over else None),
         "gain over seeds (points)": interval_points(over.over_seeds if over else None),

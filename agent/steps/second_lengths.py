@@ -127,7 +127,7 @@ class _Room:
             return False
         allowed = samples_allowed(context)
         if allowed is not None:
-            images = sum(context.data.class_counts("train").values())
+            images = context.data.size("train")
             test = (least - fresh) * usual + fresh * max(usual, *wanted)
             if spent.samples + images * (search.seeds * sum(wanted) + test) > allowed:
                 return False

@@ -12,6 +12,7 @@ from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.overlap import shared_images
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
+from tools.datasets.label_sets import packed
 from tools.datasets.location import data_folder
 from tools.datasets.presence import is_occupied
 from tools.datasets.registry import ENTRIES, open_published
@@ -94,14 +95,21 @@ def _test_split(dataset: Dataset, name: str, card: Card, called: str) -> Dataset
             f"{called}: {name} has classes that {card.name} lacks: {', '.join(unknown[:5])}. {card.name} has "
             f"{', '.join(card.classes[:10])}"
         )
+    if dataset.card.several_labels != card.several_labels:
+        raise ConfigurationError(
+            f"{called}: in {(name if dataset.card.several_labels else card.name)} an image may have several labels, in "
+            f"{(card.name if dataset.card.several_labels else name)} it has one class: they cannot be compared"
+        )
     records = [record for record in dataset.records if record.split == "test"] or dataset.records
+
+    def own(number: int) -> int:
+        of = [label[dataset.card.classes[each]] for each in dataset.card.labels_of(number)]
+        return packed(of) if card.several_labels else of[0]
+
     return replace(
         dataset,
         card=replace(dataset.card, name=name, classes=card.classes, superclasses=card.superclasses),
-        records=tuple(
-            replace(record, label=label[dataset.card.classes[record.label]], split="test")
-            for record in records
-        ),
+        records=tuple(replace(record, label=own(record.label), split="test") for record in records),
         missing=(),
         folds=(),
         shift_of=card.name,

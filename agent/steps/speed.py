@@ -53,7 +53,7 @@ def measure_speed(context: Context, spec: TrialSpec, epochs: int) -> None:
     timings = timings_of(context, spec)
     if not timings:
         return
-    train = sum(context.data.class_counts("train").values())
+    train = context.data.size("train")
     seconds = trial_seconds(context, timings, epochs)
     _write(context, epochs * train / seconds, first=True, begun=context.ledger.spent().wall_clock)
 
@@ -71,7 +71,7 @@ def timings_of(context: Context, spec: TrialSpec) -> list[Timing]:
 
 def trial_seconds(context: Context, timings: Iterable[Timing], epochs: int) -> float:
     """How long a trial of so many epochs takes by what was measured."""
-    train, validation = (sum(context.data.class_counts(split).values()) for split in ("train", "validation"))
+    train, validation = (context.data.size(split) for split in ("train", "validation"))
     return fmean(each.trial_seconds(train, validation, epochs) for each in timings)
 
 

@@ -51,6 +51,8 @@ _SPARE = 1.5
 def backgrounds_of(config: StudyConfig, card: Card) -> tuple[Backgrounds, str]:
     """Whether proposals carry background prompts ('auto' resolved), and the sentence that says so and why."""
     mode = config.search.backgrounds
+    if card.several_labels:
+        return "off", "off (an image may have several labels, which do not belong to one subject)"
     if mode != "auto":
         return mode, mode
     if card.modality in WITH_SUBJECTS:

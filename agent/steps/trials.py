@@ -57,6 +57,7 @@ def trial_spec(context: Context, candidate: Candidate, seed: int, fold: Fold | N
         image_size=data.image_size,
         classes=len(data.card.classes),
         ordinal=data.card.ordinal,
+        several_labels=data.card.several_labels,
         model=config.model,
         recipe=recipe,
         seed=seed,

@@ -36,6 +36,8 @@ class Card:
     report: Report | None
     """Of the study; None where an earlier version finished it."""
     cautions: Sequence[str]
+    several_labels: bool = False
+    """Whether an image may have several of the `classes`, or none."""
 
     @property
     def title(self) -> str:
@@ -48,8 +50,13 @@ def write_card(folder: Path, card: Card) -> None:
     parts = [
         f"# {markdown(card.title)}",
         f"Trained by Augur {version('augur-vision')} on {datetime.now():%d %B %Y} with what study "
-        f"{markdown(card.study)} recommends. It tells {counted(len(card.classes), 'class', 'classes')} apart: "
-        f"{markdown(', '.join(card.classes))}.",
+        f"{markdown(card.study)} recommends. "
+        + (
+            f"It says of {len(card.classes)} labels which an image has, any number of them: "
+            if card.several_labels
+            else f"It tells {counted(len(card.classes), 'class', 'classes')} apart: "
+        )
+        + f"{markdown(', '.join(card.classes))}.",
         *_expectation(card),
         *_training(card),
         *_files(folder, card),
@@ -114,7 +121,7 @@ def _training(card: Card) -> list[str]:
     return [
         "## How it was trained",
         "\n".join(("| | |", "| --- | --- |", *(f"| {name} | {markdown(text)} |" for name, text in rows))),
-        f"| class | images |\n| --- | --- |\n{classes}",
+        f"| {'label' if card.several_labels else 'class'} | images |\n| --- | --- |\n{classes}",
     ]
 
 
@@ -126,8 +133,9 @@ def _files(folder: Path, card: Card) -> list[str]:
         "- `policy.json`: the augmentation that it was trained with",
     ]
     if card.onnx:
+        last = "sigmoid" if card.several_labels else "softmax"
         lines.append(
-            f"- `{ONNX}`: with normalisation and softmax; input `images`, uint8 (batch, 3, {card.size}, {card.size}) "
+            f"- `{ONNX}`: with normalisation and {last}; input `images`, uint8 (batch, 3, {card.size}, {card.size}) "
             f"in RGB, output `probabilities`; {card.onnx}"
         )
     if (folder / CODE).is_dir():
@@ -136,12 +144,16 @@ def _files(folder: Path, card: Card) -> list[str]:
 
 
 def _limits(card: Card) -> list[str]:
+    kind = "label" if card.several_labels else "class"
     fewest = min(card.classes, key=lambda name: card.counts[name])
     lines = [
-        f"It knows only these {len(card.classes)} classes: every image is given one of them, whatever it shows.",
+        f"It knows only these {len(card.classes)} labels, each with a probability of its own, whatever an image shows. "
+        "A label counts as there from 0.5 on; for a rare one, another threshold may serve better."
+        if card.several_labels
+        else f"It knows only these {len(card.classes)} classes: every image is given one of them, whatever it shows.",
         "Images from another camera, site or group of people than those of the data may be told apart far worse; the "
         "test images come from the same source.",
-        f"The class with the fewest images is {fewest} ({card.counts[fewest]}): what is said of it is least certain.",
+        f"The {kind} with the fewest images is {fewest} ({card.counts[fewest]}): what is said of it is least certain.",
         "The probabilities are the network's own, and were not calibrated.",
     ]
     lines += [caution for caution in card.cautions if caution]

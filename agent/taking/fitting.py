@@ -148,7 +148,7 @@ def _tell(context: "Context", candidate: Candidate, report: Report | None) -> No
     data, terminal = context.data, context.terminal
     line = candidate.proposal.in_one_line()
     what = f"{candidate.name} of {context.study}" + (f": {line}" if line != candidate.name else "")
-    counts = {split: sum(data.class_counts(split).values()) for split in ("train", "validation")}
+    counts = {split: data.size(split) for split in ("train", "validation")}
     terminal.note(
         f"{what}, {length_of(context, candidate)}, on "
         f"{counts['train']} training and {counts['validation']} validation images; the test images stay closed"

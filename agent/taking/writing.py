@@ -56,8 +56,9 @@ def write_folder(
         data=data.card.title,
         fingerprint=data.fingerprint,
         licence="" if data.card.licence == "unknown" else data.card.licence,
-        images={split: sum(data.class_counts(split).values()) for split in ("train", "validation", "test")},
+        images={split: data.size(split) for split in ("train", "validation", "test")},
         classes=data.card.classes,
+        several_labels=data.card.several_labels,
         counts={
             name: data.class_counts("train").get(name, 0) + data.class_counts("validation").get(name, 0)
             for name in data.card.classes
@@ -89,6 +90,7 @@ def _about(context: Context, normalisation: Normalisation) -> Preprocessing:
     )
     return Preprocessing(
         classes=data.card.classes,
+        several_labels=data.card.several_labels,
         image_size=data.image_size,
         fit=config.data.fit,
         max_pixels=config.data.max_pixels,
@@ -118,9 +120,9 @@ def _compare(model: ModelFolder, classifiers: Sequence[Classifier], images: np.n
     """
     batch = torch.from_numpy(images).permute(0, 3, 1, 2)
     with torch.inference_mode():
-        found = [
-            each.model(each.normalisation.apply(batch, "cpu")).softmax(dim=1).numpy() for each in classifiers
-        ]
+        logits = [each.model(each.normalisation.apply(batch, "cpu")) for each in classifiers]
+        several = model.about.several_labels
+        found = [(each.sigmoid() if several else each.softmax(dim=1)).numpy() for each in logits]
     difference = float(np.abs(np.mean(found, axis=0) - model.probabilities(images)).max())
     if difference > _TOLERANCE:
         raise AugurError(

@@ -7,12 +7,15 @@ import numpy as np
 from evaluators.report.comparison import TestScores
 from evaluators.report.sections import ClassGain, Confusion
 from evaluators.statistics import Interval, interval_over_both
+from tools.training.label_scores import mean_of
 
 
 def class_gains(
     treatment: TestScores, control: TestScores, classes: Sequence[str], groups: Sequence[str] | None
 ) -> list[ClassGain]:
     """Recall of each class by both, and its gain with an interval over seeds and images at once.
+
+    Where images may have several labels, it is the AUROC of each label.
 
     Args:
         treatment: what is recommended.
@@ -24,6 +27,8 @@ def class_gains(
     labels = treatment.labels
     if not seeds or labels is None:
         return []
+    if labels.ndim == 2:
+        return _label_gains(treatment, control, seeds, classes, groups)
     treated = np.stack([treatment.correct[seed] for seed in seeds]).astype(np.float64)
     controls = np.stack([control.correct[seed] for seed in seeds]).astype(np.float64)
     return [
@@ -31,6 +36,38 @@ def class_gains(
         for label, name in enumerate(classes)
         for rows in (np.flatnonzero(labels == label),)
     ]
+
+
+def _label_gains(
+    treatment: TestScores,
+    control: TestScores,
+    seeds: Sequence[int],
+    labels: Sequence[str],
+    groups: Sequence[str] | None,
+) -> list[ClassGain]:
+    assert treatment.labels is not None
+    found = []
+    for label, name in enumerate(labels):
+        treated, controls = (
+            np.stack([scores.by_label[seed][label] for seed in seeds]) for scores in (treatment, control)
+        )
+        images = int(treatment.labels[:, label].sum())
+        if not np.isfinite(treated).all():
+            found.append(ClassGain(name, images, None, None, None))
+            continue
+        gain = interval_over_both(treated, controls, groups)
+        precisions = (
+            _mean_precision(control, seeds, label),
+            _mean_precision(treatment, seeds, label),
+        )
+        found.append(
+            ClassGain(name, images, float(controls.mean()), float(treated.mean()), gain, *precisions)
+        )
+    return found
+
+
+def _mean_precision(scores: TestScores, seeds: Sequence[int], label: int) -> float | None:
+    return mean_of([scores.per_label_precision[seed][label] for seed in seeds])
 
 
 def _of_class(
@@ -45,7 +82,7 @@ def _of_class(
 
 def confusion_of(title: str, scores: TestScores, classes: Sequence[str]) -> Confusion | None:
     """Mean over the fresh seeds; None where none is known."""
-    found = [np.array(matrix, dtype=np.float64) for matrix in scores.confusion.values()]
+    found = [np.array(matrix, dtype=np.float64) for matrix in scores.confusion.values() if matrix]
     if not found:
         return None
     mean = np.mean(found, axis=0)

@@ -6,7 +6,7 @@ from math import fsum
 
 import numpy as np
 
-from evaluators.influence import image_values
+from evaluators.influence import correct_shares, image_values, label_values
 from evaluators.recommendation import Estimate
 from evaluators.statistics import (
     DIFFERENCES,
@@ -31,7 +31,8 @@ class TestScores:
     accuracy: Mapping[int, float]
     macro_f1: Mapping[int, float]
     correct: Mapping[int, np.ndarray]
-    """Seed → bool (images,): which test images were classified correctly, in the data set's order."""
+    """Seed → bool (images,): which test images were classified correctly, in the data set's order; where they may have
+    several labels, float: the share of them that is right."""
     per_class_recall: Mapping[int, tuple[float | None, ...]] = field(default_factory=dict)
     quadratic_kappa: Mapping[int, float] = field(default_factory=dict)
     """Only where labels are ordinal."""
@@ -41,8 +42,14 @@ class TestScores:
     """Seed → float (images,), what each image adds to the metric, if that is not the accuracy (`influence.py`)."""
     confusion: Mapping[int, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
     """Seed → images by true (rows) and predicted class (columns)."""
+    average_precision: Mapping[int, float] = field(default_factory=dict)
+    """Seed → mean over the labels; only where an image may have several."""
     labels: np.ndarray | None = None
-    """int (images,): the true class of each test image."""
+    """int (images,): the true class of each test image; or 0 and 1 (images, labels)."""
+    by_label: Mapping[int, np.ndarray] = field(default_factory=dict)
+    """Seed → float (labels, images), each row with the mean of one label's AUROC; only of several labels an image."""
+    per_label_auroc: Mapping[int, tuple[float | None, ...]] = field(default_factory=dict)
+    per_label_precision: Mapping[int, tuple[float | None, ...]] = field(default_factory=dict)
 
     @property
     def values(self) -> Mapping[int, float]:
@@ -80,7 +87,15 @@ class TestScores:
             images={seed: values for seed, values in images.items() if np.isfinite(values).all()},
             accuracy={seed: p.scores.accuracy for seed, p in predictions.items()},
             macro_f1={seed: p.scores.macro_f1 for seed, p in predictions.items()},
-            correct={seed: p.probabilities.argmax(axis=1) == p.labels for seed, p in predictions.items()},
+            correct={seed: correct_shares(p.probabilities, p.labels) for seed, p in predictions.items()},
+            by_label={seed: _by_label(p) for seed, p in predictions.items() if p.labels.ndim == 2},
+            average_precision={
+                seed: p.scores.average_precision
+                for seed, p in predictions.items()
+                if p.labels.ndim == 2 and p.scores.average_precision is not None
+            },
+            per_label_auroc={seed: p.scores.per_label_auroc for seed, p in predictions.items()},
+            per_label_precision={seed: p.scores.per_label_precision for seed, p in predictions.items()},
             per_class_recall={seed: p.scores.per_class_recall for seed, p in predictions.items()},
             confusion={seed: p.scores.confusion for seed, p in predictions.items()},
             labels=next((p.labels for p in predictions.values()), None),
@@ -90,6 +105,10 @@ class TestScores:
                 if p.scores.quadratic_kappa is not None
             },
         )
+
+
+def _by_label(found: Predictions) -> np.ndarray:
+    return label_values(found.probabilities, found.labels.astype(bool), "auroc")
 
 
 @dataclass(frozen=True)
@@ -108,6 +127,7 @@ class Comparison:
     """Over the fresh seeds, like all that follows."""
     accuracy: Interval | None
     macro_f1: Interval | None
+    """This, or, where an image may have several labels, `average_precision` is in the tables beside the accuracy."""
     kappa: Interval | None
     verdict: Verdict | None
     """Against no augmentation; None for that itself."""
@@ -117,6 +137,13 @@ class Comparison:
     estimate: Estimate | None = None
     """What the choice believed of it, on validation; None of what could not be recommended."""
     test_by_seed: Mapping[int, float] = field(default_factory=dict)
+    average_precision: Interval | None = None
+    """Its mean over the labels; None where an image has one class."""
+
+    @property
+    def second(self) -> Interval | None:
+        """What stands beside the accuracy."""
+        return self.average_precision or self.macro_f1
 
 
 def verdict_between(
@@ -191,6 +218,7 @@ def compare(
         accuracy=_interval(test.accuracy) if test else None,
         macro_f1=_interval(test.macro_f1) if test else None,
         kappa=_interval(test.quadratic_kappa, DIFFERENCES) if test else None,
+        average_precision=_interval(test.average_precision) if test else None,
         verdict=verdict_between(test, reference, groups) if test and reference else None,
         over_default=verdict_between(test, default, groups) if test and default else None,
         recommended=arm.recommended,

@@ -206,7 +206,7 @@ def _contents(report: Report) -> Iterator[tuple[str, str]]:
         yield "race", "Race"
     yield "search", "Search"
     if report.classes or report.confusions:
-        yield "classes", "By class"
+        yield "classes", "By label" if report.several_labels else "By class"
     if report.made:
         yield "backgrounds", "Backgrounds"
     if report.state == "finished":
@@ -226,7 +226,7 @@ def _tables(report: Report) -> dict[str, Any]:
     )
     flags = {
         "accuracy": report.metric != "accuracy",
-        "f1": report.metric != "macro_f1",
+        "f1": report.metric != ("average_precision" if report.several_labels else "macro_f1"),
         "ordinal": report.metric != "kappa" and any(c.kappa for c in report.comparisons),
         "over_default": any(c.over_default for c in report.comparisons),
         "has_default": has_default,
@@ -249,7 +249,7 @@ def _tables(report: Report) -> dict[str, Any]:
             f"validation {score}",
             f"test {score}",
             "test accuracy" if flags["accuracy"] else None,
-            "test macro-F1" if flags["f1"] else None,
+            f"test {report.second}" if flags["f1"] else None,
             "quadratic kappa" if flags["ordinal"] else None,
             "gain over the default" if flags["over_default"] else None,
             "gain over no augmentation",
@@ -274,7 +274,9 @@ def _tables(report: Report) -> dict[str, Any]:
             "verdict",
             words=["verdict"],
         ),
-        "shift_heads": heads("candidate", score, "macro-F1", "gain over none", "over seeds", "over images"),
+        "shift_heads": heads(
+            "candidate", score, report.second, "gain over none", "over seeds", "over images"
+        ),
     }
 
 

@@ -16,6 +16,7 @@ from evaluators.report.sections import (
     RaceSection,
     RunningTrial,
     SimpleLine,
+    StartLine,
     chance_words,
 )
 from evaluators.statistics import Interval
@@ -90,6 +91,12 @@ class Report:
     """(what, how much) lines of the ledger."""
     classes: Sequence[ClassGain] = ()
     """Of what is recommended, or, where that is no augmentation, of the proposal that was tested."""
+    starts: Sequence[StartLine] = ()
+    """This study, and others on the same images whose models began otherwise; none where there is no such other."""
+    several_labels: bool = False
+    """Whether an image may have several labels: `classes` are labels then, by their AUROC."""
+    shown_candidate: str = ""
+    """Whose labels these are; of classes, the confusion matrices say so."""
     confusions: Sequence[Confusion] = ()
     made: Backgrounds | None = None
     """The synthetic images of the tested proposal."""
@@ -107,7 +114,12 @@ class Report:
     @property
     def shown(self) -> str:
         """Whose classes are shown beside those of no augmentation."""
-        return self.confusions[-1].title if self.confusions else "recommended"
+        return self.confusions[-1].title if self.confusions else self.shown_candidate or "recommended"
+
+    @property
+    def second(self) -> str:
+        """What stands beside the accuracy, for the heads of tables."""
+        return "mean average precision" if self.several_labels else "macro-F1"
 
     @property
     def forecasts(self) -> list[IterationLine]:

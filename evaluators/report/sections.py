@@ -52,7 +52,8 @@ class SimpleLine:
 
 @dataclass(frozen=True)
 class ClassGain:
-    """Recall of one class on the test set, means over fresh seeds."""
+    """Recall of one class on the test set, means over fresh seeds; or the AUROC of a label, of which an image may have
+    several."""
 
     name: str
     images: int
@@ -62,6 +63,9 @@ class ClassGain:
     """By what is recommended."""
     difference: Interval | None
     """Paired by seed; None where the two have no seed in common."""
+    precision_before: float | None = None
+    """Average precision of a label by no augmentation; None of a class."""
+    precision_after: float | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,22 @@ class Backgrounds:
     """File of the contact sheet, in the study's folder."""
     facts: Sequence[tuple[str, str]] = ()
     """More (name, text) lines: verdicts by setting, what the background alone says of the label."""
+
+
+@dataclass(frozen=True)
+class StartLine:
+    """What a study on the same images came to on the test set, by what its model began with."""
+
+    study: str
+    model: str
+    start: str
+    """Such as 'from scratch'."""
+    none: Interval
+    """No augmentation, over fresh seeds."""
+    recommended: str
+    """What that study recommends."""
+    best: Interval
+    """Its score."""
 
 
 @dataclass(frozen=True)

@@ -99,3 +99,13 @@ def test_that_nothing_was_learnt_is_said_with_what_to_do():
         "nothing was learnt in up to 12 epochs (480 steps): the validation loss is 1.10, and 1.10 "
     )
     assert "--training.learning_rate" in text
+
+
+def test_of_several_labels_an_image_chance_is_that_of_each_label():
+    labels = np.random.default_rng(0).integers(0, 2, (40, 3))
+    same = np.tile([0.2, 0.5, 0.9], (40, 1))
+    assert agreement(same, labels).mean() == pytest.approx(0, abs=1e-12)
+    shares = labels.mean(axis=0)
+    assert agreement(labels.astype(float), labels).mean() == pytest.approx((2 * shares * (1 - shares)).mean())
+    entropy = -(shares * np.log(shares) + (1 - shares) * np.log(1 - shares)).mean()
+    assert constant_losses(labels, 3).mean() == pytest.approx(entropy)

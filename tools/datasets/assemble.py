@@ -1,9 +1,10 @@
 """Make records from a list of labelled files, for every data set. Splits are carved later (`assign_splits`)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.datasets.label_sets import packed
 from tools.datasets.types import SPLITS, Record, Split
 from tools.errors import DataError, closest
 
@@ -17,6 +18,8 @@ class Item:
     split: Split = "train"
     group: str | None = None
     """None: the image is a group of its own."""
+    labels: frozenset[str] | None = None
+    """All of them, where an image may have several or none; `label` means nothing then."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Assembled:
     records: tuple[Record, ...]
     classes: tuple[str, ...]
     missing: tuple[Split, ...]
+    several: bool = False
+    """Whether an image may have several labels, or none."""
 
 
 def assemble(
@@ -49,7 +54,8 @@ def assemble(
     Raises:
         DataError: there is only one class, a class is not declared, or a class is missing in a split.
     """
-    found = sorted({item.label for item in items})
+    several = any(item.labels is not None for item in items)
+    found = sorted({name for item in items for name in _names(item)})
     names: tuple[str, ...] = tuple(classes or found)
     unknown = sorted(set(found) - set(names))
     absent = sorted(set(names) - set(found))
@@ -68,10 +74,20 @@ def assemble(
     if not test_only:
         _check_splits(items, names, given, place, gaps)
     records = tuple(
-        Record(item.file, index[item.label], item.split, item.group or item.file) for item in items
+        Record(
+            item.file,
+            packed(index[name] for name in _names(item)) if several else index[item.label],
+            item.split,
+            item.group or item.file,
+        )
+        for item in items
     )
     missing: tuple[Split, ...] = () if test_only else tuple(split for split in SPLITS if split not in given)
-    return Assembled(records, names, missing)
+    return Assembled(records, names, missing, several)
+
+
+def _names(item: Item) -> Iterable[str]:
+    return (item.label,) if item.labels is None else item.labels
 
 
 def _difference(unknown: Sequence[str], absent: Sequence[str]) -> str:
@@ -91,7 +107,7 @@ def _check_splits(
 ) -> None:
     if "train" not in given:
         raise DataError(f"{place} has no training images, only {' and '.join(given)}")
-    present = {(item.split, item.label) for item in items}
+    present = {(item.split, name) for item in items for name in _names(item)}
     needed = ["train"] if gaps else given
     absent = [f"{name} in {split}" for split in needed for name in names if (split, name) not in present]
     if absent:

@@ -77,6 +77,11 @@ class DataConfig(BaseModel):
         description="what happens to images whose label is empty, nan, none or -1: stop the run, leave them out, or "
         "keep the word as a class",
     )
+    several_labels: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="whether an image may have several labels, or none, in a table with a column of 0 and 1 for each: "
+        "'auto': where more than 1 in 20 images have several; 'off': the columns are classes that exclude each other",
+    )
     modality: Modality | None = Field(
         default=None,
         description="kind of images, which decides what augmentations are safe for the labels; that of the data set's "

@@ -127,6 +127,7 @@ def _check_own_images(name: str, config: DataConfig) -> None:
         "data.labels": config.labels is not None,
         "data.exclude": bool(config.exclude),
         "data.similar_labels": config.similar_labels != "stop",
+        "data.several_labels": config.several_labels != "auto",
         "data.missing_labels": config.missing_labels != "stop",
     }
     if set_ones := [key for key, is_set in given.items() if is_set]:

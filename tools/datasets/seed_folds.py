@@ -80,12 +80,19 @@ def _problem(data: CachedDataset, count: int) -> str:
     """Why the training split cannot be cut for that many folds; '' where it can."""
     train = data.split("train")
     parts = cut_into_parts(train.labels, train.groups, count - 1)
-    in_validation = set(data.split("validation").labels.tolist())
+    in_validation = _present(data.split("validation").labels)
     for part in range(count - 1):
         held = parts == part
         if not held.any():
             return f"{count} folds need more groups than the training split has ({len(set(train.groups))} groups)"
-        left = in_validation | set(np.unique(train.labels[~held]).tolist())
-        if lost := sorted(set(train.labels.tolist()) - left):
+        left = in_validation | _present(train.labels[~held])
+        if lost := sorted(_present(train.labels) - left):
             return f"class {data.card.classes[lost[0]]!r} would have no training image in fold {part + 2} of {count}"
     return ""
+
+
+def _present(labels: np.ndarray) -> set[int]:
+    """The classes, or labels, that some image has."""
+    return set(
+        np.flatnonzero(labels.any(axis=0)).tolist() if labels.ndim == 2 else np.unique(labels).tolist()
+    )

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from tools.datasets.label_sets import set_name, unpacked
+
 if TYPE_CHECKING:
     # Its imports take longer than everything that a decoding process needs.
     from tools.datasets.config import DataConfig
@@ -57,6 +59,16 @@ class Card:
     """Whose opinion it is."""
     private: tuple[Literal["title", "classes"], ...] = ()
     """Fields that nobody wrote for others to read: they are names of a user's folders, files or columns."""
+    several_labels: bool = False
+    """Whether an image may have several of the `classes`, or none: they are labels then, each of them there or not."""
+
+    def labels_of(self, label: int) -> tuple[int, ...]:
+        """Which of the `classes` a record's label means: one, or any number where there are several labels."""
+        return unpacked(label) if self.several_labels else (label,)
+
+    def label_name(self, label: int) -> str:
+        """A record's label for people."""
+        return set_name(label, self.classes) if self.several_labels else self.classes[label]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +77,7 @@ class Record:
 
     file: str
     label: int
+    """Index into the classes; where images have several labels, the number of their set (`label_sets.packed`)."""
     split: Split
     group: str
     """Images of one group (a patient, a source photo) never cross splits."""

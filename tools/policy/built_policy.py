@@ -58,7 +58,7 @@ class BuiltPolicy:
 
         Args:
             images: float (B, 3, S, S), on any device.
-            labels: int64 (B,), on the same device.
+            labels: int64 (B,), on the same device; or float32 (B, classes), where images may have several labels.
 
         Returns:
             images float (B, 3, S, S) and soft labels float32 (B, classes), each row a distribution; one-hot

@@ -281,6 +281,8 @@ class TrialSpec(BaseModel):
     image_size: int
     classes: int
     ordinal: bool
+    several_labels: bool = False
+    """Whether an image may have several labels, or none. The data's fingerprint says so too, and with it the key."""
     model: ModelConfig
     recipe: Recipe
     seed: int

@@ -20,6 +20,7 @@ from tools.files import DamagedFile, locked, remove_unfinished, sha256_of, writt
 from tools.training.config import TrialSpec
 from tools.training.failures import NonFiniteLoss
 from tools.training.hardware import Precision, on_device, precision_for
+from tools.training.label_scores import areas, average_precisions, mean_of, score_sets
 from tools.training.model_source import check_unchanged
 from tools.training.models import architecture
 from tools.training.normalisation import Normalisation
@@ -105,7 +106,7 @@ def fit_sample(view: SplitView, most: int = FIT_SAMPLE) -> SplitView:
 def fit_of(classifier: Classifier, view: SplitView, spec: TrialSpec, precision: Precision) -> Fit:
     """Loss and accuracy on training images as they are: `FIT_SAMPLE` at most, the same in every trial."""
     scores = predict(classifier, fit_sample(view), spec, precision).scores
-    return Fit(scores.loss, scores.accuracy)
+    return Fit.of(scores)
 
 
 def predict(classifier: Classifier, view: SplitView, spec: TrialSpec, precision: Precision) -> Predictions:
@@ -144,8 +145,13 @@ def predictions_from(batches: Iterable[torch.Tensor], view: SplitView, spec: Tri
     for logits in batches:
         stop = start + len(logits)
         labels = torch.from_numpy(np.array(view.labels[start:stop])).to(logits.device)
-        loss += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
-        probabilities[start:stop] = logits.softmax(dim=1).cpu().numpy()
+        if spec.several_labels:
+            each = nn.functional.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none")
+            loss += each.mean(dim=1).sum().item()
+            probabilities[start:stop] = logits.sigmoid().cpu().numpy()
+        else:
+            loss += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
+            probabilities[start:stop] = logits.softmax(dim=1).cpu().numpy()
         start = stop
     mean_loss = loss / len(view.labels)
     if not math.isfinite(mean_loss) or not np.isfinite(probabilities).all():
@@ -161,6 +167,8 @@ def score(probabilities: np.ndarray, labels: np.ndarray, ordinal: bool, loss: fl
     scikit-learn defines them, so that a class without images does not change them; AUROC is the mean over the classes,
     each against the rest, that some but not all images belong to.
 
+    Labels of several an image (N, C) are scored by `label_scores.score_sets`.
+
     Args:
         probabilities: (N, C) float, rows sum to 1.
         labels: (N,) int, 0..C-1.
@@ -172,6 +180,12 @@ def score(probabilities: np.ndarray, labels: np.ndarray, ordinal: bool, loss: fl
         DataError: no predictions, shapes that do not match, labels outside 0..C-1, or probabilities that are
             not finite.
     """
+    if labels.ndim == 2:
+        if not np.isfinite(probabilities).all():
+            raise DataError(
+                "cannot score probabilities that are NaN or infinite: the classifier has diverged"
+            )
+        return score_sets(probabilities, labels, loss)
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or not len(labels):
         raise DataError(
             f"cannot score probabilities of shape {probabilities.shape} against labels of shape "
@@ -195,7 +209,7 @@ def score(probabilities: np.ndarray, labels: np.ndarray, ordinal: bool, loss: fl
     kappa = None
     if ordinal and (len(np.unique(labels)) > 1 or len(np.unique(predicted)) > 1):
         kappa = float(cohen_kappa_score(labels, predicted, labels=every_class, weights="quadratic"))
-    areas = _areas(probabilities, labels, [c for c in every_class if 0 < images[c] < len(labels)])
+    members = labels[:, None] == every_class
     return Scores(
         loss=float(loss),
         accuracy=float(accuracy_score(labels, predicted)),
@@ -205,24 +219,9 @@ def score(probabilities: np.ndarray, labels: np.ndarray, ordinal: bool, loss: fl
         quadratic_kappa=kappa,
         per_class_recall=tuple(recalls),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
-        auroc=float(np.mean(areas)) if areas else None,
+        auroc=mean_of(areas(probabilities, members)),
+        average_precision=mean_of(average_precisions(probabilities, members)),
     )
-
-
-def _areas(probabilities: np.ndarray, labels: np.ndarray, classes: list[int]) -> list[float]:
-    """Area under the ROC curve of each of `classes` against the rest, as the statistic of Mann and Whitney.
-
-    One ranking of all of them at once: after every epoch, a curve for each class took longer than all other scores.
-    """
-    from scipy.stats import rankdata
-
-    if not classes:
-        return []
-    ranks = rankdata(probabilities[:, classes], axis=0)
-    inside = labels[:, None] == np.array(classes)
-    count = inside.sum(axis=0)
-    found = ((ranks * inside).sum(axis=0) - count * (count + 1) / 2) / (count * (len(labels) - count))
-    return [float(area) for area in found]
 
 
 def save_trained(

@@ -24,16 +24,24 @@ WORDS: Mapping[str, str] = {
 }
 """`training.imbalance` → what it does, for people and language models."""
 
+_LABEL_WORDS: Mapping[str, str] = {
+    "none": "nothing is done about labels of unequal frequency",
+    "weighted_loss": "the loss weights the images with a label by how many times more are without it",
+    "logit_adjustment": "the loss adds the log odds of each label to its logit (logit adjustment)",
+}
+"""The same where an image may have several labels."""
+
 _LEVEL = 1.5
 """From this ratio of the largest class to the smallest on, sizes are called unequal."""
 
 
-def describe_imbalance(counts: Mapping[str, int], kind: str) -> str:
+def describe_imbalance(counts: Mapping[str, int], kind: str, several_labels: bool = False) -> str:
     """How unequal the classes are and what is done about it, in one line; '' where they are equal and nothing is.
 
     Args:
         counts: class → its training images.
         kind: `training.imbalance`.
+        several_labels: whether they are labels of which an image may have several.
     """
     present = {name: count for name, count in counts.items() if count}
     if not present:
@@ -45,12 +53,11 @@ def describe_imbalance(counts: Mapping[str, int], kind: str) -> str:
     skew = (
         f"{large} has {ratio:.1f} times the training images of {small}"
         if ratio >= _LEVEL
-        else "the classes are of about equal size"
+        else f"the {'labels' if several_labels else 'classes'} are of about equal size"
     )
-    how = (
-        " (training.imbalance: weighted_loss, balanced_sampling, logit_adjustment)" if kind == "none" else ""
-    )
-    return f"{skew}; {WORDS[kind]}{how}"
+    ways = [way for way in WORDS if way != "none" and not (several_labels and way == "balanced_sampling")]
+    how = f" (training.imbalance: {', '.join(ways)})" if kind == "none" else ""
+    return f"{skew}; {(_LABEL_WORDS if several_labels else WORDS)[kind]}{how}"
 
 
 def class_term(recipe: Recipe, labels: "np.ndarray", classes: int) -> "torch.Tensor | None":
@@ -62,7 +69,9 @@ def class_term(recipe: Recipe, labels: "np.ndarray", classes: int) -> "torch.Ten
 
     Args:
         recipe: the trial's.
-        labels: int64 (N,) of its training images.
+        labels: int64 (N,) of its training images; or 0 and 1 (N, C), where they may have several. Then 'weighted_loss'
+            weights the images with a label by how many times more are without it (`pos_weight` of the binary
+            cross-entropy), and 'logit_adjustment' takes the log of the same odds.
         classes: C.
     """
     if recipe.imbalance not in ("weighted_loss", "logit_adjustment"):
@@ -70,6 +79,11 @@ def class_term(recipe: Recipe, labels: "np.ndarray", classes: int) -> "torch.Ten
     import numpy as np
     import torch
 
+    if labels.ndim == 2:
+        there = np.clip(labels.sum(axis=0, dtype=np.int64), 1, max(1, len(labels) - 1))
+        odds = there / np.maximum(1, len(labels) - there)
+        found = 1 / odds if recipe.imbalance == "weighted_loss" else np.log(odds)
+        return torch.from_numpy(found.astype(np.float32))
     counts = np.maximum(np.bincount(labels, minlength=classes), 1)
     if recipe.imbalance == "weighted_loss":
         return torch.from_numpy((len(labels) / (classes * counts)).astype(np.float32))

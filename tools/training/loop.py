@@ -275,8 +275,13 @@ class _Training:
         """One update; returns the batch's mean cross-entropy without label smoothing, on the device."""
         inputs = self._classifier.normalisation.apply(images, self._device)
         targets = labels.to(self._device, non_blocking=True)
+        several = self._spec.several_labels
+        if several:
+            targets = targets.float()
         if self._images.policy.has_mix:
             inputs, targets = self._images.policy.mix(inputs, targets)
         autocast = self._precision.autocast(self._device)
         recipe, term = self._spec.recipe, self._class_term
-        return update(self._model, self._optimizer, self._scaler, inputs, targets, recipe, autocast, term)
+        return update(
+            self._model, self._optimizer, self._scaler, inputs, targets, recipe, autocast, term, several
+        )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 if TYPE_CHECKING:
     from tools.training.types import Scores
 
-Metric = Literal["accuracy", "macro_f1", "balanced_accuracy", "auroc", "kappa"]
+Metric = Literal["accuracy", "macro_f1", "balanced_accuracy", "auroc", "kappa", "average_precision"]
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
 
@@ -15,6 +15,7 @@ _TITLES: dict[Metric, str] = {
     "balanced_accuracy": "balanced accuracy",
     "auroc": "AUROC",
     "kappa": "quadratic kappa",
+    "average_precision": "mean average precision",
 }
 
 

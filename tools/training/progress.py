@@ -56,6 +56,7 @@ class Progress:
             validation_balanced_accuracy=predictions.scores.balanced_accuracy,
             validation_auroc=predictions.scores.auroc,
             validation_kappa=predictions.scores.quadratic_kappa,
+            validation_average_precision=predictions.scores.average_precision,
         )
         self.reports.append(report)
         return report

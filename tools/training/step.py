@@ -17,6 +17,7 @@ def update(
     recipe: Recipe,
     autocast: AbstractContextManager,
     class_term: torch.Tensor | None = None,
+    several_labels: bool = False,
 ) -> torch.Tensor:
     """Update `model` by one batch; waits for nothing, so that it can be captured as a CUDA graph.
 
@@ -29,6 +30,8 @@ def update(
         recipe: the trial's.
         autocast: of the forward pass.
         class_term: float32 (C,) on the device, what the loss takes of each class (`imbalance.class_term`).
+        several_labels: whether an image may have several labels: targets are float32 (B, C), each 0..1, and the loss
+            is the binary cross-entropy, its mean over images and labels.
 
     Returns:
         The batch's mean cross-entropy without label smoothing, weights or adjustment: a scalar on the device, without
@@ -39,7 +42,13 @@ def update(
     logits = logits.float()
     weighted = class_term if recipe.imbalance == "weighted_loss" else None
     adjusted = logits + class_term if recipe.imbalance == "logit_adjustment" else logits
-    loss = nn.functional.cross_entropy(adjusted, targets, weighted, label_smoothing=recipe.label_smoothing)
+    if several_labels:
+        smoothed = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
+        loss = nn.functional.binary_cross_entropy_with_logits(adjusted, smoothed, pos_weight=weighted)
+    else:
+        loss = nn.functional.cross_entropy(
+            adjusted, targets, weighted, label_smoothing=recipe.label_smoothing
+        )
     optimizer.zero_grad(set_to_none=True)
     scaler.scale(loss).backward()
     if recipe.gradient_clip is not None:
@@ -50,4 +59,6 @@ def update(
     if not recipe.label_smoothing and class_term is None:
         return loss.detach()
     with torch.no_grad():
+        if several_labels:
+            return nn.functional.binary_cross_entropy_with_logits(logits, targets)
         return nn.functional.cross_entropy(logits, targets)

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One epoch of one trial, a line of epochs.jsonl. Losses: mean cross-entropy in nats; scores: 0..1."""
+    """One epoch of one trial, a line of epochs.jsonl. Losses: mean cross-entropy in nats; scores: 0..1.
+
+    Where images may have several labels, losses are the mean over labels of the binary cross-entropy.
+    """
 
     epoch: int
     """Counted from 1."""
@@ -23,10 +26,11 @@ class EpochReport:
     learning_rate: float
     seconds: float
     validation_balanced_accuracy: float | None = None
-    """This and the two below: None in reports of earlier versions, and where the score is not defined."""
+    """This and the three below: None in reports of earlier versions, and where the score is not defined."""
     validation_auroc: float | None = None
     validation_kappa: float | None = None
     """-1..1."""
+    validation_average_precision: float | None = None
 
     def score(self, metric: Metric) -> float | None:
         """On validation after this epoch; None where it is not known or not defined."""
@@ -46,16 +50,24 @@ class Scores:
     per_class_recall: tuple[float | None, ...]
     """None for a class without images."""
     confusion: tuple[tuple[int, ...], ...]
-    """Rows: true class; columns: predicted."""
+    """Rows: true class; columns: predicted. () where images may have several labels."""
     auroc: float | None = None
     """Area under the ROC curve, one class against the rest, mean over the classes that some but not all images belong
     to; None where there is none, and in results of earlier versions."""
+    average_precision: float | None = None
+    """Mean average precision, over the same classes; None likewise."""
+    per_label_auroc: tuple[float | None, ...] = ()
+    """This and the next: only where images may have several labels; None for a label that all images have, or none."""
+    per_label_precision: tuple[float | None, ...] = ()
+    """Average precision."""
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Scores":
         """Inverse of `dataclasses.asdict`, also after a trip through JSON."""
         confusion = tuple(tuple(row) for row in data["confusion"])
-        return cls(**{**data, "per_class_recall": tuple(data["per_class_recall"]), "confusion": confusion})
+        by_label = {name: tuple(data.get(name, ())) for name in ("per_label_auroc", "per_label_precision")}
+        recalls = tuple(data["per_class_recall"])
+        return cls(**{**data, **by_label, "per_class_recall": recalls, "confusion": confusion})
 
 
 @dataclass(frozen=True)
@@ -63,9 +75,9 @@ class Predictions:
     """What a trained classifier says about one split, in the order of the split's images."""
 
     probabilities: "np.ndarray"
-    """(N, C) float32, rows sum to 1."""
+    """(N, C) float32, rows sum to 1; where images may have several labels, each value is 0..1 by itself."""
     labels: "np.ndarray"
-    """(N,) int64, the true classes."""
+    """(N,) int64, the true classes; or uint8 (N, C) of 0 and 1."""
     scores: Scores
 
 
@@ -79,7 +91,15 @@ class Fit:
     loss: float
     """Mean cross-entropy in nats, without label smoothing."""
     accuracy: float
-    """0..1."""
+    """0..1. Where an image may have several labels, it is their AUROC: the share of labels that are right is high for
+    rare ones whatever was learnt."""
+
+    @classmethod
+    def of(cls, scores: Scores) -> "Fit":
+        """From the scores on these images."""
+        if scores.per_label_auroc and scores.auroc is not None:
+            return cls(scores.loss, scores.auroc)
+        return cls(scores.loss, scores.accuracy)
 
 
 @dataclass(frozen=True)

@@ -107,14 +107,15 @@ def error_pairs(held: HeldOut, names: tuple[str, ...], classes: Sequence[str] = 
                     ranked,
                     len(members),
                     float(sure.mean()),
-                    _look(held.view, ranked),
-                    _look(held.view, right) if len(right) else None,
+                    look_of(held.view, ranked),
+                    look_of(held.view, right) if len(right) else None,
                 )
             )
     return sorted(found, key=lambda pair: -pair.count)
 
 
-def _look(view: "SplitView", places: np.ndarray) -> Look:
+def look_of(view: "SplitView", places: np.ndarray) -> Look:
+    """What some images look like; at least one."""
     sample = places[:: max(1, -(-len(places) // _MEASURED))]
     return Look(*look(np.asarray(view.images[sample])))
 

@@ -11,6 +11,7 @@ from agent.memory.history import History
 from agent.proposers.inspection import ToolResult, encoded
 from agent.proposers.inspection.training_images import examples
 from prompts import render
+from tools.datasets.label_sets import label_words
 from tools.policy.policy import Policy
 from tools.policy.safety import lint
 from tools.policy.validate import check_policy
@@ -50,7 +51,7 @@ def preview(history: History, view: "SplitView", policy: Policy, vision: bool) -
 def _sheet(history: History, view: "SplitView", chosen: np.ndarray, policy: Policy) -> str:
     from tools.policy.preview import contact_sheet
 
-    names = [history.card.classes[view.labels[at]] for at in chosen]
+    names = [label_words(view.labels[at], history.card.classes) for at in chosen]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "sheet.png"
         contact_sheet(np.asarray(view.images[chosen]), names, policy, path, history.seed, _ROWS)

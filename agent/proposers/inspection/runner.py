@@ -169,7 +169,10 @@ class ToolRunner:
         return in_one_line(asked, 300), show(preview, self._vision, self._history.aliases)
 
     def _show_errors(self, arguments: dict[str, Any]) -> tuple[str, ToolResult]:
-        from agent.proposers.inspection.errors import show
+        if self._history.card.several_labels:
+            from agent.proposers.inspection.label_errors import show
+        else:
+            from agent.proposers.inspection.errors import show
 
         classes = self._classes(arguments)
         instruments = self._history.instruments

@@ -9,6 +9,7 @@ import numpy as np
 from agent.memory.history import History
 from agent.proposers.inspection import MOST_CLASSES, SHEET_SIDE, encoded
 from prompts import render
+from tools.datasets.label_sets import members_of
 from tools.sheet import SheetRow, draw_sheet
 
 if TYPE_CHECKING:
@@ -49,29 +50,32 @@ def describe(history: History, view: "SplitView", classes: Sequence[str] = ()) -
         classes: of which classes, by name; none for all of them.
     """
     labels = np.asarray(view.labels)
-    wanted = [history.card.classes.index(name) for name in classes]
-    at = np.flatnonzero(np.isin(labels, wanted)) if wanted else np.arange(len(labels))
+    wanted = [members_of(labels, history.card.classes.index(name)) for name in classes]
+    at = np.unique(np.concatenate(wanted)) if wanted else np.arange(len(labels))
     at = at[:: max(1, -(-len(at) // MEASURED_IMAGES))]
     images, labels = np.asarray(view.images[at]), labels[at]
-    measured = _classes(history, images, labels)
+    measured = _classes(history, images, labels, classes)
     return render(
         "dataset",
         title=history.card.title,
         chosen=list(classes),
-        training_images=sum(history.class_counts.values()),
+        training_images=history.training_images,
         image_size=history.image_size,
         sampled=len(images),
         classes=measured[:MOST_CLASSES],
         more=len(measured) - MOST_CLASSES,
+        several_labels=history.card.several_labels,
         **measure(images),
     )
 
 
-def _classes(history: History, images: np.ndarray, labels: np.ndarray) -> list[ClassMeasures]:
+def _classes(
+    history: History, images: np.ndarray, labels: np.ndarray, chosen: Sequence[str]
+) -> list[ClassMeasures]:
     return [
-        ClassMeasures(name, history.class_counts.get(name, 0), *look(images[labels == label]))
+        ClassMeasures(name, history.class_counts.get(name, 0), *look(images[members]))
         for label, name in enumerate(history.card.classes)
-        if (labels == label).any()
+        if (not chosen or name in chosen) and len(members := members_of(labels, label))
     ]
 
 
@@ -93,10 +97,11 @@ def examples(view: "SplitView", classes: int, count: int, seed: int) -> np.ndarr
     """Places of up to `count` images, int64, each class in turn, then sorted by class; the same for the same seed."""
     labels = np.asarray(view.labels)
     order = np.random.default_rng(seed).permutation(len(labels))
-    by_class = [order[labels[order] == label] for label in range(classes)]
+    by_class = [order[members_of(labels[order], label)] for label in range(classes)]
     turns = range(max((len(members) for members in by_class), default=0))
     chosen = [int(members[turn]) for turn in turns for members in by_class if turn < len(members)]
-    return np.asarray(sorted(chosen[:count], key=lambda index: int(labels[index])), dtype=np.int64)
+    chosen = list(dict.fromkeys(chosen))  # an image with several labels comes once
+    return np.asarray(sorted(chosen[:count], key=lambda index: labels[index].tolist()), dtype=np.int64)
 
 
 def example_sheet(history: History, view: "SplitView", classes: Sequence[str] = ()) -> tuple[str, str]:
@@ -155,7 +160,7 @@ def _one_of_each(
 
 def _some_of(history: History, view: "SplitView", name: str, count: int) -> np.ndarray:
     label = history.card.classes.index(name)
-    members = np.flatnonzero(np.asarray(view.labels) == label)
+    members = members_of(view.labels, label)
     return np.sort(np.random.default_rng([history.seed, label]).permutation(members)[:count])
 
 

@@ -22,11 +22,16 @@ def agent(*arguments: str) -> None:
 
 
 def copy_store(runs: Path) -> None:
-    """The recorded trials as if this machine had made them: only results of its own environment are reused."""
+    """The recorded trials as if this machine had made them."""
+    shutil.copytree(RECORDED, runs / "trials")
+    of_this_machine(runs)
+
+
+def of_this_machine(runs: Path) -> None:
+    """Only results of a machine's own environment are reused."""
     import torch
     import torchvision
 
-    shutil.copytree(RECORDED, runs / "trials")
     for file in (runs / "trials").glob("*/result.json"):
         result = json.loads(file.read_text())
         result["environment"] |= {"torch": torch.__version__, "torchvision": torchvision.__version__}

@@ -12,6 +12,7 @@ from PIL import Image
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
+from tools.datasets.label_sets import packed
 from tools.datasets.types import SPLITS, Card, Dataset, Record, Split
 from tools.policy.canonical import canonical_json, parse_one_line
 from tools.training.config import Fold, ModelConfig, Recipe, TrainingConfig, TrialSpec
@@ -57,6 +58,20 @@ def tiny_data(root: Path, size: int = SIZE, train: int = TRAIN) -> CachedDataset
     return build_cache(dataset, DataConfig(decode_workers=1), size, root)
 
 
+def labelled_data(root: Path) -> CachedDataset:
+    """The same noise with several labels: an image has that of its colour, every second one has 'even' too, and every
+    seventh has none."""
+    records = []
+    for split, count in zip(SPLITS, (TRAIN, HELD_OUT, HELD_OUT), strict=True):
+        for number in range(len(records), len(records) + count):
+            label = 0 if number % 7 == 0 else packed([number % CLASSES, *([3] if number % 2 == 0 else [])])
+            records.append(Record(f"{number:04d}", label, split, f"group {number}"))
+    card = Card("labelled", "Tinted noise", "unknown", "", ("r", "g", "b", "even"), several_labels=True)
+    return build_cache(
+        Dataset(card, tuple(records), TintedNoise(SIZE)), DataConfig(decode_workers=1), SIZE, root
+    )
+
+
 def tiny_recipe(**fields: Any) -> Recipe:
     recipe = resolve_recipe(TrainingConfig(epochs=3, batch_size=8))
     return recipe.model_copy(update=fields)
@@ -84,6 +99,7 @@ def tiny_trial(
         image_size=cached.image_size,
         classes=len(cached.card.classes),
         ordinal=cached.card.ordinal,
+        several_labels=cached.card.several_labels,
         model=config,
         recipe=resolved,
         seed=seed,

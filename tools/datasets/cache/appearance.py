@@ -7,7 +7,7 @@ import numpy as np
 
 from tools.datasets.cache.levels import TYPE, Span
 from tools.datasets.cache.look import DEEP, KINDS, Flag, Kind
-from tools.datasets.types import Record
+from tools.datasets.types import Card, Record
 
 _DARK, _BRIGHT = 32, 223
 """An image none of whose pixels is as bright (dark) is nearly black (white)."""
@@ -36,21 +36,19 @@ class Oddity:
         return f"{self.text} ({', '.join(self.files[:_NAMED])}{more})"
 
 
-def oddities(
-    records: Sequence[Record], looks: np.ndarray, classes: Sequence[str], span: Span | None
-) -> list[Oddity]:
+def oddities(records: Sequence[Record], looks: np.ndarray, card: Card, span: Span | None) -> list[Oddity]:
     """Everything that is odd.
 
     Args:
         records: images.
         looks: `look.LOOK` (N,), one for each record; those that were not looked at are passed over.
-        classes: names of the labels.
+        card: of the data set.
         span: the numbers that became black and white; None for the range of the type.
     """
     seen = np.flatnonzero(looks["seen"])
     if not len(seen):
         return []
-    images = _Images([records[at] for at in seen.tolist()], looks[seen], classes)
+    images = _Images([records[at] for at in seen.tolist()], looks[seen], card)
     dark = _of_small_range(images) if span is None else np.zeros(len(seen), dtype=bool)
     found = [_small_range(images, dark)] if dark.any() else []
     found += [
@@ -66,7 +64,7 @@ class _Images:
 
     records: Sequence[Record]
     looks: np.ndarray
-    classes: Sequence[str]
+    card: Card
 
     def odd(self, what: str, text: str, which: np.ndarray) -> Oddity:
         count = f"{int(which.sum()):,} image{'' if which.sum() == 1 else 's'}"
@@ -76,7 +74,9 @@ class _Images:
 
     @property
     def labels(self) -> np.ndarray:
-        return np.array([record.label for record in self.records])
+        """bool (C, N): which images are of each class."""
+        sets = [self.card.labels_of(record.label) for record in self.records]
+        return np.array([[number in each for each in sets] for number in range(len(self.card.classes))])
 
     @property
     def train(self) -> np.ndarray:
@@ -175,12 +175,12 @@ def _mixtures(images: _Images) -> Iterator[tuple[str, np.ndarray]]:
 
 def _tells_class(images: _Images, which: np.ndarray) -> bool:
     """Whether nearly all training images of one class are among these, and nearly none of another class."""
-    of_class = [images.train & (images.labels == label) for label in range(len(images.classes))]
+    of_class = [images.train & members for members in images.labels]
     shares = [float(which[each].mean()) for each in of_class if each.sum() >= _FEW_IMAGES]
     return len(shares) > 1 and max(shares) >= _ALL and min(shares) <= _NONE
 
 
 def _by_class(images: _Images, which: np.ndarray) -> str:
-    counts = np.bincount(images.labels[which], minlength=len(images.classes))
-    parts = [f"{name} {count:,}" for name, count in zip(images.classes, counts, strict=True)]
+    counts = images.labels[:, which].sum(axis=1)
+    parts = [f"{name} {count:,}" for name, count in zip(images.card.classes, counts, strict=True)]
     return ", ".join(parts[:10]) + (f" and {len(parts) - 10} more" if len(parts) > 10 else "")

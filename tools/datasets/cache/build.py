@@ -106,7 +106,7 @@ class DecodedImages:
     def odd(self, records: Sequence[Record], rows: Sequence[int]) -> list[Oddity]:
         """What is odd about the images of these records, which are in these rows."""
         looks = PixelFolder(self.folder).looks()[list(rows)]
-        return oddities(records, looks, self.usable.card.classes, self.plan.decoding.span)
+        return oddities(records, looks, self.usable.card, self.plan.decoding.span)
 
 
 @contextmanager
@@ -238,7 +238,11 @@ def published_gaps(published: Dataset, config: DataConfig) -> set[tuple[Split, i
     if config.splits is not None:
         return set()
     given: list[Split] = [split for split in SPLITS if split not in published.missing]
-    present: set[tuple[Split, int]] = {(record.split, record.label) for record in published.records}
+    present: set[tuple[Split, int]] = {
+        (record.split, label)
+        for record in published.records
+        for label in published.card.labels_of(record.label)
+    }
     labels = range(len(published.card.classes))
     expected: set[tuple[Split, int]] = {(split, label) for split in given for label in labels}
     return expected - present

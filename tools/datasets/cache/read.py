@@ -22,6 +22,7 @@ import numpy as np
 from tools.datasets.cache.levels import Span
 from tools.datasets.cache.pixels import FORMAT, PixelFolder, read_part
 from tools.datasets.cards import card_from
+from tools.datasets.label_sets import as_matrix
 from tools.datasets.types import Split
 from tools.errors import AugurError, DataError, ImagesGone
 
@@ -118,7 +119,7 @@ class SplitView:
     images: Rows
     """uint8 (N, S, S, 3), RGB, read-only."""
     labels: np.ndarray
-    """int64 (N,), index into the card's classes."""
+    """int64 (N,), index into the card's classes; where images have several labels, uint8 (N, C) of 0 and 1."""
     files: list[str]
     groups: list[str]
 
@@ -154,6 +155,9 @@ class CachedDataset:
         self.warnings: tuple[str, ...] = tuple(about.get("warnings", ()))
         """What was found that may spoil results. (Views of earlier versions have none.)"""
         self._class_counts: dict[str, dict[str, int]] = meta["class_counts"]
+        self._sizes: dict[str, int] = meta.get("images", {})
+        self.without_label: int = meta.get("without_label", 0)
+        """Images that have none, of all splits, where an image may have several labels."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return open_cache, (self.folder,)
@@ -164,8 +168,12 @@ class CachedDataset:
         return self.folder / "splits.csv"
 
     def class_counts(self, split: Split) -> dict[str, int]:
-        """Images of each class. Also for test: the counts are not in the sealed file."""
+        """Images of each class, or with each label. Also for test: the counts are not in the sealed file."""
         return dict(self._class_counts[split])
+
+    def size(self, split: Split) -> int:
+        """Images of a split; also for test."""
+        return self._sizes.get(split) or sum(self._class_counts[split].values())
 
     def split(self, name: Literal["train", "validation", "test"]) -> SplitView:
         """The training or validation images.
@@ -197,6 +205,10 @@ def open_cache(folder: Path) -> CachedDataset:
 def _open_split(folder: Path, name: Split) -> SplitView:
     found = read_part(folder / f"{name}.json")
     images = Rows(PixelFolder(folder.parent.parent).pixels, np.asarray(found["rows"], dtype=np.int64))
-    labels = np.asarray(found["labels"], dtype=np.int64)
+    card = read_part(folder / "about.json")["card"]
+    if card.get("several_labels"):
+        labels = as_matrix(found["labels"], len(card["classes"]))
+    else:
+        labels = np.asarray(found["labels"], dtype=np.int64)
     labels.flags.writeable = False
     return SplitView(folder, name, images, labels, found["files"], found["groups"])

@@ -7,6 +7,7 @@ import numpy as np
 
 from tools.datasets.cache.pixels import PixelFolder, read_part
 from tools.datasets.cache.read import SplitView, open_cache
+from tools.datasets.label_sets import packed
 from tools.errors import DataError
 
 
@@ -17,15 +18,18 @@ def test_digest(view: SplitView) -> str:
     or on the names of files, folders and classes.
     """
     book = PixelFolder(view.folder.parents[1]).book()
+    labels = [
+        packed(np.flatnonzero(row).tolist()) if view.labels.ndim == 2 else int(row) for row in view.labels
+    ]
     contents = [bytes(content) for content in np.asarray(book["content"][view.images.rows])]
     # Classes are numbered by their first image in the order of contents: no name counts.
-    first = {int(label): b"" for label in view.labels}
-    for content, label in sorted(zip(contents, map(int, view.labels), strict=True), reverse=True):
+    first = dict.fromkeys(labels, b"")
+    for content, label in sorted(zip(contents, labels, strict=True), reverse=True):
         first[label] = content
     number = {label: at for at, label in enumerate(sorted(first, key=lambda label: (first[label], label)))}
     digest = hashlib.sha256()
     for content, label in sorted(
-        (content, number[int(label)]) for content, label in zip(contents, view.labels, strict=True)
+        (content, number[label]) for content, label in zip(contents, labels, strict=True)
     ):
         digest.update(content + label.to_bytes(4, "big"))
     return digest.hexdigest()

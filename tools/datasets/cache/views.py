@@ -63,7 +63,7 @@ def write_view(parent: Path, view: View, decoding: Decoding, gaps: set[tuple[Spl
                     "groups": [view.records[at].group for at in positions],
                 },
             )
-        write_splits(partial / SPLITS_FILE, view.records, view.card.classes)
+        write_splits(partial / SPLITS_FILE, view.records, view.card)
         sync(partial / SPLITS_FILE)
         write_json(
             partial / "meta.json",
@@ -74,6 +74,7 @@ def write_view(parent: Path, view: View, decoding: Decoding, gaps: set[tuple[Spl
                 "span": decoding.span,
                 "class_counts": counts,
                 "skipped": [asdict(each) for each in view.skipped],
+                **(_counts_of_sets(view) if view.card.several_labels else {}),
             },
         )
         _write_about(partial, view)
@@ -95,7 +96,8 @@ def _fingerprint(view: View, decoding: Decoding) -> str:
     """Identifies the data as trials see them: it does not depend on the names of files and groups."""
     digest = hashlib.sha256()
     # What is rarely used is fed only where it is used, so that other data keep their fingerprint.
-    more = [] if decoding.span is None else [list(decoding.span)]
+    more: list[object] = [] if decoding.span is None else [list(decoding.span)]
+    more += ["several labels"] if view.card.several_labels else []
     _feed(digest, FORMAT, decoding.size, decoding.fit, view.card.classes, *more)
     numbers: dict[str, int] = {}
     for record, content in zip(view.records, view.contents, strict=True):
@@ -121,7 +123,8 @@ def count_classes(view: View, gaps: set[tuple[Split, int]]) -> dict[Split, dict[
     classes = view.card.classes
     counts: dict[Split, dict[str, int]] = {split: dict.fromkeys(classes, 0) for split in SPLITS}
     for record in view.records:
-        counts[record.split][classes[record.label]] += 1
+        for label in view.card.labels_of(record.label):
+            counts[record.split][classes[label]] += 1
     empty = [
         f"{name} in {split}"
         for split in SPLITS
@@ -135,6 +138,14 @@ def count_classes(view: View, gaps: set[tuple[Split, int]]) -> dict[Split, dict[
             "image in each split."
         )
     return counts
+
+
+def _counts_of_sets(view: View) -> dict[str, object]:
+    """Images of each split, and without a label: with several an image, those of the labels do not add up to them."""
+    return {
+        "images": {split: sum(record.split == split for record in view.records) for split in SPLITS},
+        "without_label": sum(record.label == 0 for record in view.records),
+    }
 
 
 def _write_about(folder: Path, view: View) -> None:

@@ -70,7 +70,7 @@ def check(
         AugurError: the disk is full or cannot be written, or a decoding process died.
     """
     found = inspect(published, config, image_size, root, progress)
-    by_class = class_counts(found.usable, published.card.classes)
+    by_class = class_counts(found.usable, published.card)
     leaks = (
         exact_copies(found, config),
         near_copies(found, config),
@@ -80,7 +80,7 @@ def check(
         published_counts(published, counts),
         unreadable_images(found, config),
         files(published),
-        class_sizes(by_class),
+        class_sizes(by_class, published.card.several_labels),
         image_sizes(published, image_size),
         appearance(found, config),
         *leaks,

@@ -1,8 +1,9 @@
 """How many images the classes have, in one line, and what that means for the numbers of a study."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from tools.datasets.types import SPLITS, Record, Split
+from tools.datasets.types import SPLITS, Card, Record, Split
 
 UNBALANCED = 5
 """From this ratio of the largest class of a split to its smallest on, accuracy alone misleads."""
@@ -10,18 +11,54 @@ FEW = 5
 """Below this number of images of a class in validation or test, a single one decides what is said about it."""
 _NAMED = 10
 """At most this many classes are counted one by one."""
+_LABELS_NAMED = 20
+"""At most this many labels."""
 
 ClassCounts = Mapping[Split, Mapping[str, int]]
 """Images by split and class."""
 
 
-def class_counts(records: Sequence[Record], classes: Sequence[str]) -> dict[Split, dict[str, int]]:
-    """The number of images of each class in each split that is there."""
+def class_counts(records: Sequence[Record], card: Card) -> dict[Split, dict[str, int]]:
+    """The number of images of each class, or with each label, in each split that is there."""
     there: list[Split] = [split for split in SPLITS if any(record.split == split for record in records)]
-    counts: dict[Split, dict[str, int]] = {split: dict.fromkeys(classes, 0) for split in there}
+    counts: dict[Split, dict[str, int]] = {split: dict.fromkeys(card.classes, 0) for split in there}
     for record in records:
-        counts[record.split][classes[record.label]] += 1
+        for label in card.labels_of(record.label):
+            counts[record.split][card.classes[label]] += 1
     return counts
+
+
+def split_sizes_of(records: Sequence[Record], card: Card) -> dict[Split, int] | None:
+    """Images of each split, where they may have several labels; None else, where those of the classes add up to it."""
+    return dict(Counter(record.split for record in records)) if card.several_labels else None
+
+
+def sizes_line(records: Sequence[Record], card: Card) -> str:
+    """As `in_one_line`; with several labels an image, the share of each, and how many images have none."""
+    if not card.several_labels:
+        return in_one_line(class_counts(records, card))
+    sizes: dict[Split, int] = dict(Counter(record.split for record in records))
+    return labels_line(class_counts(records, card), sizes, sum(record.label == 0 for record in records))
+
+
+def labels_line(counts: ClassCounts, sizes: Mapping[Split, int], without: int | None) -> str:
+    """`900 images · 3 labels: a 12.0%, b 5.1%, c 0.2%; 85.0% have none · train 700 / validation 100 / test 100`.
+
+    Args:
+        counts: images with each label.
+        sizes: images of each split.
+        without: images that have no label; None where that is not known.
+    """
+    total = sum(sizes.values())
+    by_label: Counter[str] = Counter()
+    for of_label in counts.values():
+        by_label.update(of_label)
+    shares = [f"{name} {count / total:.1%}" for name, count in by_label.items()]
+    listed = ", ".join(shares[:_LABELS_NAMED])
+    more = f" and {len(shares) - _LABELS_NAMED} more" if len(shares) > _LABELS_NAMED else ""
+    none = "" if without is None else f"; {without / total:.1%} have none"
+    splits = " / ".join(f"{split} {sizes[split]:,}" for split in SPLITS if sizes.get(split))
+    return f"{total:,} images · {len(shares)} labels: {listed}{more}{none} · {splits}"
 
 
 def in_one_line(counts: ClassCounts) -> str:

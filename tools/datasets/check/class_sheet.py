@@ -43,7 +43,9 @@ def class_sheet(division: View, pixels: Path, file: Path) -> None:
 
 def _row(division: View, pixels: PixelFolder, label: int) -> SheetRow:
     images = [
-        at for at, record in enumerate(division.records) if record.split == "train" and record.label == label
+        at
+        for at, record in enumerate(division.records)
+        if record.split == "train" and label in division.card.labels_of(record.label)
     ]
     order = sorted(images, key=lambda at: hashlib.sha256(encoded(division.records[at].file)).digest())
     first_of_group = {division.records[at].group: at for at in reversed(order)}

@@ -73,8 +73,8 @@ def files(published: Dataset) -> Finding:
     return Finding("files", "right", text, published.notes, {"warnings": []})
 
 
-def class_sizes(counts: ClassCounts) -> Finding:
-    """How many images the classes have."""
+def class_sizes(counts: ClassCounts, several_labels: bool = False) -> Finding:
+    """How many images the classes, or labels, have."""
     if not counts:
         return Finding(
             "classes", "problem", "no image can be used", numbers={"counts": counts, "imbalance": {}}
@@ -95,8 +95,8 @@ def class_sizes(counts: ClassCounts) -> Finding:
             f"{of_class[small]:,} ({small}) to {of_class[large]:,} ({large}) images each, a ratio of "
             f"{ratios[first]:.1f}"
         )
-    text = f"{len(of_class)} classes; in {first}, {sizes}"
-    if said := unbalanced(counts):
+    text = f"{len(of_class)} {'labels' if several_labels else 'classes'}; in {first}, {sizes}"
+    if not several_labels and (said := unbalanced(counts)):
         lines.append(said)
     numbers = {"counts": counts, "imbalance": ratios}
     return Finding("classes", "warning" if lines else "right", text, shortened(lines), numbers)
@@ -116,7 +116,7 @@ def split_sizes(found: Inspection, leaking: bool) -> Finding:
     text = f"{when} uses {_by_split(sizes)}"
     lines = [note for note in found.division.notes if note not in published.notes]
     lines += [line for line in found.division.warnings if line not in published.warnings]
-    few = scarce(class_counts(found.division.records, published.card.classes))
+    few = scarce(class_counts(found.division.records, published.card))
     lines += [few] if few else []
     return Finding("splits", "warning" if few else "right", text, tuple(lines), {"sizes": dict(sizes)})
 

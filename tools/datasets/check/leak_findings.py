@@ -7,7 +7,7 @@ from tools.datasets.check.finding import Finding, Severity, shortened
 from tools.datasets.check.inspection import Inspection
 from tools.datasets.config import DataConfig
 from tools.datasets.splits.leaks import EXACT, Pair, describe
-from tools.datasets.types import Dataset, Record, Split
+from tools.datasets.types import Card, Dataset, Record, Split
 from tools.text import counted
 
 
@@ -64,13 +64,13 @@ def contradictions(found: Inspection) -> Finding:
     numbers = {"pairs": [_named_pair(records, pair) for pair in pairs]}
     if not pairs:
         return Finding("labels", "right", "no picture has two labels", numbers=numbers)
-    lines = shortened([_contradiction(records, pair, card.classes) for pair in pairs])
+    lines = shortened([_contradiction(records, pair, card) for pair in pairs])
     text = f"{counted(len(pairs), 'pair')} of images show one picture under two labels"
     return Finding("labels", "warning", text, lines, numbers)
 
 
-def _contradiction(records: Sequence[Record], pair: Pair, classes: Sequence[str]) -> str:
-    return " and ".join(f"{each.file} ({classes[each.label]})" for each in _both(records, pair))
+def _contradiction(records: Sequence[Record], pair: Pair, card: Card) -> str:
+    return " and ".join(f"{each.file} ({card.label_name(each.label)})" for each in _both(records, pair))
 
 
 def groups(published: Dataset, config: DataConfig) -> Finding:

@@ -18,6 +18,7 @@ import numpy as np
 from tools.datasets.assemble import Item, assemble
 from tools.datasets.cards import card_from, read_collection
 from tools.datasets.config import DataConfig
+from tools.datasets.label_sets import packed
 from tools.datasets.location import DATA, not_found
 from tools.datasets.stored_png import stored_png
 from tools.datasets.types import Card, Dataset, Split
@@ -63,7 +64,7 @@ def open_medmnist(config: DataConfig) -> Dataset:
     """Open a set of MedMNIST from `config.path` (the file, or a folder that holds it), or from data/medmnist.
 
     Raises:
-        ConfigurationError: there is no such set, or it is multi-label or three-dimensional.
+        ConfigurationError: there is no such set, or it is three-dimensional.
         DataError: the file is not there, is damaged, or has unexpected content.
     """
     flag, size = flag_and_size((config.dataset or "").partition(":")[2])
@@ -72,7 +73,7 @@ def open_medmnist(config: DataConfig) -> Dataset:
     card = _card(flag, size)
     if not npz.is_file():
         raise not_found(card.title, npz.parent, ((npz.name,),), card.download)
-    labels = {name: _labels(npz, name, len(card.classes)) for name in _SPLITS}
+    labels = {name: _labels(npz, name, card) for name in _SPLITS}
     for name, numbers in labels.items():
         shape = _images(npz, name).shape
         if len(shape) not in (3, 4) or shape[0] != len(numbers) or (len(shape) == 4 and shape[3] != 3):
@@ -81,7 +82,14 @@ def open_medmnist(config: DataConfig) -> Dataset:
                 "each label"
             )
     items = [
-        Item(f"{name}/{row:06d}", card.classes[label], split)
+        Item(
+            f"{name}/{row:06d}",
+            "" if card.several_labels else card.classes[label],
+            split,
+            labels=frozenset(card.classes[each] for each in card.labels_of(label))
+            if card.several_labels
+            else None,
+        )
         for name, split in _SPLITS.items()
         for row, label in enumerate(labels[name])
     ]
@@ -100,10 +108,6 @@ def flag_and_size(name: str) -> tuple[str, int]:
         ConfigurationError: there is no such set, or it cannot be used.
     """
     flag, _, suffix = name.lower().partition("_")
-    if flag == "chestmnist":
-        raise ConfigurationError(
-            "medmnist:chestmnist is multi-label (any of 14 findings in one image): Augur needs one class for each image"
-        )
     if flag.endswith("3d"):
         raise ConfigurationError(f"medmnist:{flag} is three-dimensional: Augur needs 2-D images")
     if flag not in known_sets():
@@ -145,8 +149,16 @@ def _card(flag: str, size: int) -> Card:
     )
 
 
-def _labels(npz: Path, name: str, classes: int) -> list[int]:
-    labels = _array(npz, f"{name}_labels")
+def _labels(npz: Path, name: str, card: Card) -> list[int]:
+    """Of each image, as a `Record` keeps it."""
+    labels, classes = _array(npz, f"{name}_labels"), len(card.classes)
+    if card.several_labels:
+        if labels.ndim != 2 or labels.shape[1] != classes or not np.isin(labels, (0, 1)).all():
+            raise DataError(
+                f"{npz}: {name}_labels has the shape {labels.shape} and values of {labels.min(initial=0)} to "
+                f"{labels.max(initial=0)}; expected 0 or 1 for each of {classes} labels of each image"
+            )
+        return [packed(np.flatnonzero(row).tolist()) for row in labels]
     if labels.ndim == 2 and labels.shape[1] > 1:
         raise DataError(
             f"{npz}: {name}_labels has {labels.shape[1]} labels for each image; Augur needs one class for each image"

@@ -167,6 +167,7 @@ def make_card(
             ],
             "description": declared.description or _facts(assembled, sizes, declared.modality),
             "classes": assembled.classes,
+            "several_labels": assembled.several,
             "image_size": declared.image_size or max(8, min(short, _LARGEST_DEFAULT)),
         }
     )
@@ -196,7 +197,9 @@ def _facts(assembled: Assembled, sizes: Sequence[tuple[int, int]], modality: Mod
     their names may be private.
     """
     lines = [
-        f"{len(assembled.records)} images of {len(assembled.classes)} classes.",
+        f"{len(assembled.records)} images with any number of {len(assembled.classes)} labels each."
+        if assembled.several
+        else f"{len(assembled.records)} images of {len(assembled.classes)} classes.",
     ]
     if len(assembled.missing) < len(SPLITS) - 1:
         given = [split for split in SPLITS if split not in assembled.missing]

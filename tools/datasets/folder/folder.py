@@ -76,10 +76,17 @@ def open_folder(config: DataConfig, search_records: SearchRecords = given_search
     if config.modality is not None:
         declared = declared.model_copy(update={"modality": config.modality})
     links = check_files(read.items, source, read.where)
-    items, notes = settle_labels(read.items, read.where, declared.classes, config)
+    if read.labels is None and config.several_labels == "on":
+        raise ConfigurationError(
+            "data.several_labels on: it needs a table with a column of 0 and 1 for each label: "
+            "--data.labels FILE:ID:LABEL,LABEL,…"
+        )
+    items, notes = read.items, []
+    if read.labels is None:
+        items, notes = settle_labels(read.items, read.where, declared.classes, config)
     if not items:
         raise DataError(f"no image in {root} has a label that is used: {'; '.join(notes)}")
-    assembled = assemble(items, root, declared.classes)
+    assembled = assemble(items, root, declared.classes or read.labels)
     made = Dataset(
         make_card(declared, assembled, source, ()),
         assembled.records,

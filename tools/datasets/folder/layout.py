@@ -27,6 +27,8 @@ class Placed:
     """None: the layout has no level for the class, or the file's name has none."""
     split: Split | None = None
     group: str | None = None
+    labels: frozenset[str] | None = None
+    """As `assemble.Item.labels`."""
 
 
 @dataclass

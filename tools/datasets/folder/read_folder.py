@@ -35,6 +35,8 @@ class ReadFolder:
     """What may be images and is not used, or may be none and is."""
     base: Path
     """The folder that holds the layout: the data's folder, or the one that it only wraps."""
+    labels: tuple[str, ...] | None = None
+    """Where an image may have several labels: all of them, in the order of their columns."""
 
 
 def read_folder(root: Path, config: DataConfig) -> ReadFolder:
@@ -115,13 +117,15 @@ def _by_table(finder: ImageFinder, trees: Sequence[Folder], config: DataConfig) 
             f"data.labels gives groups (the column {spec.group}), but so does data.layout {config.layout}: "
             "leave out one"
         )
-    labelled = read_labels(spec, arranged.images)
+    labelled = read_labels(spec, arranged.images, config.several_labels)
     if config.layout == "auto":
         _check_no_splits(labelled.images, tree, finder)
     items = [_item(image) for image in labelled.images]
     places = [f"{spec.file}, line {line}" for line in labelled.lines]
     notes, warnings = _notes(arranged, finder, config, classes=False)
-    return ReadFolder(items, places.__getitem__, [*labelled.notes, *notes], warnings, tree.path)
+    return ReadFolder(
+        items, places.__getitem__, [*labelled.notes, *notes], warnings, tree.path, labelled.labels
+    )
 
 
 def _check_no_splits(images: Sequence[Placed], tree: Folder, finder: ImageFinder) -> None:
@@ -156,7 +160,7 @@ def _from_arrangement(
 
 
 def _item(image: Placed) -> Item:
-    return Item(image.file, image.label or "", image.split or "train", image.group)
+    return Item(image.file, image.label or "", image.split or "train", image.group, image.labels)
 
 
 def _notes(

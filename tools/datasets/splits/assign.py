@@ -6,15 +6,16 @@ picture are given (`alike`), and are never divided here.
 
 import hashlib
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.source import FolderSource
+from tools.datasets.label_sets import NONE, as_matrix
 from tools.datasets.splits.carve import carve_splits, fold_splits
 from tools.datasets.splits.connected import connected_parts
 from tools.datasets.splits.leaks import resolve_group_leaks
+from tools.datasets.splits.several_labels import carve_several, fold_several
 from tools.datasets.splits.split_file import read_splits
 from tools.datasets.types import SPLITS, Dataset, Record, Split
 from tools.errors import ConfigurationError, DataError
@@ -133,21 +134,33 @@ def _carve(
         return records, []
     pool = [position for position, record in enumerate(records) if record.split == "train"]
     sizes: dict[Split, float] = {"validation": config.validation_fraction, "test": config.test_fraction}
-    parts = carve_splits(
-        [records[position].label for position in pool],
-        [records[position].group for position in pool],
-        sizes["validation"] if "validation" in missing else 0,
-        sizes["test"] if "test" in missing else 0,
-        config.split_seed,
-        dataset.card.classes,
-    )
+    labels, groups = [records[position].label for position in pool], [records[at].group for at in pool]
+    card = dataset.card
+    if card.several_labels:
+        wanted: dict[Split, float] = {split: sizes[split] for split in missing}
+        parts = carve_several(
+            as_matrix(labels, len(card.classes)), groups, wanted, config.split_seed, card.classes
+        )
+    else:
+        parts = carve_splits(
+            labels,
+            groups,
+            sizes["validation"] if "validation" in missing else 0,
+            sizes["test"] if "test" in missing else 0,
+            config.split_seed,
+            card.classes,
+        )
     for position, part in zip(pool, parts, strict=True):
         records[position] = replace(records[position], split=part)
     named = " and ".join(f"{split} ({sizes[split]:.0%})" for split in SPLITS if split in missing)
     return records, [
-        f"{named} carved from {len(pool)} images, stratified by class, groups kept together, split seed "
+        f"{named} carved from {len(pool)} images, stratified by {_by(dataset)}, groups kept together, split seed "
         f"{config.split_seed}"
     ]
+
+
+def _by(dataset: Dataset) -> str:
+    return "label (iterative stratification)" if dataset.card.several_labels else "class"
 
 
 def _fold(dataset: Dataset, records: list[Record], config: DataConfig) -> tuple[list[Record], str]:
@@ -159,15 +172,14 @@ def _fold(dataset: Dataset, records: list[Record], config: DataConfig) -> tuple[
         held = [records[position].file in chosen for position in pool]
         how = "as published"
     else:
-        held = fold_splits(
-            [records[position].label for position in pool],
-            [records[position].group for position in pool],
-            part,
-            parts,
-            config.split_seed,
-            dataset.card.classes,
-        )
-        how = f"stratified by class, groups kept together, split seed {config.split_seed}"
+        card = dataset.card
+        labels, groups = [records[position].label for position in pool], [records[at].group for at in pool]
+        if card.several_labels:
+            matrix = as_matrix(labels, len(card.classes))
+            held = fold_several(matrix, groups, part, parts, config.split_seed, card.classes)
+        else:
+            held = fold_splits(labels, groups, part, parts, config.split_seed, card.classes)
+        how = f"stratified by {_by(dataset)}, groups kept together, split seed {config.split_seed}"
     for position, validation in zip(pool, held, strict=True):
         records[position] = replace(records[position], split="validation" if validation else "train")
     return records, (
@@ -190,12 +202,19 @@ def _few_labels(
 
     train = [position for position, record in enumerate(records) if record.split == "train"]
     kept: set[int] = set()
-    for label, name in enumerate(dataset.card.classes):
-        of_class = sorted((position for position in train if records[position].label == label), key=rank)
+    labels_of = dataset.card.labels_of
+    strata = [
+        (name, [position for position in train if label in labels_of(records[position].label)])
+        for label, name in enumerate(dataset.card.classes)
+    ]
+    if dataset.card.several_labels and config.fraction is not None:
+        strata.append((NONE, [position for position in train if not records[position].label]))
+    for name, members in strata:
+        of_class = sorted(members, key=rank)
         if config.per_class is not None and len(of_class) < config.per_class:
             raise DataError(
                 f"data.per_class is {config.per_class}, but class {name!r} has only {len(of_class)} training images: "
-                f"use at most {min(Counter(records[position].label for position in train).values())}"
+                f"use at most {min(len(members) for _, members in strata)}"
             )
         kept.update(of_class[: config.per_class or math.ceil((config.fraction or 1) * len(of_class))])
     few = [record for position, record in enumerate(records) if record.split != "train" or position in kept]

@@ -57,9 +57,9 @@ def shares_of_classes(
     records: Sequence[Record], found: Sequence[Pair], card: Card
 ) -> Mapping[str, tuple[int, int]]:
     """Classes much of which is in other classes too: (images that are, images in all)."""
-    sizes = Counter(record.label for record in records)
+    sizes = Counter(label for record in records for label in card.labels_of(record.label))
     affected = {position for pair in found for position in (pair.one, pair.other)}
-    shared = Counter(records[position].label for position in affected)
+    shared = Counter(label for position in affected for label in card.labels_of(records[position].label))
     return {
         card.classes[label]: (count, sizes[label])
         for label, count in sorted(shared.items())

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tools.datasets.splits.several_labels import divide
+
 NEVER = -1
 """Part of the images that are in no part: without their group, a class would have no training image."""
 
@@ -21,12 +23,14 @@ def cut_into_parts(labels: np.ndarray, groups: Sequence[str], parts: int) -> np.
     images. A class with fewer groups than there are parts is missing in some of them.
 
     Args:
-        labels: int (N,), the class of each image.
+        labels: int (N,), the class of each image; or 0 and 1 (N, C), where images have several labels.
         groups: N, the group of each image. Only which are equal matters, not how they are called.
         parts: at least 1.
     """
     codes = _codes(groups)
     count = int(codes.max()) + 1 if len(codes) else 0
+    if labels.ndim == 2:
+        return _cut_several(labels, codes, count, parts)
     classes = int(labels.max()) + 1 if len(labels) else 0
     images = np.zeros((count, classes), dtype=np.int64)
     np.add.at(images, (codes, labels), 1)
@@ -44,6 +48,20 @@ def cut_into_parts(labels: np.ndarray, groups: Sequence[str], parts: int) -> np.
             part_of[code] = part
             of_class[part] += int(images[code, label])
             held[part] += int(sizes[code])
+    return part_of[codes]
+
+
+def _cut_several(labels: np.ndarray, codes: np.ndarray, count: int, parts: int) -> np.ndarray:
+    """The same by iterative stratification."""
+    images = np.zeros((count, labels.shape[1]), dtype=np.int64)
+    np.add.at(images, codes, labels)
+    order = sorted(range(count), key=_rank)
+    rank = np.empty(count, dtype=np.int64)
+    rank[order] = np.arange(count)
+    part_of = divide(labels, codes, [1 / parts] * parts, rank)
+    if parts > 1:
+        alone = ((images > 0) & (images == images.sum(axis=0))).any(axis=1)
+        part_of[alone] = NEVER
     return part_of[codes]
 
 

@@ -145,7 +145,7 @@ def _more(count: int) -> list[str]:
 def describe(records: Sequence[Record], pair: Pair, card: Card) -> str:
     """Both files of a pair with their splits and classes, and what they share."""
     one, other = (
-        f"{each.file} ({each.split}, {card.classes[each.label]})"
+        f"{each.file} ({each.split}, {card.label_name(each.label)})"
         for each in (records[pair.one], records[pair.other])
     )
     return f"{one} = {other}" if pair.how == EXACT else f"{one} ≈ {other}: {pair.how}"

@@ -9,16 +9,19 @@ from pathlib import Path
 from tools.datasets.folder.csv_table import TableRow, read_table
 from tools.datasets.folder.manifest import split_of
 from tools.datasets.folder.walk import SPLIT_SPELLINGS
-from tools.datasets.types import Record
+from tools.datasets.types import Card, Record
 from tools.errors import DataError
 from tools.files import written_whole
 
 NAME = "splits.csv"
 _NAMED = 5
+_COLUMNS = ("file", "label", "split", "group")
 
 
-def write_splits(file: Path, records: Sequence[Record], classes: Sequence[str]) -> None:
+def write_splits(file: Path, records: Sequence[Record], card: Card) -> None:
     """Write the columns file, label, split, group: it can serve as the manifest.csv of a copy of the images.
+
+    With several labels an image, there is a column of 0 and 1 for each in the place of `label` (data.labels reads it).
 
     A file name that is not UTF-8 is written in the bytes that it has on disk.
     """
@@ -27,8 +30,16 @@ def write_splits(file: Path, records: Sequence[Record], classes: Sequence[str]) 
         partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as opened,
     ):
         writer = csv.writer(opened)
-        writer.writerow(("file", "label", "split", "group"))
-        writer.writerows((each.file, classes[each.label], each.split, each.group) for each in records)
+        if card.several_labels:
+            names = [f"label {name}" if name in _COLUMNS else name for name in card.classes]
+            writer.writerow(("file", *names, "split", "group"))
+            for each in records:
+                there = card.labels_of(each.label)
+                cells = (int(label in there) for label in range(len(names)))
+                writer.writerow((each.file, *cells, each.split, each.group))
+            return
+        writer.writerow(_COLUMNS)
+        writer.writerows((each.file, card.classes[each.label], each.split, each.group) for each in records)
 
 
 def read_splits(file: Path, records: Sequence[Record]) -> tuple[list[Record], str]:

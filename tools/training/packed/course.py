@@ -202,7 +202,7 @@ class Trial:
         scores = self._predictions((yield from self._logits(shown)), shown).scores
         with slot.on_stream():
             result = self._progress.finish(
-                slot.classifier(), self._source.view, slot.precision, Fit(scores.loss, scores.accuracy)
+                slot.classifier(), self._source.view, slot.precision, Fit.of(scores)
             )
         self._checkpoint.remove()
         return result

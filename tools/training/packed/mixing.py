@@ -71,7 +71,8 @@ class MixTables:
     def apply(
         self, kind: MixKind, step: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, classes: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The mixed batch of `step` (1,) int64: images float (B, 3, S, S), and labels float (B, classes)."""
+        """The mixed batch of `step` (1,) int64: images float (B, 3, S, S), and labels float (B, classes), of int64 (B,)
+        or of float (B, classes) themselves."""
         own, other = self._shares.index_select(0, step).squeeze(0).unbind()
         before = images.roll(1, 0)
         if kind == "mixup":
@@ -81,5 +82,7 @@ class MixTables:
             side = torch.arange(images.shape[-1], device=images.device)
             rows, columns = (side >= y1) & (side < y2), (side >= x1) & (side < x2)
             images = torch.where(rows[:, None] & columns[None, :], before, images)
-        one_hot = (labels[:, None] == torch.arange(classes, device=labels.device)).float()
+        one_hot = labels
+        if labels.ndim == 1:
+            one_hot = (labels[:, None] == torch.arange(classes, device=labels.device)).float()
         return images, one_hot.roll(1, 0).mul_(other).add_(one_hot.mul(own))

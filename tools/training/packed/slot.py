@@ -53,17 +53,20 @@ class Shape:
     image_size: int
     recipe: Recipe
     """Without what belongs to a single trial."""
+    several_labels: bool = False
 
     @classmethod
     def of(cls, spec: TrialSpec) -> "Shape":
         """The shape that the trial needs."""
-        return shape_for(spec.model, spec.classes, spec.image_size, spec.recipe)
+        return shape_for(spec.model, spec.classes, spec.image_size, spec.recipe, spec.several_labels)
 
 
-def shape_for(model: ModelConfig, classes: int, image_size: int, recipe: Recipe) -> Shape:
+def shape_for(
+    model: ModelConfig, classes: int, image_size: int, recipe: Recipe, several_labels: bool = False
+) -> Shape:
     """The shape that trials of these need."""
     neutral = {name: value for name, value in _NEUTRAL.items() if name in Recipe.model_fields}
-    return Shape(model, classes, image_size, recipe.model_copy(update=neutral))
+    return Shape(model, classes, image_size, recipe.model_copy(update=neutral), several_labels)
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,11 @@ class Slot:
         self._scaler = torch.GradScaler(enabled=False)
         rows, side = STEPS * recipe.batch_size + 1, shape.image_size
         self._images = torch.zeros(rows, 3, side, side, dtype=torch.uint8, device=device)
-        self._labels = torch.zeros(rows, dtype=torch.int64, device=device)
+        self._labels = (
+            torch.zeros(rows, shape.classes, dtype=torch.uint8, device=device)
+            if shape.several_labels
+            else torch.zeros(rows, dtype=torch.int64, device=device)
+        )
         self._mixes = MixTables(STEPS, device)
         self._rates = torch.zeros(STEPS, device=device)
         self._losses = torch.zeros(STEPS, device=device)
@@ -211,7 +218,7 @@ class Slot:
         Args:
             images: uint8 (N, 3, S, S), those of the first step first; on CUDA pinned, and kept until the returned
                 event is done.
-            labels: int64 (N,).
+            labels: int64 (N,), or uint8 (N, C) where images may have several.
             steps: `STEPS` at most; all but the last of the recipe's batch size.
             mix: the policy's.
             draw: seeds the CPU generator for a step, and draws how its batch is mixed.
@@ -252,6 +259,8 @@ class Slot:
         rows = self._step * recipe.batch_size + self._rows[:size]
         inputs = normalise(self._images.index_select(0, rows), self._mean, self._std)
         targets = self._labels.index_select(0, rows)
+        if self.shape.several_labels:
+            targets = targets.float()
         if mix != "none":
             inputs, targets = self._mixes.apply(mix, self._step, inputs, targets, self.shape.classes)
         if self._cuda:
@@ -265,6 +274,7 @@ class Slot:
             recipe,
             self._autocast(),
             self._class_term,
+            self.shape.several_labels,
         )
         self._losses.index_copy_(0, self._step, loss.view(1))
         self._step += 1

@@ -26,6 +26,8 @@ class Preprocessing(BaseModel):
     format: Literal[1] = 1
     classes: tuple[str, ...] = Field(min_length=2)
     """In the order of the probabilities."""
+    several_labels: bool = False
+    """Whether each probability is of its own label, there or not, so that they do not add up to 1."""
     image_size: int = Field(ge=8)
     """Side in pixels."""
     fit: Literal["stretch", "crop", "pad"]

@@ -31,17 +31,25 @@ class TakenModel(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, members: Sequence[nn.Module], mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self,
+        members: Sequence[nn.Module],
+        mean: Sequence[float],
+        std: Sequence[float],
+        several_labels: bool = False,
+    ) -> None:
         """`mean` and `std` of each channel, 0..1."""
         super().__init__()
+        self._several_labels = several_labels
         self.members = nn.ModuleList(members)
         self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 (B, 3, S, S), red, green, blue → float32 (B, C), rows sum to 1."""
+        """uint8 (B, 3, S, S), red, green, blue → float32 (B, C), rows sum to 1 (or each 0..1, of several labels)."""
         inputs = (images.float() - self.mean) / self.std
-        found = [member(inputs).float().softmax(dim=1) for member in self.members]
+        logits = [member(inputs).float() for member in self.members]
+        found = [each.sigmoid() if self._several_labels else each.softmax(dim=1) for each in logits]
         return torch.stack(found).mean(dim=0)
 
 
@@ -92,7 +100,9 @@ def write_model(
             "versions": {each: version(each) for each in ("augur-vision", "torch", "torchvision")},
         }
     )
-    write_json(folder / PREPROCESSING, filled.model_dump(mode="json"))
+    # what is rarely used is written only where it is used, so that earlier versions read other folders
+    rare = set() if about.several_labels else {"several_labels"}
+    write_json(folder / PREPROCESSING, filled.model_dump(mode="json", exclude=rare))
 
 
 def _with_code(folder: Path, reference: str, what: str) -> str:
@@ -125,7 +135,9 @@ class ModelFolder:
         model = self.about.built(folder)
         self._check_code(folder, model)
         members = [self._member(folder / name, model) for name in self.about.weights]
-        self.model = TakenModel(members, self.about.mean, self.about.std).to(device).eval()
+        self.model = (
+            TakenModel(members, self.about.mean, self.about.std, self.about.several_labels).to(device).eval()
+        )
 
     def _check_code(self, folder: Path, model: ModelConfig) -> None:
         found = parse_name(model.name)

@@ -1,6 +1,7 @@
 """What `data.labels` says: FILE:ID:LABEL[:GROUP], a table and its columns."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ class LabelSpec:
     file: Path
     id: str
     label: str
-    """'' for a table with a column of zeros and ones for each class; then all such columns. Or some, with commas."""
+    """'' for a table with a column of zeros and ones for each class; then all such columns. Or some, with commas or +.
+    """
     group: str
     """'' for none."""
 
@@ -78,8 +80,12 @@ def find_columns(spec: LabelSpec, table: Table, is_image: "Sequence[bool]") -> C
     if headless:
         names = [str(number + 1) for number in range(table.width)]
     label_names = (
-        [spec.label] if spec.label in names else [each for each in spec.label.split(",") if each.strip()]
+        [spec.label]
+        if spec.label in names
+        else [each for each in re.split(r"[,+]", spec.label) if each.strip()]
     )
+    if "," in spec.label and spec.label not in names:  # then a plus is part of a name
+        label_names = [each for each in spec.label.split(",") if each.strip()]
     identity = _position(spec.id, names, table)
     labels = tuple(_position(name.strip(), names, table) for name in label_names)
     group = _position(spec.group, names, table) if spec.group else None
@@ -89,8 +95,8 @@ def find_columns(spec: LabelSpec, table: Table, is_image: "Sequence[bool]") -> C
         labels = tuple(one_hot_columns(table, first, {identity, group}))
         if len(labels) < 2:
             raise ConfigurationError(
-                f"data.labels: {table.file} has no columns of zeros and ones with one 1 in each row, which would be "
-                f"the classes: name the column of the labels ({FORM}); it has {', '.join(names)}"
+                f"data.labels: {table.file} has no columns of zeros and ones, one for each class or label: name the "
+                f"column of the labels ({FORM}); it has {', '.join(names)}"
             )
     return Columns(identity, labels, one_hot, group, tuple(names), first)
 
