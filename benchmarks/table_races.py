@@ -183,11 +183,17 @@ def sooner(trained: Trained, repeats: int) -> dict[str, Any]:
         "repeats": repeats,
         "plain_after_30_over_default": float(plain.mean()),
         "tpe_after_30_over_default": float(np.mean([over[search.winner] for search in searches])),
-        "median_trainings_to_its_mean": float(np.median(to_mean)),
-        "median_trainings_to_its_pair": float(np.median(paired)),
+        "median_trainings_to_its_mean": _median(to_mean),
+        "median_trainings_to_its_pair": _median(paired),
         "pairs_reached_in_10": float(np.mean(paired <= 10)),
         "pairs_reached_in_30": float(np.mean(np.isfinite(paired))),
     }
+
+
+def _median(took: np.ndarray) -> float | None:
+    """None where half of the searches, or more, did not get there."""
+    found = float(np.median(took))
+    return found if np.isfinite(found) else None
 
 
 def measure(trained: Trained, only: Sequence[str], races: int, repeats: int) -> dict[str, Any]:

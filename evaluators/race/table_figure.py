@@ -44,7 +44,9 @@ def table_figure(race: TableRace, title: str = "") -> "Figure":
         axes.set_xlabel(label, fontsize=9)
         tidy(axes)
     panels[0].set_ylabel("best so far by validation:\npoints of test accuracy over the default", fontsize=9)
-    panels[1].legend(fontsize=8, frameon=False, loc="lower right")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), fontsize=8, frameon=False, loc="outside right upper"
+    )
     if title:
         figure.suptitle(title, fontsize=10)
     return figure
