@@ -27,8 +27,9 @@ from agent.memory import Tracking
 from agent.memory.store import sqlite_uri
 from tests.repository import ROOT
 
+MODEL = f"{ROOT / 'tests/agent/tiny_net.py'}:make"
 TINY = (
-    "--model shufflenet_v2_x0_5 --image-size 16 --epochs 2 --training.batch_size 5 --training.learning_rate 0.01 "
+    f"--model {MODEL} --image-size 16 --epochs 2 --training.batch_size 10 --training.learning_rate 0.01 "
     "--execution.workers 1 --execution.threads 1 --data.decode_workers 1 --report.explain off"
 )
 SMALL = (

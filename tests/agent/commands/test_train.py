@@ -10,7 +10,7 @@ import yaml
 
 from agent.memory import Tracking
 from agent.memory.store import sqlite_uri
-from tests.agent.studies import SHORT, TINY, Ended, agent, copy_trials, ledger
+from tests.agent.studies import MODEL, SHORT, TINY, Ended, agent, copy_trials, ledger
 from tests.agent.study.test_study_backgrounds import with_backgrounds  # noqa: F401  # a fixture
 from tests.tools.datasets.images import fill
 
@@ -128,7 +128,7 @@ def test_the_same_command_continues_what_was_killed(runs):
 
 def test_several_models_and_sizes_are_one_table(runs):
     models, sizes = "shufflenet_v2_x0_5,mnasnet0_5", "16,20"
-    size = ONE.replace("--model shufflenet_v2_x0_5 ", "").replace("--image-size 16 ", "")
+    size = ONE.replace(f"--model {MODEL} ", "").replace("--image-size 16 ", "")
     done = train(
         runs, "--models", models, "--image-sizes", sizes, "--policy", "default", "--study", "grid", size=size
     )

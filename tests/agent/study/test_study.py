@@ -51,7 +51,7 @@ def test_what_is_handed_over_is_what_is_recommended(finished):
 
 def test_mlflow_holds_the_study_its_iterations_and_their_trials(finished):
     store = tracking(finished)
-    assert store.client.get_experiment(store.experiment_id).name == "demo/shufflenet_v2_x0_5"
+    assert store.client.get_experiment(store.experiment_id).name == "demo/tiny_net.py:make"
     runs = store.client.search_runs([store.experiment_id], "tags.study = 's'", max_results=1000)
     kinds = [item.data.tags["kind"] for item in runs]
     # reference, baseline, 2 iterations with 2 seeds; these 4 with 3 seeds for the choice; reference, baseline and a

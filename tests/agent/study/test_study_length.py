@@ -9,7 +9,7 @@ import pytest
 
 from tests.agent.studies import SHORT, TINY, agent, copy_trials, ledger, outcome, resume, run, tracking
 
-_MODEL = TINY.replace("--epochs 2", "--epochs auto").replace("batch_size 5", "batch_size 10")
+_MODEL = TINY.replace("--epochs 2", "--epochs auto")
 AUTO = (
     f"--dataset demo {_MODEL} --search.shortest_steps 30 --seeds 1 --iterations 2 --search.final_seeds 6 "
     "--search.top_k 1 --search.baselines trivial_augment_wide --search.backgrounds off --proposer tpe"

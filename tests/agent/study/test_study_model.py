@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.studies import SHORT, conclusions, resume, run, tracking
+from tests.agent.studies import MODEL, SHORT, conclusions, resume, run, tracking
 
 NET = """
 from torch import nn
@@ -18,7 +18,7 @@ def make(classes):
 
 
 def with_model(name: str) -> str:
-    return SHORT.replace("shufflenet_v2_x0_5", name).replace("--iterations 2", "--iterations 1")
+    return SHORT.replace(MODEL, name).replace("--iterations 2", "--iterations 1")
 
 
 def test_a_study_of_a_users_model_is_killed_and_resumed_but_not_with_other_code(

@@ -41,7 +41,7 @@ def test_the_facts_of_the_study_reach_the_model_and_so_does_its_own_work(runs):
     for fact in (
         "Advice of the makers of this software",
         "Original size: 8 × 8 pixels",
-        "Length: 40 steps of the optimiser",
+        "Length: 20 steps of the optimiser",
         "Target: validation accuracy, one training run",
         "a program that knows a list of words",
         "Its recall by class: 0: 0.",

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from agent.memory.views import PREFIX, view_address, view_key
-from tests.agent.studies import agent, copy_trials, run, tracking
+from tests.agent.studies import MODEL, agent, copy_trials, run, tracking
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_runs_are_named_by_what_was_tried_and_carry_it_as_parameters(finished):
         gain = 100 * data.metrics["gain_over_reference"]
         assert f"{abs(gain):.1f}" in str(each.info.run_name).rpartition(" · ")[2]
         assert 0 <= float(data.params["op1.p"]) <= 1
-        assert data.params["model"] == "shufflenet_v2_x0_5"
+        assert data.params["model"] == MODEL
         assert data.params["epochs"] == "2"
         assert data.tags["verdict"]
     trials = store.client.search_runs([store.experiment_id], "tags.kind = 'trial' and tags.phase = 'search'")
