@@ -206,6 +206,25 @@ class TestClassifierGate:
         assert [result.passed for result in results] == (confidence < limit).tolist()
         assert all(result.passed for result in gate(trial).judge(view.images[:], said))
 
+    def test_alias_limits_are_each_classes_mean_confidence_and_refuse_right_and_wrong_alike(
+        self, trial: TrialSpec, view: SplitView, probabilities: np.ndarray
+    ):
+        labels, said, confidence = (
+            np.asarray(view.labels),
+            probabilities.argmax(axis=1),
+            probabilities.max(axis=1),
+        )
+        known = labels < 2  # class 2 has no images to learn its limit from
+        means = [probabilities[labels == label, label].mean() for label in (0, 1)]
+        limits = np.array([*means, np.inf])[said]
+        for given in (said, (said + 1) % 3):
+            judge = gate(trial, GatesConfig(wrong_confidence=0.01, easy_confidence=0.01, confidence="class"))
+            judge.take_limits_from(np.asarray(view.images[:])[known], labels[known])
+            results = judge.judge(view.images[:], given)
+            assert [result.passed for result in results] == (confidence < limits).tolist()
+        assert any("confidence class" in result.reason for result in results)
+        assert any(result.passed for result in results)
+
     def test_more_images_than_a_batch_get_a_result_each_in_order(self, trial: TrialSpec, view: SplitView):
         many, labels = np.tile(view.images[:], (10, 1, 1, 1)), np.tile(view.labels, 10)
         values = [result.value for result in gate(trial).judge(many, labels)]

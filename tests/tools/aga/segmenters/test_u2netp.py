@@ -13,7 +13,7 @@ from tests.tools.aga.tiny_vision import disc_of, source, spot
 from tools.aga.config import SegmenterConfig
 from tools.aga.segmenters.make import make_segmenter
 from tools.aga.segmenters.u2netp.network import DIGEST, WEIGHTS, U2Netp
-from tools.aga.segmenters.u2netp.segmenter import U2NetpSegmenter
+from tools.aga.segmenters.u2netp.segmenter import U2NetpSegmenter, agreement
 from tools.aga.types import Box, FindsSubjects
 from tools.errors import ConfigurationError
 from tools.files import sha256_of
@@ -45,6 +45,15 @@ def test_it_finds_a_subject_that_is_not_in_the_middle(segmenter: U2NetpSegmenter
     assert box is not None
     assert (box.left, box.top, box.right, box.bottom) == pytest.approx((18, 23, 63, 68), abs=3)
     assert 0.8 <= box.score <= 1
+
+
+def test_looks_agree_as_far_as_they_have_saliency_in_common() -> None:
+    left, right = np.zeros((2, 4), np.float32), np.zeros((2, 4), np.float32)
+    left[:, :2], right[:, 1:3] = 1.0, 0.5
+    assert agreement([left, left]) == 1
+    assert agreement([left, right]) == pytest.approx((2 * 0.5) / (4 * 1 + 2 * 0.5), abs=1e-4)
+    assert agreement([left, left, right]) == agreement([left, right]), "one look that differs is enough"
+    assert agreement([0 * left, 0 * right]) == 0
 
 
 def test_separate_subjects_of_one_picture_are_cut_out_together(segmenter: U2NetpSegmenter) -> None:
