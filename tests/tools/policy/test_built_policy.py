@@ -22,8 +22,8 @@ from tools.policy.policy import Operation, Parameter, Policy
 
 ON_IMAGE = [name for name, spec in CATALOGUE.items() if spec.stage != "batch"]
 ON_BATCH = ["mixup", "cutmix"]
-KEEP_GREY = [name for name in ON_IMAGE if name != "gaussian_noise"]
-"""Noise is drawn for each channel, as a sensor's is; everything else must not invent colour."""
+KEEP_GREY = [name for name in ON_IMAGE if name not in ("gaussian_noise", "med_augment")]
+"""Noise is drawn for each channel, as a sensor's is (MedAugment's as well); everything else must not invent colour."""
 
 
 @pytest.fixture(autouse=True, scope="module")
