@@ -11,7 +11,7 @@ import numpy as np
 
 from evaluators.contenders import Contender
 from evaluators.influence import image_losses
-from evaluators.length import agrees
+from evaluators.length import agrees, one_has_learnt
 from tools.text import counted
 
 
@@ -65,12 +65,14 @@ def unlearnt(contenders: Sequence[Contender], trained: str) -> str:
 
 
 def has_learnt(contender: Contender) -> bool:
-    """Whether its answers are shown to depend on the image, over all its seeds."""
+    """Whether its answers are shown to depend on the image: over all its seeds, or beyond doubt under one of them."""
     ids = [each.ids for each in contender.images.values()]
     shared = all(np.array_equal(ids[0], each) for each in ids)
     groups = {seed: [str(name) for name in each.ids] for seed, each in contender.images.items()}
     agreements = {seed: each.agreement for seed, each in contender.answers.items()}
-    return agrees(agreements, groups, shared)
+    losses = {seed: float(each.mean()) for seed, each in contender.calibrated.items()}
+    constant = {seed: each.constant for seed, each in contender.answers.items()}
+    return agrees(agreements, groups, shared) or one_has_learnt(losses, constant, agreements, groups)
 
 
 def nothing_learnt(trained: str, loss: float, constant: float | None) -> str:

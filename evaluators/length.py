@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+_BEYOND_DOUBT = 0.1
 _HOTTEST = np.log(20.0)
 """Temperatures between 1/20 and 20 are tried."""
 _FINEST = 1e-4
@@ -134,6 +135,30 @@ def agrees(agreements: Mapping[int, np.ndarray], groups: Groups | None, shared: 
     return found.improves and found.is_shown
 
 
+def one_has_learnt(
+    losses: Mapping[int, float],
+    constant: Mapping[int, float],
+    agreements: Mapping[int, np.ndarray],
+    groups: Groups | None,
+) -> bool:
+    """Whether a single training alone is beyond doubt, though a mean over seeds that differ much is not.
+
+    It has to agree with the true classes, and to take a tenth of the log loss away that a constant answer has
+    (McFadden's R²), which a network that was never trained does not.
+
+    Args:
+        losses: seed → mean validation log loss after temperature scaling.
+        constant: seed → that of an answer that is the same for all images.
+        agreements: seed → as in `agrees`.
+        groups: as in `change`.
+    """
+    return any(
+        losses[seed] <= (1 - _BEYOND_DOUBT) * constant[seed] and agrees({seed: each}, groups, True)
+        for seed, each in agreements.items()
+        if seed in losses and seed in constant
+    )
+
+
 def _of_the_mean(values: np.ndarray, groups: Sequence[str]) -> float:
     """The variance of the mean of `values` (N,) over draws of images, or of whole groups where there are any.
 
@@ -193,9 +218,16 @@ class Curve:
         if self.constant is None:
             return True
         changes = [self.change(self.constant, point) for point in self.points]
-        return any(each.improves and each.is_shown for each in changes) or any(
-            agrees(point.agreements, self.groups, self.shared) for point in self.points
-        )
+        if any(each.improves and each.is_shown for each in changes):
+            return True
+        constant = {seed: float(each.mean()) for seed, each in self.constant.losses.items()}
+        for point in self.points:
+            losses = {seed: float(each.mean()) for seed, each in point.losses.items()}
+            if agrees(point.agreements, self.groups, self.shared):
+                return True
+            if one_has_learnt(losses, constant, point.agreements, self.groups):
+                return True
+        return False
 
     @property
     def ended(self) -> bool:

@@ -1,6 +1,10 @@
 """Fixtures that every test may use."""
 
+import os
 from pathlib import Path
+
+# One thread for each process of pytest-xdist and what it starts: more of them would wait for each other's cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings

@@ -7,7 +7,7 @@ import pytest
 
 from evaluators.contenders import Answers, Contender, ImageScores
 from evaluators.learning import agreement, constant_losses, nothing_learnt, unlearnt
-from evaluators.length import agrees, scaled_losses
+from evaluators.length import agrees, one_has_learnt, scaled_losses
 
 IMAGES, CLASSES = 240, 3
 LABELS = np.arange(IMAGES) % 4 // 2 + np.arange(IMAGES) % 12 // 11
@@ -73,6 +73,42 @@ def test_one_contender_that_has_learnt_is_enough_though_its_loss_is_above_that_o
     lost = np.mean([each.mean() for each in taught.calibrated.values()])
     assert lost > taught.answers[0].constant
     assert unlearnt([contender("none", guessing), taught], "2 epochs") == ""
+
+
+def test_seeds_that_have_learnt_unequally_much_have_learnt():
+    """Their mean is less sure than either of them: with two seeds, it is within twice its standard error of nothing."""
+
+    def unequal(draw: np.random.Generator) -> np.ndarray:
+        logits = draw.normal(0, 1, (IMAGES, CLASSES))
+        logits[np.arange(IMAGES), LABELS] += draw.choice([0.2, 4.0])
+        return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+    names = ["x" * length for length in range(1, 9)]
+    taught = [contender(name, unequal) for name in names]
+    different = [each for each in taught if np.ptp(list(each.scores.values())) > 0.2]
+    assert different
+    assert not any(
+        agrees({s: a.agreement for s, a in each.answers.items()}, None, True) for each in different
+    )
+    assert all(unlearnt([each], "2 epochs") == "" for each in different)
+
+
+def test_a_network_that_was_never_trained_has_not_learnt():
+    """A random network sees some classes by chance: in a single seed that is more than the images explain."""
+
+    def untrained(draw: np.random.Generator) -> np.ndarray:
+        logits = draw.normal(0, 0.3, (IMAGES, CLASSES))
+        logits += draw.normal(0, 0.05, (CLASSES, CLASSES))[LABELS]
+        return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+    shown = 0
+    for seed in range(200):
+        found = untrained(np.random.default_rng(seed))
+        lost, agreed = float(scaled_losses(found, LABELS).mean()), agreement(found, LABELS)
+        shown += agrees({0: agreed}, None, True)
+        constant = float(constant_losses(LABELS, CLASSES).mean())
+        assert not one_has_learnt({0: lost}, {0: constant}, {0: agreed}, None)
+    assert shown > 15
 
 
 def test_images_of_one_patient_are_one_draw():

@@ -1,7 +1,6 @@
 """A study that ran through: what it leaves, and what the commands say of it."""
 
 import json
-import re
 import shutil
 
 import pytest
@@ -19,9 +18,7 @@ baseline and a proposal."""
 def test_a_study_ends_with_a_report_that_says_plainly_what_was_shown(finished):
     report = (finished / "studies/s/report.md").read_text()
     first = report.splitlines()[2]
-    assert re.match(
-        r"\*\*(Nothing was learnt in 2 epochs \(40 steps\).* chance\. )?Use ", first.replace("\\", "")
-    )
+    assert first.startswith("**Use ")
     assert any(word in first for word in ("better than", "worse than", "not shown to differ from"))
     study = tracking(finished)
     sentence = study.study_tags()["sentence"]
