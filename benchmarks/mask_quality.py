@@ -7,8 +7,8 @@ hand from an outline of U²-Netp; `automatic` where nothing was to be corrected 
 the result is given by origin as well. `none`: a crowd, or an insect that cannot be made out; whatever is cut out
 there is invalid. The subject is the insect, or the insects in focus; never its flower, leaf or shadow.
 
-The limits of the gates were chosen on one half of the photographs, drawn at random; the other half was looked at once,
-afterwards. What is reported first is of the other half.
+The limits of the gates were chosen on one half of the photographs, drawn at random. What is reported first is of the
+other half, whose scores were not used for the choice; they had been seen in part before the last limit was fixed.
 """
 
 import json
