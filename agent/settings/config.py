@@ -113,7 +113,7 @@ class SearchConfig(BaseModel):
     )
     metric: Metric = Field(
         default="accuracy",
-        description="what candidates are compared, chosen and reported by; AUROC: each class against the rest",
+        description="what candidates are compared, chosen and reported by",
     )
     check_length: Literal["auto", "on", "off"] = Field(
         default="auto",

@@ -25,7 +25,7 @@ DELIMITER = "__"
 NONE = "none"
 """How an unset value is written in a file, a variable and a flag."""
 
-_LONGEST_METAVAR = 70
+_LONGEST_METAVAR = 60
 """Of more and longer words, help lists what is allowed in its text only."""
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
 _METAVARS: dict[Any, str] = {int: "N", float: "X", bool: "BOOL", Path: "PATH", str: "TEXT"}

@@ -27,7 +27,7 @@ class Told(Terminal):
 
 def settled(folder: Path, *flags: str) -> tuple[StudyConfig, str]:
     config, _ = load_config(["--data", str(folder), *flags], {})
-    dataset: Any = SimpleNamespace(card=SimpleNamespace(image_size=32))
+    dataset: Any = SimpleNamespace(card=SimpleNamespace(image_size=32, several_labels=False))
     told = Told()
     return settle_model(config, dataset, told), " ".join(told.lines)
 

@@ -36,6 +36,8 @@ def valid_text(setting: Setting) -> str:
     annotation = setting.field.annotation
     kind = kinds[0] if kinds and get_origin(annotation) is not list else annotation
     kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    if setting.key == "aga.background.kind":
+        return "diffusion"  # which aga.generator alia, the other value of that setting, edits with
     if setting.choices:
         return next(choice for choice in setting.choices if choice != setting.default)
     if kind is bool:
@@ -50,6 +52,8 @@ def valid_text(setting: Setting) -> str:
         return "first=one,second=two"
     if setting.key == "data.layout":
         return "group/class"
+    if setting.key == "aga.edit.prompt":
+        return "a drawing of {caption}"
     patterns = [m.pattern for m in setting.field.metadata if getattr(m, "pattern", None)]
     return TEXTS[patterns[0] if patterns else None]
 

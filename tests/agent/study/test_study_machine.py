@@ -13,10 +13,10 @@ BARE = f"{SHORT} --search.backgrounds off"
 
 @pytest.fixture
 def small_disk(runs: Path) -> Iterator[Path]:
-    """The folder of trials is a real disk of 1 MB."""
+    """The folder of trials is a real disk of 64 kB."""
     folder = runs / "trials"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]
     mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
     if mounted.returncode:
         pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
