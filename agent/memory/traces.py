@@ -51,8 +51,12 @@ class IterationTrace:
         """A node of the graph has ended; `error` says why it is none that the study continues from, or was refused."""
         self._append(_NODE, name, began, time.time_ns(), None, outputs, error)
 
-    def close(self, name: str) -> str | None:
+    def close(self, name: str, proposed: Any = None) -> str | None:
         """Write the events as a trace called `name`, and forget them; its id, or None where there are none.
+
+        Args:
+            name: what the page lists it as.
+            proposed: what it came to, which the page shows beside; None: what the last node found.
 
         Raises:
             StoreError: the store does not answer; the events are kept.
@@ -60,11 +64,11 @@ class IterationTrace:
         events = self._events()
         if not events:
             return None
-        written = self._tracking.calls.retried(lambda: self._write(name, events))
+        written = self._tracking.calls.retried(lambda: self._write(name, events, proposed))
         self._file.unlink(missing_ok=True)
         return written
 
-    def _write(self, name: str, events: Sequence[dict[str, Any]]) -> str:
+    def _write(self, name: str, events: Sequence[dict[str, Any]], proposed: Any) -> str:
         from mlflow import start_span_no_context
 
         tracking, nodes = self._tracking, [event for event in events if event["type"] == _NODE]
@@ -72,7 +76,7 @@ class IterationTrace:
         root = start_span_no_context(
             name=name,
             span_type="AGENT",
-            inputs={"study": tracking.study},
+            inputs=name,
             tags={"study": tracking.study},
             metadata={"mlflow.trace.session": tracking.study, "mlflow.sourceRun": tracking.study_run},
             experiment_id=tracking.experiment_id,
@@ -87,7 +91,7 @@ class IterationTrace:
                 if event["type"] == _NODE and inner["type"] != _NODE and _inside(inner, [event]):
                     _end(self._span(span, inner), inner)
             _end(span, event)
-        root.set_outputs(last["outputs"])
+        root.set_outputs(last["outputs"] if proposed is None else proposed)
         root.end(
             status="ERROR" if last["error"] else "OK", end_time_ns=max(event["ended"] for event in events)
         )

@@ -8,6 +8,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from agent.context import Context
+from agent.memory.proposal import parse_proposals
 from agent.proposers.factory import LLM_ARMS
 from agent.state import State
 
@@ -30,7 +31,7 @@ def traced(node: Node, closes: bool = False) -> Any:
             raise
         context.trace.node(node.__name__, began, _shown(result), _refused(result))
         if closes:
-            context.trace.close(title(state))
+            context.trace.close(title(state), _proposed(state))
         return result
 
     return run
@@ -39,6 +40,13 @@ def traced(node: Node, closes: bool = False) -> Any:
 def title(state: State) -> str:
     """What the trace of an iteration is called."""
     return f"iteration {state['iteration']}"
+
+
+def _proposed(state: State) -> str:
+    """What the iteration tries and why, a paragraph for each proposal."""
+    return "\n\n".join(
+        f"{each.in_one_line()}: {each.hypothesis}" for each in parse_proposals(state["answer"])
+    )
 
 
 def _refused(result: dict[str, Any]) -> str | None:

@@ -87,6 +87,11 @@ def test_a_study_with_a_language_model_ends_with_a_report(runs, provider):
     asked = [span for trace in traces for span in trace.data.spans if span.span_type == "CHAT_MODEL"]
     assert (len(traces), len(asked)) == (2, 4)
     assert all(span.outputs for span in asked)
+    for trace in traces:
+        (root,) = [span for span in trace.data.spans if span.parent_id is None]
+        assert root.inputs == root.name
+        assert "(p=" in root.outputs
+        assert "should help" in root.outputs
 
 
 def test_no_key_is_left_in_any_file(undisturbed):
