@@ -321,8 +321,10 @@ class Terminal:
     def _say(self, text: str) -> None:
         if self._stamped:
             self._line(text)
-        else:
+        elif self._out.is_terminal:
             self._out.print(_hanging("·", Text(text), "dim"))
+        else:
+            self._out.print(Text(f"· {text}"), soft_wrap=True)
 
     def _line(self, text: str) -> None:
         self._out.print(Text(f"{_clock()} {' '.join(text.split())}"), soft_wrap=True)
@@ -357,5 +359,7 @@ def _clock() -> str:
 def _hanging(mark: str, text: Text, style: str) -> RenderableType:
     """`text` wrapped beside its mark."""
     grid = Table.grid(padding=(0, 1))
+    grid.add_column()
+    grid.add_column(overflow="fold")  # an address that is too long for the screen is not cut
     grid.add_row(Text(mark, style=style), text)
     return grid
