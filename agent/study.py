@@ -54,7 +54,8 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
     tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
     config, why = resolve(config.model_copy(update={"tracking": tracking_settings}))
     dataset = check_before_start(config)
-    start_server()
+    if config.execution.kind == "local":
+        start_server()
     with _nothing_begun():
         from agent.memory.writing import open_store
         from agent.model_start import settle_model
@@ -116,7 +117,8 @@ def resume_study(
         with _nothing_begun():
             _check_data(config, study, runs_dir)
             dataset = check_before_start(config)
-            start_server()
+            if config.execution.kind == "local":
+                start_server()
             tracking = _open_existing(study, folder, address, config, terminal)
             experiment = experiment_of(config.tracking, dataset.card.name, config.model.title)
             tracking.check_artifacts(experiment, tracking.study_run)
