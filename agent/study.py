@@ -77,7 +77,7 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
                 f"from another runs "
                 "folder or one whose folder was deleted. Choose another name."
             )
-    with locked(folder, study):
+    with locked(folder, study, terminal.warn):
         try:
             config = config.model_copy(update={"study": study})
             write_config(folder, config)
@@ -106,7 +106,7 @@ def resume_study(
     from agent.prechecks import check_before_start
 
     folder = _folder(study, runs_dir)
-    with locked(folder, study):
+    with locked(folder, study, terminal.warn):
         terminal.note("Checking the settings and the data set.")
         config = load(folder / CONFIG)
         uri = config.tracking.uri
@@ -285,7 +285,7 @@ def _run_session(
     try:
         if tracking.study_run and not may_hold_checkpoint(folder, config.runs_dir):
             check_complete(folder, study, tracking, {}, (), _has_spent(folder))
-        with checkpointer(folder, config.runs_dir, study) as saver:
+        with checkpointer(folder, config.runs_dir, study, config.tracking, terminal.warn) as saver:
             graph = build_graph(saver)
             state = graph.get_state(_thread(study, config))
             if state.values and not tracking.study_run:
