@@ -151,3 +151,25 @@ def test_a_cluster_that_does_not_answer_is_named_with_what_to_check(monkeypatch:
 
 def test_the_checkpoint_that_is_sent_back_first_is_that_of_training():
     assert node_files.CHECKPOINT == checkpoint.CHECKPOINT
+
+
+@pytest.mark.slow
+def test_a_pack_on_a_node_finds_the_numbers_of_a_pack_here(
+    here: ExecutionConfig, tinted: CachedDataset, tmp_path: Path
+):
+    found: list[dict[str, Any]] = []
+    for kind in ("local", "ray"):
+        config = here.model_copy(update={"kind": kind, "pack": 2})
+        plans = workers_of(config)
+        specs = [tiny_trial(tinted, tmp_path / kind, seed=seed) for seed in (1, 2, 3)]
+        events = Events()
+        with make_executor(config, plans, loader_workers=1) as executor:
+            results = list(executor.train(specs, events))
+        assert [result.status for result in results] == ["finished"] * 3
+        assert [kind for kind, _ in events.of(specs[0]) if kind != "note"] == [
+            "started",
+            *["epoch"] * 3,
+            "ended",
+        ]
+        found.append({result.key: numbers(result) for result in results})
+    assert found[0] == found[1]
