@@ -23,7 +23,7 @@ from tools.training.trial_store import read_result
 from tools.training.types import TrialEvent
 
 pytest.importorskip("ray", reason="the extra augur-vision[ray] is not installed")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

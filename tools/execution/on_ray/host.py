@@ -7,6 +7,7 @@ process that asked for it. Where the node does not see the runs folder, the acto
 
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,8 +38,9 @@ class Host:
         """Starts the process that `worker` makes."""
         # or every process that is forked here would run Ray's own main module, and import Ray
         vars(sys.modules["__main__"]).pop("__file__", None)
-        self._worker = worker()
         self._files = NodeFiles()
+        tempfile.tempdir = str(self._files.work)  # what is left there is deleted
+        self._worker = worker()
         self._worker.start()
 
     def sees(self, file: str, content: bytes) -> bool:

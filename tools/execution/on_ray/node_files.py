@@ -4,7 +4,6 @@ The driver is whoever plans the trials. It keeps the trials' folders and holds t
 folder on the node goes back with the next answer, its checkpoint first, so that the log of epochs is never behind it.
 """
 
-import getpass
 import io
 import os
 import shutil
@@ -17,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.files import locked, make_folder, write_whole
+from filelock import BaseFileLock
+
+from tools.files import locked, make_folder, try_lock, write_whole
 from tools.training.config import TrialSpec
 from tools.training.trial_store import LOCK
 
@@ -44,7 +45,8 @@ class NodeFiles:
 
     def __init__(self) -> None:
         self._placed = node_folder() / "placed"
-        self._work: Path | None = None
+        self.work, self._held = _own_folder()
+        """For what only this actor needs; deleted by the next one, since an actor is killed when it is not needed."""
         self._trials: dict[str, Path] = {}
         self._seen: dict[str, dict[str, tuple[int, int]]] = {}
         self._lock = threading.Lock()
@@ -66,22 +68,20 @@ class NodeFiles:
                 archive.extractall(unfinished, filter="data")
             unfinished.rename(self._placed / digest)
 
-    def accept(self, message: tuple[Any, ...], delivery: Delivery) -> tuple[Any, ...]:
-        """`message` with the trial's paths on this node, where its files are from now on."""
+    def accept(self, message: Any, delivery: Delivery) -> Any:
+        """`message`, a trial or a tuple with one, with paths on this node, where the trial's files are from now on."""
         with self._lock:
-            if self._work is None:
-                make_folder(node_folder())
-                self._work = Path(tempfile.mkdtemp(prefix=f"work-{os.getpid()}-", dir=node_folder()))
+            if isinstance(message, TrialSpec):
+                return self._moved(message, delivery)
             return tuple(
-                self._moved(part, delivery, self._work) if isinstance(part, TrialSpec) else part
-                for part in message
+                self._moved(part, delivery) if isinstance(part, TrialSpec) else part for part in message
             )
 
-    def _moved(self, spec: TrialSpec, delivery: Delivery, work: Path) -> TrialSpec:
+    def _moved(self, spec: TrialSpec, delivery: Delivery) -> TrialSpec:
         for name, done in tuple(self._trials.items()):
             if not self._seen.get(name):  # its last files were taken
                 shutil.rmtree(done, ignore_errors=True)
-        folder = work / spec.key
+        folder = self.work / spec.key
         shutil.rmtree(folder, ignore_errors=True)
         make_folder(folder)
         for name, content in delivery.files.items():
@@ -132,7 +132,31 @@ class _Joined(io.RawIOBase):
 
 def node_folder() -> Path:
     """On this node, for this user alone."""
-    return Path(tempfile.gettempdir()) / f"augur-node-{getpass.getuser()}"
+    return Path(tempfile.gettempdir()) / f"augur-node-{_user()}"
+
+
+def _user() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0
+
+
+def _own_folder() -> tuple[Path, BaseFileLock]:
+    """A new folder for this process, and its lock, which ends with the process; those of dead processes are deleted."""
+    node_folder().mkdir(mode=0o700, exist_ok=True)
+    if node_folder().stat().st_uid != _user():
+        raise PermissionError(
+            f"{node_folder()} belongs to another user: delete it, or set TMPDIR for the node"
+        )
+    parent = node_folder() / "work"
+    parent.mkdir(exist_ok=True)
+    for left in parent.glob("*.lock"):
+        if (lock := try_lock(left)) is not None:
+            shutil.rmtree(left.with_suffix(""), ignore_errors=True)
+            left.unlink(missing_ok=True)
+            lock.release()
+    folder = Path(tempfile.mkdtemp(dir=parent))
+    lock = try_lock(folder.with_suffix(".lock"))
+    assert lock is not None, "nobody else knows the name"
+    return folder, lock
 
 
 def _listing(folder: Path) -> dict[str, tuple[int, int]]:

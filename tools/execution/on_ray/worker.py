@@ -126,14 +126,20 @@ class RemoteProcess:
         self._inbox = _Inbox()
         self._held: dict[str, tuple[TrialSpec, threading.Event]] = {}
         self._node = ""
-        actor = self._ray.remote(Host).options(
-            num_cpus=placement.cpus,
-            num_gpus=placement.gpus,
-            max_concurrency=4,
-            max_restarts=0,
-            scheduling_strategy="SPREAD",
-        )
-        self._host = actor.remote(worker)
+        try:
+            actor = self._ray.remote(Host).options(
+                num_cpus=placement.cpus,
+                num_gpus=placement.gpus,
+                max_concurrency=4,
+                max_restarts=0,
+                scheduling_strategy="SPREAD",
+            )
+            self._host = actor.remote(worker)
+        except Exception as error:  # Ray raises many kinds where the connection broke
+            raise ClusterFault(
+                f"the Ray cluster takes no workers ({type(error).__name__}: {first_line(error)}): resume the study "
+                "when it runs"
+            ) from error
         self._thread = threading.Thread(target=self._follow, name="ray-worker", daemon=True)
         self._thread.start()
 
