@@ -204,11 +204,9 @@ def test_a_worker_and_a_node_that_are_killed_cost_part_of_an_epoch(
         (result,) = mine.train([spec], on_event)
     assert numbers(result) == here[spec.key]
     assert first.epochs == list(range(1, 7)), "no epoch is reported twice"
-    assert [("try 2 of 3" in note, "try 3 of 3" in note) for note in first.notes] == [
-        (True, False),
-        (False, True),
-    ]
-    assert "was lost; it resumes from its checkpoint" in first.notes[0]
+    deaths = [note for note in first.notes if "it resumes from its checkpoint" in note]
+    assert [note[-12:] for note in deaths] == ["(try 2 of 3)", "(try 3 of 3)"]
+    assert "was lost" in deaths[0]
     trained = (spec.directory / "epochs.jsonl").read_text().count("\n")
     assert trained <= 6 + 2 * 2, "a death costs what was trained since the last checkpoint"
 

@@ -154,7 +154,7 @@ class RemoteProcess:
                     return
                 pending = self._host.receive.remote(_NEWS_SECONDS)
         except Exception as error:  # the node, the actor or the cluster is gone, or the disk here refuses
-            self.lost = loss_of(error, self._node)
+            self.lost = self.lost or loss_of(error, self._node)
         finally:
             for _, released in tuple(self._held.values()):
                 released.set()
