@@ -1,6 +1,10 @@
 """Trials of benchmarks that train without a study."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean, stdev
+
+from scipy import stats
 
 from tools.datasets.cache.read import CachedDataset
 from tools.training.config import ModelConfig, Recipe, TrialSpec, Trunk
@@ -32,3 +36,10 @@ def spec_of(
         directory=root / "trials" / key,
         trunk=trunk,
     )
+
+
+def paired_difference(values: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Mean of `values` less `others`, paired by seed, and half of its 95% interval (Student)."""
+    differences = [value - other for value, other in zip(values, others, strict=True)]
+    half = stats.t.ppf(0.975, len(differences) - 1) * stdev(differences) / len(differences) ** 0.5
+    return [round(float(mean(differences)), 3), round(float(half), 3)]
