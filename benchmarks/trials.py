@@ -7,7 +7,7 @@ from statistics import mean, stdev
 from scipy import stats
 
 from tools.datasets.cache.read import CachedDataset
-from tools.training.config import ModelConfig, Recipe, TrialSpec, Trunk
+from tools.training.config import Fold, ModelConfig, Recipe, TrialSpec, Trunk
 from tools.training.trial_store import trial_key
 
 
@@ -19,10 +19,11 @@ def spec_of(
     recipe: Recipe,
     seed: int,
     trunk: Trunk | None = None,
+    fold: Fold | None = None,
 ) -> TrialSpec:
-    """A trial on the splits as they are, in a folder below `root`; `policy` is canonical JSON."""
+    """A trial in a folder below `root`, on the splits as they are without a fold; `policy` is canonical JSON."""
     foreign = None if trunk is None else trunk.policy
-    key = trial_key(policy, data.fingerprint, model, recipe, seed, 1, trunk_policy=foreign)
+    key = trial_key(policy, data.fingerprint, model, recipe, seed, 1, fold=fold, trunk_policy=foreign)
     return TrialSpec(
         key=key,
         policy=policy,
@@ -34,6 +35,7 @@ def spec_of(
         recipe=recipe,
         seed=seed,
         directory=root / "trials" / key,
+        fold=fold,
         trunk=trunk,
     )
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.files import read_json, understood, write_json
+from tools.files import read_json, read_understood, write_json
 
 NAME = "mlflow.json"
 
@@ -34,11 +34,8 @@ def recorded(folder: Path) -> StudyFile | None:
     Raises:
         AugurError: the file is damaged.
     """
-    file = folder / NAME
-    if not file.exists():
-        return None
     about = "which says where the study is in MLflow"
-    return understood(read_json(file), _parsed, file, about, "the study is then looked up by its name")
+    return read_understood(folder / NAME, _parsed, about, "the study is then looked up by its name")
 
 
 def _parsed(content: Any) -> StudyFile:
