@@ -41,7 +41,7 @@ def open_captioner(
     """The captioner that `config` means; a model's captions are kept in `folder`.
 
     Args:
-        config: `kind`, `attempts`, `batch_size` and `max_tokens` are used.
+        config: of captions.
         folder: where captions of a model are kept, for all studies.
         ask: calls the model; only kind 'llm' needs it.
         model: 'provider:model', part of the key that captions are kept by.
@@ -49,10 +49,15 @@ def open_captioner(
         private: words to avoid that the model is not told: what it writes is checked for them all the same.
 
     Raises:
-        ConfigurationError: `kind` is 'llm' and there is no model.
+        ConfigurationError: `kind` is 'llm' or 'local' and there is no model.
     """
     if config.kind == "template":
         return TemplateCaptioner(config.max_tokens, count_tokens)
+    if config.kind == "local":
+        from tools.aga.captions.local import LocalCaptioner, local_model
+
+        local = LocalCaptioner(local_model(config.model), config.attempts, config.max_tokens, count_tokens)
+        return CachedCaptioner(local, folder, config.batch_size)
     if ask is None:
         raise ConfigurationError(
             "aga.caption.kind is 'llm', but no model is configured: name one with --aga.llm or --llm, "
