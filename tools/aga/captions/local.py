@@ -13,10 +13,10 @@ from typing import Protocol
 
 from prompts import render
 from tools.aga.backgrounds.scenes.reading import read
-from tools.aga.captions.captioners import TemplateCaptioner
 from tools.aga.captions.combinations import Combination
 from tools.aga.captions.fitting import CLIP_TOKENS, approximate_tokens, fit
 from tools.aga.captions.forbidden_words import named_in
+from tools.aga.captions.template import TemplateCaptioner
 from tools.aga.types import Caption
 from tools.errors import ConfigurationError
 from tools.local_model import LocalModel, packaged_model

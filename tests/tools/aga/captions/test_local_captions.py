@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.tools import tiny_gguf
-from tools.aga.captions.captioners import TemplateCaptioner, open_captioner
+from tools.aga.captions.captioners import open_captioner
 from tools.aga.captions.local import LocalCaptioner, local_model
+from tools.aga.captions.template import TemplateCaptioner
 from tools.aga.chain_steps import chain_steps
 from tools.aga.config import AgaConfig, BackgroundConfig, CaptionConfig
 from tools.errors import ConfigurationError
