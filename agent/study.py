@@ -54,7 +54,8 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
     tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
     config, why = resolve(config.model_copy(update={"tracking": tracking_settings}))
     dataset = check_before_start(config)
-    start_server()
+    if config.execution.kind == "local":
+        start_server()
     with _nothing_begun():
         from agent.memory.writing import open_store
         from agent.model_start import settle_model
@@ -76,7 +77,7 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
                 f"from another runs "
                 "folder or one whose folder was deleted. Choose another name."
             )
-    with locked(folder, study):
+    with locked(folder, study, terminal.warn):
         try:
             config = config.model_copy(update={"study": study})
             write_config(folder, config)
@@ -105,7 +106,7 @@ def resume_study(
     from agent.prechecks import check_before_start
 
     folder = _folder(study, runs_dir)
-    with locked(folder, study):
+    with locked(folder, study, terminal.warn):
         terminal.note("Checking the settings and the data set.")
         config = load(folder / CONFIG)
         uri = config.tracking.uri
@@ -116,7 +117,8 @@ def resume_study(
         with _nothing_begun():
             _check_data(config, study, runs_dir)
             dataset = check_before_start(config)
-            start_server()
+            if config.execution.kind == "local":
+                start_server()
             tracking = _open_existing(study, folder, address, config, terminal)
             experiment = experiment_of(config.tracking, dataset.card.name, config.model.title)
             tracking.check_artifacts(experiment, tracking.study_run)
@@ -283,7 +285,7 @@ def _run_session(
     try:
         if tracking.study_run and not may_hold_checkpoint(folder, config.runs_dir):
             check_complete(folder, study, tracking, {}, (), _has_spent(folder))
-        with checkpointer(folder, config.runs_dir, study) as saver:
+        with checkpointer(folder, config.runs_dir, study, config.tracking, terminal.warn) as saver:
             graph = build_graph(saver)
             state = graph.get_state(_thread(study, config))
             if state.values and not tracking.study_run:

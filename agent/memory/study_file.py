@@ -4,9 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tools.errors import AugurError
 from tools.files import read_json, read_understood, write_json
 
 NAME = "mlflow.json"
+ONE_WAY = "start a new study with the same settings, which reuses every trial in the runs folder"
+"""To go on without a file that is gone."""
+
+
+class StudyFileGone(AugurError):
+    """Something that a study needs was deleted or damaged; it can neither be resumed nor begun again in silence."""
 
 
 @dataclass(frozen=True)

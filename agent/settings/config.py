@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from agent.settings.addresses import without_password
 from tools.aga.config import AgaConfig
 from tools.datasets.config import DataConfig, Names
 from tools.durations import Seconds
@@ -265,10 +266,21 @@ class TrackingConfig(BaseModel):
         pattern=r"^[^\s/](.{0,198}\S)?$",
         description="name of the MLflow experiment; made from data and model if unset",
     )
+    checkpoints: str | None = Field(
+        default=None,
+        min_length=1,
+        description="postgresql:// address of a database that keeps where studies stand, instead of a file in each "
+        "study's folder; its password is never stored (docs/cluster.md)",
+    )
     timeout: Seconds = Field(default=60.0, description="time that one request to a server may take")
     retries: int = Field(
         default=6, ge=0, le=100, description="retries while the store does not answer, with backoff"
     )
+
+    @field_validator("checkpoints")
+    @classmethod
+    def _holds_no_password(cls, address: str | None) -> str | None:
+        return None if address is None else without_password(address)
 
 
 class ReportConfig(BaseModel):

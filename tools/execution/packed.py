@@ -18,7 +18,7 @@ from typing import Any, Self
 from tools.disk import DiskError
 from tools.errors import ConfigurationError, ImagesGone
 from tools.execution.devices import WorkerPlan
-from tools.execution.ending import Ending, death
+from tools.execution.ending import Ending
 from tools.execution.local import MOST_TRIES, LocalExecutor, WorkersDie, concluded
 from tools.execution.packed_worker import Note, PackPlan, serve_pack
 from tools.execution.worker import BEGUN, WAITING
@@ -95,7 +95,7 @@ class PackProcess(WorkerProcess):
             alive = False
         if not alive:
             self._process.join()
-            yield "", death(self._process.exitcode, self._output, 0)
+            yield "", self._death(self._output, 0)
 
     @property
     def is_running(self) -> bool:
@@ -106,14 +106,19 @@ class PackProcess(WorkerProcess):
 class PackedExecutor:
     """One pack for each of `plans`; the single trainer does what packs cannot."""
 
-    def __init__(self, plans: Sequence[PackPlan]) -> None:
-        """Processes start with `warm_up` or the first trial."""
+    def __init__(
+        self,
+        plans: Sequence[PackPlan],
+        pack: Callable[[PackPlan], PackProcess] = PackProcess,
+        worker: Callable[[WorkerPlan], WorkerProcess] = WorkerProcess,
+    ) -> None:
+        """Processes start with `warm_up` or the first trial; `pack` and `worker` make them."""
         if not plans:
             raise ConfigurationError("an executor needs at least one worker (execution.workers)")
         self.plans = tuple(plans)
-        self._packs = [PackProcess(plan) for plan in plans]
+        self._packs = [pack(plan) for plan in plans]
         self._timeout = plans[0].timeout
-        self._alone = LocalExecutor([pack.plan for pack in self._packs], self._timeout)
+        self._alone = LocalExecutor([pack.plan for pack in self._packs], self._timeout, worker)
         self._not_captured: set[str] = set()
         self._paces: list[tuple[str, Pace]] = []
 
