@@ -10,7 +10,7 @@ import threading
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import FastAPI, Header
+from fastapi import Depends, FastAPI, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
@@ -33,6 +33,14 @@ class Streams:
         self._config, self._queue, self._answers = config, queue, answers
         self.ending = threading.Event()
         """Set when the service ends: nobody is followed any longer."""
+
+    def check(self, name: str) -> None:
+        """See that there is such a study.
+
+        Raises:
+            NoSuchStudy: there is none.
+        """
+        self._queue.get(name)
 
     async def events(self, name: str, place: int) -> AsyncIterator[ServerSentEvent]:
         """Events of a study, from a place in its log on, until it has ended."""
@@ -60,7 +68,16 @@ def add_events(app: FastAPI, streams: Streams) -> None:
     """Add the address of the events."""
     app.state.streams = streams
 
-    @app.get("/api/studies/{name}/events", tags=["studies"], response_class=EventSourceResponse)
+    def known(name: str) -> None:
+        """Refuse a study that is not there: once the first event is sent, it would be too late."""
+        streams.check(name)
+
+    @app.get(
+        "/api/studies/{name}/events",
+        tags=["studies"],
+        response_class=EventSourceResponse,
+        dependencies=[Depends(known)],
+    )
     async def follow(
         name: str, last_event_id: Annotated[str | None, Header(pattern=r"^\d{1,18}$")] = None
     ) -> AsyncIterator[ServerSentEvent]:
