@@ -181,6 +181,15 @@ def read_changes(
     return flags, options
 
 
+def check_variables(environ: Mapping[str, str]) -> None:
+    """See that every variable with our prefix is one that is read.
+
+    Raises:
+        ConfigurationError: one is not; names it.
+    """
+    _EnvironmentSource(_Tree, environ).check_names()
+
+
 def variables_of(environ: Mapping[str, str]) -> dict[str, Any]:
     """The settings that variables give, as sections: texts, not yet checked."""
     return dict(_EnvironmentSource(_Tree, environ)())
