@@ -59,7 +59,7 @@ class Service:
         if known.get("pid") != self.process.pid:
             return False
         try:
-            return self.ask("GET", "/health")[0] == 200
+            return self.ask("GET", "/health", headers={})[0] == 200
         except OSError:
             return False
 

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,8 @@ def test_what_is_copied_exists_and_is_not_ignored() -> None:
     copied = {source for rest in of("COPY") for source in rest.split()[:-1]}
     assert copied == kept
     assert all((ROOT / source).exists() for source in copied)
-    (wheel,) = re.findall(r"packages = (\[.*\])", (ROOT / "pyproject.toml").read_text())
-    assert set(json.loads(wheel)) <= copied
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) <= copied
 
 
 def test_passwords_and_tokens_have_no_default() -> None:
