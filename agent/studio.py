@@ -7,10 +7,11 @@ a server that is killed loses nothing. Opening takes a second or two for each no
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from langgraph.config import get_config
 from langgraph.runtime import Runtime
+from typing_extensions import TypedDict
 
 from agent.api import as_config, main_hidden
 from agent.graph import Node, build_graph

@@ -104,7 +104,7 @@ class Client:
         Raises:
             AugurError: the service refuses, or is away for too long.
         """
-        last, since = "", time.monotonic()
+        last, since = "", None
         while True:
             try:
                 for event in self._stream(study, last):
@@ -113,6 +113,8 @@ class Client:
                     if event.kind == "end":
                         return
             except (OSError, HTTPException, _Away) as error:
+                if since is None:
+                    raise self._nobody(error) from None
                 if time.monotonic() - since > _PATIENCE:
                     raise AugurError(
                         f"the service at {mask(self.address)} has not answered for {_PATIENCE:.0f} s ({error}). The "
@@ -140,10 +142,7 @@ class Client:
             with self._open(path, data, {"Content-Type": "application/json"}) as answer:
                 return json.load(answer)
         except _Away as error:
-            raise AugurError(
-                f"no service answers at {mask(self.address)} ({error}): start one with `agent serve`, or name another "
-                f"with --server ({SERVER_VARIABLE})"
-            ) from None
+            raise self._nobody(error) from None
         except (OSError, HTTPException, ValueError) as error:
             raise AugurError(
                 f"the answer of {mask(self.address)} was cut off or is none of Augur's ({error}): try again, or see "
@@ -161,6 +160,12 @@ class Client:
             raise self._refusal(error) from None
         except urllib.error.URLError as error:
             raise _Away(str(error.reason)) from None
+
+    def _nobody(self, error: Exception) -> AugurError:
+        return AugurError(
+            f"no service answers at {mask(self.address)} ({error}): start one with `agent serve`, or name another "
+            f"with --server ({SERVER_VARIABLE})"
+        )
 
     def _refusal(self, error: urllib.error.HTTPError) -> AugurError:
         try:

@@ -214,6 +214,8 @@ def test_submit_and_follow_are_clients_that_need_no_heavy_library(served: Servic
     assert f"{served.address}/api/studies/done/report" in followed.stdout
     gone = agent("follow", "nobody", *where)
     assert (gone.returncode, "holds none of that name" in gone.stderr) == (1, True)
+    nobody = agent("follow", "done", "--server", "http://127.0.0.1:9")
+    assert (nobody.returncode, "start one with `agent serve`" in nobody.stderr) == (1, True)
     stranger = agent("follow", "done", "--server", served.address, "--runs-dir", str(tmp_path))
     assert (stranger.returncode, "--token-file" in stranger.stderr) == (2, True)
     given = environment(AGENT_SERVICE_TOKEN=served.token, AGENT_SERVER=served.address)
