@@ -29,6 +29,7 @@ def plan_study(config: StudyConfig, terminal: Terminal) -> Plan:
     Raises:
         AugurError: the study could not start; the text says what to do.
     """
+    from agent.arithmetic import settle_arithmetic
     from agent.model_start import settle_model
     from agent.prechecks import check_before_start
     from agent.startup import open_context
@@ -38,6 +39,7 @@ def plan_study(config: StudyConfig, terminal: Terminal) -> Plan:
     config, why = resolve(config)
     dataset = check_before_start(config)
     config = settle_model(config, dataset, terminal, rehearsal=True)
+    config = settle_arithmetic(config, dataset, terminal, keep=False)
     with tempfile.TemporaryDirectory(prefix="augur-plan-") as folder:
         store = cast("Tracking", _NoStore())
         named = config.model_copy(update={"study": config.study or "(not begun)"})

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from agent.arithmetic import slow_here
 from agent.context import Context
 from agent.llm import CallRecord, StartedCall, make_ask
 from agent.llm.privacy import host_of
@@ -101,6 +102,7 @@ def open_context(
     recipe = _of_length(recipe, lengths)
     model_source = source_identity(config.model.name)
     told = check_model(config.model, len(dataset.card.classes), size, [plan.device for plan in plans])
+    told += slow_here(config)
     with make_executor(config.execution, plans, config.training.loader_workers) as executor:
         executor.warm_up()
         backgrounds, why_backgrounds = (given, given) if given else backgrounds_of(config, dataset.card)

@@ -56,10 +56,12 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
     dataset = check_before_start(config)
     start_server()
     with _nothing_begun():
+        from agent.arithmetic import settle_arithmetic
         from agent.memory.writing import open_store
         from agent.model_start import settle_model
 
         config = settle_model(config, dataset, terminal)
+        config = settle_arithmetic(config, dataset, terminal)
 
         if config.search.iterations:
             check_models_answer(config, dataset.card, terminal.warn)
