@@ -22,7 +22,7 @@ from agent.proposers.factory import make_proposer
 from agent.screen.terminal import Terminal
 from agent.settings.config import LLMConfig, StudyConfig
 from agent.settings.sources import dump_config
-from agent.steps.finish_plan import describe_finish, iteration_count
+from agent.steps.finish_plan import describe_finish, iterations_in_words
 from agent.steps.shifts import decode_shifts, find_shifts
 from agent.steps.synthesis import Synthesis, backgrounds_of, describe_chain
 from prompts import template_hash
@@ -189,7 +189,7 @@ def _facts(
         *([("imbalance", skew)] if skew else []),
         (
             "search",
-            f"{counted(iteration_count(search), 'iteration')} × "
+            f"{iterations_in_words(search)} × "
             + (
                 f"{search.candidates} candidates, of which the best goes on, × "
                 if search.candidates > 1
