@@ -33,11 +33,11 @@ UNTIL_KNOWN = 8
 
 def iteration_count(search: SearchConfig) -> int:
     """How many iterations the search has; the arm `fixed` has one for each baseline that it proposes."""
-    auto = search.iterations == "auto"
+    given = search.iterations
     if search.proposer != "fixed":
-        return UNTIL_KNOWN if auto else search.iterations
+        return UNTIL_KNOWN if given == "auto" else given
     proposed = len(proposed_by_fixed(search))
-    return proposed if auto else min(search.iterations, proposed)
+    return proposed if given == "auto" else min(given, proposed)
 
 
 def iterations_in_words(search: SearchConfig) -> str:
