@@ -2,7 +2,7 @@
 
 A study that is resumed or repeated reads its settings, so that noise in the measurement changes nothing that has begun.
 The runs folder keeps what was measured: other studies of the same model, size and batch on this machine compute alike,
-and so find each other's trials. Plain float32, as always, stay published recipes, the demo, and studies of minutes.
+and so find each other's trials. Plain float32, as always, stay published recipes, the demo, and trainings of seconds.
 """
 
 from contextlib import nullcontext
@@ -28,8 +28,9 @@ _PINNED = ("demo",)
 """Data sets whose results the documentation prints: they are to be the same on every machine."""
 _PAPERS = ("aga",)
 """Recipes that were published with float32."""
-_WORTH_MEASURING = 4e7
-"""Pixels that a study trains on, from which it is measured: below, it takes minutes."""
+_WORTH_MEASURING = 4e6
+"""Pixels that a training shows to its model, from which it is measured: below, one takes seconds. The number of
+trainings does not count, so that `agent train` computes like the study whose policies it trains."""
 
 
 def settle_arithmetic(
@@ -96,11 +97,9 @@ def _on_cpu(config: StudyConfig) -> bool:
 
 
 def _is_long(config: StudyConfig, dataset: "Dataset") -> bool:
-    from agent.steps.length_plan import planned_trainings
-
     images = sum(record.split == "train" for record in dataset.records)
     epochs = resolve_recipe(config.training).epochs
-    return planned_trainings(config) * epochs * images * _size(config, dataset) ** 2 >= _WORTH_MEASURING
+    return epochs * images * _size(config, dataset) ** 2 >= _WORTH_MEASURING
 
 
 def _size(config: StudyConfig, dataset: "Dataset") -> int:

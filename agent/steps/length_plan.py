@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from agent.context import Context
 from agent.memory.candidate import baseline_count
-from agent.settings.config import StudyConfig
 from agent.steps.finish_plan import iteration_count, plan_finish, trials_of_iteration
 from agent.steps.speed import allowed_at_first, limits_for, samples_allowed
 from evaluators.length import times
@@ -18,12 +17,7 @@ LONGEST_STEPS = 65_536
 
 def planned_trials(context: Context) -> int:
     """Trials of the whole study by its plan, or as many as its budget allows; those for its length do not count."""
-    return planned_trainings(context.config)
-
-
-def planned_trainings(config: StudyConfig) -> int:
-    """The same of a study that is not open yet."""
-    search, limit = config.search, config.budget.trials
+    search, limit = context.config.search, context.config.budget.trials
     plan = plan_finish(search)
     searched = (1 + baseline_count(search)) * search.seeds + iteration_count(search) * trials_of_iteration(
         search

@@ -149,7 +149,7 @@ class TrainingConfig(BaseModel):
     layout: Literal["auto", "contiguous", "channels_last"] = Field(
         default="auto",
         description="of the weights in memory, on CPU (on CUDA channels last always); 'auto': what is measured to be "
-        "faster when a study begins that takes more than a few minutes (docs/speed.md)",
+        "faster when a study begins (docs/speed.md)",
     )
     draws: Literal["own", "shared"] = Field(
         default="own",
