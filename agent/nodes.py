@@ -18,6 +18,7 @@ from agent.steps.cheap import drop_trunks, settle_trust
 from agent.steps.choosing import choose
 from agent.steps.comparing import Finish, shift_table
 from agent.steps.contenders import warn_of_nothing_learnt
+from agent.steps.iterations import settle_iterations
 from agent.steps.judging import has_reference, judge_all_again, log_spending
 from agent.steps.judging import judge as judge_candidate
 from agent.steps.length import check_length, find_length
@@ -47,14 +48,17 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     context = runtime.context
     # Importing torch takes seconds, and drawing contact sheets needs it: do that while the workers train.
     threading.Thread(target=_import_preview, daemon=True).start()
+    settle_iterations(context)
     tell_plan(context)
     cut = find_length(context)
+    settle_iterations(context)
     tell_found(context)
     candidates = [reference(), *baselines(context.config.search, context.data.card.modality)]
     seeds = context.seeds(context.config.search.seeds)
     cut = cut or train_candidates(context, candidates, seeds, "reference", "reference and baselines")
     ended = results_of(context, candidates, seeds)
     settle_speed(context, ended)
+    settle_iterations(context, trained=True)
     cut = cut or check_length(context)
     for candidate in candidates:
         judge_candidate(context, candidate, "reference")

@@ -66,10 +66,13 @@ def run_study(config: StudyConfig, terminal: Terminal, act: Act | None = None) -
     if config.execution.kind == "local":
         start_server()
     with _nothing_begun():
+        from agent.arithmetic import settle_arithmetic
         from agent.memory.writing import open_store
         from agent.model_start import settle_model
+        from agent.steps.iterations import with_time_as_count
 
         config = settle_model(config, dataset, terminal)
+        config = with_time_as_count(settle_arithmetic(config, dataset, terminal))
 
         if config.search.iterations:
             check_models_answer(config, dataset.card, terminal.warn)
@@ -382,4 +385,5 @@ def end_marked(tracking: "Tracking") -> Iterator[None]:
 
 def _steps(config: StudyConfig) -> int:
     """An upper bound on the steps of the graph: each iteration is four nodes, and two more for each repair."""
-    return 20 + config.search.iterations * (6 + 2 * config.search.repairs) * 2
+    iterations = 10_000 if config.search.iterations == "auto" else config.search.iterations
+    return 20 + iterations * (6 + 2 * config.search.repairs) * 2

@@ -22,7 +22,7 @@ from agent.screen.terminal import Terminal
 from agent.settings.arguments import FlagParser
 from agent.settings.config import StudyConfig
 from agent.settings.sources import load_config
-from tools.errors import AugurError, first_line
+from tools.errors import AugurError
 from tools.text import counted
 
 if TYPE_CHECKING:
@@ -168,28 +168,13 @@ def _devices(config: StudyConfig) -> Iterator[Check]:
     yield Check(
         "workers", "works", ", ".join(f"{plan.device} × {counted(plan.threads, 'thread')}" for plan in plans)
     )
-    for device in dict.fromkeys(plan.device for plan in plans if plan.device.startswith("cuda")):
-        yield _pace(device)
+    from agent.commands.doctor_pace import cpu_pace, cuda_pace
 
-
-def _pace(device: str) -> Check:
-    """What packs of small trials could reach on a CUDA device, measured in a few seconds."""
-    from tools.machine import usable_cores
-    from tools.training.packed.measure import augmenting_pace, device_pace, usual_shape
-
-    try:
-        trained = device_pace(usual_shape(), device, 8, seconds=3).images_per_second
-    except Exception as error:  # torch raises many kinds
-        remedy = "trials are trained one at a time with --execution.pack off"
-        return Check(f"pace of {device}", "fails", f"{type(error).__name__}: {first_line(error)}", remedy)
-    augmented = augmenting_pace() * max(1, usable_cores() - 2)
-    text = f"ResNet18 at 64 px, 8 trials side by side: {trained:,.0f} images/s; the cores augment {augmented:,.0f}/s"
-    remedy = (
-        ""
-        if augmented > trained
-        else "training.draws=shared lets seeds of a candidate share augmented images"
-    )
-    return Check(f"pace of {device}", "works", text, remedy)
+    for device, threads in {plan.device: plan.threads for plan in plans}.items():
+        if device.startswith("cuda"):
+            yield cuda_pace(device)
+        elif device == "cpu":
+            yield cpu_pace(threads)
 
 
 def _store(config: StudyConfig, offline: bool) -> Iterator[Check]:

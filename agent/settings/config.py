@@ -4,7 +4,7 @@ Defaults are given by name (`default=`), so that a type checker sees that the fi
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -132,7 +132,11 @@ class SearchConfig(BaseModel):
         le=100_000,
         description="steps of the optimiser in the shortest training that the phase `length` tries, to whole epochs",
     )
-    iterations: int = Field(default=8, ge=0, le=10_000, description="rounds of proposing and training")
+    iterations: Annotated[int, Field(ge=0, le=10_000)] | Literal["auto"] = Field(
+        default=8,
+        description="rounds of proposing and training; 'auto': as many as fit into the limit in time, which is the "
+        "default on GPUs with a budget.wall_clock",
+    )
     candidates: int = Field(
         default=1,
         ge=1,
@@ -323,6 +327,16 @@ class StudyConfig(BaseModel):
             raise ValueError(
                 "training.epochs auto: the recipe 'aga' lowers its rate every 30 epochs, so that a shorter training is "
                 "not the same at another length. Give a number (the paper: 100), or use --training.recipe modern"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _iterations_follow_from_a_time(self) -> "StudyConfig":
+        budget = self.budget
+        if self.search.iterations == "auto" and budget.wall_clock is None and budget.training_seconds is None:
+            raise ValueError(
+                "search.iterations auto: how many there are follows from a limit in time: give one, such as "
+                "--budget.wall_clock 15m, or a number of iterations"
             )
         return self
 

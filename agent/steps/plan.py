@@ -46,7 +46,7 @@ _CHEAPER = 0.6
 _SIZES = (160, 128, 96, 64, 48, 32)
 _FINE_TUNING = 8
 """Epochs that pretrained weights usually need."""
-_BESIDES, _OF_A_TRIAL, _OF_A_CALL = 15.0, 0.4, 12.0
+_BESIDES, OF_A_TRIAL, OF_A_CALL = 15.0, 0.4, 12.0
 """Seconds of a study outside training: once, for each trial, and for each call of a language model."""
 _READ = 10_000
 """Tokens that a call of the language model reads, about."""
@@ -103,7 +103,7 @@ def make_plan(context: Context, always: bool = False) -> Plan:
     pixels = planned_trials(context) * low * images_of(context) * context.data.image_size**2
     timings: list[Timing] = []
     if always or pixels >= _WORTH_MEASURING:
-        timings = timings_of(context, _usual_trial(context, low))
+        timings = timings_of(context, usual_trial(context, low))
     before = _trained_before(context) if low == high else 0
     share = 1 - before / max(1, planned_trials(context))
     plan = Plan(
@@ -141,7 +141,8 @@ def _epochs(context: Context) -> tuple[int, int]:
     return first, max(first, *lengths_within(costs_at_first(context), first, seeds, usual))
 
 
-def _usual_trial(context: Context, epochs: int) -> TrialSpec:
+def usual_trial(context: Context, epochs: int) -> TrialSpec:
+    """A trial by which speed is measured: the default policy under the first seed, for so many epochs."""
     policy = default_policy(context.data.card.modality).policy.operations
     proposal = Proposal(hypothesis="How fast a trial trains.", expected_gain=0.0, policy=policy)
     return trial_spec(context, Candidate("speed", 0, "length", proposal, epochs), context.config.search.seed)
@@ -179,7 +180,7 @@ def _rounds(context: Context, search: SearchConfig, first: bool = True) -> int:
 def _outside(context: Context, search: SearchConfig | None = None) -> float:
     """Seconds that are spent neither on training nor on testing."""
     config = context.config
-    return _BESIDES + _OF_A_TRIAL * planned_trials(context) + _OF_A_CALL * _usual_calls(config, search)
+    return _BESIDES + OF_A_TRIAL * planned_trials(context) + OF_A_CALL * _usual_calls(config, search)
 
 
 def _usual_calls(config: StudyConfig, search: SearchConfig | None) -> int:
@@ -237,7 +238,7 @@ def _cheaper(
             timings,
             epochs,
             search.model_copy(
-                update={"iterations": min(4, search.iterations), "seeds": min(2, search.seeds)}
+                update={"iterations": min(4, iteration_count(search)), "seeds": min(2, search.seeds)}
             ),
         ),
     ):
@@ -258,7 +259,7 @@ def _smaller_images(
     sizes = [size for size in dict.fromkeys(sizes) if size]
     if not sizes:
         return
-    spec = _usual_trial(context, epochs[0])
+    spec = usual_trial(context, epochs[0])
     updates = context.executor.time_updates(spec, context.folder / "speed", (now, *sizes))
     known = [(updates[size], size) for size in sizes if size in updates]
     for _, size in sorted(known)[:1]:

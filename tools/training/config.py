@@ -142,7 +142,14 @@ class TrainingConfig(BaseModel):
     )
     loader_workers: int = Field(default=0, ge=0, le=64, description="processes that augment, for each trial")
     amp: Literal["auto", "off", "bf16", "fp16"] = Field(
-        default="auto", description="mixed precision; 'auto' uses it on CUDA only"
+        default="auto",
+        description="mixed precision; 'auto': on CUDA always, on CPU where training.layout is 'auto' too and bfloat16 "
+        "is measured to be much faster when the study begins",
+    )
+    layout: Literal["auto", "contiguous", "channels_last"] = Field(
+        default="auto",
+        description="of the weights in memory, on CPU (on CUDA channels last always); 'auto': what is measured to be "
+        "faster when a study begins (docs/speed.md)",
     )
     draws: Literal["own", "shared"] = Field(
         default="own",
@@ -205,6 +212,8 @@ class Recipe(BaseModel):
     """The study's metric where `selection` is 'best'; else 'accuracy', which then decides nothing."""
     imbalance: Literal["none", "weighted_loss", "balanced_sampling", "logit_adjustment"] = "none"
     """What is done about classes of unequal size (`tools.training.imbalance`)."""
+    channels_last: bool = False
+    """Memory layout of the weights on CPU; results differ by rounding. On CUDA it is channels last always."""
 
 
 class Trunk(BaseModel):

@@ -177,7 +177,11 @@ class _Training:
         self._validation = validation_view(spec)
         check_unchanged(spec.model.name, spec.model_source)
         self._classifier = Classifier(
-            on_device(build_model(spec.model, spec.classes, spec.image_size, spec.seed), device),
+            on_device(
+                build_model(spec.model, spec.classes, spec.image_size, spec.seed),
+                device,
+                recipe.channels_last,
+            ),
             normalisation_for(spec, self._images.view.images),
             device,
         )
