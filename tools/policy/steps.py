@@ -9,7 +9,7 @@ from torchvision.transforms import v2
 
 from tools.errors import ConfigurationError
 from tools.policy import transforms
-from tools.policy.canonical import canonical_policy
+from tools.policy.canonical import canonical_policy, one_line
 from tools.policy.catalogue import CATALOGUE, Stage
 from tools.policy.own import is_own, parts
 from tools.policy.own_transform import OwnTransform
@@ -32,8 +32,15 @@ def steps_of(policy: Policy, image_size: int, classes: int) -> list[Step]:
     """The steps of the policy's canonical form, in order; at most the last is on the batch.
 
     Raises:
-        ConfigurationError: the policy is not valid; names every problem.
+        ConfigurationError: the policy is not valid (names every problem), or is one by epoch: each of its phases has
+            steps of its own.
     """
+    if policy.changes:
+        phases = ", ".join(f"epoch {epoch}" for epoch, _ in policy.phases)
+        raise ConfigurationError(
+            f"{one_line(policy)} is a policy by epoch, and only one phase can be written or built at a time (they begin "
+            f"at {phases}): give the line of that phase"
+        )
     problems = check_policy(policy, 0, len(policy.operations), own=True)
     if problems:
         raise ConfigurationError("the policy cannot be built: " + "; ".join(problems))

@@ -1,5 +1,6 @@
 """Settings of the classifier and of its training recipe. Light: imports no torch."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -221,6 +222,18 @@ class Trunk(BaseModel):
     It decides what the trial comes to, and is part of its key (see `tools.training.trial_store.trial_key`)."""
 
 
+class Beginning(BaseModel):
+    """Epochs that a trial has in common with one that stopped in the middle of the same training."""
+
+    model_config = _FROZEN
+
+    key: str
+    """Of that trial, which has left its state (`tools.training.stages`)."""
+    directory: Path
+    epochs: int = Field(ge=1)
+    """That it has trained."""
+
+
 class Fold(BaseModel):
     """The images that one trial is validated on, where that is not the validation split as it is.
 
@@ -298,6 +311,21 @@ class TrialSpec(BaseModel):
     trained under its key."""
     trunk: Trunk | None = None
     """What is shared with other trials. Without a policy of its own it saves time and changes no number."""
+    begins: Beginning | None = None
+    """Where its first epochs lie, if somebody has trained them. They are those that it would train itself."""
+    stop: int | None = None
+    """The last epoch that it trains, where that is in the middle of its recipe; its state then stays, for a trial that
+    begins with it."""
+
+    @property
+    def last_epoch(self) -> int:
+        """Of the recipe, or the one that it stops after."""
+        return self.recipe.epochs if self.stop is None else self.stop
+
+    @property
+    def is_by_epoch(self) -> bool:
+        """Whether its policy changes on the way, or it is a part of such a training."""
+        return self.stop is not None or self.begins is not None or bool(json.loads(self.policy).get("changes"))
 
     @property
     def has_foreign_trunk(self) -> bool:

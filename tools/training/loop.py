@@ -26,6 +26,7 @@ from tools.training.progress import Progress, mean_loss, refuse_non_finite
 from tools.training.recipes import learning_rate_at, optimizer_for
 from tools.training.seeds import Stream, derived_seed
 from tools.training.shared_trunk import SharedTrunk, trunk_spec
+from tools.training.stages import later_of, leave_state
 from tools.training.step import update
 from tools.training.trial_store import LOCK, RESULT, read_result, write_result
 from tools.training.types import EpochReport, FailureKind, TrialResult
@@ -123,10 +124,10 @@ def _train(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]
     for report in training.inherited:
         log.append(report)
         on_epoch(report)
-    for epoch in range(training.finished_epochs + 1, spec.recipe.epochs + 1):
+    for epoch in range(training.finished_epochs + 1, spec.last_epoch + 1):
         report = training.run_epoch(epoch)
         log.append(report)
-        if epoch < spec.recipe.epochs:
+        if epoch < spec.last_epoch:
             training.save_if_due(epoch)
         on_epoch(report)
     return training.finish()
@@ -173,6 +174,7 @@ class _Training:
         self._precision = precision_for(device, recipe.amp)
         self._images = training_images(spec)
         self._batches = epoch_batches(spec, self._images)
+        self._policy = self._images.policy
         self._loader = training_loader(spec, self._images, self._batches, device)
         self._validation = validation_view(spec)
         check_unchanged(spec.model.name, spec.model_source)
@@ -232,6 +234,8 @@ class _Training:
         return self._progress.state(self._model, self._optimizer.state_dict(), self._scaler.state_dict())
 
     def finish(self) -> TrialResult:
+        if self._spec.stop is not None:
+            leave_state(self._spec, self._state())
         result = self._progress.finish(self._classifier, self._images.view, self._precision)
         self._checkpoint.remove()
         self._steps.close()
@@ -239,6 +243,7 @@ class _Training:
 
     def _restore(self) -> None:
         state, done = self._trunk.latest(self._checkpoint.load(self._device), self._device)
+        state, done = later_of(state, done, self._spec, self._device)
         if state is None or not self._progress.restore(state, self._validation.labels):
             return
         self.inherited = self._progress.reports[done:]
@@ -251,6 +256,7 @@ class _Training:
         steps = len(self._batches)
         self._model.train()
         self._batches.epoch = epoch
+        self._policy = self._images.policy_at(epoch)
         losses = torch.zeros(steps, device=self._device)
         sizes = torch.zeros(steps, dtype=torch.float64)
         rate = 0.0
@@ -278,8 +284,8 @@ class _Training:
         several = self._spec.several_labels
         if several:
             targets = targets.float()
-        if self._images.policy.has_mix:
-            inputs, targets = self._images.policy.mix(inputs, targets)
+        if self._policy.has_mix:
+            inputs, targets = self._policy.mix(inputs, targets)
         autocast = self._precision.autocast(self._device)
         recipe, term = self._spec.recipe, self._class_term
         return update(
