@@ -53,9 +53,7 @@ class Proposal(BaseModel):
     @classmethod
     def of(cls, policy: Policy, hypothesis: str) -> Self:
         """A policy that nobody expects a gain of."""
-        return cls(
-            hypothesis=hypothesis, expected_gain=0.0, policy=policy.operations, changes=policy.changes
-        )
+        return cls(hypothesis=hypothesis, expected_gain=0.0, policy=policy.operations, changes=policy.changes)
 
     def as_policy(self) -> Policy:
         """The policy alone."""

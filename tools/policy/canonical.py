@@ -71,7 +71,9 @@ def one_line(policy: Policy) -> str:
         ConfigurationError: a number is not finite.
     """
     (_, first), *later = canonical_policy(policy).phases
-    return "".join([_one_phase(first), *(f" | from epoch {epoch}: {_one_phase(each)}" for epoch, each in later)])
+    return "".join(
+        [_one_phase(first), *(f" | from epoch {epoch}: {_one_phase(each)}" for epoch, each in later)]
+    )
 
 
 def _one_phase(policy: Policy) -> str:

@@ -327,7 +327,11 @@ def _on_batch(name: str) -> bool:
 def as_yaml(policy: Policy, about: Mapping[str, str]) -> str:
     """The policy as plain YAML, for any other program: where it comes from, and each operation with its ranges."""
     (_, first), *later = canonical_policy(policy).phases
-    content: dict[str, Any] = {"about": dict(about), "policy": one_line(policy), "operations": _as_rows(first)}
+    content: dict[str, Any] = {
+        "about": dict(about),
+        "policy": one_line(policy),
+        "operations": _as_rows(first),
+    }
     if later:
         content["changes"] = [{"from_epoch": epoch, "operations": _as_rows(each)} for epoch, each in later]
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=_WIDTH)

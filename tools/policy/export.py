@@ -85,9 +85,7 @@ def as_python(policy: Policy, image_size: int = 224, classes: int = 2, about: Se
     Raises:
         ConfigurationError: the policy is not valid.
     """
-    phases = [
-        (epoch, steps_of(each, image_size, classes)) for epoch, each in canonical_policy(policy).phases
-    ]
+    phases = [(epoch, steps_of(each, image_size, classes)) for epoch, each in canonical_policy(policy).phases]
     body = _whole_training(phases[0][1]) if len(phases) == 1 else _by_epoch(phases)
     sources = _sources([step for _, steps in phases for step in steps])
     code = "\n\n\n".join([*sources, "\n\n".join(body)])
@@ -115,7 +113,9 @@ def _whole_training(steps: list[Step]) -> list[str]:
 
 def _by_epoch(phases: list[tuple[int, list[Step]]]) -> list[str]:
     """Every phase by its first epoch, and functions that look up that of an epoch."""
-    chains = "".join(f"    {epoch}: {textwrap.indent(_augment(steps), ' ' * 4).lstrip()},\n" for epoch, steps in phases)
+    chains = "".join(
+        f"    {epoch}: {textwrap.indent(_augment(steps), ' ' * 4).lstrip()},\n" for epoch, steps in phases
+    )
     mixes = "".join(
         f"    {epoch}: {next((_expression(step) for step in steps if step.stage == 'batch'), 'None')},\n"
         for epoch, steps in phases

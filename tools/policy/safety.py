@@ -71,7 +71,7 @@ def safety_rules() -> tuple[Rule, ...]:
 
 
 def lint(policy: Policy, card: Card) -> list[SafetyFinding]:
-    """What endangers the labels, in the order of the policy, in any epoch; a rejected operation gets no warnings as well.
+    """What endangers the labels, in the order of the policy, all its phases; a rejected operation gets no warnings.
 
     Args:
         policy: a valid policy (see `check_policy`).

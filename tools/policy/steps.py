@@ -38,8 +38,8 @@ def steps_of(policy: Policy, image_size: int, classes: int) -> list[Step]:
     if policy.changes:
         phases = ", ".join(f"epoch {epoch}" for epoch, _ in policy.phases)
         raise ConfigurationError(
-            f"{one_line(policy)} is a policy by epoch, and only one phase can be written or built at a time (they begin "
-            f"at {phases}): give the line of that phase"
+            f"{one_line(policy)} is a policy by epoch, and only one of its phases can be built or written at a time "
+            f"(they begin at {phases}): give the line of that phase"
         )
     problems = check_policy(policy, 0, len(policy.operations), own=True)
     if problems:

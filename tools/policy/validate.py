@@ -47,8 +47,8 @@ def _check_epochs(policy: Policy) -> list[str]:
     if all(earlier < later for earlier, later in pairwise([1, *epochs])):
         return []
     return [
-        f"the policy changes at epochs {', '.join(map(str, epochs))}: give each change a later epoch than the one before "
-        "it, the first at least 2"
+        f"the policy changes at epochs {', '.join(map(str, epochs))}: give each change a later epoch than the last, "
+        "and the first one at least 2"
     ]
 
 

@@ -325,7 +325,9 @@ class TrialSpec(BaseModel):
     @property
     def is_by_epoch(self) -> bool:
         """Whether its policy changes on the way, or it is a part of such a training."""
-        return self.stop is not None or self.begins is not None or bool(json.loads(self.policy).get("changes"))
+        return (
+            self.stop is not None or self.begins is not None or bool(json.loads(self.policy).get("changes"))
+        )
 
     @property
     def has_foreign_trunk(self) -> bool:
