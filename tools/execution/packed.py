@@ -115,7 +115,7 @@ class PackedExecutor:
         self._timeout = plans[0].timeout
         self._alone = LocalExecutor([pack.plan for pack in self._packs], self._timeout)
         self._not_captured: set[str] = set()
-        self._told_by_epoch = False
+        self._told_alone: set[str] = set()
         self._paces: list[tuple[str, Pace]] = []
 
     def __enter__(self) -> Self:
@@ -158,9 +158,9 @@ class PackedExecutor:
         alone: list[TrialSpec] = []
         waiting: deque[_Packed] = deque()
         for spec in specs:
-            if spec.is_by_epoch:
-                self._tell_by_epoch(spec, on_event)
-            if spec.model.name in self._not_captured or spec.is_by_epoch:
+            if why := spec.alone_because:
+                self._tell_alone(spec, why, on_event)
+            if why or spec.model.name in self._not_captured:
                 alone.append(spec)
             else:
                 waiting.append(_Packed(spec))
@@ -287,10 +287,10 @@ class PackedExecutor:
         on_event(TrialEvent(result.key, "ended", pack.plan.device, result=result))
         return result
 
-    def _tell_by_epoch(self, spec: TrialSpec, on_event: _OnEvent) -> None:
-        if not self._told_by_epoch:
-            self._told_by_epoch = True
-            text = "a policy that changes in the middle of a training is trained one trial at a time, not in packs"
+    def _tell_alone(self, spec: TrialSpec, why: str, on_event: _OnEvent) -> None:
+        if why not in self._told_alone:
+            self._told_alone.add(why)
+            text = f"{why} is trained one trial at a time, not in packs (execution.pack)"
             on_event(TrialEvent(spec.key, "note", self.plans[0].device, text=text))
 
     def _tell_once(self, trial: _Packed, pack: PackProcess, ending: Ending, on_event: _OnEvent) -> None:

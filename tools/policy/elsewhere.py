@@ -224,6 +224,7 @@ _INSTEAD = {
     "aug_mix": "a policy of single operations",
     "auto_augment": "a policy of single operations",
     "med_augment": "a policy of single operations",
+    "sra": "a policy of single operations",
 }
 _HEADS: dict[Library, tuple[str, tuple[str, ...]]] = {
     "kornia": (

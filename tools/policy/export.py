@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from tools.adapted_transform import AdaptedTransform, loaded
 from tools.errors import ConfigurationError
-from tools.policy import transforms
+from tools.policy import sample_aware, transforms
 from tools.policy.canonical import canonical_json, canonical_policy, from_canonical, one_line
 from tools.policy.own_transform import OwnTransform
 from tools.policy.policy import Policy
@@ -38,8 +38,9 @@ _IMPORTS = {
 }
 _OWN = {
     name: item
-    for name, item in vars(transforms).items()
-    if getattr(item, "__module__", "") == transforms.__name__
+    for module in (transforms, sample_aware)
+    for name, item in vars(module).items()
+    if getattr(item, "__module__", "") == module.__name__
 }
 
 

@@ -14,6 +14,7 @@ from tools.policy.catalogue import CATALOGUE, Stage
 from tools.policy.own import is_own, parts
 from tools.policy.own_transform import OwnTransform
 from tools.policy.policy import Operation, Policy
+from tools.policy.sample_aware import SampleAware
 from tools.policy.validate import check_policy
 
 
@@ -152,6 +153,7 @@ STEPS: dict[str, tuple[type, _Arguments]] = {
     "aug_mix": (transforms.AugMix, _same),
     "auto_augment": (v2.AutoAugment, _same),
     "med_augment": (transforms.MedAugment, _same),
+    "sra": (SampleAware, _same),
 }
 """By operation: the transform, and its arguments from (parameters, image side, classes).
 

@@ -1,6 +1,6 @@
 """Training batches: which images, in which order, under which random numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,6 +31,13 @@ class Batch:
     """(block, epoch) of shared draws: each image then has a seed of its own, and that of the batch is not used."""
     epoch: int = 1
     """Of the trial, which decides the policy where that changes on the way."""
+    number: int = 0
+    """Of the batch in its epoch, from 0."""
+
+    @property
+    def takes_scores(self) -> bool:
+        """Whether it is one of those whose images are changed by their scores, where the policy asks for them."""
+        return self.number % 2 == 1
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,7 @@ class EpochBatches(Sampler[Batch]):
         for number, (start, stop) in enumerate(self._cuts):
             seed = derived_seed(self._seed, Stream.AUGMENTATION, self.epoch, number)
             shared = None if self._draws is None else self._draws.at(self.epoch)
-            yield Batch(seed, shuffled[start:stop], shared, self.epoch)
+            yield Batch(seed, shuffled[start:stop], shared, self.epoch, number)
 
     def _drawn(self, order: np.random.Generator) -> np.ndarray:
         if self._mixture is not None:
@@ -235,24 +242,32 @@ class TrainingImages(Dataset):
         return len(self.view) + (0 if self.synthetic is None else len(self.synthetic))
 
     def __getitems__(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images uint8 (B, 3, S, S) and labels int64 (B,), the same in every process."""
+        """Images uint8 (B, 3, S, S) and labels int64 (B,), the same in every process.
+
+        Where the batch takes scores, which the classifier alone can give, the images are augmented up to there.
+        """
         pixels, labels = self._read(batch.indices)
         policy = self.policy_at(batch.epoch)
+        augment = policy.augment
+        if policy.is_scored and batch.takes_scores:
+            augment = policy.augment_until_score
         if policy.is_identity:
             return torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.from_numpy(labels)
         if batch.shared is not None:
-            images = torch.stack([self._drawn(policy, pixels[i], batch, i) for i in range(len(pixels))])
+            images = torch.stack([self._drawn(augment, pixels[i], batch, i) for i in range(len(pixels))])
             return images, torch.from_numpy(labels)
         torch.manual_seed(batch.seed)
-        return torch.stack([policy.augment(image) for image in pixels]), torch.from_numpy(labels)
+        return torch.stack([augment(image) for image in pixels]), torch.from_numpy(labels)
 
-    def _drawn(self, policy: BuiltPolicy, image: np.ndarray, batch: Batch, place: int) -> torch.Tensor:
+    def _drawn(
+        self, augment: Callable[[np.ndarray], torch.Tensor], image: np.ndarray, batch: Batch, place: int
+    ) -> torch.Tensor:
         """One image under shared draws: it depends on its number and their epoch, not on the batch."""
         assert batch.shared is not None
         block, epoch = batch.shared
         number = int(self.numbers[batch.indices[place]])
         torch.manual_seed(derived_seed(block, Stream.SHARED, epoch, number))
-        return policy.augment(image)
+        return augment(image)
 
     def _read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Copies of the batch's images and labels; nothing else is read from disk."""

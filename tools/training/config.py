@@ -22,6 +22,10 @@ WEIGHT_WORDS = (TORCHVISION_WEIGHTS, "pretrained", "auto")
 _NORMALISATIONS = ("auto", "imagenet", "data")
 
 
+ASKS_MODEL = "sra"
+"""The operation whose strength the model in training decides (`tools.policy.sample_aware`)."""
+
+
 class ModelConfig(BaseModel):
     """Which classifier is trained, and from what weights."""
 
@@ -323,11 +327,14 @@ class TrialSpec(BaseModel):
         return self.recipe.epochs if self.stop is None else self.stop
 
     @property
-    def is_by_epoch(self) -> bool:
-        """Whether its policy changes on the way, or it is a part of such a training."""
-        return (
-            self.stop is not None or self.begins is not None or bool(json.loads(self.policy).get("changes"))
-        )
+    def alone_because(self) -> str:
+        """Why it is trained by itself and not in a pack with others, in words; empty where it need not be."""
+        policy = json.loads(self.policy)
+        if policy.get("changes") or self.stop is not None or self.begins is not None:
+            return "a policy that changes in the middle of a training"
+        if any(operation["name"] == ASKS_MODEL for operation in policy["operations"]):
+            return f"{ASKS_MODEL}, which asks the model for the score of each image,"
+        return ""
 
     @property
     def has_foreign_trunk(self) -> bool:

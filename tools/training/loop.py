@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from tools.disk import disk_error, disk_errors_explained
-from tools.errors import AugurError
+from tools.errors import AugurError, ConfigurationError
 from tools.files import DamagedFile, locked, make_folder
 from tools.machine import free_memory, is_shared_memory_fault
-from tools.training.batches import epoch_batches, training_images, training_loader
+from tools.policy.sample_aware import sample_scores
+from tools.training.batches import Batch, epoch_batches, training_images, training_loader
 from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochLog, StepLog, seconds_spent
@@ -214,8 +215,8 @@ class _Training:
     def train_on(self) -> Iterator[int]:
         while True:
             self._model.train()
-            for images, labels in self._loader:
-                self._train_step(images, labels)
+            for step, (images, labels) in enumerate(self._loader):
+                self._train_step(self._by_score(step, images, labels), labels)
                 yield len(labels)
             self._batches.epoch += 1
 
@@ -265,7 +266,7 @@ class _Training:
             for group in self._optimizer.param_groups:
                 group["lr"] = rate
             torch.manual_seed(derived_seed(self._spec.seed, Stream.STEP, epoch, step))
-            losses[step] = self._train_step(images, labels)
+            losses[step] = self._train_step(self._by_score(step, images, labels), labels)
             sizes[step] = len(labels)
             self._steps.tell(epoch, (step + 1) / steps)
             if (step + 1) % _CHECK_EVERY == 0:
@@ -276,6 +277,26 @@ class _Training:
                 f"epoch {epoch} counted {int(sizes.sum())} training images instead of {self._batches.images}"
             )
         return mean_loss(losses, sizes), rate
+
+    def _by_score(self, step: int, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The images of a batch, changed by how well the model classifies each, where the policy asks for that.
+
+        The model sees them in training mode, as in the published code of SRA.
+        """
+        if not self._policy.is_scored or not Batch(0, labels.numpy(), number=step).takes_scores:
+            return images
+        if self._spec.several_labels:
+            raise ConfigurationError(
+                "sra needs one label for each image, and the images of this data set may have several: use another policy"
+            )
+        inputs = self._classifier.normalisation.apply(images, self._device)
+        with torch.no_grad(), self._precision.autocast(self._device):
+            logits = self._model(inputs)
+        scores = sample_scores(logits, labels.to(self._device)).tolist()
+        changed = [
+            self._policy.augment_by_score(image, score) for image, score in zip(images, scores, strict=True)
+        ]
+        return torch.stack(changed)
 
     def _train_step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """One update; returns the batch's mean cross-entropy without label smoothing, on the device."""

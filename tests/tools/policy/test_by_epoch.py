@@ -1,6 +1,7 @@
 """Policies that change in the middle of a training: written, read, checked, shown and exported as one."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -77,7 +78,7 @@ def test_twice_as_long_it_changes_twice_as_late():
     ],
 )
 def test_what_is_wrong_with_it_is_said_with_the_epoch(line: str, problem: str):
-    with pytest.raises(ConfigurationError, match=problem.replace("(", r"\(")):
+    with pytest.raises(ConfigurationError, match=re.escape(problem)):
         named_policy(line, "unknown")
 
 
