@@ -287,7 +287,7 @@ class _Training:
             return images
         if self._spec.several_labels:
             raise ConfigurationError(
-                "sra needs one label for each image, and the images of this data set may have several: use another policy"
+                "sra needs one label for each image, and those of this data set may have several: use another policy"
             )
         inputs = self._classifier.normalisation.apply(images, self._device)
         with torch.no_grad(), self._precision.autocast(self._device):
