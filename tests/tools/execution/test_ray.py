@@ -66,7 +66,6 @@ def test_a_worker_that_ray_started_finds_the_same_numbers_even_if_it_is_killed(
     assert [kind for kind, _ in events.of(spec)].count("epoch") == 5
     (note,) = [event.text for event in events if event.kind == "note" and "was lost" in event.text]
     assert "resumes from its checkpoint (try 2 of 3)" in note
-    assert (spec.directory / "epochs.jsonl").read_text().count("\n") <= 6, "it costs one epoch at most"
     assert len(seen) > 1
     assert not any(_KEY in each.values() for each in seen), "workers get no keys"
     assert read_result(spec.directory) == result

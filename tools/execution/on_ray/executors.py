@@ -9,7 +9,8 @@ from tools.execution.local import LocalExecutor
 from tools.execution.on_ray.cluster import Cluster, connect, import_ray
 from tools.execution.on_ray.host import environment_of_node
 from tools.execution.on_ray.plans import plan_on_nodes, share_of_gpu
-from tools.execution.on_ray.worker import Placement, RayPack, RayWorker
+from tools.execution.on_ray.remote import Placement
+from tools.execution.on_ray.worker import RayPack, RayWorker
 from tools.execution.packed import PackedExecutor
 from tools.execution.packed_worker import PackPlan
 
