@@ -62,8 +62,8 @@ def run_study(config: StudyConfig, terminal: Terminal, act: Act | None = None) -
     address = find_store(config.tracking, config.runs_dir)
     tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
     config, why = resolve(config.model_copy(update={"tracking": tracking_settings}))
+    start_server()  # imports torch beside all that follows
     dataset = check_before_start(config)
-    start_server()
     with _nothing_begun():
         from agent.memory.writing import open_store
         from agent.model_start import settle_model
@@ -129,8 +129,8 @@ def resume_study(
         config, why = resolve(config.model_copy(update=changed))
         with _nothing_begun():
             _check_data(config, study, runs_dir)
+            start_server()  # imports torch beside all that follows
             dataset = check_before_start(config)
-            start_server()
             tracking = _open_existing(study, folder, address, config, terminal)
             experiment = experiment_of(config.tracking, dataset.card.name, config.model.title)
             tracking.check_artifacts(experiment, tracking.study_run)
