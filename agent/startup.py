@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from agent.arithmetic import slow_here
 from agent.context import Context
 from agent.llm import CallRecord, StartedCall, make_ask
 from agent.llm.privacy import host_of
@@ -21,7 +22,7 @@ from agent.proposers.factory import make_proposer
 from agent.screen.terminal import Terminal
 from agent.settings.config import LLMConfig, StudyConfig
 from agent.settings.sources import dump_config
-from agent.steps.finish_plan import describe_finish, iteration_count
+from agent.steps.finish_plan import describe_finish, iterations_in_words
 from agent.steps.shifts import decode_shifts, find_shifts
 from agent.steps.synthesis import Synthesis, backgrounds_of, describe_chain
 from prompts import template_hash
@@ -43,13 +44,11 @@ from tools.datasets.seed_folds import describe_folds, seed_folds
 from tools.datasets.types import SPLITS, Dataset, Split
 from tools.energy import open_meter
 from tools.errors import AugurError
-from tools.execution.devices import plan_workers
-from tools.execution.make import described, make_executor
+from tools.execution.make import connecting, described, machines_of, make_executor, workers_of
 from tools.policy.catalogue import operation_names
 from tools.policy.named import DEFAULT
 from tools.text import counted
 from tools.training.config import Recipe
-from tools.training.hardware import environment
 from tools.training.imbalance import describe_imbalance
 from tools.training.model_source import source_identity
 from tools.training.models import check_model
@@ -93,7 +92,9 @@ def open_context(
         AugurError: the data, the model, a device, the store or a setting is wrong; says which.
     """
     study = config.study or folder.name
-    plans = plan_workers(config.execution)
+    if config.execution.kind == "ray":
+        terminal.note(connecting(config.execution))
+    plans = workers_of(config.execution)
     shifts = find_shifts(config.data, dataset.card)
     recipe = resolve_recipe(config.training, config.search.metric)
     size = config.data.image_size or dataset.card.image_size
@@ -101,10 +102,11 @@ def open_context(
     recipe = _of_length(recipe, lengths)
     model_source = source_identity(config.model.name)
     told = check_model(config.model, len(dataset.card.classes), size, [plan.device for plan in plans])
+    told += slow_here(config)
     with make_executor(config.execution, plans, config.training.loader_workers) as executor:
         executor.warm_up()
         backgrounds, why_backgrounds = (given, given) if given else backgrounds_of(config, dataset.card)
-        workers, line = described(executor, plans), _recipe_line(config, recipe, lengths)
+        workers, line = described(executor, plans, config.execution), _recipe_line(config, recipe, lengths)
         terminal.metric = config.search.metric
         facts = _facts(config, why, why_backgrounds, dataset, line, size, workers)
         left_out = {*unsaid, *(_OF_SEARCH if given else ())}
@@ -148,7 +150,7 @@ def open_context(
             trace=trace,
             terminal=terminal,
             executor=executor,
-            machines=[{**environment(plan.device), "threads": str(plan.threads)} for plan in plans],
+            machines=machines_of(config.execution, plans),
             store=TrialStore(config.runs_dir / "trials"),
             make_proposer=lambda: make_proposer(
                 config.search, llm or config.llm, on_call, lambda call: _begin_call(ledger, call, config.llm)
@@ -187,7 +189,7 @@ def _facts(
         *([("imbalance", skew)] if skew else []),
         (
             "search",
-            f"{counted(iteration_count(search), 'iteration')} × "
+            f"{iterations_in_words(search)} × "
             + (
                 f"{search.candidates} candidates, of which the best goes on, × "
                 if search.candidates > 1

@@ -62,13 +62,17 @@ def run_study(config: StudyConfig, terminal: Terminal, act: Act | None = None) -
     address = find_store(config.tracking, config.runs_dir)
     tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
     config, why = resolve(config.model_copy(update={"tracking": tracking_settings}))
-    start_server()  # imports torch beside all that follows
+    if config.execution.kind == "local":
+        start_server()  # imports torch beside all that follows
     dataset = check_before_start(config)
     with _nothing_begun():
+        from agent.arithmetic import settle_arithmetic
         from agent.memory.writing import open_store
         from agent.model_start import settle_model
+        from agent.steps.iterations import with_time_as_count
 
         config = settle_model(config, dataset, terminal)
+        config = with_time_as_count(settle_arithmetic(config, dataset, terminal))
 
         if config.search.iterations:
             check_models_answer(config, dataset.card, terminal.warn)
@@ -85,7 +89,7 @@ def run_study(config: StudyConfig, terminal: Terminal, act: Act | None = None) -
                 f"from another runs "
                 "folder or one whose folder was deleted. Choose another name."
             )
-    with locked(folder, study):
+    with locked(folder, study, terminal.warn):
         try:
             config = config.model_copy(update={"study": study})
             write_config(folder, config)
@@ -119,7 +123,7 @@ def resume_study(
     from agent.prechecks import check_before_start
 
     folder = _folder(study, runs_dir)
-    with locked(folder, study):
+    with locked(folder, study, terminal.warn):
         terminal.note("Checking the settings and the data set.")
         config = load(folder / CONFIG)
         uri = config.tracking.uri
@@ -129,7 +133,8 @@ def resume_study(
         config, why = resolve(config.model_copy(update=changed))
         with _nothing_begun():
             _check_data(config, study, runs_dir)
-            start_server()  # imports torch beside all that follows
+            if config.execution.kind == "local":
+                start_server()  # imports torch beside all that follows
             dataset = check_before_start(config)
             tracking = _open_existing(study, folder, address, config, terminal)
             experiment = experiment_of(config.tracking, dataset.card.name, config.model.title)
@@ -298,7 +303,7 @@ def _run_session(
     try:
         if tracking.study_run and not may_hold_checkpoint(folder, config.runs_dir):
             check_complete(folder, study, tracking, {}, (), _has_spent(folder))
-        with checkpointer(folder, config.runs_dir, study) as saver:
+        with checkpointer(folder, config.runs_dir, study, config.tracking, terminal.warn) as saver:
             graph = build_graph(saver)
             state = graph.get_state(thread_of(study, config))
             if state.values and not tracking.study_run:
@@ -380,4 +385,5 @@ def end_marked(tracking: "Tracking") -> Iterator[None]:
 
 def _steps(config: StudyConfig) -> int:
     """An upper bound on the steps of the graph: each iteration is four nodes, and two more for each repair."""
-    return 20 + config.search.iterations * (6 + 2 * config.search.repairs) * 2
+    iterations = 10_000 if config.search.iterations == "auto" else config.search.iterations
+    return 20 + iterations * (6 + 2 * config.search.repairs) * 2

@@ -67,11 +67,19 @@ class LocalExecutor:
     end by themselves.
     """
 
-    def __init__(self, plans: list[WorkerPlan], timeout: float | None) -> None:
-        """`timeout`: seconds for one session of one trial. Processes start with `warm_up` or the first trial."""
+    def __init__(
+        self,
+        plans: list[WorkerPlan],
+        timeout: float | None,
+        worker: Callable[[WorkerPlan], WorkerProcess] = WorkerProcess,
+    ) -> None:
+        """`timeout`: seconds for one session of one trial. Processes start with `warm_up` or the first trial.
+
+        `worker` makes each of them.
+        """
         if not plans:
             raise ConfigurationError("an executor needs at least one worker (execution.workers)")
-        self._workers = [WorkerProcess(plan) for plan in plans]
+        self._workers = [worker(plan) for plan in plans]
         self._timeout = timeout
         self._loaders = True
 
@@ -174,8 +182,9 @@ class LocalExecutor:
                 while waiting and idle:
                     trial = _RunningTrial(waiting.popleft(), idle.popleft())
                     running.append(trial)
-                    trial.begin(task, self._loaders)
+                    # told first: a tiny trial may end after this process was killed, and then nobody knows whose it was
                     on_event(TrialEvent(trial.spec.key, "started", trial.worker.plan.device))
+                    trial.begin(task, self._loaders)
                 while outcomes:
                     yield outcomes.popleft()
                 wait([each for trial in running for each in trial.worker.waitables], _POLL_SECONDS)
@@ -294,6 +303,8 @@ class _RunningTrial:
                 self._tell("another process trains it: waiting for its result", on_event)
             elif message == BEGUN:
                 self._begun = time.monotonic()
+            else:
+                self._tell(message, on_event)
         if timeout is not None and self._begun is not None and time.monotonic() - self._begun > timeout:
             return Ending("late")
         return None

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver, get_context, resource_tracker
+from multiprocessing.connection import wait
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -46,6 +47,10 @@ class WorkerProcess:
             return
         self.kill()
         self._output = _scratch_file()
+        self._launch()
+
+    def _launch(self) -> None:
+        """Make the process, and the pipe to it."""
         context = _context()
         with _interrupts_held_back():
             self._connection, theirs = context.Pipe()
@@ -63,6 +68,33 @@ class WorkerProcess:
         self._spec, self._begun = spec, False
         with suppress(OSError):  # it has died: `news` says so
             self._connection.send((task, spec, self.plan.device))
+
+    def send(self, message: Any) -> None:
+        """Pass on a message of somebody else, for whom this process works; one that has died says so in `heard`."""
+        with suppress(OSError):
+            self._connection.send(message)
+
+    def heard(self, seconds: float) -> tuple[list[Any], int | None]:
+        """What the process says, once it says something, or after so many seconds; its exit code if it has ended."""
+        wait(self.waitables, seconds)
+        alive, messages = self._process.is_alive(), []
+        try:
+            while self._connection.poll():
+                messages.append(self._connection.recv())
+        except UNREADABLE:
+            self._process.kill()
+            alive = False
+        if alive:
+            return messages, None
+        self._process.join()
+        return messages, self._process.exitcode
+
+    def words(self) -> str:
+        """What the process wrote outside of trials; empty where nothing can be read."""
+        try:
+            return self._output.read_text("utf-8", errors="replace")
+        except OSError:
+            return ""
 
     @property
     def waitables(self) -> list[Any]:
@@ -86,7 +118,11 @@ class WorkerProcess:
         if not alive:
             self._process.join()
             output = self._spec.directory / OUTPUT if self._begun else self._output
-            yield death(self._process.exitcode, output, self._spec.loader_workers)
+            yield self._death(output, self._spec.loader_workers)
+
+    def _death(self, output: Path, loader_workers: int) -> Ending:
+        """Of the process, which has ended in the middle of a trial; as `tools.execution.ending.death` has it."""
+        return death(self._process.exitcode, output, loader_workers)
 
     def kill(self) -> None:
         """Kill the process, whatever it is doing."""
