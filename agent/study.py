@@ -62,9 +62,9 @@ def run_study(config: StudyConfig, terminal: Terminal, act: Act | None = None) -
     address = find_store(config.tracking, config.runs_dir)
     tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
     config, why = resolve(config.model_copy(update={"tracking": tracking_settings}))
-    dataset = check_before_start(config)
     if config.execution.kind == "local":
-        start_server()
+        start_server()  # imports torch beside all that follows
+    dataset = check_before_start(config)
     with _nothing_begun():
         from agent.arithmetic import settle_arithmetic
         from agent.memory.writing import open_store
@@ -133,9 +133,9 @@ def resume_study(
         config, why = resolve(config.model_copy(update=changed))
         with _nothing_begun():
             _check_data(config, study, runs_dir)
-            dataset = check_before_start(config)
             if config.execution.kind == "local":
-                start_server()
+                start_server()  # imports torch beside all that follows
+            dataset = check_before_start(config)
             tracking = _open_existing(study, folder, address, config, terminal)
             experiment = experiment_of(config.tracking, dataset.card.name, config.model.title)
             tracking.check_artifacts(experiment, tracking.study_run)

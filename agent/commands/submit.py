@@ -27,7 +27,7 @@ def main(words: Sequence[str]) -> int:
         if not options.follow:
             terminal.note(f"follow it: agent follow {name}{_service_flags(options, config)}")
             return 0
-        from agent.service.following import follow
+        from agent.commands.follow import follow
 
         return follow(client, name, terminal, quiet=options.quiet)
 

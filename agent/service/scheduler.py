@@ -21,7 +21,7 @@ import psutil
 from agent.memory.study_file import NAME as MLFLOW_FILE
 from agent.screen.exits import INTERRUPTED, TERMINATED
 from agent.service import jobs
-from agent.service.config import ServiceConfig
+from agent.service.config import TOKEN_VARIABLE, ServiceConfig
 from agent.service.queue import Entry, NoteEntry, Queue
 from agent.service.session import BUSY, LOG, OUTCOME, PROCESS, Outcome, Ticket, is_held, live, outcome_of
 from agent.service.types import ACTIVE
@@ -183,8 +183,9 @@ class Scheduler:
         own = self._config.own(entry.name)
         try:
             own.mkdir(parents=True, exist_ok=True)
+            environment = {name: text for name, text in os.environ.items() if name != TOKEN_VARIABLE}
             ticket = Ticket(
-                entry.name, entry.settings, self._config.runs_dir, own, dict(os.environ), running_server()
+                entry.name, entry.settings, self._config.runs_dir, own, environment, running_server()
             )
             process = self._context.Process(target=self._life, args=(ticket,), name=f"study {entry.name}")
             process.start()

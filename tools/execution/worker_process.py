@@ -184,7 +184,12 @@ def join_server(server: Server) -> None:
     own: Any = forkserver._forkserver  # type: ignore[attr-defined]
     own._forkserver_address = server.address
     own._forkserver_authkey = server.key
-    own.ensure_running = lambda: None
+    # The module's own name for it as well: `start_server` would start another server all the same.
+    forkserver.ensure_running = own.ensure_running = _running_already  # type: ignore[assignment]
+
+
+def _running_already() -> None:
+    """In the place of what starts a server."""
 
 
 def _live(environment: Mapping[str, str], life: Callable[..., None], arguments: tuple[Any, ...]) -> None:

@@ -18,21 +18,21 @@ from tools.errors import ConfigurationError
 
 
 def test_a_finished_study_tells_its_result_its_report_its_log_and_its_files(served: Service) -> None:
-    status, found = served.ask("GET", "/api/studies/done")
-    assert (status, found["sessions"], found["message"]) == (200, 1, "")
+    status, found = served.ask("GET", "/api/studies/s")
+    assert (status, found["state"], found["message"]) == (200, "finished", "")
     assert found["progress"]["sentence"].startswith("Use no augmentation")
     assert [each["name"] for each in found["progress"]["candidates"]] == ["no augmentation"]
     assert found["settings"]["training"]["epochs"] == 2
     status, result = served.ask("GET", found["links"]["result"])
-    assert (status, result["state"], result["sentence"]) == (200, "finished", found["progress"]["sentence"])
+    assert (status, result["state"], result["study"]) == (200, "finished", "s")
     status, page = served.ask("GET", found["links"]["report"])
     assert status == 200
     assert b"<!doctype html>" in page[:200].lower()
     status, log = served.ask("GET", found["links"]["log"])
-    assert b"study: done" in log
+    assert b"study: s" in log
     files = {each["path"]: each["size"] for each in served.ask("GET", found["links"]["artifacts"])[1]}
-    assert served.ask("GET", "/api/studies/done/artifacts/policy.txt")[0] == 404
-    status, text = served.ask("GET", "/api/studies/done/artifacts/report.md")
+    assert served.ask("GET", "/api/studies/s/artifacts/policy.txt")[0] == 404
+    status, text = served.ask("GET", "/api/studies/s/artifacts/report.md")
     assert (status, len(text)) == (200, files["report.md"])
     assert found["links"]["mlflow"].startswith("http://mlflow.example:5000/#/experiments/1/runs")
 
@@ -42,19 +42,19 @@ def test_a_finished_study_tells_its_result_its_report_its_log_and_its_files(serv
     ["..%2f..%2fmlflow.db", "%2fetc%2fpasswd", "checkpoint.db", "lock", "a%00b", "outside", "plots", ".."],
 )
 def test_no_file_outside_a_study_can_be_read(served: Service, path: str) -> None:
-    link = served.runs / "studies/done/outside"
+    link = served.runs / "studies/s/outside"
     if not link.is_symlink():
         link.symlink_to(served.runs / "mlflow.db")
-    assert served.ask("GET", f"/api/studies/done/artifacts/{path}")[0] == 404
-    assert "outside" not in str(served.ask("GET", "/api/studies/done/artifacts")[1])
+    assert served.ask("GET", f"/api/studies/s/artifacts/{path}")[0] == 404
+    assert "outside" not in str(served.ask("GET", "/api/studies/s/artifacts")[1])
 
 
 def test_without_the_token_nothing_is_told(served: Service) -> None:
-    addresses = ["/api/studies", "/api/studies/done", "/api/studies/done/events", "/api/studies/done/report"]
+    addresses = ["/api/studies", "/api/studies/s", "/api/studies/s/events", "/api/studies/s/report"]
     for header in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": served.token}):
         for address in addresses:
             status, answer = served.ask("GET", address, headers=header)
-            assert (status, "done" in str(answer)) == (401, False)
+            assert (status, "no augmentation" in str(answer)) == (401, False)
     for open_to_all in ("/health", "/", "/docs", "/openapi.json", "/page/service.js"):
         status, answer = served.ask("GET", open_to_all, headers={})
         assert (status, served.token in str(answer)) == (200, False)
@@ -63,7 +63,7 @@ def test_without_the_token_nothing_is_told(served: Service) -> None:
 def test_the_cookie_of_the_page_reads_and_changes_nothing(served: Service) -> None:
     with_cookie = {"Cookie": f"{COOKIE}={_cookie(served)}"}
     assert served.token not in with_cookie["Cookie"]
-    assert served.ask("GET", "/api/studies/done/log", headers=with_cookie)[0] == 200
+    assert served.ask("GET", "/api/studies/s/log", headers=with_cookie)[0] == 200
     assert served.ask("POST", "/api/studies/waits/cancel", headers=with_cookie)[0] == 401
     assert served.state("waits") == "paused"
 
@@ -119,11 +119,11 @@ def test_the_same_submission_twice_is_one_study(served: Service) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "told"),
     [
-        ("POST", "/api/studies/done/pause", 409, "'done' is finished and cannot be paused"),
+        ("POST", "/api/studies/s/pause", 409, "'s' is finished and cannot be paused"),
         ("POST", "/api/studies/nobody/pause", 404, "the queue holds none of that name"),
         ("GET", "/api/studies/waits/report", 404, "has not begun"),
         ("GET", "/nowhere", 404, "there is nothing at this address"),
-        ("DELETE", "/api/studies/done", 405, "does not take this method"),
+        ("DELETE", "/api/studies/s", 405, "does not take this method"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_the_reason(
@@ -198,25 +198,25 @@ def test_secrets_are_stored_and_never_told(served: Service) -> None:
 def test_a_note_waits_until_the_study_begins_and_then_is_with_it(served: Service) -> None:
     assert served.ask("POST", "/api/studies/waits/notes", {"text": "too early"})[0] == 201
     assert served.ask("GET", "/api/studies/waits/notes")[1][0]["delivered"] is False
-    assert served.ask("POST", "/api/studies/done/notes", {"text": "The scanner\nblurs."})[0] == 201
+    assert served.ask("POST", "/api/studies/s/notes", {"text": "The scanner\nblurs."})[0] == 201
     deadline = time.monotonic() + 60
-    while not served.ask("GET", "/api/studies/done/notes")[1][0]["delivered"]:
+    while not served.ask("GET", "/api/studies/s/notes")[1][0]["delivered"]:
         assert time.monotonic() < deadline, served.output
         time.sleep(0.1)
-    assert served.ask("POST", "/api/studies/done/notes", {"text": "x" * 1001})[0] == 422
+    assert served.ask("POST", "/api/studies/s/notes", {"text": "x" * 1001})[0] == 422
 
 
 def test_submit_and_follow_are_clients_that_need_no_heavy_library(served: Service, tmp_path: Path) -> None:
     where = ("--runs-dir", str(served.runs))
-    followed = agent("follow", "done", *where)
+    followed = agent("follow", "s", *where)
     assert followed.returncode == 0, followed.stderr
-    assert "study: done" in followed.stdout
-    assert f"{served.address}/api/studies/done/report" in followed.stdout
+    assert "study: s" in followed.stdout
+    assert f"{served.address}/api/studies/s/report" in followed.stdout
     gone = agent("follow", "nobody", *where)
     assert (gone.returncode, "holds none of that name" in gone.stderr) == (1, True)
-    nobody = agent("follow", "done", "--server", "http://127.0.0.1:9")
+    nobody = agent("follow", "s", "--server", "http://127.0.0.1:9")
     assert (nobody.returncode, "start one with `agent serve`" in nobody.stderr) == (1, True)
-    stranger = agent("follow", "done", "--server", served.address, "--runs-dir", str(tmp_path))
+    stranger = agent("follow", "s", "--server", served.address, "--runs-dir", str(tmp_path))
     assert (stranger.returncode, "--token-file" in stranger.stderr) == (2, True)
     given = environment(AGENT_SERVICE_TOKEN=served.token, AGENT_SERVER=served.address)
     flags = [f"--{key}={'[]' if value == [] else value}" for key, value in SETTINGS.items()]
