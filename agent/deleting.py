@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.memory.checkpoints.place import PLACE
 from agent.memory.ledger import Ledger
 from agent.memory.store import find_recorded_store
 from agent.screen.terminal import Terminal
@@ -83,6 +84,10 @@ def delete_study(study: str, runs_dir: Path, terminal: Terminal, agreed: Callabl
         with disk_errors_explained(runs_dir):
             for directory in doomed.trials:
                 shutil.rmtree(directory)
+            if (folder / PLACE).exists():
+                from agent.memory.checkpoints.team import delete_checkpoints
+
+                delete_checkpoints(folder / PLACE, study, TrackingConfig(timeout=20))
             shutil.rmtree(folder)
     terminal.document["deleted"] = True
     kept = (

@@ -44,13 +44,11 @@ from tools.datasets.seed_folds import describe_folds, seed_folds
 from tools.datasets.types import SPLITS, Dataset, Split
 from tools.energy import open_meter
 from tools.errors import AugurError
-from tools.execution.devices import plan_workers
-from tools.execution.make import described, make_executor
+from tools.execution.make import connecting, described, machines_of, make_executor, workers_of
 from tools.policy.catalogue import operation_names
 from tools.policy.named import DEFAULT
 from tools.text import counted
 from tools.training.config import Recipe
-from tools.training.hardware import environment
 from tools.training.imbalance import describe_imbalance
 from tools.training.model_source import source_identity
 from tools.training.models import check_model
@@ -94,7 +92,9 @@ def open_context(
         AugurError: the data, the model, a device, the store or a setting is wrong; says which.
     """
     study = config.study or folder.name
-    plans = plan_workers(config.execution)
+    if config.execution.kind == "ray":
+        terminal.note(connecting(config.execution))
+    plans = workers_of(config.execution)
     shifts = find_shifts(config.data, dataset.card)
     recipe = resolve_recipe(config.training, config.search.metric)
     size = config.data.image_size or dataset.card.image_size
@@ -106,7 +106,7 @@ def open_context(
     with make_executor(config.execution, plans, config.training.loader_workers) as executor:
         executor.warm_up()
         backgrounds, why_backgrounds = (given, given) if given else backgrounds_of(config, dataset.card)
-        workers, line = described(executor, plans), _recipe_line(config, recipe, lengths)
+        workers, line = described(executor, plans, config.execution), _recipe_line(config, recipe, lengths)
         terminal.metric = config.search.metric
         facts = _facts(config, why, why_backgrounds, dataset, line, size, workers)
         left_out = {*unsaid, *(_OF_SEARCH if given else ())}
@@ -150,7 +150,7 @@ def open_context(
             trace=trace,
             terminal=terminal,
             executor=executor,
-            machines=[{**environment(plan.device), "threads": str(plan.threads)} for plan in plans],
+            machines=machines_of(config.execution, plans),
             store=TrialStore(config.runs_dir / "trials"),
             make_proposer=lambda: make_proposer(
                 config.search, llm or config.llm, on_call, lambda call: _begin_call(ledger, call, config.llm)

@@ -1,38 +1,33 @@
 """A study's own folder, `runs/studies/STUDY/`: what is in it, who holds it, and what of it is gone."""
 
 import re
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
+from agent.memory.checkpoints.place import CHECKPOINT, PLACE, place_of
+from agent.memory.checkpoints.place import checkpointer as checkpointer
+from agent.memory.checkpoints.place import may_hold_checkpoint as may_hold_checkpoint
 from agent.memory.study_file import NAME as MLFLOW_FILE
+from agent.memory.study_file import ONE_WAY, StudyFileGone
+from agent.memory.study_lock import HOLDER, LOCK
+from agent.memory.study_lock import is_running as is_running
+from agent.memory.study_lock import locked as locked
 from agent.settings.config import StudyConfig
 from agent.settings.sources import dump_config
 from agent.settings.table import settings
 from tools.disk import explain, is_explainable
 from tools.errors import AugurError, ConfigurationError, closest
-from tools.files import read_yaml, write_whole, written_whole
+from tools.files import read_yaml, write_whole
 
 if TYPE_CHECKING:
     from agent.memory import Tracking
 
-CONFIG, LEDGER, CHECKPOINT = "config.yaml", "ledger.jsonl", "checkpoint.db"
-EARLIER_CHECKPOINTS = "checkpoints.db"
-"""In the runs folder: where the checkpoints of all its studies were kept by version 0.1.0."""
+CONFIG, LEDGER = "config.yaml", "ledger.jsonl"
 RACE_PLAN = "plan.json"
 """In the folder of a race (`agent compare`): what identifies it, and the command that continues it."""
 RACE_MARK = "race.json"
 """In the folder of a study that is a search of a race: the race, and the command that continues it."""
-_ONE_WAY = "start a new study with the same settings, which reuses every trial in the runs folder"
-
-
-class StudyFileGone(AugurError):
-    """Something that a study needs was deleted or damaged; it can neither be resumed nor begun again in silence."""
 
 
 def folder_of(study: str, runs_dir: Path) -> Path:
@@ -72,7 +67,7 @@ def began(folder: Path) -> bool:
 
 def _present(folder: Path) -> list[str]:
     """Which files of a study are in `folder`."""
-    return [name for name in (CONFIG, MLFLOW_FILE, LEDGER, CHECKPOINT) if (folder / name).exists()]
+    return [name for name in (CONFIG, MLFLOW_FILE, LEDGER, CHECKPOINT, PLACE) if (folder / name).exists()]
 
 
 def recorded_uri(folder: Path) -> str | None:
@@ -116,7 +111,7 @@ def reserve(config: StudyConfig) -> tuple[str, Path]:
             )
         folder.mkdir(exist_ok=True)
         return config.study, folder
-    stem, number = _stem(config), 1
+    stem, number = name_stem(config), 1
     while True:
         name = stem if number == 1 else f"{stem}-{number}"
         try:
@@ -127,7 +122,8 @@ def reserve(config: StudyConfig) -> tuple[str, Path]:
         return name, parent / name
 
 
-def _stem(config: StudyConfig) -> str:
+def name_stem(config: StudyConfig) -> str:
+    """How the name of a study begins that is given none: data, model and date."""
     parts = [config.data.dataset or "folder", config.model.title, f"{datetime.now():%Y%m%d-%H%M%S}"]
     if config.data.fold is not None:
         parts.insert(2, "fold" + config.data.fold.replace("/", "of"))
@@ -137,41 +133,10 @@ def _stem(config: StudyConfig) -> str:
 
 def release(folder: Path) -> None:
     """Free the name of a study that could not be started."""
-    for file in (folder / CONFIG, folder / "lock", *folder.glob(f"{CHECKPOINT}*")):
+    for file in (*(folder / name for name in (CONFIG, LOCK, HOLDER, PLACE)), *folder.glob(f"{CHECKPOINT}*")):
         file.unlink(missing_ok=True)
     if not any(folder.iterdir()):
         folder.rmdir()
-
-
-@contextmanager
-def locked(folder: Path, study: str) -> Iterator[None]:
-    """Hold the study, so that no other process runs it.
-
-    Raises:
-        AugurError: another process does.
-    """
-    lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise AugurError(
-            f"Study {study} is being run by another process, which holds {folder / 'lock'}."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def is_running(folder: Path) -> bool:
-    """Whether a process holds the study now."""
-    try:
-        with FileLock(folder / "lock").acquire(timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # in a folder that nobody can write to
-        return False
 
 
 def write_config(folder: Path, config: StudyConfig) -> None:
@@ -189,68 +154,6 @@ def write_config(folder: Path, config: StudyConfig) -> None:
                 branch[name] = str(Path(branch[name]).absolute())
     text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
     write_whole(folder / CONFIG, text.encode())
-
-
-def may_hold_checkpoint(folder: Path, runs_dir: Path) -> bool:
-    """Whether there is a file in which the study's checkpoints can be."""
-    return (folder / CHECKPOINT).exists() or (runs_dir / EARLIER_CHECKPOINTS).exists()
-
-
-@contextmanager
-def checkpointer(folder: Path, runs_dir: Path, study: str) -> Iterator[Any]:
-    """LangGraph's checkpoints of the study.
-
-    Raises:
-        AugurError: the file cannot be read or written; resumable, once it can.
-    """
-    from langgraph.checkpoint.sqlite import SqliteSaver
-
-    file = folder / CHECKPOINT
-    try:
-        if not file.exists():
-            _import_earlier(runs_dir / EARLIER_CHECKPOINTS, file, study)
-        with closing(sqlite3.connect(file, check_same_thread=False, timeout=20)) as connection:
-            saver = SqliteSaver(connection)
-            saver.setup()
-            yield saver
-    except sqlite3.Error as error:
-        raise _checkpoint_fault(error, file) from error
-
-
-def _checkpoint_fault(error: sqlite3.Error, file: Path) -> AugurError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return StudyFileGone(
-            f"{file}, which says where the study stands, is damaged ({error}). Restore it from a backup, or {_ONE_WAY}."
-        )
-    fault = AugurError(
-        f"{file} cannot be read or written ({error}): check the permissions of its folder, and free space on the disk."
-    )
-    fault.resumable = True
-    return fault
-
-
-def _import_earlier(source: Path, file: Path, study: str) -> None:
-    """Take the study's checkpoints over from the file that all studies once shared."""
-    from langgraph.checkpoint.sqlite import SqliteSaver
-
-    if not source.exists():
-        return
-    with written_whole(file) as temporary, closing(sqlite3.connect(temporary)) as connection:
-        SqliteSaver(connection).setup()
-        connection.execute("PRAGMA journal_mode=DELETE")
-        connection.execute("ATTACH ? AS earlier", (str(source),))
-        for table in ("checkpoints", "writes"):
-            old, new = (
-                {row[1] for row in connection.execute(f"PRAGMA {schema}.table_info({table})")}
-                for schema in ("earlier", "main")
-            )
-            columns = ", ".join(sorted(old & new))
-            connection.execute(
-                f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM earlier.{table} WHERE thread_id = ?",
-                (study,),
-            )
-        connection.commit()
 
 
 def check_complete(
@@ -277,8 +180,8 @@ def check_complete(
     searched = tracking.searched()
     if not state and (spent or searched):
         raise StudyFileGone(
-            f"{folder / CHECKPOINT}, which says where study {study} stands, is gone. Restore it from a "
-            f"backup, or {_ONE_WAY}: "
+            f"{place_of(folder)}, which says where study {study} stands, is gone. Restore it from a "
+            f"backup, or {ONE_WAY}: "
             f"agent run --config {folder / CONFIG} --study NEW_NAME"
         )
     if (state or searched) and not (folder / LEDGER).exists():
@@ -295,7 +198,7 @@ def check_complete(
         raise StudyFileGone(
             f"MLflow ({tracking.address.shown}) no longer holds {what} of study {study}: its runs were "
             f"deleted for good. Restore "
-            f"a backup of the store, or {_ONE_WAY}: agent run --config {folder / CONFIG} --study NEW_NAME"
+            f"a backup of the store, or {ONE_WAY}: agent run --config {folder / CONFIG} --study NEW_NAME"
         )
 
 

@@ -158,10 +158,10 @@ def _devices(config: StudyConfig) -> Iterator[Check]:
         )
     if torch.backends.mps.is_available():
         yield Check("MPS", "works", "Apple GPU")
-    from tools.execution.devices import plan_workers
+    from tools.execution.make import workers_of
 
     try:
-        plans = plan_workers(config.execution)
+        plans = workers_of(config.execution)
     except AugurError as error:
         yield Check("workers", "fails", str(error), "see --execution.device", essential=True)
         return

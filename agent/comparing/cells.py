@@ -170,7 +170,7 @@ def _search(
     def finalise(state: Any, runtime: Any) -> dict[str, Any]:
         return {"chosen": _choose(race, cell, runtime.context, state["stop"], file)}
 
-    with checkpointer(folder, config.runs_dir, folder.name) as saver:
+    with checkpointer(folder, config.runs_dir, folder.name, config.tracking, terminal.warn) as saver:
         graph = build_graph(saver, judge=_judging(race), finalise=finalise)
         with open_context(config, why, folder, terminal, tracking, dataset, unsaid=("finish",)) as context:
             if not continue_graph(

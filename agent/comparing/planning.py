@@ -126,7 +126,7 @@ def _alike(one: StudyConfig, other: StudyConfig) -> bool:
 
 def _show_cost(race: Race, dataset: "Dataset", terminal: Terminal) -> dict[str, Any]:
     """Print what the race takes; the same for `--json`."""
-    from tools.execution.devices import plan_workers
+    from tools.execution.make import workers_of
 
     images = images_of_trial(race, dataset)
     cost = cost_of(race, images)
@@ -138,7 +138,7 @@ def _show_cost(race: Race, dataset: "Dataset", terminal: Terminal) -> dict[str, 
             )
     text = f"at most {cost.trials} trainings: {cost.searches} to search, {cost.finals} under fresh seeds"
     seconds, where = _seconds_of_trial(race)
-    workers = len(plan_workers(race.config.execution))
+    workers = len(workers_of(race.config.execution))
     document = {
         "trainings": cost.trials,
         "trainings_to_search": cost.searches,

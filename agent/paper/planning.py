@@ -61,12 +61,12 @@ def show_plan(table: Table, terminal: Terminal, replicas: Path | None = None) ->
         AugurError: a data set is unknown.
     """
     from agent.paper.running import missing_data
-    from tools.execution.devices import plan_workers
+    from tools.execution.make import workers_of
 
     missing = missing_data(table, replicas)
     needs = [_need(table, cell, missing) for cell in table.wanted]
     left = [need for need in needs if not need.finished]
-    workers = plan_workers(table.config.execution)
+    workers = workers_of(table.config.execution)
     speeds = _speeds(table, left, missing, workers[0].threads, workers[0].device)
     rows = []
     for need in needs:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from agent.settings.addresses import without_password
 from tools.aga.config import AgaConfig
 from tools.datasets.config import DataConfig, Names
 from tools.durations import Seconds
@@ -21,7 +22,7 @@ _FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 FIRST_FRESH_SEED = 3_000_000_000
 """Above all seeds that a search can have: these end at 2³¹ + 99."""
 
-Arm = Literal["auto", "llm", "best_of_n", "hybrid", "random", "tpe", "fixed"]
+Arm = Literal["auto", "llm", "best_of_n", "hybrid", "online", "random", "tpe", "fixed"]
 
 
 _VISION_OF_EARLIER = {"true": "on", "false": "off", "none": "ask"}
@@ -143,6 +144,13 @@ class SearchConfig(BaseModel):
         description="proposals in an iteration, of which the best goes on: by a cheap measure where that is trusted, "
         "else seed by seed",
     )
+    adapt_every: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="epochs after which the arm online reads the curves of a training and may change its policy, again "
+        "and again; a quarter of the training if unset",
+    )
     seeds: int = Field(default=3, ge=1, le=100, description="trials of each proposal, one per seed")
     seed: int = Field(
         default=0,
@@ -221,7 +229,12 @@ class SearchConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _fixed_proposes_one(self) -> "SearchConfig":
+    def _some_propose_one(self) -> "SearchConfig":
+        if self.proposer == "online" and self.candidates > 1:
+            raise ValueError(
+                f"candidates {self.candidates}: the arm 'online' follows one training at a time. Leave "
+                "search.candidates at 1, or take another arm"
+            )
         if self.proposer == "fixed" and self.candidates > 1:
             raise ValueError(
                 f"candidates {self.candidates}: the arm 'fixed' trains every policy of its list in full, one in an "
@@ -269,10 +282,21 @@ class TrackingConfig(BaseModel):
         pattern=r"^[^\s/](.{0,198}\S)?$",
         description="name of the MLflow experiment; made from data and model if unset",
     )
+    checkpoints: str | None = Field(
+        default=None,
+        min_length=1,
+        description="postgresql:// address of a database that keeps where studies stand, instead of a file in each "
+        "study's folder; its password is never stored (docs/cluster.md)",
+    )
     timeout: Seconds = Field(default=60.0, description="time that one request to a server may take")
     retries: int = Field(
         default=6, ge=0, le=100, description="retries while the store does not answer, with backoff"
     )
+
+    @field_validator("checkpoints")
+    @classmethod
+    def _holds_no_password(cls, address: str | None) -> str | None:
+        return None if address is None else without_password(address)
 
 
 class ReportConfig(BaseModel):

@@ -25,6 +25,7 @@ from agent.steps.length_plan import (
     steps_of,
 )
 from agent.steps.speed import timings_of, trial_seconds
+from agent.steps.stages import ARM, looks_of
 from agent.steps.trials import trial_spec
 from evaluators.length_costs import LARGEST_SHARE, lengths_within, seeds_for
 from tools.disk import free_space
@@ -116,8 +117,8 @@ def make_plan(context: Context, always: bool = False) -> Plan:
         workers=len(context.machines),
         cheaper=(),
         disk=None,
-        llm_calls=_calls(config),
-        dollars=_dollars(config),
+        llm_calls=_calls(context),
+        dollars=_dollars(context),
         model=(config.llm.model or "") if search.proposer in LLM_ARMS else "",
         backgrounds=context.backgrounds != "off",
     )
@@ -179,14 +180,20 @@ def _rounds(context: Context, search: SearchConfig, first: bool = True) -> int:
 
 def _outside(context: Context, search: SearchConfig | None = None) -> float:
     """Seconds that are spent neither on training nor on testing."""
+    return _BESIDES + OF_A_TRIAL * planned_trials(context) + OF_A_CALL * _usual_calls(context, search)
+
+
+def _usual_calls(context: Context, search: SearchConfig | None) -> int:
     config = context.config
-    return _BESIDES + OF_A_TRIAL * planned_trials(context) + OF_A_CALL * _usual_calls(config, search)
-
-
-def _usual_calls(config: StudyConfig, search: SearchConfig | None) -> int:
     if config.search.proposer not in LLM_ARMS:
         return 0
-    return min(_calls(config), 3 * iteration_count(search or config.search))
+    return min(_calls(context), 3 * _answers(context) * iteration_count(search or config.search))
+
+
+def _answers(context: Context) -> int:
+    """Of the model in one iteration: its proposal, and one more at each look at a training that it may change."""
+    looks = looks_of(context, context.recipe.epochs) if context.config.search.proposer == ARM else ()
+    return 1 + len(looks)
 
 
 def _explained(config: StudyConfig) -> float:
@@ -267,19 +274,21 @@ def _smaller_images(
         yield f"--image-size {size}", found, epochs, context.config.search
 
 
-def _calls(config: StudyConfig) -> int:
+def _calls(context: Context) -> int:
     """Calls of the language model, at most, where no answer is refused."""
+    config = context.config
     if config.search.proposer not in LLM_ARMS:
         return 0
     each = 1 if config.llm.mode == "structured" else 1 + config.llm.max_tool_calls
-    calls = iteration_count(config.search) * each
+    calls = iteration_count(config.search) * each * _answers(context)
     return calls if config.budget.llm_calls is None else min(calls, config.budget.llm_calls)
 
 
-def _dollars(config: StudyConfig) -> float | None:
+def _dollars(context: Context) -> float | None:
     from agent.llm.prices import cost
 
-    calls, written = _calls(config), config.llm.max_tokens
+    config = context.config
+    calls, written = _calls(context), config.llm.max_tokens
     if not calls:
         return 0.0
     price = cost(

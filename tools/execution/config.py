@@ -12,6 +12,22 @@ class ExecutionConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    kind: Literal["local", "ray"] = Field(
+        default="local",
+        description="where trials run: 'local': in processes of this machine; 'ray': on the nodes of a Ray cluster "
+        "(docs/cluster.md)",
+    )
+    ray_address: str | None = Field(
+        default=None,
+        pattern=r"^((ray://)?[^\s/@?#]+:\d+|auto)$",
+        description="of a Ray cluster: HOST:PORT where this machine is one of its nodes, else ray://HOST:PORT; "
+        "RAY_ADDRESS if unset, else a cluster of this machine alone is started",
+    )
+    ray_files: Literal["auto", "sent"] = Field(
+        default="auto",
+        description="how nodes of a Ray cluster get images and trials' files: 'auto': through the runs folder where "
+        "they see it, else sent to them; 'sent': always sent, and kept on their own disks",
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="'auto': CUDA, else MPS, else CPU"
     )

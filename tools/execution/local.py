@@ -67,11 +67,19 @@ class LocalExecutor:
     end by themselves.
     """
 
-    def __init__(self, plans: list[WorkerPlan], timeout: float | None) -> None:
-        """`timeout`: seconds for one session of one trial. Processes start with `warm_up` or the first trial."""
+    def __init__(
+        self,
+        plans: list[WorkerPlan],
+        timeout: float | None,
+        worker: Callable[[WorkerPlan], WorkerProcess] = WorkerProcess,
+    ) -> None:
+        """`timeout`: seconds for one session of one trial. Processes start with `warm_up` or the first trial.
+
+        `worker` makes each of them.
+        """
         if not plans:
             raise ConfigurationError("an executor needs at least one worker (execution.workers)")
-        self._workers = [WorkerProcess(plan) for plan in plans]
+        self._workers = [worker(plan) for plan in plans]
         self._timeout = timeout
         self._loaders = True
 
@@ -295,6 +303,8 @@ class _RunningTrial:
                 self._tell("another process trains it: waiting for its result", on_event)
             elif message == BEGUN:
                 self._begun = time.monotonic()
+            else:
+                self._tell(message, on_event)
         if timeout is not None and self._begun is not None and time.monotonic() - self._begun > timeout:
             return Ending("late")
         return None

@@ -18,7 +18,7 @@ from typing import Any, Self
 from tools.disk import DiskError
 from tools.errors import ConfigurationError, ImagesGone
 from tools.execution.devices import WorkerPlan
-from tools.execution.ending import Ending, death
+from tools.execution.ending import Ending
 from tools.execution.local import MOST_TRIES, LocalExecutor, WorkersDie, concluded
 from tools.execution.packed_worker import Note, PackPlan, serve_pack
 from tools.execution.worker import BEGUN, WAITING
@@ -95,7 +95,7 @@ class PackProcess(WorkerProcess):
             alive = False
         if not alive:
             self._process.join()
-            yield "", death(self._process.exitcode, self._output, 0)
+            yield "", self._death(self._output, 0)
 
     @property
     def is_running(self) -> bool:
@@ -106,15 +106,21 @@ class PackProcess(WorkerProcess):
 class PackedExecutor:
     """One pack for each of `plans`; the single trainer does what packs cannot."""
 
-    def __init__(self, plans: Sequence[PackPlan]) -> None:
-        """Processes start with `warm_up` or the first trial."""
+    def __init__(
+        self,
+        plans: Sequence[PackPlan],
+        pack: Callable[[PackPlan], PackProcess] = PackProcess,
+        worker: Callable[[WorkerPlan], WorkerProcess] = WorkerProcess,
+    ) -> None:
+        """Processes start with `warm_up` or the first trial; `pack` and `worker` make them."""
         if not plans:
             raise ConfigurationError("an executor needs at least one worker (execution.workers)")
         self.plans = tuple(plans)
-        self._packs = [PackProcess(plan) for plan in plans]
+        self._packs = [pack(plan) for plan in plans]
         self._timeout = plans[0].timeout
-        self._alone = LocalExecutor([pack.plan for pack in self._packs], self._timeout)
+        self._alone = LocalExecutor([pack.plan for pack in self._packs], self._timeout, worker)
         self._not_captured: set[str] = set()
+        self._told_alone: set[str] = set()
         self._paces: list[tuple[str, Pace]] = []
 
     def __enter__(self) -> Self:
@@ -157,7 +163,9 @@ class PackedExecutor:
         alone: list[TrialSpec] = []
         waiting: deque[_Packed] = deque()
         for spec in specs:
-            if spec.model.name in self._not_captured:
+            if why := spec.alone_because:
+                self._tell_alone(spec, why, on_event)
+            if why or spec.model.name in self._not_captured:
                 alone.append(spec)
             else:
                 waiting.append(_Packed(spec))
@@ -283,6 +291,12 @@ class PackedExecutor:
         self._report(trial, pack, on_event)
         on_event(TrialEvent(result.key, "ended", pack.plan.device, result=result))
         return result
+
+    def _tell_alone(self, spec: TrialSpec, why: str, on_event: _OnEvent) -> None:
+        if why not in self._told_alone:
+            self._told_alone.add(why)
+            text = f"{why} is trained one trial at a time, not in packs (execution.pack)"
+            on_event(TrialEvent(spec.key, "note", self.plans[0].device, text=text))
 
     def _tell_once(self, trial: _Packed, pack: PackProcess, ending: Ending, on_event: _OnEvent) -> None:
         name = trial.spec.model.name

@@ -11,7 +11,9 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing import forkserver, get_context, resource_tracker
+from multiprocessing.connection import wait
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -45,6 +47,10 @@ class WorkerProcess:
             return
         self.kill()
         self._output = _scratch_file()
+        self._launch()
+
+    def _launch(self) -> None:
+        """Make the process, and the pipe to it."""
         context = _context()
         with _interrupts_held_back():
             self._connection, theirs = context.Pipe()
@@ -62,6 +68,33 @@ class WorkerProcess:
         self._spec, self._begun = spec, False
         with suppress(OSError):  # it has died: `news` says so
             self._connection.send((task, spec, self.plan.device))
+
+    def send(self, message: Any) -> None:
+        """Pass on a message of somebody else, for whom this process works; one that has died says so in `heard`."""
+        with suppress(OSError):
+            self._connection.send(message)
+
+    def heard(self, seconds: float) -> tuple[list[Any], int | None]:
+        """What the process says, once it says something, or after so many seconds; its exit code if it has ended."""
+        wait(self.waitables, seconds)
+        alive, messages = self._process.is_alive(), []
+        try:
+            while self._connection.poll():
+                messages.append(self._connection.recv())
+        except UNREADABLE:
+            self._process.kill()
+            alive = False
+        if alive:
+            return messages, None
+        self._process.join()
+        return messages, self._process.exitcode
+
+    def words(self) -> str:
+        """What the process wrote outside of trials; empty where nothing can be read."""
+        try:
+            return self._output.read_text("utf-8", errors="replace")
+        except OSError:
+            return ""
 
     @property
     def waitables(self) -> list[Any]:
@@ -85,7 +118,11 @@ class WorkerProcess:
         if not alive:
             self._process.join()
             output = self._spec.directory / OUTPUT if self._begun else self._output
-            yield death(self._process.exitcode, output, self._spec.loader_workers)
+            yield self._death(output, self._spec.loader_workers)
+
+    def _death(self, output: Path, loader_workers: int) -> Ending:
+        """Of the process, which has ended in the middle of a trial; as `tools.execution.ending.death` has it."""
+        return death(self._process.exitcode, output, loader_workers)
 
     def kill(self) -> None:
         """Kill the process, whatever it is doing."""
@@ -121,6 +158,33 @@ def start_server() -> None:
     if context.get_start_method() == "forkserver":
         with _interrupts_held_back():
             forkserver.ensure_running()
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that forks processes, and that lives as long as any that it forked."""
+
+    address: str
+    key: bytes | None
+    """With which Python 3.14 and later ask it."""
+
+
+def running_server() -> Server | None:
+    """The server that forks the processes of this one; None where there is none yet, or they are not forked."""
+    own: Any = forkserver._forkserver  # type: ignore[attr-defined]
+    address = own._forkserver_address
+    return None if address is None else Server(address, getattr(own, "_forkserver_authkey", None))
+
+
+def join_server(server: Server) -> None:
+    """Let the processes of this one be forked from the server that forked it, which has imported what they need.
+
+    Without that, it would start a server of its own, which imports torch once more.
+    """
+    own: Any = forkserver._forkserver  # type: ignore[attr-defined]
+    own._forkserver_address = server.address
+    own._forkserver_authkey = server.key
+    own.ensure_running = lambda: None
 
 
 def _live(environment: Mapping[str, str], life: Callable[..., None], arguments: tuple[Any, ...]) -> None:

@@ -1,5 +1,6 @@
 """Settings of the classifier and of its training recipe. Light: imports no torch."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,6 +20,10 @@ WEIGHT_WORDS = (TORCHVISION_WEIGHTS, "pretrained", "auto")
 """Values of `ModelConfig.weights` that are no files."""
 
 _NORMALISATIONS = ("auto", "imagenet", "data")
+
+
+ASKS_MODEL = "sra"
+"""The operation whose strength the model in training decides (`tools.policy.sample_aware`)."""
 
 
 class ModelConfig(BaseModel):
@@ -230,6 +235,18 @@ class Trunk(BaseModel):
     It decides what the trial comes to, and is part of its key (see `tools.training.trial_store.trial_key`)."""
 
 
+class Beginning(BaseModel):
+    """Epochs that a trial has in common with one that stopped in the middle of the same training."""
+
+    model_config = _FROZEN
+
+    key: str
+    """Of that trial, which has left its state (`tools.training.stages`)."""
+    directory: Path
+    epochs: int = Field(ge=1)
+    """That it has trained."""
+
+
 class Fold(BaseModel):
     """The images that one trial is validated on, where that is not the validation split as it is.
 
@@ -307,6 +324,26 @@ class TrialSpec(BaseModel):
     trained under its key."""
     trunk: Trunk | None = None
     """What is shared with other trials. Without a policy of its own it saves time and changes no number."""
+    begins: Beginning | None = None
+    """Where its first epochs lie, if somebody has trained them. They are those that it would train itself."""
+    stop: int | None = None
+    """The last epoch that it trains, where that is in the middle of its recipe; its state then stays, for a trial that
+    begins with it."""
+
+    @property
+    def last_epoch(self) -> int:
+        """Of the recipe, or the one that it stops after."""
+        return self.recipe.epochs if self.stop is None else self.stop
+
+    @property
+    def alone_because(self) -> str:
+        """Why it is trained by itself and not in a pack with others, in words; empty where it need not be."""
+        policy = json.loads(self.policy)
+        if policy.get("changes") or self.stop is not None or self.begins is not None:
+            return "a policy that changes in the middle of a training"
+        if any(operation["name"] == ASKS_MODEL for operation in policy["operations"]):
+            return f"{ASKS_MODEL}, which asks the model for the score of each image,"
+        return ""
 
     @property
     def has_foreign_trunk(self) -> bool:
