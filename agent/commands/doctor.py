@@ -9,12 +9,13 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, requires, version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from agent.commands.doctor_check import Check, State
 from agent.llm.ping import ping
 from agent.screen.exits import perform
 from agent.screen.tables import marked_grid
@@ -33,19 +34,6 @@ MINIMUM_PYTHON = (3, 11)
 MINIMUM_DISK = 2 * 2**30
 """Bytes that the cache and the checkpoints of a small study need."""
 _GIB = 2**30
-
-State = Literal["works", "fails", "absent"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line: what was checked, and whether it works. If an essential check fails, no study can run."""
-
-    name: str
-    state: State
-    detail: str
-    remedy: str = ""
-    essential: bool = False
 
 
 def main(words: Sequence[str]) -> int:

@@ -24,9 +24,11 @@ _MOST = 10_000
 
 
 def with_time_as_count(config: StudyConfig) -> StudyConfig:
-    """The settings of a study that begins; `search.iterations` becomes 'auto' on GPUs under a limit on wall-clock time,
-    unless they say a number."""
+    """The settings of a study that begins; `search.iterations` becomes 'auto' on this machine's GPUs under a limit on
+    wall-clock time, unless they say a number."""
     if config.budget.wall_clock is None or "iterations" in config.search.model_fields_set:
+        return config
+    if config.execution.kind != "local":
         return config
     if not all(plan.device.startswith("cuda") for plan in plan_workers(config.execution)):
         return config
