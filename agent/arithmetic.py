@@ -58,7 +58,13 @@ def settle_arithmetic(
         return _with(config, recorded.get("amp", training.amp), recorded.get("layout", "auto"))
     if training.layout != "auto" or training.amp == "fp16" or not _on_cpu(config):
         return config
-    if training.recipe in _PAPERS or dataset.card.name in _PINNED or not _is_long(config, dataset):
+    elsewhere = config.execution.kind != "local"  # each node may have another processor
+    if (
+        elsewhere
+        or training.recipe in _PAPERS
+        or dataset.card.name in _PINNED
+        or not _is_long(config, dataset)
+    ):
         return in_float32(config)
     lock = locked(config.runs_dir / LOCK) if keep else nullcontext()
     with disk_errors_explained(config.runs_dir), lock:
@@ -71,7 +77,8 @@ def slow_here(config: StudyConfig) -> list[str]:
     """That this processor has no units for the arithmetic that a study has, which was begun on another one."""
     from tools.training.hardware import cpu_name, has_bf16_units
 
-    if config.training.amp != "bf16" or not _on_cpu(config) or has_bf16_units():
+    elsewhere = config.execution.kind != "local"
+    if config.training.amp != "bf16" or elsewhere or not _on_cpu(config) or has_bf16_units():
         return []
     return [
         f"training.amp is bf16, for which {cpu_name()} has no units: it trains as it should, but slower than in float32"
@@ -91,9 +98,11 @@ def _with(config: StudyConfig, amp: Any, layout: Any) -> StudyConfig:
 
 
 def _on_cpu(config: StudyConfig) -> bool:
+    """Whether trials run on CPU; those on a cluster may."""
     from tools.execution.devices import plan_workers
 
-    return all(plan.device == "cpu" for plan in plan_workers(config.execution))
+    local = config.execution.kind == "local"
+    return not local or all(plan.device == "cpu" for plan in plan_workers(config.execution))
 
 
 def _is_long(config: StudyConfig, dataset: "Dataset") -> bool:

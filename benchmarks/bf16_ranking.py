@@ -26,6 +26,7 @@ from tools.datasets.cache.build import build_cache
 from tools.datasets.registry import open_dataset
 from tools.policy.canonical import canonical_json
 from tools.policy.named import named_policy
+from tools.policy.policy import Policy
 from tools.training.loop import train_trial
 from tools.training.recipes import resolve_recipe
 
@@ -56,7 +57,9 @@ def measure(config: StudyConfig, seeds: int, root: Path) -> tuple[dict[str, np.n
     scores = {name: np.zeros((len(POLICIES), seeds)) for name in ARITHMETICS}
     seconds: dict[str, list[float]] = {name: [] for name in ARITHMETICS}
     for row, text in enumerate(POLICIES):
-        policy = canonical_json(named_policy(text, data.card.modality).policy)
+        policy = canonical_json(
+            named_policy(text, data.card.modality).policy if text != "none" else Policy(operations=[])
+        )
         for seed in range(seeds):
             for name, fields in ARITHMETICS.items():
                 spec = spec_of(data, root, policy, config.model, plain.model_copy(update=fields), seed)
@@ -88,7 +91,7 @@ def summary(scores: dict[str, np.ndarray], seconds: dict[str, float]) -> dict[st
 
 
 def _tau(one: np.ndarray, other: np.ndarray) -> float:
-    return float(kendalltau(one, other).statistic)
+    return float(kendalltau(one, other)[0])  # pyright: ignore[reportArgumentType]
 
 
 def main() -> None:

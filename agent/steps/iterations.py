@@ -13,7 +13,7 @@ from agent.steps.length_plan import images_of, planned_trials
 from agent.steps.plan import OF_A_CALL, OF_A_TRIAL, usual_trial
 from agent.steps.speed import limited_in_time, measure_speed, read_speed
 from agent.study_folder import write_config
-from tools.durations import as_flag
+from tools.durations import as_flag, exactly
 from tools.execution.devices import plan_workers
 from tools.text import counted
 
@@ -24,9 +24,11 @@ _MOST = 10_000
 
 
 def with_time_as_count(config: StudyConfig) -> StudyConfig:
-    """The settings of a study that begins; `search.iterations` becomes 'auto' on GPUs under a limit on wall-clock time,
-    unless they say a number."""
+    """The settings of a study that begins; `search.iterations` becomes 'auto' on this machine's GPUs under a limit on
+    wall-clock time, unless they say a number."""
     if config.budget.wall_clock is None or "iterations" in config.search.model_fields_set:
+        return config
+    if config.execution.kind != "local":
         return config
     if not all(plan.device.startswith("cuda") for plan in plan_workers(config.execution)):
         return config
@@ -62,11 +64,18 @@ def settle_iterations(context: Context, trained: bool = False) -> None:
             f"How many iterations fit into {limit} could not be measured; the search has {count}."
         )
         return
-    context.terminal.note(
-        f"about {counted(planned_trials(context), 'training')} in {limit}: "
-        f"{counted(count, 'iteration')}, by {seconds:.2g} s for a training"
-        + (f" with {counted(len(context.machines), 'worker')}" if len(context.machines) > 1 else "")
-    )
+    each = f"{seconds:.2g} s" if seconds < 10 else exactly(seconds)
+    by = f"by {each} for a training"
+    if len(context.machines) > 1:
+        by += f" with {counted(len(context.machines), 'worker')}"
+    trainings = counted(planned_trials(context), "training")
+    if _takes(config, count, seconds) > _time(context):
+        context.terminal.warn(
+            f"{limit} is too short for one iteration and a finish, which are {trainings}, {by}: raise the limit, or "
+            "take smaller images, fewer epochs (--epochs) or fewer seeds (--seeds)"
+        )
+        return
+    context.terminal.note(f"about {trainings} in {limit}: {counted(count, 'iteration')}, {by}")
 
 
 def iterations_within(config: StudyConfig, time: float, seconds: float) -> int:
@@ -77,19 +86,24 @@ def iterations_within(config: StudyConfig, time: float, seconds: float) -> int:
         time: seconds that the whole study has.
         seconds: that a training takes, of all workers together.
     """
-    search = config.search
-    calls = OF_A_CALL if search.proposer in LLM_ARMS else 0.0
-    each = trials_of_iteration(search) * (seconds + OF_A_TRIAL) + calls
-
-    def takes(count: int) -> float:
-        plan = plan_finish(search.model_copy(update={"iterations": count}))
-        besides = (1 + baseline_count(search)) * search.seeds + plan.choice + plan.test
-        return besides * (seconds + OF_A_TRIAL) + count * each
-
-    count = max(1, int((_ROOM * time - takes(0)) / each))
-    while count > 1 and takes(count) > _ROOM * time:
+    room, none = _ROOM * time, _takes(config, 0, seconds)
+    each = _takes(config, 1_001, seconds) - _takes(
+        config, 1_000, seconds
+    )  # beyond the last that adds a finalist
+    count = max(1, int((room - none) / each))
+    while count > 1 and _takes(config, count, seconds) > room:
         count -= 1
     return min(count, _MOST)
+
+
+def _takes(config: StudyConfig, count: int, seconds: float) -> float:
+    """Seconds of a study of so many iterations whose trainings take `seconds` each."""
+    search = config.search
+    plan = plan_finish(search.model_copy(update={"iterations": count}))
+    besides = (1 + baseline_count(search)) * search.seeds + plan.choice + plan.test
+    calls = OF_A_CALL if search.proposer in LLM_ARMS else 0.0
+    trainings = besides + count * trials_of_iteration(search)
+    return trainings * (seconds + OF_A_TRIAL) + count * calls
 
 
 def _limit(config: StudyConfig) -> float:

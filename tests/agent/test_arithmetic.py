@@ -98,6 +98,7 @@ def test_what_is_asked_for_is_not_measured(tmp_path: Path, monkeypatch: pytest.M
         (["--training.recipe", "aga"], "mine", "contiguous"),
         (["--epochs", "3"], "mine", "contiguous"),
         ([], "demo", "contiguous"),
+        (["--execution.kind", "ray"], "mine", "contiguous"),
     ):
         config, told = settled(configured(tmp_path, *flags), name)
         assert (config.training.amp, config.training.layout, told) == ("auto", layout, [])

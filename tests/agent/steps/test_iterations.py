@@ -1,6 +1,9 @@
 """How many iterations a limit in time has room for."""
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,8 +17,9 @@ from agent.steps.finish_plan import (
     plan_finish,
     trials_of_iteration,
 )
-from agent.steps.iterations import iterations_within, with_time_as_count
+from agent.steps.iterations import iterations_within, settle_iterations, with_time_as_count
 from tools.errors import ConfigurationError
+from tools.files import read_yaml
 
 
 def config_of(**search: object) -> StudyConfig:
@@ -53,6 +57,32 @@ def test_until_it_is_settled_a_study_plans_with_the_usual_number():
     assert iterations_in_words(config_of().search) == "as many iterations as fit into the time"
     fixed = config_of(proposer="fixed", baselines=["rand_augment", "trivial_augment_wide"]).search
     assert iteration_count(fixed) == iteration_count(fixed.model_copy(update={"iterations": 50}))
+
+
+def test_the_number_is_settled_by_the_speed_that_was_written_down_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("agent.steps.iterations.usual_trial", lambda context, epochs: None)
+    for images_per_second, said in ((500.0, "in 15m: "), (0.5, "15m is too short for one iteration")):
+        speed = {"images_per_second": images_per_second, "workers": 2, "first": True, "begun": 0.0}
+        (tmp_path / "speed.json").write_text(json.dumps(speed))
+        told: list[str] = []
+        context: Any = SimpleNamespace(
+            config=config_of(),
+            folder=tmp_path,
+            lengths=None,
+            recipe=SimpleNamespace(epochs=10),
+            data=SimpleNamespace(size={"train": 100}.__getitem__),
+            machines=[{}, {}],
+            terminal=SimpleNamespace(note=told.append, warn=told.append),
+        )
+        settle_iterations(context)
+        count = context.config.search.iterations
+        assert count == iterations_within(config_of(), 900.0, 1000 / images_per_second / 2)
+        assert said in told[0]
+        assert read_yaml(tmp_path / "config.yaml")["search"]["iterations"] == count
+        settle_iterations(context)
+        assert (context.config.search.iterations, len(told)) == (count, 1)
 
 
 def test_without_a_limit_in_time_nothing_follows():
