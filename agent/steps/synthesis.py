@@ -340,6 +340,10 @@ def describe_unread(made: GeneratedSet) -> str:
     return understood_in_a_line(facts_of(made.folder).read)
 
 
+_GATES_IN_WORDS = {"detector_score": "subject surely found"}
+"""By a detector's score, or by how far the looks of a segmenter agree that found it itself."""
+
+
 def describe(made: GeneratedSet) -> str:
     """How many images were made and what the gates refused, in one line for people and models."""
     parts = [counted(made.images, "synthetic image")]
@@ -347,6 +351,6 @@ def describe(made: GeneratedSet) -> str:
         f"{counted(count, 'source')} skipped: {reason}" for reason, count in made.skipped.items() if count
     ]
     for gate, counts in made.gates.items():
-        name = gate.replace("_", " ")
+        name = _GATES_IN_WORDS.get(gate, gate.replace("_", " "))
         parts.append(f"{name}: {counts.get('passed', 0)} passed, {counts.get('refused', 0)} refused")
     return "; ".join(parts)
