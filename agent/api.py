@@ -42,7 +42,7 @@ def run_study(config: Mapping[str, Any] | None = None, *, quiet: bool = False, *
     """
     from agent.study import run_study as run
 
-    chosen, terminal = _config(config, more), _terminal(quiet)
+    chosen, terminal = as_config({**(config or {}), **more}), _terminal(quiet)
     with _session(terminal):
         run(chosen, terminal)
     assert terminal.study is not None
@@ -57,7 +57,7 @@ def plan_study(config: Mapping[str, Any] | None = None, *, quiet: bool = False, 
     """
     from agent.dry_run import plan_study as plan
 
-    chosen, terminal = _config(config, more), _terminal(quiet)
+    chosen, terminal = as_config({**(config or {}), **more}), _terminal(quiet)
     with _session(terminal):
         return plan(chosen, terminal)
 
@@ -168,8 +168,13 @@ class Study:
         return None if found is None else Path(found)
 
 
-def _config(config: Mapping[str, Any] | None, more: Mapping[str, Any]) -> StudyConfig:
-    return load_config(_words({**(config or {}), **more}), os.environ)[0]
+def as_config(given: Mapping[str, Any]) -> StudyConfig:
+    """Settings by their keys, as nested sections or by the names of short flags, checked and made whole.
+
+    Raises:
+        ConfigurationError: one is unknown or wrong; says which.
+    """
+    return load_config(_words(given), os.environ)[0]
 
 
 def _words(given: Mapping[str, Any]) -> list[str]:
@@ -238,7 +243,7 @@ def _session(terminal: Terminal) -> Iterator[None]:
     from agent.screen.exits import termination_raises
     from agent.screen.log_lines import log_shown
 
-    with _main_hidden(), termination_raises(), log_shown(terminal):
+    with main_hidden(), termination_raises(), log_shown(terminal):
         try:
             yield
         finally:
@@ -246,10 +251,10 @@ def _session(terminal: Terminal) -> Iterator[None]:
 
 
 @contextmanager
-def _main_hidden() -> Iterator[None]:
-    """Worker processes import the main module again, which would run a script that lacks the usual guard once more.
+def main_hidden() -> Iterator[None]:
+    """Hide the main module in this block: nothing that runs in worker processes is from there.
 
-    Nothing that runs in them is from there.
+    They would import it again, which runs a script that lacks the usual guard once more.
     """
     main = sys.modules["__main__"]
     kept = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}

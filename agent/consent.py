@@ -17,7 +17,7 @@ from agent.screen.terminal import Terminal
 from agent.settings.config import LLMConfig, StudyConfig
 from agent.steps.finish_plan import iteration_count
 from tools.datasets.types import Card
-from tools.files import read_json, understood, write_json
+from tools.files import read_understood, write_json
 from tools.text import counted
 
 NAME = "consent.json"
@@ -91,16 +91,13 @@ def _allowed(config: StudyConfig, card: Card, folder: Path, terminal: Terminal) 
 
 
 def _answers(file: Path) -> dict[str, bool]:
-    if not file.exists():
-        return {}
-
     def parsed(content: Any) -> dict[str, bool]:
         if not all(isinstance(value, bool) for value in content.values()):
             raise ValueError
         return dict(content)
 
     about = "which says where pictures may be sent"
-    return understood(read_json(file), parsed, file, about, "you are then asked again")
+    return read_understood(file, parsed, about, "you are then asked again") or {}
 
 
 def asked(text: str, read: Callable[[str], str] = input) -> bool | None:

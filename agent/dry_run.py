@@ -29,20 +29,24 @@ def plan_study(config: StudyConfig, terminal: Terminal) -> Plan:
     Raises:
         AugurError: the study could not start; the text says what to do.
     """
+    from agent.arithmetic import settle_arithmetic
     from agent.model_start import settle_model
     from agent.prechecks import check_before_start
     from agent.startup import open_context
+    from agent.steps.iterations import settle_iterations, with_time_as_count
     from agent.steps.plan import make_plan
     from agent.study import resolve
 
     config, why = resolve(config)
     dataset = check_before_start(config)
     config = settle_model(config, dataset, terminal, rehearsal=True)
+    config = with_time_as_count(settle_arithmetic(config, dataset, terminal, keep=False))
     with tempfile.TemporaryDirectory(prefix="augur-plan-") as folder:
         store = cast("Tracking", _NoStore())
         named = config.model_copy(update={"study": config.study or "(not begun)"})
         opened = open_context(named, why, Path(folder), terminal, store, dataset, rehearsal=True)
         with opened as context:
+            settle_iterations(context)
             plan = make_plan(context, always=True)
     for name, text in plan.lines(free_space(config.runs_dir)):
         terminal.result(f"{name}: {text}")

@@ -36,22 +36,31 @@ def after_judge(state: State) -> Literal["propose", "finalise"]:
     return "finalise" if state["stop"] else "propose"
 
 
-def build_graph(checkpointer: Any, judge: Node | None = None, finalise: Node | None = None) -> Any:
+def build_graph(
+    checkpointer: Any,
+    judge: Node | None = None,
+    finalise: Node | None = None,
+    *,
+    around: Callable[[Node], Any] = lambda node: node,
+    context: type = Context,
+) -> Any:
     """The compiled loop.
 
     Args:
         checkpointer: keeps its state, so that a killed study resumes where it stopped.
         judge: in the place of the usual node, as `agent compare` ends a search.
         finalise: likewise.
+        around: what is done around each node, as `agent.studio` opens the study for each.
+        context: what whoever runs the graph gives to its nodes.
     """
-    graph = StateGraph(State, context_schema=Context)
-    graph.add_node("prepare", nodes.prepare)
-    graph.add_node("propose", traced(nodes.propose))
-    graph.add_node("vet", traced(nodes.vet))
-    graph.add_node("realise", traced(nodes.realise, closes=True))
-    graph.add_node("train", nodes.train)
-    graph.add_node("judge", judge or nodes.judge)
-    graph.add_node("finalise", finalise or nodes.finalise)
+    graph = StateGraph(State, context_schema=context)
+    graph.add_node("prepare", around(nodes.prepare))
+    graph.add_node("propose", around(traced(nodes.propose)))
+    graph.add_node("vet", around(traced(nodes.vet)))
+    graph.add_node("realise", around(traced(nodes.realise, closes=True)))
+    graph.add_node("train", around(nodes.train))
+    graph.add_node("judge", around(judge or nodes.judge))
+    graph.add_node("finalise", around(finalise or nodes.finalise))
 
     graph.add_edge(START, "prepare")
     graph.add_conditional_edges("prepare", after_judge)

@@ -18,10 +18,12 @@ from agent.steps.cheap import drop_trunks, settle_trust
 from agent.steps.choosing import choose
 from agent.steps.comparing import Finish, shift_table
 from agent.steps.contenders import warn_of_nothing_learnt
+from agent.steps.iterations import settle_iterations
 from agent.steps.judging import has_reference, judge_all_again, log_spending
 from agent.steps.judging import judge as judge_candidate
 from agent.steps.length import check_length, find_length
 from agent.steps.length_report import tell_given
+from agent.steps.online import adapted, log_decisions
 from agent.steps.plan import tell_found, tell_plan, tell_rest
 from agent.steps.proposing import announce, ask_arm, log_contact_sheet, make_images
 from agent.steps.publishing import build_report, publish
@@ -47,14 +49,17 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     context = runtime.context
     # Importing torch takes seconds, and drawing contact sheets needs it: do that while the workers train.
     threading.Thread(target=_import_preview, daemon=True).start()
+    settle_iterations(context)
     tell_plan(context)
     cut = find_length(context)
+    settle_iterations(context)
     tell_found(context)
     candidates = [reference(), *baselines(context.config.search, context.data.card.modality)]
     seeds = context.seeds(context.config.search.seeds)
     cut = cut or train_candidates(context, candidates, seeds, "reference", "reference and baselines")
     ended = results_of(context, candidates, seeds)
     settle_speed(context, ended)
+    settle_iterations(context, trained=True)
     cut = cut or check_length(context)
     for candidate in candidates:
         judge_candidate(context, candidate, "reference")
@@ -118,8 +123,16 @@ def vet(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 
 def realise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Open the iteration in MLflow, show what the policies do to training images, make the synthetic ones."""
-    context, candidates, unmade = runtime.context, _candidates(state, runtime.context), {}
+    """Open the iteration in MLflow, show what the policies do to training images, make the synthetic ones.
+
+    The arm `online` finds its policy in the training itself: that is done first.
+    """
+    changed = adapted(runtime.context, state)
+    return {**changed, **_realised({**state, **changed}, runtime.context)}  # type: ignore[typeddict-item]
+
+
+def _realised(state: State, context: Context) -> dict[str, Any]:
+    candidates, unmade = _candidates(state, context), dict[str, str]()
     for place, candidate in enumerate(candidates, start=1):
         announce(context, candidate)
         about = about_one(place, len(candidates))
@@ -128,6 +141,7 @@ def realise(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
             context.terminal.warn(warning)
         run = context.tracking.open_candidate(candidate, "search", warnings)
         log_contact_sheet(context, candidate, run)
+        log_decisions(context, candidate, run)
         if candidate is candidates[0] and (notebook := state.get("notebook")):
             context.tracking.log_notebook(run, Notebook.from_json(notebook))
         made = make_images(context, candidate, run)

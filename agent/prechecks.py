@@ -13,7 +13,7 @@ from agent.proposers.factory import LLM_ARMS
 from agent.settings.config import BudgetConfig, LLMConfig, StudyConfig
 from agent.steps.metric import check_labels, check_metric
 from agent.study_folder import folder_of
-from tools.aga.chain_steps import writes_captions
+from tools.aga.chain_steps import caption_kind, writes_captions
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Card, Dataset
 from tools.errors import AugurError, ConfigurationError
@@ -170,11 +170,15 @@ def has_budget(ledger: Path, budget: BudgetConfig) -> bool:
 
 
 def check_captioner(config: StudyConfig) -> None:
-    """Check the chat model that is to write captions for new backgrounds.
+    """Check the language model that is to write captions for new backgrounds.
 
     Raises:
-        ConfigurationError: it has no provider, no key, or its package is not installed.
+        ConfigurationError: it has no provider, no key or no file, or its package is not installed.
     """
+    if caption_kind(config.aga) == "local":
+        from tools.aga.captions.local import local_model
+
+        local_model(config.aga.caption.model)
     if writes_captions(config.aga) and config.caption_llm.model:
         check_llm(config.caption_llm)
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from agent.arithmetic import slow_here
 from agent.context import Context
 from agent.llm import CallRecord, StartedCall, make_ask
 from agent.llm.privacy import host_of
@@ -21,7 +22,7 @@ from agent.proposers.factory import make_proposer
 from agent.screen.terminal import Terminal
 from agent.settings.config import LLMConfig, StudyConfig
 from agent.settings.sources import dump_config
-from agent.steps.finish_plan import describe_finish, iteration_count
+from agent.steps.finish_plan import describe_finish, iterations_in_words
 from agent.steps.shifts import decode_shifts, find_shifts
 from agent.steps.synthesis import Synthesis, backgrounds_of, describe_chain
 from prompts import template_hash
@@ -101,6 +102,7 @@ def open_context(
     recipe = _of_length(recipe, lengths)
     model_source = source_identity(config.model.name)
     told = check_model(config.model, len(dataset.card.classes), size, [plan.device for plan in plans])
+    told += slow_here(config)
     with make_executor(config.execution, plans, config.training.loader_workers) as executor:
         executor.warm_up()
         backgrounds, why_backgrounds = (given, given) if given else backgrounds_of(config, dataset.card)
@@ -187,7 +189,7 @@ def _facts(
         *([("imbalance", skew)] if skew else []),
         (
             "search",
-            f"{counted(iteration_count(search), 'iteration')} × "
+            f"{iterations_in_words(search)} × "
             + (
                 f"{search.candidates} candidates, of which the best goes on, × "
                 if search.candidates > 1

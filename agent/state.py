@@ -1,6 +1,8 @@
 """What LangGraph checkpoints: ids, counters and canonical JSON. Results live in MLflow, spending in the ledger."""
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict  # of which pydantic can make a schema in Python 3.11
 
 
 class Refusal(TypedDict):

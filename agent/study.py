@@ -41,8 +41,17 @@ if TYPE_CHECKING:
     from tools.datasets.types import Dataset
 
 
-def run_study(config: StudyConfig, terminal: Terminal) -> int:
+Act = Callable[[Any, str, "Context"], None]
+"""(graph, study, context) → nothing: what a session does once everything is open."""
+
+
+def run_study(config: StudyConfig, terminal: Terminal, act: Act | None = None) -> int:
     """Run a new study to its report; the exit code.
+
+    Args:
+        config: its settings.
+        terminal: what shows it.
+        act: what is done instead of running the graph to its end.
 
     Raises:
         AugurError: it cannot start, or stopped; the text says what to do, and how to resume where that makes sense.
@@ -53,14 +62,17 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
     address = find_store(config.tracking, config.runs_dir)
     tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
     config, why = resolve(config.model_copy(update={"tracking": tracking_settings}))
-    dataset = check_before_start(config)
     if config.execution.kind == "local":
-        start_server()
+        start_server()  # imports torch beside all that follows
+    dataset = check_before_start(config)
     with _nothing_begun():
+        from agent.arithmetic import settle_arithmetic
         from agent.memory.writing import open_store
         from agent.model_start import settle_model
+        from agent.steps.iterations import with_time_as_count
 
         config = settle_model(config, dataset, terminal)
+        config = with_time_as_count(settle_arithmetic(config, dataset, terminal))
 
         if config.search.iterations:
             check_models_answer(config, dataset.card, terminal.warn)
@@ -81,7 +93,7 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
         try:
             config = config.model_copy(update={"study": study})
             write_config(folder, config)
-            return _run_session(config, why, folder, terminal, tracking, dataset, resumed=False)
+            return _run_session(config, why, folder, terminal, tracking, dataset, resumed=False, act=act)
         except AugurError as error:
             if not began(folder):  # the name stays free
                 release(folder)
@@ -90,7 +102,11 @@ def run_study(config: StudyConfig, terminal: Terminal) -> int:
 
 
 def resume_study(
-    study: str, runs_dir: Path, terminal: Terminal, load: Callable[[Path], StudyConfig] = load_file
+    study: str,
+    runs_dir: Path,
+    terminal: Terminal,
+    load: Callable[[Path], StudyConfig] = load_file,
+    act: Act | None = None,
 ) -> int:
     """Resume a study that was interrupted, from where it stopped; the exit code.
 
@@ -99,6 +115,7 @@ def resume_study(
         runs_dir: where it lies.
         terminal: what shows it.
         load: reads the study's config.yaml, with the settings that change from now on.
+        act: as in `run_study`.
 
     Raises:
         AugurError: there is no such study, it is running, its data have changed, or something of it is gone.
@@ -116,9 +133,9 @@ def resume_study(
         config, why = resolve(config.model_copy(update=changed))
         with _nothing_begun():
             _check_data(config, study, runs_dir)
-            dataset = check_before_start(config)
             if config.execution.kind == "local":
-                start_server()
+                start_server()  # imports torch beside all that follows
+            dataset = check_before_start(config)
             tracking = _open_existing(study, folder, address, config, terminal)
             experiment = experiment_of(config.tracking, dataset.card.name, config.model.title)
             tracking.check_artifacts(experiment, tracking.study_run)
@@ -128,7 +145,7 @@ def resume_study(
             tracking.log_changes(f"{datetime.now():%Y-%m-%d %H:%M}", changes)
         for key, (before, after) in changes.items():
             terminal.note(f"from now on: {key} = {after} (was {before})")
-        return _run_session(config, why, folder, terminal, tracking, dataset)
+        return _run_session(config, why, folder, terminal, tracking, dataset, act=act)
 
 
 def address_of(folder: Path, runs_dir: Path, terminal: Terminal, changed: str | None = None) -> Address:
@@ -273,6 +290,7 @@ def _run_session(
     dataset: "Dataset",
     *,
     resumed: bool = True,
+    act: Act | None = None,
 ) -> int:
     """Open everything, run the loop from its last checkpoint, close everything."""
     from agent.consent import settle
@@ -287,7 +305,7 @@ def _run_session(
             check_complete(folder, study, tracking, {}, (), _has_spent(folder))
         with checkpointer(folder, config.runs_dir, study, config.tracking, terminal.warn) as saver:
             graph = build_graph(saver)
-            state = graph.get_state(_thread(study, config))
+            state = graph.get_state(thread_of(study, config))
             if state.values and not tracking.study_run:
                 raise StudyFileGone(
                     f"Study {study} has begun, but is not in the MLflow store {tracking.address.shown}, "
@@ -304,7 +322,7 @@ def _run_session(
                     check_models_answer(config, dataset.card, terminal.warn)
                 llm = settle(config, dataset.card, folder, terminal)
             with open_context(config, why, folder, terminal, tracking, dataset, llm=llm) as context:
-                _run_graph(graph, study, context)
+                (act or _run_graph)(graph, study, context)
     except OSError as error:
         if (fault := as_augur_error(error, config.runs_dir)) is None:
             raise
@@ -334,7 +352,7 @@ def _run_graph(graph: Any, study: str, context: "Context") -> None:
 
 def continue_graph(graph: Any, study: str, context: "Context") -> bool:
     """Run the graph from its last checkpoint to its end; False where it had reached that before."""
-    thread = _thread(study, context.config)
+    thread = thread_of(study, context.config)
     snapshot = graph.get_state(thread)
     if snapshot.values and not snapshot.next:
         return False
@@ -346,7 +364,8 @@ def continue_graph(graph: Any, study: str, context: "Context") -> bool:
     return True
 
 
-def _thread(study: str, config: StudyConfig) -> Any:
+def thread_of(study: str, config: StudyConfig) -> Any:
+    """What LangGraph calls the study's own thread in its checkpoint."""
     return {"configurable": {"thread_id": study}, "recursion_limit": _steps(config)}
 
 
@@ -366,4 +385,5 @@ def end_marked(tracking: "Tracking") -> Iterator[None]:
 
 def _steps(config: StudyConfig) -> int:
     """An upper bound on the steps of the graph: each iteration is four nodes, and two more for each repair."""
-    return 20 + config.search.iterations * (6 + 2 * config.search.repairs) * 2
+    iterations = 10_000 if config.search.iterations == "auto" else config.search.iterations
+    return 20 + iterations * (6 + 2 * config.search.repairs) * 2

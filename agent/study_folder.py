@@ -111,7 +111,7 @@ def reserve(config: StudyConfig) -> tuple[str, Path]:
             )
         folder.mkdir(exist_ok=True)
         return config.study, folder
-    stem, number = _stem(config), 1
+    stem, number = name_stem(config), 1
     while True:
         name = stem if number == 1 else f"{stem}-{number}"
         try:
@@ -122,7 +122,8 @@ def reserve(config: StudyConfig) -> tuple[str, Path]:
         return name, parent / name
 
 
-def _stem(config: StudyConfig) -> str:
+def name_stem(config: StudyConfig) -> str:
+    """How the name of a study begins that is given none: data, model and date."""
     parts = [config.data.dataset or "folder", config.model.title, f"{datetime.now():%Y%m%d-%H%M%S}"]
     if config.data.fold is not None:
         parts.insert(2, "fold" + config.data.fold.replace("/", "of"))

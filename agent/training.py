@@ -100,6 +100,7 @@ def train_job(job: Job, terminal: Terminal) -> list[Row]:
     Raises:
         AugurError: as in `train_given`.
     """
+    from agent.arithmetic import settle_arithmetic
     from agent.model_start import settle_model
     from agent.prechecks import check_before_start
 
@@ -125,6 +126,7 @@ def train_job(job: Job, terminal: Terminal) -> list[Row]:
     name = config.study or _name(config, digest)
     folder = config.runs_dir / "studies" / name
     _check_free(folder, digest)
+    config = settle_arithmetic(config, dataset, terminal, folder)
     with disk_errors_explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     address = find_store(config.tracking, config.runs_dir)
@@ -304,6 +306,7 @@ def _digest(config: StudyConfig, candidates: Sequence[Candidate], found: tuple[s
             key: value
             for key, value in _flat(dump_config(config)).items()
             if key == "data.path" or not (is_changeable(key) or key.startswith(("study", "tracking.")))
+            if (key, value) not in (("training.layout", "auto"), ("training.layout", "contiguous"))
         },
         "candidates": [(each.name, each.proposal.identity) for each in candidates],
         "length": found[1].decode() if found else "",

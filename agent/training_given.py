@@ -146,9 +146,8 @@ def _from_line(line: str, card: Card) -> tuple[str, Proposal]:
     except ConfigurationError as error:
         raise ConfigurationError(f"--policy {error}") from None
     name = found.name if "'" not in found.name and '"' not in found.name else one_line(found.policy)
-    return (f"{name}, {length} times the length" if longer else name), Proposal(
-        hypothesis=found.why, expected_gain=0.0, policy=found.policy.operations, length=length
-    )
+    proposal = Proposal.of(found.policy, found.why).model_copy(update={"length": length})
+    return (f"{name}, {length} times the length" if longer else name), proposal
 
 
 def _from_file(file: Path, card: Card) -> Proposal:
@@ -169,10 +168,11 @@ def _from_file(file: Path, card: Card) -> Proposal:
         if "policy" in content:
             proposal = Proposal.model_validate({"hypothesis": "", "expected_gain": 0.0, **content})
         else:
-            policy = from_canonical(json.dumps({"operations": content["operations"]}))
-            proposal = Proposal(hypothesis="", expected_gain=0.0, policy=policy.operations)
-        operations = _checked(Policy(operations=proposal.policy), card)
-        return proposal.model_copy(update={"policy": operations, "hypothesis": f"The policy of {file.name}."})
+            held = {"operations": content["operations"], "changes": content.get("changes", [])}
+            proposal = Proposal.of(from_canonical(json.dumps(held)), "")
+        policy = _checked(proposal.as_policy(), card)
+        update = {"policy": policy.operations, "changes": policy.changes}
+        return proposal.model_copy(update={**update, "hypothesis": f"The policy of {file.name}."})
     except (ValueError, KeyError, TypeError, ConfigurationError) as error:
         raise ConfigurationError(
             f"{file}: {str(error).removeprefix('--policy ')}. It must hold a policy as a study writes it "
@@ -180,11 +180,11 @@ def _from_file(file: Path, card: Card) -> Proposal:
         ) from error
 
 
-def _checked(policy: Policy, card: Card) -> list[Any]:
-    """Its operations, read as a line, so that names and ranges are checked alike."""
+def _checked(policy: Policy, card: Card) -> Policy:
+    """The same, read as a line, so that names and ranges are checked alike."""
     own = [operation.name for operation in policy.operations if is_own(operation.name)]
-    text = own[0] if own and len(policy.operations) == 1 else one_line(policy)
-    return named_policy(text, card.modality).policy.operations
+    text = own[0] if own and len(policy.every_operation) == 1 else one_line(policy)
+    return named_policy(text, card.modality).policy
 
 
 def _prompt_sets(given: Given, card: Card) -> list[PromptSet]:

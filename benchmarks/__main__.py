@@ -29,6 +29,8 @@ NAMES = [
     # Only Linux says how much memory is shared.
     *(["cache_readers"] if sys.platform == "linux" else []),
     "loop_overhead",
+    "service_status",
+    "scale",
     "leak_recall",
     "choice_rule",
     "composites",

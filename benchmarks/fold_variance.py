@@ -18,18 +18,18 @@ import torch
 from scipy.stats import t as student
 
 from benchmarks.__main__ import RESULTS, metadata
+from benchmarks.trials import spec_of
 from tools.datasets.cache.build import build_cache
-from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import open_dataset
 from tools.datasets.splits.folds import fold_count
 from tools.policy.canonical import canonical_json
 from tools.policy.policy import Policy
 from tools.policy.starts import default_policy
-from tools.training.config import Fold, ModelConfig, Recipe, TrainingConfig, TrialSpec
+from tools.training.config import Fold, ModelConfig, TrainingConfig, TrialSpec
 from tools.training.loop import train_trial
 from tools.training.recipes import resolve_recipe
-from tools.training.trial_store import TrialStore, read_predictions, trial_key
+from tools.training.trial_store import read_predictions
 
 SEEDS_OF_A_STUDY = 3
 TARGET = 1 / 3
@@ -62,6 +62,19 @@ class Variance:
     def reduction(self) -> float:
         """By which share the variance falls, 0..2/3."""
         return 1 - self.on_folds / self.on_one_split
+
+    def as_json(self, interval: tuple[float, float]) -> dict[str, object]:
+        """Its fields of a result, with the interval of the reduction."""
+        return {
+            "reduction": self.reduction,
+            "interval": list(interval),
+            "target": f"at least {TARGET:.2f}",
+            "met": self.reduction >= TARGET,
+            "variance_on_one_split": self.on_one_split,
+            "variance_on_folds": self.on_folds,
+            "variance_by_images": self.images,
+            "variance_by_seeds": self.rest,
+        }
 
 
 def variance_of(cells: list[np.ndarray], validated: int | None = None) -> Variance:
@@ -108,33 +121,6 @@ def _jackknife(values: list[float]) -> float:
     return (len(values) - 1) * float(np.var(values))
 
 
-def trial(
-    data: CachedDataset,
-    policy: Policy,
-    recipe: Recipe,
-    model: ModelConfig,
-    seed: int,
-    fold: Fold,
-    store: TrialStore,
-) -> TrialSpec:
-    """One cell of the grid."""
-    canonical = canonical_json(policy)
-    key = trial_key(canonical, data.fingerprint, model, recipe, seed, 1, fold=fold)
-    return TrialSpec(
-        key=key,
-        policy=canonical,
-        cache=data.folder,
-        image_size=data.image_size,
-        classes=len(data.card.classes),
-        ordinal=data.card.ordinal,
-        model=model,
-        recipe=recipe,
-        seed=seed,
-        directory=store.directory(key),
-        fold=fold,
-    )
-
-
 def correct(spec: TrialSpec, device: str) -> np.ndarray:
     """Train the trial where it is not yet; 100 for each validation image that it gets right, else 0."""
     result = train_trial(spec, device, lambda report: None)
@@ -156,14 +142,16 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
     model = ModelConfig(name=arguments.model, stem="imagenet")
     recipe = resolve_recipe(TrainingConfig(epochs=arguments.epochs, batch_size=arguments.batch_size))
     default = default_policy(data.card.modality)
-    store = TrialStore(arguments.runs / "trials")
     gains: dict[int, list[np.ndarray]] = {number: [] for number in range(count)}
     accuracy: dict[str, list[float]] = {"no augmentation": [], default.name: []}
     for seed in range(arguments.seeds):
         for number in range(count):
             fold = Fold(number=number, count=count)
             plain, augmented = (
-                correct(trial(data, policy, recipe, model, seed, fold, store), arguments.device)
+                correct(
+                    spec_of(data, arguments.runs, canonical_json(policy), model, recipe, seed, fold=fold),
+                    arguments.device,
+                )
                 for policy in (Policy(operations=[]), default.policy)
             )
             gains[number].append(augmented - plain)
@@ -171,18 +159,11 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
             accuracy[default.name].append(float(augmented.mean()))
             print(f"seed {seed}, fold {fold}: {plain.mean():.1f} → {augmented.mean():.1f}", flush=True)
     folds = [np.stack(each) for each in gains.values()]
-    found, (low, high) = variance_of(folds), interval_of(folds)
+    found, interval = variance_of(folds), interval_of(folds)
     by_fold = [float(each.mean()) for each in folds]
     return {
         "name": "variance of a paired gain of 3 seeds, folds against one split",
-        "reduction": found.reduction,
-        "interval": [low, high],
-        "target": f"at least {TARGET:.2f}",
-        "met": found.reduction >= TARGET,
-        "variance_on_one_split": found.on_one_split,
-        "variance_on_folds": found.on_folds,
-        "variance_by_images": found.images,
-        "variance_by_seeds": found.rest,
+        **found.as_json(interval),
         "mean_gain": float(np.mean(by_fold)),
         "gain_by_fold": by_fold,
         "accuracy": {name: float(np.mean(values)) for name, values in accuracy.items()},
@@ -223,17 +204,10 @@ def measure_table(file: Path) -> dict[str, object]:
         np.stack([right[policy, seed] - right[default, seed] for seed in seeds])
         for policy in sorted({policy for policy, _ in right} - {default})
     ]
-    found, (low, high) = variance_of(cells, validated), interval_of(cells, validated)
+    found, interval = variance_of(cells, validated), interval_of(cells, validated)
     return {
         "name": "variance of a paired gain of 3 seeds, folds against one split, from stored trainings",
-        "reduction": found.reduction,
-        "interval": [low, high],
-        "target": f"at least {TARGET:.2f}",
-        "met": found.reduction >= TARGET,
-        "variance_on_one_split": found.on_one_split,
-        "variance_on_folds": found.on_folds,
-        "variance_by_images": found.images,
-        "variance_by_seeds": found.rest,
+        **found.as_json(interval),
         "settings": {
             "table": file.name,
             "policies": len(cells),

@@ -50,7 +50,7 @@ def run() -> dict[str, Any]:
         details.
     """
     from tools.aga.backgrounds.make import make_background_maker
-    from tools.aga.captions.captioners import TemplateCaptioner
+    from tools.aga.captions.template import TemplateCaptioner
     from tools.aga.chain import Tools
     from tools.aga.config import AgaConfig, PromptSet
     from tools.aga.detectors.make import make_detector

@@ -11,13 +11,12 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 
 import numpy as np
 import torch
-from scipy import stats
 
-from benchmarks.trials import spec_of
+from benchmarks.trials import paired_difference, spec_of
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
@@ -76,10 +75,8 @@ def table(rows: list[dict[str, object]]) -> list[dict[str, object]]:
                 [scale * float(row[name]) for row in rows if row["kind"] == which]  # type: ignore[arg-type]
                 for which in (kind, "none")
             )
-            differences = [a - b for a, b in zip(values, plain, strict=True)]
-            half = stats.t.ppf(0.975, SEEDS - 1) * stdev(differences) / SEEDS**0.5
             line[name] = round(float(mean(values)), 3)
-            line[f"{name}_difference"] = [round(float(mean(differences)), 3), round(float(half), 3)]
+            line[f"{name}_difference"] = paired_difference(values, plain)
         recalls = [row["recalls"] for row in rows if row["kind"] == kind]
         line["recalls"] = np.round(100 * np.asarray(recalls, dtype=float).mean(axis=0), 1).tolist()
         found.append(line)

@@ -28,9 +28,9 @@ from tools.training.recipes import resolve_recipe, training_steps, wsd_recipe
 from tools.training.trial_store import trunk_key
 from tools.training.types import TrialResult
 
-MODEL = "shufflenet_v2_x0_5"
+MODEL = ModelConfig(name="benchmarks.small_network:network")
 LENGTHS = 3
-SEEDS = 2
+SEEDS = 4
 FIRST_STEPS = 100
 
 
@@ -65,11 +65,11 @@ def measure(data: CachedDataset, root: Path, modality: str) -> list[dict[str, An
 
 def with_trunk(data: CachedDataset, root: Path, policy: str, recipe: Recipe, seed: int) -> TrialSpec:
     """A trial, with a trunk where its schedule has one."""
-    model, trunk = ModelConfig(name=MODEL, stem="imagenet"), None
+    trunk = None
     if recipe.schedule == "wsd":
-        key = trunk_key(policy, data.fingerprint, model, recipe, seed, 1)
+        key = trunk_key(policy, data.fingerprint, MODEL, recipe, seed, 1)
         trunk = Trunk(key=key, directory=root / "trunks" / key)
-    return spec_of(data, root, policy, model, recipe, seed, trunk)
+    return spec_of(data, root, policy, MODEL, recipe, seed, trunk)
 
 
 def row_of(

@@ -1,9 +1,10 @@
 """Are races on a table of real trainings fair, and do cheap arms keep what the dear ones find?
 
-`python -m benchmarks.table_races TABLE [--modality KIND]` measures four things on a table (docs/race.md has the
+`python -m benchmarks.table_races TABLE [--modality KIND]` measures five things on a table (docs/race.md has the
 figures), and keeps them in benchmarks/results/table_races.json under the table's name:
 
-- alike: of arms that are alike, how often any is called better (5% at most);
+- alike: of arms that are alike because they traded their results, how often any is called better (5% at most);
+- searches: the same of two arms that search at random under other seeds;
 - planted: how often an arm that is 3 points better is found, against the power that `agent compare --plan` states;
 - cheap first: how often an arm that saves trainings reaches what the same arm finds in full, at 40% of its cost;
 - sooner: after how many trainings tpe reaches what tpe without default and priors has after 30.
@@ -20,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import ttest_1samp
 
 from agent.simulating.arms import parse_table_arms
 from agent.simulating.search import Rules, Searched, TableSearch
 from agent.simulating.trained import Trained, read_trained
-from evaluators.race.contrasts import contrasts
+from evaluators.race.contrasts import LEVEL, contrasts
 from evaluators.race.power import measured, power
 from evaluators.report.comparison import TestScores
 from tools.files import write_json
@@ -35,6 +37,7 @@ TRIALS = 30
 SHARE = 0.4
 """Of the full search's cost, for the arms that save."""
 REPEATS_OF_SEARCH = 3
+MEASURES = ("alike", "searches", "planted", "cheap", "sooner")
 CHEAP = ("tpe+race", "random+race", "tpe+short", "random+short")
 
 
@@ -44,20 +47,29 @@ def scores_of(correct: np.ndarray) -> TestScores:
     return TestScores(means, means, dict(enumerate(correct)))
 
 
+def called(one: TestScores, other: TestScores) -> str:
+    """The verdict of a race of two arms: 'better', 'worse' or 'not shown'.
+
+    The p-value of a verdict is the largest of several. The one over seeds is known at once: where that is too large
+    already, the permutations are spared.
+    """
+    differences = [one.accuracy[seed] - other.accuracy[seed] for seed in one.accuracy]
+    if np.ptp(differences) and ttest_1samp(differences, 0.0)[1] >= LEVEL:
+        return "not shown"
+    return contrasts({"a": [one], "b": [other]}, [("a", "b")], None, RESAMPLES)[0].kind
+
+
 def alike_by_trading(trained: Trained, races: int, draw: np.random.Generator) -> dict[str, float]:
     """Two arms that traded results at random, seed by seed: nothing distinguishes them.
 
     With few seeds, all are traded now and then, or none; the two then differ as the entries do, which is no error of
     the verdict and is counted all the same.
     """
-    called = [
-        contrasts({"a": [a], "b": [b]}, [("a", "b")], None, RESAMPLES)[0].kind != "not shown"
-        for a, b in (traded(trained, draw) for _ in range(races))
-    ]
+    kinds = [called(*traded(trained, draw)) for _ in range(races)]
     return {
         "races": races,
-        "called_better_or_worse": float(np.mean(called)),
-        "better": float(np.mean(called)) / 2,
+        "called_better_or_worse": float(np.mean([kind != "not shown" for kind in kinds])),
+        "better": float(np.mean([kind == "better" for kind in kinds])),
     }
 
 
@@ -118,7 +130,7 @@ def power_on_table(trained: Trained, races: int, draw: np.random.Generator) -> d
     for _ in range(races):
         a, b = traded(trained, draw, GAIN)
         gains.append(np.mean(list(a.accuracy.values())) - np.mean(list(b.accuracy.values())))
-        found.append(contrasts({"a": [a], "b": [b]}, [("a", "b")], None, RESAMPLES)[0].kind == "better")
+        found.append(called(a, b) == "better")
     return {
         "races": races,
         "gain": float(np.mean(gains)),
@@ -202,6 +214,7 @@ def measure(trained: Trained, only: Sequence[str], races: int, repeats: int) -> 
     found: dict[str, Any] = {}
     if "alike" in only:
         found["alike, traded"] = alike_by_trading(trained, races, draw)
+    if "searches" in only:
         found["alike, random"] = alike_searches(trained, max(1, races // 3), "random")
     if "planted" in only:
         found["planted"] = power_on_table(trained, races, draw)
@@ -217,7 +230,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="races on a table of trained policies")
     parser.add_argument("table", type=Path)
     parser.add_argument("--modality", help="kind of images, where the table does not say it")
-    parser.add_argument("--only", choices=["alike", "planted", "cheap", "sooner"], action="append")
+    parser.add_argument("--only", choices=MEASURES, action="append")
     parser.add_argument("--races", type=int, default=1000, help="of arms that are alike, and planted ones")
     parser.add_argument("--repeats", type=int, default=200, help="of searches")
     parser.add_argument(
@@ -229,7 +242,7 @@ def main() -> int:
     from benchmarks.__main__ import RESULTS, metadata
 
     trained = read_trained(options.table, needs_short=options.short, modality=options.modality)
-    asked = options.only or ["alike", "planted", "cheap", "sooner"]
+    asked = options.only or MEASURES
     found = measure(trained, asked, options.races, options.repeats)
     file = RESULTS / "table_races.json"
     known = json.loads(file.read_text()) if file.exists() else {}

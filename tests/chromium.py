@@ -47,11 +47,15 @@ class Browser:
 
     def open(self, page: Path, width: int) -> None:
         """Load a file in a window `width` pixels wide, as a phone would below 600."""
+        self.open_address(page.as_uri(), width)
+
+    def open_address(self, address: str, width: int) -> None:
+        """The same with an address."""
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         self.call("Emulation.setDeviceMetricsOverride", **size)
-        self.call("Page.navigate", url=page.as_uri())
+        self.call("Page.navigate", url=address)
         deadline = time.monotonic() + _START
-        while self.evaluate("document.readyState + ' ' + location.href") != f"complete {page.as_uri()}":
+        while self.evaluate("document.readyState + ' ' + location.href") != f"complete {address}":
             assert time.monotonic() < deadline, "the page does not load"
 
     @property

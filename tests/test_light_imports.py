@@ -6,7 +6,18 @@ import sys
 
 from tests.repository import ROOT
 
-HEAVY = ("torch", "torchvision", "sklearn", "pandas", "cv2", "mlflow", "langchain", "langgraph", "optuna")
+HEAVY = (
+    "torch",
+    "torchvision",
+    "fastapi",
+    "sklearn",
+    "pandas",
+    "cv2",
+    "mlflow",
+    "langchain",
+    "langgraph",
+    "optuna",
+)
 MODULES = (
     "tools.training.config",
     "tools.training.types",
@@ -18,7 +29,19 @@ MODULES = (
     "tools.execution.executor",
     *(
         f"agent.commands.{name}"
-        for name in ("run", "resume", "list", "show", "ui", "doctor", "generate", "simulate")
+        for name in (
+            "run",
+            "resume",
+            "list",
+            "show",
+            "ui",
+            "doctor",
+            "generate",
+            "simulate",
+            "serve",
+            "submit",
+            "follow",
+        )
     ),
     "agent.screen.live",
 )
@@ -26,6 +49,8 @@ COMMANDS = (
     ("--help",),
     ("run", "--help"),
     ("run", "--epochs", "0"),
+    ("serve", "--help"),
+    ("follow", "nobody", "--server", "http://127.0.0.1:9"),
     ("datasets",),
     ("datasets", "check", "--help"),
     ("cache", "--runs-dir", "no/runs"),

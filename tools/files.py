@@ -110,6 +110,15 @@ def understood(content: Any, parse: Callable[[Any], _Parsed], file: Path, about:
         ) from error
 
 
+def read_understood(file: Path, parse: Callable[[Any], _Parsed], about: str, remedy: str) -> _Parsed | None:
+    """What `understood` makes of the JSON in `file`; None where there is no such file.
+
+    Raises:
+        AugurError: it is damaged.
+    """
+    return understood(read_json(file), parse, file, about, remedy) if file.exists() else None
+
+
 def write_checked_json(file: Path, data: dict[str, Any], scratch: Path | None = None) -> None:
     """Replace `file` with `data` and the SHA-256 of it, for `read_checked_json`; see `written_whole`."""
     write_json(file, {**data, _CHECKSUM: _checksum(data)}, scratch)

@@ -9,12 +9,13 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, requires, version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from agent.commands.doctor_check import Check, State
 from agent.llm.ping import ping
 from agent.screen.exits import perform
 from agent.screen.tables import marked_grid
@@ -22,7 +23,7 @@ from agent.screen.terminal import Terminal
 from agent.settings.arguments import FlagParser
 from agent.settings.config import StudyConfig
 from agent.settings.sources import load_config
-from tools.errors import AugurError, first_line
+from tools.errors import AugurError
 from tools.text import counted
 
 if TYPE_CHECKING:
@@ -33,19 +34,6 @@ MINIMUM_PYTHON = (3, 11)
 MINIMUM_DISK = 2 * 2**30
 """Bytes that the cache and the checkpoints of a small study need."""
 _GIB = 2**30
-
-State = Literal["works", "fails", "absent"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line: what was checked, and whether it works. If an essential check fails, no study can run."""
-
-    name: str
-    state: State
-    detail: str
-    remedy: str = ""
-    essential: bool = False
 
 
 def main(words: Sequence[str]) -> int:
@@ -168,28 +156,13 @@ def _devices(config: StudyConfig) -> Iterator[Check]:
     yield Check(
         "workers", "works", ", ".join(f"{plan.device} × {counted(plan.threads, 'thread')}" for plan in plans)
     )
-    for device in dict.fromkeys(plan.device for plan in plans if plan.device.startswith("cuda")):
-        yield _pace(device)
+    from agent.commands.doctor_pace import cpu_pace, cuda_pace
 
-
-def _pace(device: str) -> Check:
-    """What packs of small trials could reach on a CUDA device, measured in a few seconds."""
-    from tools.machine import usable_cores
-    from tools.training.packed.measure import augmenting_pace, device_pace, usual_shape
-
-    try:
-        trained = device_pace(usual_shape(), device, 8, seconds=3).images_per_second
-    except Exception as error:  # torch raises many kinds
-        remedy = "trials are trained one at a time with --execution.pack off"
-        return Check(f"pace of {device}", "fails", f"{type(error).__name__}: {first_line(error)}", remedy)
-    augmented = augmenting_pace() * max(1, usable_cores() - 2)
-    text = f"ResNet18 at 64 px, 8 trials side by side: {trained:,.0f} images/s; the cores augment {augmented:,.0f}/s"
-    remedy = (
-        ""
-        if augmented > trained
-        else "training.draws=shared lets seeds of a candidate share augmented images"
-    )
-    return Check(f"pace of {device}", "works", text, remedy)
+    for device, threads in {plan.device: plan.threads for plan in plans}.items():
+        if device.startswith("cuda"):
+            yield cuda_pace(device)
+        elif device == "cpu":
+            yield cpu_pace(threads)
 
 
 def _store(config: StudyConfig, offline: bool) -> Iterator[Check]:

@@ -157,7 +157,7 @@ def search_config(race: Race, cell: Cell, images_of_trial: int | None = None) ->
         update={
             "proposer": arm.proposer,
             "baselines": [DEFAULT, *(GRID_POLICIES if arm.name == GRID else ())],
-            "candidates": 1 if arm.name == GRID else config.search.candidates,
+            "candidates": 1 if arm.name == GRID or arm.proposer == "online" else config.search.candidates,
             "seed": config.search.seed + SEED_STEP * cell.repeat,
             "iterations": iterations_of(race, arm, images_of_trial),
             "choosing_seeds": config.search.seeds,

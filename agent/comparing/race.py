@@ -52,7 +52,6 @@ def run_race(race: Race, terminal: Terminal, command: str) -> int:
 
     dataset = check_before_start(finals_config(race))
     race = replace(race, config=settle_model(race.config, dataset, terminal))
-    config = finals_config(race)
     given = given_candidates(race, dataset, terminal)
     images = images_of_trial(race, dataset)
     cells = [(cell, search_config(race, cell, images)) for cell in race.cells]
@@ -60,9 +59,13 @@ def run_race(race: Race, terminal: Terminal, command: str) -> int:
         if cell.repeat == 0:
             check_before_start(search)
             check_model(cell, search)
+    begun = (race.folder / PLAN).exists()
     address = _begin(race, terminal, command)
+    race = _with_arithmetic(race, dataset, terminal, begun)
+    config = finals_config(race)
     tracking_settings = config.tracking.model_copy(update={"uri": address.bare})
     with locked(race.folder, race.name):
+        write_config(race.folder, config.model_copy(update={"tracking": tracking_settings}))
         if config.training.epochs == "auto" and not (race.folder / LENGTH).exists():
             with _opened(race, dataset, address, terminal, "off") as context:
                 from agent.steps.length import find_length
@@ -70,12 +73,27 @@ def run_race(race: Race, terminal: Terminal, command: str) -> int:
                 find_length(context)
         found: list[Found] = []
         for number, (cell, search) in enumerate(cells, start=1):
-            search = search.model_copy(update={"tracking": tracking_settings})
+            changed = {"tracking": tracking_settings, "training": race.config.training}
+            search = search.model_copy(update=changed)
             if cell.arm.asks_model and not (race.folder / "cells" / f"{cell.slug}.json").exists():
                 check_models_answer(search, dataset.card, terminal.warn)
             terminal.note(f"search {number} of {len(cells)}: {cell.arm.name}, repeat {cell.repeat + 1}")
             found.append(run_cell(race, cell, search, dataset, address, terminal, command))
         return _finish(race, given, found, dataset, address, terminal)
+
+
+def _with_arithmetic(race: Race, dataset: "Dataset", terminal: Terminal, begun: bool) -> Race:
+    """The race with what it computes in on CPU, all arms alike; what a race that has begun computes in stays."""
+    from agent.arithmetic import settle_arithmetic
+
+    config = race.config.model_copy(
+        update={"study": race.name}
+    )  # a name goes by the settings as they were given
+    if (
+        not begun or (race.folder / CONFIG).exists()
+    ):  # of an earlier version: plain float32, which is not written down
+        config = settle_arithmetic(config, dataset, terminal, race.folder)
+    return replace(race, config=config)
 
 
 def given_candidates(race: Race, dataset: "Dataset", terminal: Terminal) -> dict[str, Candidate]:

@@ -12,7 +12,7 @@ from agent.explanation.generated_images import compare_generated, generated_seco
 from agent.explanation.other_backgrounds import backgrounds_seconds, on_other_backgrounds
 from agent.explanation.work import MOST_SEEDS, Work
 from evaluators.attribution.information import THRESHOLDS, Blurring, random_mask
-from evaluators.attribution.maps import IG_STEPS, METHODS, NoMap, grad_cam
+from evaluators.attribution.maps import IG_STEPS, METHODS, NoMap, cam_places, grad_cam
 from evaluators.attribution.scoring import score_attributions, usable_methods
 from evaluators.calibration import calibration_of, class_gains, confusion_of
 from evaluators.features import features_of
@@ -95,6 +95,8 @@ def draw_grad_cams(work: Work) -> dict[str, Any]:
     say = [work.predictions[arm.name][seed].probabilities for arm in work.pair.arms]
     right = [each.argmax(axis=1) == labels for each in say]
     names = (work.pair.reference.name, work.pair.winner.name)
+    tall, wide = cam_places(work.classifier(work.pair.reference, seed), work.test.images.shape[1])
+    size = f"{tall} × {wide}"
     for file, chosen, title in (
         ("gradcam_fixed.png", right[1] & ~right[0], f"Wrong by {names[0]}, right by {names[1]}"),
         ("gradcam_broken.png", right[0] & ~right[1], f"Right by {names[0]}, wrong by {names[1]}"),
@@ -106,7 +108,7 @@ def draw_grad_cams(work: Work) -> dict[str, Any]:
         surest = np.maximum(say[0].max(axis=1), say[1].max(axis=1))[places]
         places = places[np.argsort(-surest, kind="stable")][:MOST_ROWS]
         rows = _cam_rows(work, places, seed, say)
-        shown = f"{len(places)} of {int(chosen.sum())} test images under seed {seed}"
+        shown = f"{len(places)} of {int(chosen.sum())} test images under seed {seed}; maps of {size} places, enlarged"
         draw_cam_grid(
             rows, names, work.picture(file, f"{title} ({shown})", f"Grad-CAM maps: {title.lower()}, {shown}.")
         )

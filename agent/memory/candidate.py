@@ -78,7 +78,7 @@ def baselines(search: SearchConfig, modality: str) -> list[Candidate]:
             each.name,
             0,
             "baseline",
-            Proposal(hypothesis=each.why, expected_gain=0.0, policy=each.policy.operations),
+            Proposal.of(each.policy, each.why),
         )
         for each in named
     ]
@@ -131,7 +131,7 @@ def default_of(search: SearchConfig, modality: str) -> NamedPolicy:
         named = named_policy(search.default, modality)
     except ConfigurationError as error:
         raise ConfigurationError(f"search.default: {error}") from None
-    if not named.policy.operations:
+    if not named.policy.every_operation:
         raise ConfigurationError(
             "search.default is no augmentation, with which every study compares anyway: name a policy, or unset it"
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 from evaluators.cheap import Pair
 from tools.errors import AugurError
-from tools.files import read_json, understood, write_json
+from tools.files import read_understood, write_json
 
 NAME = "cheap.json"
 
@@ -42,11 +42,8 @@ def read_pairs(folder: Path) -> CheapFile | None:
     Raises:
         AugurError: the file is damaged.
     """
-    file = folder / NAME
-    if not file.exists():
-        return None
     about = "which says how well the cheap measure ranked candidates"
-    return understood(read_json(file), _parsed, file, about, "its pairs then no longer count")
+    return read_understood(folder / NAME, _parsed, about, "its pairs then no longer count")
 
 
 def pairs_of_others(folder: Path) -> tuple[tuple[tuple[Pair, ...], ...], list[Path]]:

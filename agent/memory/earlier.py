@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.memory.proposal import Proposal, parse_proposal
-from tools.files import read_json, understood, write_json
+from tools.files import read_understood, write_json
 
 NAME = "warm_start.json"
 """In the folder of a study."""
@@ -49,18 +49,12 @@ def read_earlier(folder: Path) -> tuple[Earlier, ...] | None:
     Raises:
         AugurError: the file is damaged.
     """
-    if not (folder / NAME).exists():
-        return None
 
     def parse(content: Any) -> tuple[Earlier, ...]:
         return tuple(_parse(each) for each in content)
 
-    return understood(
-        read_json(folder / NAME),
-        parse,
-        folder / NAME,
-        "which says what earlier studies found",
-        "they are read again",
+    return read_understood(
+        folder / NAME, parse, "which says what earlier studies found", "they are read again"
     )
 
 

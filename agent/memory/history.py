@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from agent.memory.curves import InTraining
 from agent.memory.earlier import Earlier
 from agent.memory.look_ups import Instruments, Notebook
 from agent.memory.proposal import Proposal
@@ -161,6 +162,12 @@ class History:
     """Those that were drawn before in this iteration, by an arm that draws one after another."""
     tuning: str = ""
     """What a model is told of the optimiser that tunes the numbers of its proposals; empty where there is none."""
+    looks: tuple[int, ...] = ()
+    """Epochs after which a training stops and a model may change its policy; empty where it does not."""
+    epochs: int = 0
+    """Of the training that stops there."""
+    in_training: InTraining | None = None
+    """The training that waits for its policy; None where a new one begins."""
     earlier: tuple[Earlier, ...] = ()
     """What earlier studies found, the best of each first."""
     cheap_first: bool = False

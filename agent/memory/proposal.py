@@ -2,12 +2,13 @@
 
 import json
 from functools import lru_cache
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tools.aga.config import PromptSet
 from tools.policy.canonical import canonical_json, one_line
-from tools.policy.policy import Operation, Policy
+from tools.policy.policy import Change, Operation, Policy
 
 LENGTHS = (1, 2, 4)
 """What `Proposal.length` may be."""
@@ -45,10 +46,18 @@ class Proposal(BaseModel):
         default="",
         description="your notebook for later iterations, in place of what it says now; empty leaves it as it is",
     )
+    changes: list[Change] = Field(default_factory=list)
+    """Of a policy by epoch: what takes the place of `policy` later in the training. No LLM writes it: of the arm
+    `online`, it is what the model answered during the training."""
+
+    @classmethod
+    def of(cls, policy: Policy, hypothesis: str) -> Self:
+        """A policy that nobody expects a gain of."""
+        return cls(hypothesis=hypothesis, expected_gain=0.0, policy=policy.operations, changes=policy.changes)
 
     def as_policy(self) -> Policy:
         """The policy alone."""
-        return Policy(operations=self.policy)
+        return Policy(operations=self.policy, changes=self.changes)
 
     @property
     def prompts(self) -> PromptSet | None:
@@ -64,7 +73,7 @@ class Proposal(BaseModel):
 
     def in_one_line(self) -> str:
         """The policy in its one-line form, and a summary of the backgrounds."""
-        policy = one_line(self.as_policy()) if self.policy or not self.backgrounds else ""
+        policy = one_line(self.as_policy()) if self.policy or self.changes or not self.backgrounds else ""
         parts = [policy] if policy else []
         for item in self.backgrounds:
             sets = f"{len(item.instructions)}×{len(item.settings)}×{len(item.times)} prompts"

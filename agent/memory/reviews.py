@@ -6,6 +6,7 @@ An assessment counts where its source is a human; what judges of a model wrote i
 from typing import Any
 
 from agent.memory.reading import Reader
+from tools.errors import AugurError
 from tools.text import one_line
 
 NOTE_TAG = "note"
@@ -15,15 +16,18 @@ _LONGEST = 1_000
 _MOST = 20
 """Assessments that are told, the latest."""
 _TRACES = 200
+_TAG_LIMIT = 5_000
+"""Characters that every version of MLflow keeps of a tag."""
 
 
 def reviewer_notes(tracking: Reader) -> tuple[str, ...]:
-    """The notes of people, oldest first, each on one line.
+    """The notes of people, each on one line: those of the tag, one in each of its lines, then assessments by their age.
 
     Raises:
         StoreError: the store does not answer.
     """
-    tag = one_line(tracking.study_tags().get(NOTE_TAG, ""), _LONGEST)
+    written = tracking.study_tags().get(NOTE_TAG, "").splitlines()
+    notes = [one_line(line, _LONGEST) for line in written if line.strip()][-_MOST:]
     where = f"tags.study = '{tracking.study}'"
     traces = tracking.client.search_traces(
         [tracking.experiment_id], where, max_results=_TRACES, include_spans=False
@@ -35,7 +39,31 @@ def reviewer_notes(tracking: Reader) -> tuple[str, ...]:
         if str(assessment.source.source_type) == "HUMAN" and assessment.valid is not False
     ]
     told = [text for _, text in sorted(found, key=lambda each: each[0])[-_MOST:] if text]
-    return tuple(filter(None, (tag, *told)))
+    return (*notes, *told)
+
+
+def add_note(tracking: Reader, text: str) -> None:
+    """Add a note to those of the study's tag; one that is there already is not added again.
+
+    Args:
+        tracking: attached to the study.
+        text: becomes one line.
+
+    Raises:
+        AugurError: the tag is full.
+        StoreError: the store does not answer.
+    """
+    line = one_line(text, _LONGEST)
+    lines = tracking.study_tags().get(NOTE_TAG, "").splitlines()
+    if line in lines:
+        return
+    whole = "\n".join([*lines, line])
+    if len(whole) > _TAG_LIMIT:
+        raise AugurError(
+            f"the notes on study {tracking.study} would have {len(whole):,} characters, and MLflow keeps "
+            f"{_TAG_LIMIT:,}: shorten the tag {NOTE_TAG!r} of its run in MLflow's page."
+        )
+    tracking.client.set_tag(tracking.study_run, NOTE_TAG, whole)
 
 
 def _in_words(assessment: Any, trace: str) -> str:

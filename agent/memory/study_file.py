@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.errors import AugurError
-from tools.files import read_json, understood, write_json
+from tools.files import read_json, read_understood, write_json
 
 NAME = "mlflow.json"
 ONE_WAY = "start a new study with the same settings, which reuses every trial in the runs folder"
@@ -41,11 +41,8 @@ def recorded(folder: Path) -> StudyFile | None:
     Raises:
         AugurError: the file is damaged.
     """
-    file = folder / NAME
-    if not file.exists():
-        return None
     about = "which says where the study is in MLflow"
-    return understood(read_json(file), _parsed, file, about, "the study is then looked up by its name")
+    return read_understood(folder / NAME, _parsed, about, "the study is then looked up by its name")
 
 
 def _parsed(content: Any) -> StudyFile:

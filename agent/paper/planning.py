@@ -120,7 +120,7 @@ def _as_json(need: Need, seconds: float | None, workers: int) -> dict[str, Any]:
 
 
 def _need(table: Table, cell: Cell, missing: "list[Presence]") -> Need:
-    from agent.steps.finish_plan import plan_finish, trials_of_iteration
+    from agent.steps.finish_plan import iteration_count, plan_finish, trials_of_iteration
     from tools.training.recipes import resolve_recipe
 
     arm, search = table.arm(cell), cell.config.search
@@ -131,12 +131,12 @@ def _need(table: Table, cell: Cell, missing: "list[Presence]") -> Need:
         finish = plan_finish(search)
         trainings = (
             search.seeds
-            + search.iterations * trials_of_iteration(search)
+            + iteration_count(search) * trials_of_iteration(search)
             + finish.choice
             + finish.test
             + finish.parts
         )
-        calls = search.iterations
+        calls = iteration_count(search)
     elif arm.policy is not None and arm.scale is not None:
         trainings *= 2  # the policy alone as well; shared with its own cell where that is run
     finished = read_result(table, cell) is not None

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from agent.arithmetic import in_float32
 from agent.paper.cells import Cell, Table
 from agent.paper.protocol import TEST, VALIDATION
 from agent.paper.results import Result, read_result, write_result
@@ -127,7 +128,7 @@ def _refused(table: Table, cells: list[Cell]) -> dict[str, str]:
 
 
 def _run(table: Table, cell: Cell, terminal: Terminal, replicas: Path | None) -> Result:
-    config = cell.config.model_copy(update={"study": table.study_of(cell)})
+    config = in_float32(cell.config.model_copy(update={"study": table.study_of(cell)}))
     if table.arm(cell).search is not None:
         return _search(config, terminal)
     return _train(table, cell, config, terminal, replicas)

@@ -69,7 +69,8 @@ def initial_messages(
     results = render("feedback", **feedback_values(history)) if feedback else _independent(history)
     earlier = render("earlier", earlier=[_earlier(each) for each in history.earlier])
     kept = render("kept", **kept_values(history, feedback))
-    task = "\n\n".join(filter(None, (_task(history, told, seen), earlier, kept, results)))
+    online = _online(history, told["metric"]) if history.looks else ""
+    task = "\n\n".join(filter(None, (_task(history, told, seen), earlier, kept, results, online)))
     pictures = [picture for picture, _ in seen.pictures]
     return [
         SystemMessage(system),
@@ -150,6 +151,19 @@ def _task(history: History, told: dict[str, Any], seen: Seen) -> str:
         or canonical_json(default.proposal.as_policy()) == canonical_json(starts[0].policy),
         refused=[finding for finding in findings if finding.severity == "reject"],
         risky=[finding for finding in findings if finding.severity == "warn"],
+    )
+
+
+def _online(history: History, metric: str) -> str:
+    training = history.in_training
+    return render(
+        "online",
+        epochs=history.epochs,
+        looks=history.looks,
+        training=training,
+        metric=metric,
+        with_default=training is not None
+        and any(point.default_score is not None for point in training.curve),
     )
 
 

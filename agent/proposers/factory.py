@@ -15,12 +15,13 @@ ARMS = {
     "llm": "agent.proposers.llm:LLMProposer",
     "best_of_n": "agent.proposers.best_of_n:BestOfNProposer",
     "hybrid": "agent.proposers.hybrid:HybridProposer",
+    "online": "agent.proposers.online:OnlineProposer",
     "random": "agent.proposers.random:RandomProposer",
     "tpe": "agent.proposers.tpe:TPEProposer",
     "fixed": "agent.proposers.fixed:FixedProposer",
 }
 """`search.proposer` → its class, imported when the arm is made."""
-LLM_ARMS = ("llm", "best_of_n", "hybrid")
+LLM_ARMS = ("llm", "best_of_n", "hybrid", "online")
 """Arms that ask a language model: they are made from its client."""
 
 

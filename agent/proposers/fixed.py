@@ -48,4 +48,4 @@ class FixedProposer:
         named = named_policy(self._policies[history.iteration - 1], history.card.modality)
         known = CATALOGUE.get(named.name)
         why = f"Published policy, unchanged: {known.summary}" if known else named.why
-        return Proposal(hypothesis=why, expected_gain=0.0, policy=named.policy.operations)
+        return Proposal.of(named.policy, why)

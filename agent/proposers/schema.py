@@ -30,6 +30,7 @@ def proposal_schema(history: History, notes: bool = True) -> dict[str, Any]:
     schema.pop("$defs", None)
     if history.backgrounds == "off":
         del schema["properties"]["backgrounds"]
+    del schema["properties"]["changes"]
     notebook = schema["properties"]["notes"]
     if not notes or history.candidates > 1:
         del schema["properties"]["notes"]

@@ -13,7 +13,7 @@ from tools.durations import exactly
 from tools.energy import NOT_MEASURED
 from tools.text import counted, one_line
 
-FORECASTING = ("llm", "best_of_n")
+FORECASTING = ("llm", "best_of_n", "online")
 """Arms whose `expected_gain` is a forecast; the others have nothing to say and write zero."""
 _LONGEST = 1_500
 """Characters of a hypothesis, or of notes, at most."""

@@ -4,7 +4,7 @@ Defaults are given by name (`default=`), so that a type checker sees that the fi
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -22,7 +22,7 @@ _FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 FIRST_FRESH_SEED = 3_000_000_000
 """Above all seeds that a search can have: these end at 2³¹ + 99."""
 
-Arm = Literal["auto", "llm", "best_of_n", "hybrid", "random", "tpe", "fixed"]
+Arm = Literal["auto", "llm", "best_of_n", "hybrid", "online", "random", "tpe", "fixed"]
 
 
 _VISION_OF_EARLIER = {"true": "on", "false": "off", "none": "ask"}
@@ -132,13 +132,24 @@ class SearchConfig(BaseModel):
         le=100_000,
         description="steps of the optimiser in the shortest training that the phase `length` tries, to whole epochs",
     )
-    iterations: int = Field(default=8, ge=0, le=10_000, description="rounds of proposing and training")
+    iterations: Annotated[int, Field(ge=0, le=10_000)] | Literal["auto"] = Field(
+        default=8,
+        description="rounds of proposing and training; 'auto': as many as fit into the limit in time, which is the "
+        "default on GPUs with a budget.wall_clock",
+    )
     candidates: int = Field(
         default=1,
         ge=1,
         le=16,
         description="proposals in an iteration, of which the best goes on: by a cheap measure where that is trusted, "
         "else seed by seed",
+    )
+    adapt_every: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="epochs after which the arm online reads the curves of a training and may change its policy, again "
+        "and again; a quarter of the training if unset",
     )
     seeds: int = Field(default=3, ge=1, le=100, description="trials of each proposal, one per seed")
     seed: int = Field(
@@ -218,7 +229,12 @@ class SearchConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _fixed_proposes_one(self) -> "SearchConfig":
+    def _some_propose_one(self) -> "SearchConfig":
+        if self.proposer == "online" and self.candidates > 1:
+            raise ValueError(
+                f"candidates {self.candidates}: the arm 'online' follows one training at a time. Leave "
+                "search.candidates at 1, or take another arm"
+            )
         if self.proposer == "fixed" and self.candidates > 1:
             raise ValueError(
                 f"candidates {self.candidates}: the arm 'fixed' trains every policy of its list in full, one in an "
@@ -323,6 +339,16 @@ class StudyConfig(BaseModel):
             raise ValueError(
                 "training.epochs auto: the recipe 'aga' lowers its rate every 30 epochs, so that a shorter training is "
                 "not the same at another length. Give a number (the paper: 100), or use --training.recipe modern"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _iterations_follow_from_a_time(self) -> "StudyConfig":
+        budget = self.budget
+        if self.search.iterations == "auto" and budget.wall_clock is None and budget.training_seconds is None:
+            raise ValueError(
+                "search.iterations auto: how many there are follows from a limit in time: give one, such as "
+                "--budget.wall_clock 15m, or a number of iterations"
             )
         return self
 

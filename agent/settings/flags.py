@@ -57,7 +57,7 @@ OFTEN_CHANGED = (
     "execution.workers",
 )
 """Settings without a short flag that the short help shows."""
-_BRIEF = ("run", "compare", "train", "paper", "doctor")
+_BRIEF = ("run", "submit", "compare", "train", "paper", "doctor")
 """Commands with a short help, because the whole one has hundreds of lines."""
 
 _SHORT_FLAGS_OF: dict[str, dict[str, str]] = {
@@ -99,6 +99,15 @@ _TEXTS = {
         _SETTINGS,
         "Search for the augmentation policy that makes the classifier best, and prove it.",
         _EPILOG,
+    ),
+    "submit": (
+        _SETTINGS,
+        "Queue a study in a service (agent serve), with the settings of `agent run`.",
+        """\
+See docs/service.md. Settings that are not given here are those of the service.
+Paths of data are on its machine. The same name with the same settings is the
+same study: the command can be repeated.
+""",
     ),
     "train": (
         "[--dataset NAME | --data PATH] --policy TEXT … [options]",

@@ -26,6 +26,8 @@ from tools.errors import ConfigurationError, did_you_mean
 RESERVED_VARIABLES = {
     "AGENT_CONFIG": "the YAML file, where --config is not given",
     "AGENT_DEBUG": "the same as --debug, unless it is empty",
+    "AGENT_SERVER": "address of the service that agent submit and agent follow speak to",
+    "AGENT_SERVICE_TOKEN": "the token of that service",
 }
 """Variables with our prefix that are not settings."""
 
@@ -177,6 +179,20 @@ def read_changes(
             "start a new study (it reuses the trials that both have in common)"
         )
     return flags, options
+
+
+def check_variables(environ: Mapping[str, str]) -> None:
+    """See that every variable with our prefix is one that is read.
+
+    Raises:
+        ConfigurationError: one is not; names it.
+    """
+    _EnvironmentSource(_Tree, environ).check_names()
+
+
+def variables_of(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The settings that variables give, as sections: texts, not yet checked."""
+    return dict(_EnvironmentSource(_Tree, environ)())
 
 
 def load_file(

@@ -149,6 +149,8 @@ def ablations(proposal: Candidate | None) -> list[Candidate]:
     why = f"A part of {proposal.name}, to see what it does alone."
     parts = {
         POLICY_ONLY: proposal.proposal.model_copy(update={"backgrounds": [], "hypothesis": why}),
-        BACKGROUNDS_ONLY: proposal.proposal.model_copy(update={"policy": [], "hypothesis": why}),
+        BACKGROUNDS_ONLY: proposal.proposal.model_copy(
+            update={"policy": [], "changes": [], "hypothesis": why}
+        ),
     }
     return [Candidate(name, 0, proposal.arm, part, proposal.epochs) for name, part in parts.items()]

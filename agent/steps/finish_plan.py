@@ -7,6 +7,7 @@ from agent.memory.candidate import baseline_count, proposed_by_fixed
 from agent.memory.ledger import Spent
 from agent.settings.config import BudgetConfig, SearchConfig
 from evaluators.length_costs import SECOND_LENGTHS
+from tools.text import counted
 from tools.training.recipes import COOLDOWN
 
 
@@ -26,11 +27,24 @@ class FinishPlan:
     """The leading contenders at another length (`agent.steps.second_lengths`): if they need it, and there is room."""
 
 
+UNTIL_KNOWN = 8
+"""Iterations that a study plans with whose number follows from its time, until that is settled."""
+
+
 def iteration_count(search: SearchConfig) -> int:
     """How many iterations the search has; the arm `fixed` has one for each baseline that it proposes."""
+    given = search.iterations
     if search.proposer != "fixed":
-        return search.iterations
-    return min(search.iterations, len(proposed_by_fixed(search)))
+        return UNTIL_KNOWN if given == "auto" else given
+    proposed = len(proposed_by_fixed(search))
+    return proposed if given == "auto" else min(given, proposed)
+
+
+def iterations_in_words(search: SearchConfig) -> str:
+    """Their number, or that it is still to be settled."""
+    if search.iterations == "auto" and search.proposer != "fixed":
+        return "as many iterations as fit into the time"
+    return counted(iteration_count(search), "iteration")
 
 
 def trials_of_iteration(search: SearchConfig) -> int:

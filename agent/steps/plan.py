@@ -25,6 +25,7 @@ from agent.steps.length_plan import (
     steps_of,
 )
 from agent.steps.speed import timings_of, trial_seconds
+from agent.steps.stages import ARM, looks_of
 from agent.steps.trials import trial_spec
 from evaluators.length_costs import LARGEST_SHARE, lengths_within, seeds_for
 from tools.disk import free_space
@@ -46,7 +47,7 @@ _CHEAPER = 0.6
 _SIZES = (160, 128, 96, 64, 48, 32)
 _FINE_TUNING = 8
 """Epochs that pretrained weights usually need."""
-_BESIDES, _OF_A_TRIAL, _OF_A_CALL = 15.0, 0.4, 12.0
+_BESIDES, OF_A_TRIAL, OF_A_CALL = 15.0, 0.4, 12.0
 """Seconds of a study outside training: once, for each trial, and for each call of a language model."""
 _READ = 10_000
 """Tokens that a call of the language model reads, about."""
@@ -103,7 +104,7 @@ def make_plan(context: Context, always: bool = False) -> Plan:
     pixels = planned_trials(context) * low * images_of(context) * context.data.image_size**2
     timings: list[Timing] = []
     if always or pixels >= _WORTH_MEASURING:
-        timings = timings_of(context, _usual_trial(context, low))
+        timings = timings_of(context, usual_trial(context, low))
     before = _trained_before(context) if low == high else 0
     share = 1 - before / max(1, planned_trials(context))
     plan = Plan(
@@ -116,8 +117,8 @@ def make_plan(context: Context, always: bool = False) -> Plan:
         workers=len(context.machines),
         cheaper=(),
         disk=None,
-        llm_calls=_calls(config),
-        dollars=_dollars(config),
+        llm_calls=_calls(context),
+        dollars=_dollars(context),
         model=(config.llm.model or "") if search.proposer in LLM_ARMS else "",
         backgrounds=context.backgrounds != "off",
     )
@@ -141,7 +142,8 @@ def _epochs(context: Context) -> tuple[int, int]:
     return first, max(first, *lengths_within(costs_at_first(context), first, seeds, usual))
 
 
-def _usual_trial(context: Context, epochs: int) -> TrialSpec:
+def usual_trial(context: Context, epochs: int) -> TrialSpec:
+    """A trial by which speed is measured: the default policy under the first seed, for so many epochs."""
     policy = default_policy(context.data.card.modality).policy.operations
     proposal = Proposal(hypothesis="How fast a trial trains.", expected_gain=0.0, policy=policy)
     return trial_spec(context, Candidate("speed", 0, "length", proposal, epochs), context.config.search.seed)
@@ -178,14 +180,20 @@ def _rounds(context: Context, search: SearchConfig, first: bool = True) -> int:
 
 def _outside(context: Context, search: SearchConfig | None = None) -> float:
     """Seconds that are spent neither on training nor on testing."""
+    return _BESIDES + OF_A_TRIAL * planned_trials(context) + OF_A_CALL * _usual_calls(context, search)
+
+
+def _usual_calls(context: Context, search: SearchConfig | None) -> int:
     config = context.config
-    return _BESIDES + _OF_A_TRIAL * planned_trials(context) + _OF_A_CALL * _usual_calls(config, search)
-
-
-def _usual_calls(config: StudyConfig, search: SearchConfig | None) -> int:
     if config.search.proposer not in LLM_ARMS:
         return 0
-    return min(_calls(config), 3 * iteration_count(search or config.search))
+    return min(_calls(context), 3 * _answers(context) * iteration_count(search or config.search))
+
+
+def _answers(context: Context) -> int:
+    """Of the model in one iteration: its proposal, and one more at each look at a training that it may change."""
+    looks = looks_of(context, context.recipe.epochs) if context.config.search.proposer == ARM else ()
+    return 1 + len(looks)
 
 
 def _explained(config: StudyConfig) -> float:
@@ -237,7 +245,7 @@ def _cheaper(
             timings,
             epochs,
             search.model_copy(
-                update={"iterations": min(4, search.iterations), "seeds": min(2, search.seeds)}
+                update={"iterations": min(4, iteration_count(search)), "seeds": min(2, search.seeds)}
             ),
         ),
     ):
@@ -258,7 +266,7 @@ def _smaller_images(
     sizes = [size for size in dict.fromkeys(sizes) if size]
     if not sizes:
         return
-    spec = _usual_trial(context, epochs[0])
+    spec = usual_trial(context, epochs[0])
     updates = context.executor.time_updates(spec, context.folder / "speed", (now, *sizes))
     known = [(updates[size], size) for size in sizes if size in updates]
     for _, size in sorted(known)[:1]:
@@ -266,19 +274,21 @@ def _smaller_images(
         yield f"--image-size {size}", found, epochs, context.config.search
 
 
-def _calls(config: StudyConfig) -> int:
+def _calls(context: Context) -> int:
     """Calls of the language model, at most, where no answer is refused."""
+    config = context.config
     if config.search.proposer not in LLM_ARMS:
         return 0
     each = 1 if config.llm.mode == "structured" else 1 + config.llm.max_tool_calls
-    calls = iteration_count(config.search) * each
+    calls = iteration_count(config.search) * each * _answers(context)
     return calls if config.budget.llm_calls is None else min(calls, config.budget.llm_calls)
 
 
-def _dollars(config: StudyConfig) -> float | None:
+def _dollars(context: Context) -> float | None:
     from agent.llm.prices import cost
 
-    calls, written = _calls(config), config.llm.max_tokens
+    config = context.config
+    calls, written = _calls(context), config.llm.max_tokens
     if not calls:
         return 0.0
     price = cost(

@@ -25,6 +25,7 @@ from agent.steps.finish_plan import iteration_count
 from agent.steps.instruments import StudyInstruments
 from agent.steps.left_out import shown_images
 from agent.steps.speed import samples_allowed
+from agent.steps.stages import ARM, looks_of
 from agent.steps.synthesis import describe as describe_images
 from agent.steps.synthesis import describe_prompts, describe_unread
 from agent.steps.warm_start import earlier_of, next_warm
@@ -109,6 +110,8 @@ def history_of(
         notebook=context.tracking.notebook().then(notebook or Notebook()),
         candidates=search.candidates,
         earlier=earlier_of(context),
+        looks=looks_of(context, context.recipe.epochs) if search.proposer == ARM else (),
+        epochs=context.recipe.epochs,
         cheap_first=search.candidates > 1 and trust_of(context).is_given,
         reviewer_notes=reviewer_notes(context.tracking) if search.proposer in LLM_ARMS else (),
     )

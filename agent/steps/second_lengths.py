@@ -87,6 +87,10 @@ def _variant(context: Context, candidate: Candidate, epochs: int) -> Candidate |
     times_as_long, rest = divmod(epochs, context.recipe.epochs)
     if times_as_long > max(LENGTHS):
         return None
+    if candidate.proposal.changes:
+        policy = candidate.proposal.as_policy().stretched(epochs / recipe_of(context, candidate).epochs)
+        by_epoch = {"policy": policy.operations, "changes": policy.changes}
+        candidate = replace(candidate, proposal=candidate.proposal.model_copy(update=by_epoch))
     return with_length(candidate, epochs, times_as_long if not rest and times_as_long in LENGTHS else 0)
 
 

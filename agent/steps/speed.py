@@ -17,7 +17,7 @@ from typing import Any
 from agent.context import Context
 from tools.disk import disk_errors_explained
 from tools.durations import as_flag
-from tools.files import read_json, understood, write_json
+from tools.files import read_understood, write_json
 from tools.training.config import TrialSpec
 from tools.training.types import Timing, TrialResult
 
@@ -101,11 +101,8 @@ def read_speed(folder: Path) -> Speed | None:
     Raises:
         AugurError: the file is damaged.
     """
-    file = folder / NAME
-    if not file.exists():
-        return None
     about = "by which limits in time are turned into training images"
-    return understood(read_json(file), _parsed, file, about, "the speed is then measured again")
+    return read_understood(folder / NAME, _parsed, about, "the speed is then measured again")
 
 
 def _parsed(content: Any) -> Speed:

@@ -18,7 +18,7 @@ from agent.memory.proposal import Proposal
 from agent.settings.config import LLMConfig, StudyConfig
 from tools.aga.chain import EditingTools, StageProgress, Tools
 from tools.aga.chain_facts import ChainFacts, chain_facts
-from tools.aga.chain_steps import chain_steps, in_a_line, writes_captions
+from tools.aga.chain_steps import caption_kind, chain_steps, in_a_line, writes_captions
 from tools.aga.config import AgaConfig, GatesConfig, PromptSet
 from tools.aga.making.request import Request
 from tools.aga.making.set_plan import image_count
@@ -303,7 +303,7 @@ class Synthesis:
         llm = self._config.caption_llm
         writes = writes_captions(aga)
         ask = self._make_ask(llm) if writes and llm.model else None
-        caption = aga.caption if writes else aga.caption.model_copy(update={"kind": "template"})
+        caption = aga.caption.model_copy(update={"kind": caption_kind(aga)})
         if aga.generator == "alia":  # the rest of the prompt has to fit as well
             room = max(_FEWEST_TOKENS, caption.max_tokens - _PROMPT_TOKENS)
             caption = caption.model_copy(update={"max_tokens": room})
@@ -340,6 +340,10 @@ def describe_unread(made: GeneratedSet) -> str:
     return understood_in_a_line(facts_of(made.folder).read)
 
 
+_GATES_IN_WORDS = {"detector_score": "subject surely found"}
+"""By a detector's score, or by how far the looks of a segmenter agree that found it itself."""
+
+
 def describe(made: GeneratedSet) -> str:
     """How many images were made and what the gates refused, in one line for people and models."""
     parts = [counted(made.images, "synthetic image")]
@@ -347,6 +351,6 @@ def describe(made: GeneratedSet) -> str:
         f"{counted(count, 'source')} skipped: {reason}" for reason, count in made.skipped.items() if count
     ]
     for gate, counts in made.gates.items():
-        name = gate.replace("_", " ")
+        name = _GATES_IN_WORDS.get(gate, gate.replace("_", " "))
         parts.append(f"{name}: {counts.get('passed', 0)} passed, {counts.get('refused', 0)} refused")
     return "; ".join(parts)

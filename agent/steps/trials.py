@@ -13,6 +13,7 @@ from agent.memory.candidate import REFERENCE
 from agent.memory.ledger import BudgetSpent, exceeded
 from agent.memory.proposal import SCHEMA_VERSION
 from agent.steps.metric import with_metric
+from agent.steps.stages import after_its_stages, drop_states
 from tools.disk import disk_errors_explained
 from tools.files import DamagedFile
 from tools.training.config import Fold, Recipe, TrialSpec, fold_of_seed
@@ -50,7 +51,7 @@ def trial_spec(context: Context, candidate: Candidate, seed: int, fold: Fold | N
     recipe = recipe_of(context, candidate)
     check_unchanged(config.model.name, context.model_source)
     key = trial_key(policy, data.fingerprint, config.model, recipe, seed, SCHEMA_VERSION, synthetic, fold)
-    return TrialSpec(
+    spec = TrialSpec(
         key=key,
         policy=policy,
         cache=data.folder,
@@ -67,21 +68,30 @@ def trial_spec(context: Context, candidate: Candidate, seed: int, fold: Fold | N
         fold=fold,
         model_source=context.model_source,
     )
+    return after_its_stages(context, candidate, spec)
 
 
 SpecOf = Callable[[Context, Candidate, int], TrialSpec]
 """Makes one trial of a candidate under a seed."""
 
 
-def samples_of(context: Context, spec: TrialSpec, result: TrialResult) -> int:
-    """Training images that a trial has shown to its model; the epochs of another's trunk do not count."""
+def samples_of(context: Context, spec: TrialSpec, result: TrialResult, whole: bool = True) -> int:
+    """Training images that a trial has shown to its model; the epochs of another's trunk do not count.
+
+    Of a training in stages, those of all its stages, unless `whole` is False.
+    """
     real = training_size(spec.cache, spec.fold)
     before = trunk_epochs(spec.recipe) if spec.has_foreign_trunk else 0
+    if spec.begins is not None and not whole:
+        before = spec.begins.epochs
     return max(0, len(result.epochs) - before) * epoch_images(real, spec.synthetic)
 
 
 def share_of(spec: TrialSpec) -> float:
-    """What a trial counts of a whole one (0..1): less than 1 where it begins with another's trunk."""
+    """What a trial counts of a whole one (0..1): less than 1 where it begins with another's trunk, or is a stage."""
+    if spec.begins is not None or spec.stop is not None:
+        before = 0 if spec.begins is None else spec.begins.epochs
+        return (spec.last_epoch - before) / spec.recipe.epochs
     return 1 - trunk_epochs(spec.recipe) / spec.recipe.epochs if spec.has_foreign_trunk else 1.0
 
 
@@ -112,7 +122,9 @@ def prune_weights(context: Context) -> None:
     for record in context.tracking.records():
         for seed in context.config.search.choice_seeds if record.trials else ():
             with disk_errors_explained(context.store.root):
-                context.store.drop_weights(trial_spec(context, Candidate.of(record), seed).key)
+                spec = trial_spec(context, Candidate.of(record), seed)
+                context.store.drop_weights(spec.key)
+                drop_states(context, spec)
 
 
 def evaluate(context: Context, specs: Sequence[TrialSpec], split: str) -> list[Predictions]:
@@ -277,7 +289,7 @@ class _Runs:
     def end(self, result: TrialResult, reused: bool) -> None:
         """A trial has ended, now or in an earlier session."""
         spec = self._jobs[result.key][1]
-        samples = samples_of(self._context, spec, result)
+        samples = samples_of(self._context, spec, result, whole=False)
         self._context.ledger.add_trial(result.key, result.seconds, reused, samples, share_of(spec))
         self._context.tracking.end_trial(self._run(result.key), result, self._context.data.card.classes)
 

@@ -12,6 +12,7 @@ from tools.aga.captions.prompt_sets import vet_prompts
 from tools.datasets.types import Card
 from tools.policy.safety import lint
 from tools.policy.validate import check_policy
+from tools.training.config import ASKS_MODEL
 from tools.training.metrics import metric_title
 
 HYPOTHESIS_LIMIT = 3000
@@ -82,6 +83,10 @@ def refuse(
         reasons.append(f"length: {proposal.length}; give {allowed}.")
     low, high = (1, 1) if trusted else search.operation_range
     policy = proposal.as_policy()
+    if card.several_labels and any(each.name == ASKS_MODEL for each in policy.every_operation):
+        reasons.append(
+            f"{ASKS_MODEL}: the score of an image is defined for one label each; take another operation."
+        )
     whole = trusted or search.whole_policies == "on"
     reasons += check_policy(policy, low, high, whole, grey and not trusted, own=trusted)
     if not trusted:

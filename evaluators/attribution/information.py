@@ -18,6 +18,7 @@ from functools import cached_property
 
 import numpy as np
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from tools.machine import usable_cores
 
@@ -100,7 +101,8 @@ class Blurring:
             return image, information(image)
 
         distinct = {mask.tobytes(): mask for mask in masks}
-        with ThreadPoolExecutor(usable_cores()) as pool:
+        # scipy inverts small matrices for each triangle; the threads of OpenBLAS would wait for each other, spinning.
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(usable_cores()) as pool:
             # Qhull and the WebP encoder release Python's lock; what takes longest comes first.
             last = [pool.submit(information, self._image)] if encode_image else []
             steps = {name: pool.submit(made, mask) for name, mask in reversed(distinct.items())}

@@ -185,6 +185,23 @@ def last_spatial_layer(classifier: Classifier, side: int) -> nn.Module:
     return seen[last][0]
 
 
+def cam_places(classifier: Classifier, side: int) -> tuple[int, int]:
+    """Rows and columns of a Grad-CAM map before it is enlarged to `side` pixels.
+
+    Raises:
+        NoMap: as `last_spatial_layer`.
+    """
+    shapes: list[torch.Size] = []
+    layer = last_spatial_layer(classifier, side)
+    hook = layer.register_forward_hook(lambda module, given, made: shapes.append(made.shape))
+    try:
+        with torch.no_grad():
+            classifier.model(torch.zeros(1, 3, side, side, device=classifier.device))
+    finally:
+        hook.remove()
+    return shapes[-1][2], shapes[-1][3]
+
+
 def _normalised(classifier: Classifier, images: np.ndarray) -> torch.Tensor:
     """uint8 (N, S, S, 3) → float32 (N, 3, S, S) on the classifier's device."""
     tensor = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)

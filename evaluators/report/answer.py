@@ -11,6 +11,8 @@ _TITLES = {
     "rand_augment": "RandAugment",
     "auto_augment": "AutoAugment",
     "aug_mix": "AugMix",
+    "med_augment": "MedAugment",
+    "sra": "sample-aware RandAugment",
     DEFAULT: "the default policy",
 }
 NOTHING = "no augmentation"

@@ -10,7 +10,6 @@ by their keys. All demo studies train alike, so that these keys are the same.
 
 import json
 import multiprocessing
-import multiprocessing.forkserver as forkserver
 import os
 import pkgutil
 import shutil
@@ -26,6 +25,7 @@ import agent as product
 from agent.memory import Tracking
 from agent.memory.store import sqlite_uri
 from tests.repository import ROOT
+from tools.execution.worker_process import Server, join_server, running_server
 
 MODEL = f"{ROOT / 'tests/agent/tiny_net.py'}:make"
 TINY = (
@@ -79,8 +79,7 @@ def session(
     folder: str, moment: str, arguments: tuple[str, ...], env: dict[str, str], within: Path = ROOT
 ) -> Any:
     """A process that will run one session, once it is started; what it prints goes to files in `folder`."""
-    server = forkserver._forkserver._forkserver_address  # type: ignore[attr-defined]
-    return _forkserver.Process(target=_play, args=(server, folder, moment, arguments, env, within))
+    return _forkserver.Process(target=_play, args=(running_server(), folder, moment, arguments, env, within))
 
 
 def agent(
@@ -115,20 +114,10 @@ def spawned(*arguments: str, moment: str = "none", env: dict[str, str] | None = 
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def _share_server(address: str) -> None:
-    """Let this process's workers be forked from the server that forked it, which has imported all they need.
-
-    Without that it would start a server of its own, as a session of a user does.
-    """
-    own: Any = forkserver._forkserver  # type: ignore[attr-defined]
-    own._forkserver_address = address
-    own.ensure_running = lambda: None
-
-
 def _play(
-    server: str, folder: str, moment: str, arguments: tuple[str, ...], env: dict[str, str], within: Path
+    server: Server, folder: str, moment: str, arguments: tuple[str, ...], env: dict[str, str], within: Path
 ) -> None:
-    _share_server(server)
+    join_server(server)
     for number, name in ((1, "stdout"), (2, "stderr")):
         file = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT)
         os.dup2(file, number)

@@ -1,7 +1,8 @@
 """The two wire protocols: reads a request into what matters, and writes a reply as the provider would."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.loopback.replies import Answer, Failure
@@ -23,6 +24,8 @@ class Ask:
     wants_json: bool
     tool_results: int
     images: int
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Of each tool, its JSON schema (OpenAI)."""
 
 
 class OpenAI:
@@ -50,6 +53,9 @@ class OpenAI:
                 if isinstance(message.get("content"), list)
                 for part in message["content"]
             ),
+            parameters={
+                tool["function"]["name"]: tool["function"]["parameters"] for tool in body.get("tools", ())
+            },
         )
 
     @staticmethod

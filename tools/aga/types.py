@@ -56,7 +56,7 @@ class Caption:
     setting: str
     time: str
     origin: str
-    """'llm', or 'template' where the model's answers were of no use."""
+    """'llm' or 'local', or 'template' where the model's answers were of no use."""
     attempts: int
     """How many answers of the model were read."""
     warning: str = ""

@@ -182,8 +182,9 @@ class LocalExecutor:
                 while waiting and idle:
                     trial = _RunningTrial(waiting.popleft(), idle.popleft())
                     running.append(trial)
-                    trial.begin(task, self._loaders)
+                    # told first: a tiny trial may end after this process was killed, and then nobody knows whose it was
                     on_event(TrialEvent(trial.spec.key, "started", trial.worker.plan.device))
+                    trial.begin(task, self._loaders)
                 while outcomes:
                     yield outcomes.popleft()
                 wait([each for trial in running for each in trial.worker.waitables], _POLL_SECONDS)

@@ -120,6 +120,7 @@ class PackedExecutor:
         self._timeout = plans[0].timeout
         self._alone = LocalExecutor([pack.plan for pack in self._packs], self._timeout, worker)
         self._not_captured: set[str] = set()
+        self._told_alone: set[str] = set()
         self._paces: list[tuple[str, Pace]] = []
 
     def __enter__(self) -> Self:
@@ -162,7 +163,9 @@ class PackedExecutor:
         alone: list[TrialSpec] = []
         waiting: deque[_Packed] = deque()
         for spec in specs:
-            if spec.model.name in self._not_captured:
+            if why := spec.alone_because:
+                self._tell_alone(spec, why, on_event)
+            if why or spec.model.name in self._not_captured:
                 alone.append(spec)
             else:
                 waiting.append(_Packed(spec))
@@ -288,6 +291,12 @@ class PackedExecutor:
         self._report(trial, pack, on_event)
         on_event(TrialEvent(result.key, "ended", pack.plan.device, result=result))
         return result
+
+    def _tell_alone(self, spec: TrialSpec, why: str, on_event: _OnEvent) -> None:
+        if why not in self._told_alone:
+            self._told_alone.add(why)
+            text = f"{why} is trained one trial at a time, not in packs (execution.pack)"
+            on_event(TrialEvent(spec.key, "note", self.plans[0].device, text=text))
 
     def _tell_once(self, trial: _Packed, pack: PackProcess, ending: Ending, on_event: _OnEvent) -> None:
         name = trial.spec.model.name

@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing import forkserver, get_context, resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -157,6 +158,38 @@ def start_server() -> None:
     if context.get_start_method() == "forkserver":
         with _interrupts_held_back():
             forkserver.ensure_running()
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that forks processes, and that lives as long as any that it forked."""
+
+    address: str
+    key: bytes | None
+    """With which Python 3.14 and later ask it."""
+
+
+def running_server() -> Server | None:
+    """The server that forks the processes of this one; None where there is none yet, or they are not forked."""
+    own: Any = forkserver._forkserver  # type: ignore[attr-defined]
+    address = own._forkserver_address
+    return None if address is None else Server(address, getattr(own, "_forkserver_authkey", None))
+
+
+def join_server(server: Server) -> None:
+    """Let the processes of this one be forked from the server that forked it, which has imported what they need.
+
+    Without that, it would start a server of its own, which imports torch once more.
+    """
+    own: Any = forkserver._forkserver  # type: ignore[attr-defined]
+    own._forkserver_address = server.address
+    own._forkserver_authkey = server.key
+    # The module's own name for it as well: `start_server` would start another server all the same.
+    forkserver.ensure_running = own.ensure_running = _running_already  # type: ignore[assignment]
+
+
+def _running_already() -> None:
+    """In the place of what starts a server."""
 
 
 def _live(environment: Mapping[str, str], life: Callable[..., None], arguments: tuple[Any, ...]) -> None:

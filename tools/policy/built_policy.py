@@ -17,6 +17,7 @@ from torchvision.transforms import v2
 
 from tools.policy.catalogue import Stage
 from tools.policy.policy import Policy
+from tools.policy.sample_aware import SampleAware
 from tools.policy.steps import Step, steps_of
 from tools.policy.transforms import as_tensor
 
@@ -31,6 +32,10 @@ class BuiltPolicy:
         on_batch = [step for step in steps if step.stage == "batch"]
         self._classes = classes
         self._chain = _chain(on_image)
+        scored = [place for place, step in enumerate(self._chain) if isinstance(step, SampleAware)]
+        self._scored_at = scored[0] if scored else len(self._chain)
+        self.is_scored: bool = bool(scored)
+        """Whether it may ask the classifier how strong an image is changed (`sample_aware.py`)."""
         self.mixer: Callable[..., Any] | None = _transform(on_batch[0]) if on_batch else None
         """The batch operation itself, a transform of torchvision; see `mix`."""
         self.is_identity: bool = not steps
@@ -50,6 +55,20 @@ class BuiltPolicy:
         """
         result: Any = image
         for step in self._chain:
+            result = step(result)
+        return result
+
+    def augment_until_score(self, image: np.ndarray) -> torch.Tensor:
+        """As `augment`, as far as it goes without the image's score."""
+        result: Any = image
+        for step in self._chain[: self._scored_at]:
+            result = step(result)
+        return result
+
+    def augment_by_score(self, image: torch.Tensor, score: float) -> torch.Tensor:
+        """The rest, for what `augment_until_score` gave; `score` is 0 to 1. Returns uint8 (3, S, S)."""
+        result: Any = self._chain[self._scored_at](image, score)
+        for step in self._chain[self._scored_at + 1 :]:
             result = step(result)
         return result
 
@@ -85,10 +104,10 @@ def _transform(step: Step) -> Callable[..., Any]:
     return transform if step.probability == 1 else v2.RandomApply([transform], p=step.probability)
 
 
-def _chain(steps: list[Step]) -> list[Callable[[Any], Any]]:
+def _chain(steps: list[Step]) -> list[Callable[..., Any]]:
     """The transforms, with conversions only between neighbours that run on different types."""
     stage: Stage = steps[0].stage if steps else "tensor"
-    chain: list[Callable[[Any], Any]] = [PIL.Image.fromarray if stage == "image" else _tensor_copy]
+    chain: list[Callable[..., Any]] = [PIL.Image.fromarray if stage == "image" else _tensor_copy]
     for step in steps:
         if step.stage != stage:
             chain.append(v2.functional.to_pil_image if step.stage == "image" else v2.functional.pil_to_tensor)

@@ -1,5 +1,7 @@
 """The canonical form of a policy, which names trials and finds repeats, and the policy as one line of text.
 
+A policy by epoch is written with its first epochs: `rotate(p=0.5, degrees=15) | from epoch 6: no augmentation`.
+
 Numbers are rounded to `SIGNIFICANT_DIGITS`: two policies that differ only beyond them are the same policy, and
 trials use the rounded numbers.
 """
@@ -7,26 +9,35 @@ trials use the rounded numbers.
 import ast
 import json
 import math
+import re
 
 from tools.errors import ConfigurationError
 from tools.policy.catalogue import CATALOGUE
 from tools.policy.own import is_own, short_name
-from tools.policy.policy import Operation, Parameter, Policy
+from tools.policy.policy import Change, Operation, Parameter, Policy
 
 SIGNIFICANT_DIGITS = 4
 NO_AUGMENTATION = "no augmentation"
+
+_CHANGE = re.compile(r"\s*\|\s*from epoch (\d+):\s*")
 
 
 def canonical_policy(policy: Policy) -> Policy:
     """The policy with parameters sorted by name, numbers rounded, and operations on the batch last.
 
-    The other operations keep their order: rotating and then erasing differs from erasing and then rotating.
+    The other operations keep their order: rotating and then erasing differs from erasing and then rotating. A change
+    that changes nothing is left out.
 
     Raises:
         ConfigurationError: a number is not finite.
     """
-    ordered = sorted(policy.operations, key=_is_on_batch)
-    return Policy(operations=[_canonical_operation(operation) for operation in ordered])
+    (_, first), *later = [(epoch, _canonical_operations(each.operations)) for epoch, each in policy.phases]
+    changes, current = [], first
+    for epoch, operations in later:
+        if operations != current:
+            changes.append(Change(epoch=epoch, operations=operations))
+            current = operations
+    return Policy(operations=first, changes=changes)
 
 
 def canonical_json(policy: Policy) -> str:
@@ -36,6 +47,8 @@ def canonical_json(policy: Policy) -> str:
         ConfigurationError: a number is not finite.
     """
     data = canonical_policy(policy).model_dump()
+    if not data["changes"]:  # keys of trials of earlier versions stay as they were
+        del data["changes"]
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
@@ -57,8 +70,20 @@ def one_line(policy: Policy) -> str:
     Raises:
         ConfigurationError: a number is not finite.
     """
-    operations = canonical_policy(policy).operations
-    return " > ".join(_one_operation(operation) for operation in operations) or NO_AUGMENTATION
+    (_, first), *later = canonical_policy(policy).phases
+    return "".join(
+        [_one_phase(first), *(f" | from epoch {epoch}: {_one_phase(each)}" for epoch, each in later)]
+    )
+
+
+def _one_phase(policy: Policy) -> str:
+    return " > ".join(_one_operation(operation) for operation in policy.operations) or NO_AUGMENTATION
+
+
+def split_phases(line: str) -> tuple[str, list[tuple[int, str]]]:
+    """A line in the parts of a policy by epoch: that of the first epochs, and (first epoch, line) of each change."""
+    first, *rest = _CHANGE.split(line.strip())
+    return first, [(int(epoch), text) for epoch, text in zip(rest[::2], rest[1::2], strict=True)]
 
 
 def parse_one_line(text: str, default_probability: float | None = None) -> Policy:
@@ -71,6 +96,13 @@ def parse_one_line(text: str, default_probability: float | None = None) -> Polic
     Raises:
         ConfigurationError: `text` is not such a line. Names and ranges are checked by `check_policy`.
     """
+    first, later = split_phases(text)
+    if later:
+        changes = [
+            Change(epoch=epoch, operations=parse_one_line(part, default_probability).operations)
+            for epoch, part in later
+        ]
+        return Policy(operations=parse_one_line(first, default_probability).operations, changes=changes)
     if text.strip() in ("", NO_AUGMENTATION):
         return Policy(operations=[])
     try:
@@ -88,6 +120,10 @@ def parse_one_line(text: str, default_probability: float | None = None) -> Polic
 def _is_on_batch(operation: Operation) -> bool:
     spec = CATALOGUE.get(operation.name)
     return spec is not None and spec.stage == "batch"
+
+
+def _canonical_operations(operations: list[Operation]) -> list[Operation]:
+    return [_canonical_operation(operation) for operation in sorted(operations, key=_is_on_batch)]
 
 
 def _canonical_operation(operation: Operation) -> Operation:

@@ -161,6 +161,13 @@ _ROWS = (
                _P("branches", 1, 8, 4, "augmented images for each that is left as it is", integer=True)),
         stage="tensor",
     ),
+    replace(
+        _whole("sra", "rotation geometry shift colour intensity contrast inversion texture",
+               "Sample-aware RandAugment (Xiao et al. 2025): in every second batch, the better the model classifies an "
+               "image, the stronger it is changed; in the others, at a random strength.",
+               _P("num_ops", 1, 4, 2, "operations applied to an image", integer=True)),
+        stage="tensor",
+    ),
 )
 # fmt: on
 

@@ -224,6 +224,7 @@ _INSTEAD = {
     "aug_mix": "a policy of single operations",
     "auto_augment": "a policy of single operations",
     "med_augment": "a policy of single operations",
+    "sra": "a policy of single operations",
 }
 _HEADS: dict[Library, tuple[str, tuple[str, ...]]] = {
     "kornia": (
@@ -326,14 +327,24 @@ def _on_batch(name: str) -> bool:
 
 def as_yaml(policy: Policy, about: Mapping[str, str]) -> str:
     """The policy as plain YAML, for any other program: where it comes from, and each operation with its ranges."""
-    operations = [
+    (_, first), *later = canonical_policy(policy).phases
+    content: dict[str, Any] = {
+        "about": dict(about),
+        "policy": one_line(policy),
+        "operations": _as_rows(first),
+    }
+    if later:
+        content["changes"] = [{"from_epoch": epoch, "operations": _as_rows(each)} for epoch, each in later]
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=_WIDTH)
+
+
+def _as_rows(policy: Policy) -> list[dict[str, Any]]:
+    return [
         {
             "name": operation.name,
             "probability": operation.probability,
             "parameters": {item.name: item.value for item in operation.parameters},
             "meaning": CATALOGUE[operation.name].summary,
         }
-        for operation in canonical_policy(policy).operations
+        for operation in policy.operations
     ]
-    content = {"about": dict(about), "policy": one_line(policy), "operations": operations}
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=_WIDTH)

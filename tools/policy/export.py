@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from tools.adapted_transform import AdaptedTransform, loaded
 from tools.errors import ConfigurationError
-from tools.policy import transforms
-from tools.policy.canonical import canonical_json, from_canonical, one_line
+from tools.policy import sample_aware, transforms
+from tools.policy.canonical import canonical_json, canonical_policy, from_canonical, one_line
 from tools.policy.own_transform import OwnTransform
 from tools.policy.policy import Policy
 from tools.policy.steps import Step, steps_of
@@ -38,8 +38,9 @@ _IMPORTS = {
 }
 _OWN = {
     name: item
-    for name, item in vars(transforms).items()
-    if getattr(item, "__module__", "") == transforms.__name__
+    for module in (transforms, sample_aware)
+    for name, item in vars(module).items()
+    if getattr(item, "__module__", "") == module.__name__
 }
 
 
@@ -73,7 +74,8 @@ def as_python(policy: Policy, image_size: int = 224, classes: int = 2, about: Se
     """Source that defines `augment`, and `mix` where the policy has an operation on the batch.
 
     `augment` maps a PIL image (RGB, image_size x image_size) to a uint8 tensor (3, image_size, image_size);
-    `mix` maps float images (B, 3, H, W) and class indices (B,) to images and soft labels.
+    `mix` maps float images (B, 3, H, W) and class indices (B,) to images and soft labels. Of a policy by epoch, there
+    are `augment_at(epoch)` and `mix_at(epoch)`, which give those of an epoch (`mix_at`: None where it has none).
 
     Args:
         policy: a valid policy.
@@ -84,10 +86,9 @@ def as_python(policy: Policy, image_size: int = 224, classes: int = 2, about: Se
     Raises:
         ConfigurationError: the policy is not valid.
     """
-    steps = steps_of(policy, image_size, classes)
-    body = [_augment([step for step in steps if step.stage != "batch"])]
-    body += [f"mix = {_expression(step)}" for step in steps if step.stage == "batch"]
-    sources = _sources(steps)
+    phases = [(epoch, steps_of(each, image_size, classes)) for epoch, each in canonical_policy(policy).phases]
+    body = _whole_training(phases[0][1]) if len(phases) == 1 else _by_epoch(phases)
+    sources = _sources([step for _, steps in phases for step in steps])
     code = "\n\n\n".join([*sources, "\n\n".join(body)])
     imports = [line for name, line in _IMPORTS.items() if re.search(rf"\b{re.escape(name)}", code)]
     told = [
@@ -97,13 +98,43 @@ def as_python(policy: Policy, image_size: int = 224, classes: int = 2, about: Se
         [
             *told,
             f"# {one_line(policy)}",
-            f"# augment: PIL image, RGB, {image_size} x {image_size} -> uint8 tensor (3, H, W)",
+            f"# augment{'_at(epoch)' if len(phases) > 1 else ''}: PIL image, RGB, {image_size} x {image_size} -> "
+            "uint8 tensor (3, H, W)",
         ]
     )
     return "\n".join([title, *imports]) + ("\n\n\n" if sources else "\n\n") + code + "\n"
 
 
+def _whole_training(steps: list[Step]) -> list[str]:
+    return [
+        f"augment = {_augment(steps)}",
+        *(f"mix = {_expression(step)}" for step in steps if step.stage == "batch"),
+    ]
+
+
+def _by_epoch(phases: list[tuple[int, list[Step]]]) -> list[str]:
+    """Every phase by its first epoch, and functions that look up that of an epoch."""
+    chains = "".join(
+        f"    {epoch}: {textwrap.indent(_augment(steps), ' ' * 4).lstrip()},\n" for epoch, steps in phases
+    )
+    mixes = "".join(
+        f"    {epoch}: {next((_expression(step) for step in steps if step.stage == 'batch'), 'None')},\n"
+        for epoch, steps in phases
+    )
+    look_up = (
+        'def {name}_at(epoch: int):\n    """Of an epoch, counted from 1."""\n'
+        "    return {table}[max(first for first in {table} if first <= epoch)]"
+    )
+    return [
+        f"AUGMENT_FROM = {{\n{chains}}}",
+        f"MIX_FROM = {{\n{mixes}}}",
+        "\n" + look_up.format(name="augment", table="AUGMENT_FROM") + "\n",
+        look_up.format(name="mix", table="MIX_FROM"),
+    ]
+
+
 def _augment(steps: list[Step]) -> str:
+    steps = [step for step in steps if step.stage != "batch"]
     lines = []
     on_image = True
     for step in steps:
@@ -113,7 +144,7 @@ def _augment(steps: list[Step]) -> str:
         lines.append(_expression(step))
     if on_image:
         lines.append("v2.PILToTensor()")
-    return "augment = v2.Compose(\n    [\n" + "".join(f"        {line},\n" for line in lines) + "    ]\n)"
+    return "v2.Compose(\n    [\n" + "".join(f"        {line},\n" for line in lines) + "    ]\n)"
 
 
 def _expression(step: Step) -> str:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from tools.errors import ConfigurationError, did_you_mean
-from tools.policy.canonical import NO_AUGMENTATION, parse_one_line
+from tools.policy.canonical import NO_AUGMENTATION, parse_one_line, split_phases
 from tools.policy.catalogue import CATALOGUE, default_operation
 from tools.policy.own import may_be_own, own_policy, short_name
-from tools.policy.policy import Operation, Parameter, Policy
+from tools.policy.policy import Change, Operation, Parameter, Policy
 from tools.policy.starts import default_policy
 from tools.policy.validate import check_policy
 
@@ -30,7 +30,8 @@ def named_policy(text: str, modality: str) -> NamedPolicy:
     Args:
         text: 'default', an operation, a call such as `rand_augment(num_ops=3)`, a line of several, joined by '>', or a
             transform of the user's own, such as `path/to/file.py:augment`. A probability that is not given is 1, a
-            parameter that is not given has its default.
+            parameter that is not given has its default. Several with `| from epoch N:` between them are a policy by
+            epoch.
         modality: kind of images, which decides what 'default' means.
 
     Raises:
@@ -57,6 +58,13 @@ def parse_with_defaults(text: str) -> Policy:
     Raises:
         ConfigurationError: see `named_policy`; says which operation of the line is wrong.
     """
+    first, later = split_phases(text)
+    if later:
+        changes = [
+            Change(epoch=epoch, operations=parse_with_defaults(part).operations) for epoch, part in later
+        ]
+        policy = Policy(operations=parse_with_defaults(first).operations, changes=changes)
+        return _checked(policy, text)
     if text.strip() in ("", NO_AUGMENTATION):
         return Policy(operations=[])
     parts = [part.strip() for part in text.split(">")]
@@ -64,8 +72,11 @@ def parse_with_defaults(text: str) -> Policy:
     for number, part in enumerate(parts, start=1):
         place = f"operation {number} of {text!r}: " if len(parts) > 1 else ""
         operations.append(_operation(part, place))
-    policy = Policy(operations=operations)
-    if problems := check_policy(policy, 0, len(operations)):
+    return _checked(Policy(operations=operations), text)
+
+
+def _checked(policy: Policy, text: str) -> Policy:
+    if problems := check_policy(policy, 0, len(policy.every_operation)):
         raise ConfigurationError(f"{text!r}: {'; '.join(problems)}")
     return policy
 

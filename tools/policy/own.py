@@ -63,7 +63,7 @@ def try_own(policy: Policy, image_size: int) -> None:
     Raises:
         ConfigurationError: one of them cannot be loaded or run, or returns no image of that size.
     """
-    names = [operation.name for operation in policy.operations if is_own(operation.name)]
+    names = [operation.name for operation in policy.every_operation if is_own(operation.name)]
     if not names:
         return
     import numpy as np

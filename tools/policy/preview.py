@@ -9,7 +9,7 @@ import torch
 
 from tools.errors import ConfigurationError
 from tools.policy.built_policy import build
-from tools.policy.canonical import one_line
+from tools.policy.canonical import canonical_policy, one_line
 from tools.policy.policy import Policy
 from tools.policy.transforms import as_array
 from tools.sheet import SheetRow, draw_sheet
@@ -25,7 +25,8 @@ def contact_sheet(
 ) -> None:
     """Write a PNG: the images in a row, and beneath them `rows` augmented versions of each.
 
-    An operation on the batch mixes the columns, and each tile then says what its soft label is.
+    An operation on the batch mixes the columns, and each tile then says what its soft label is. Of a policy by epoch,
+    each phase has at least one of the rows.
 
     Args:
         images: uint8 (N, S, S, 3), RGB, one column each; 6 to 10 read best.
@@ -44,11 +45,22 @@ def contact_sheet(
         )
     classes = list(dict.fromkeys(labels))
     numbers = torch.tensor([classes.index(label) for label in labels])
-    views = _versions(images, numbers, len(classes), policy, seed, rows)
+    phases = canonical_policy(policy).phases
+    views = [
+        (first, number, view)
+        for first, phase in phases
+        for number, view in enumerate(
+            _versions(images, numbers, len(classes), phase, seed, max(1, rows // len(phases))), start=1
+        )
+    ]
     rows_of_tiles = [SheetRow(list(images), "original", captions=[[label] for label in labels])]
     rows_of_tiles += [
-        SheetRow(list(pixels), f"view {number}", captions=[_caption(classes, share) for share in shares])
-        for number, (pixels, shares) in enumerate(views, start=1)
+        SheetRow(
+            list(pixels),
+            f"view {number}" if len(phases) == 1 else f"epoch {first}",
+            captions=[_caption(classes, share) for share in shares],
+        )
+        for first, number, (pixels, shares) in views
     ]
     side = images.shape[1]
     tile = side * max(1, -(-_TILE // side)) if side <= _LARGEST_TILE else _LARGEST_TILE

@@ -71,7 +71,7 @@ def safety_rules() -> tuple[Rule, ...]:
 
 
 def lint(policy: Policy, card: Card) -> list[SafetyFinding]:
-    """What endangers the labels, in the order of the policy; a rejected operation gets no warnings as well.
+    """What endangers the labels, in the order of the policy, all its phases; a rejected operation gets no warnings.
 
     Args:
         policy: a valid policy (see `check_policy`).
@@ -81,7 +81,7 @@ def lint(policy: Policy, card: Card) -> list[SafetyFinding]:
         KeyError: an operation is not in the catalogue.
     """
     findings: list[SafetyFinding] = []
-    for operation in policy.operations:
+    for operation in policy.every_operation:
         found = _findings(operation, card.modality)
         rejected = [finding for finding in found if finding.severity == "reject"]
         findings += rejected or found

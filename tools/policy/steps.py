@@ -9,11 +9,12 @@ from torchvision.transforms import v2
 
 from tools.errors import ConfigurationError
 from tools.policy import transforms
-from tools.policy.canonical import canonical_policy
+from tools.policy.canonical import canonical_policy, one_line
 from tools.policy.catalogue import CATALOGUE, Stage
 from tools.policy.own import is_own, parts
 from tools.policy.own_transform import OwnTransform
 from tools.policy.policy import Operation, Policy
+from tools.policy.sample_aware import SampleAware
 from tools.policy.validate import check_policy
 
 
@@ -32,8 +33,15 @@ def steps_of(policy: Policy, image_size: int, classes: int) -> list[Step]:
     """The steps of the policy's canonical form, in order; at most the last is on the batch.
 
     Raises:
-        ConfigurationError: the policy is not valid; names every problem.
+        ConfigurationError: the policy is not valid (names every problem), or is one by epoch: each of its phases has
+            steps of its own.
     """
+    if policy.changes:
+        phases = ", ".join(f"epoch {epoch}" for epoch, _ in policy.phases)
+        raise ConfigurationError(
+            f"{one_line(policy)} is a policy by epoch, and only one of its phases can be built or written at a time "
+            f"(they begin at {phases}): give the line of that phase"
+        )
     problems = check_policy(policy, 0, len(policy.operations), own=True)
     if problems:
         raise ConfigurationError("the policy cannot be built: " + "; ".join(problems))
@@ -145,6 +153,7 @@ STEPS: dict[str, tuple[type, _Arguments]] = {
     "aug_mix": (transforms.AugMix, _same),
     "auto_augment": (v2.AutoAugment, _same),
     "med_augment": (transforms.MedAugment, _same),
+    "sra": (SampleAware, _same),
 }
 """By operation: the transform, and its arguments from (parameters, image side, classes).
 

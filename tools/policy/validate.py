@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from itertools import pairwise
 
 from tools.errors import did_you_mean
 from tools.policy.catalogue import CATALOGUE, OperationSpec, ParameterSpec, operation_names
@@ -30,7 +31,30 @@ def check_policy(
     At most one operation works on the batch: mixup of a cutmix batch would mix labels twice (torchvision's
     reference recipe draws one of the two for each batch). At most one is a whole policy; it may be combined
     with others, as reference recipes combine TrivialAugment with crops, flips, erasing and mixup.
+
+    Of a policy by epoch, each phase is checked so; a later one may also be no augmentation at all.
     """
+    problems = _check_epochs(policy)
+    for first, phase in policy.phases:
+        least = minimum if first == 1 or phase.operations else 0
+        found = _check_phase(phase, least, maximum, whole_policies, grey, own)
+        problems += found if first == 1 else [f"from epoch {first}: {problem}" for problem in found]
+    return problems
+
+
+def _check_epochs(policy: Policy) -> list[str]:
+    epochs = [change.epoch for change in policy.changes]
+    if all(earlier < later for earlier, later in pairwise([1, *epochs])):
+        return []
+    return [
+        f"the policy changes at epochs {', '.join(map(str, epochs))}: give each change a later epoch than the last, "
+        "and the first one at least 2"
+    ]
+
+
+def _check_phase(
+    policy: Policy, minimum: int, maximum: int, whole_policies: bool, grey: bool, own: bool
+) -> list[str]:
     problems = _check_number(len(policy.operations), minimum, maximum)
     for position, operation in enumerate(policy.operations, start=1):
         place = f"operation {position} ({operation.name!r})"

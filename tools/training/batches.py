@@ -1,6 +1,6 @@
 """Training batches: which images, in which order, under which random numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,6 +29,15 @@ class Batch:
     """(B,) int64."""
     shared: tuple[int, int] | None = None
     """(block, epoch) of shared draws: each image then has a seed of its own, and that of the batch is not used."""
+    epoch: int = 1
+    """Of the trial, which decides the policy where that changes on the way."""
+    number: int = 0
+    """Of the batch in its epoch, from 0."""
+
+    @property
+    def takes_scores(self) -> bool:
+        """Whether it is one of those whose images are changed by their scores, where the policy asks for them."""
+        return self.number % 2 == 1
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,7 @@ class EpochBatches(Sampler[Batch]):
         for number, (start, stop) in enumerate(self._cuts):
             seed = derived_seed(self._seed, Stream.AUGMENTATION, self.epoch, number)
             shared = None if self._draws is None else self._draws.at(self.epoch)
-            yield Batch(seed, shuffled[start:stop], shared)
+            yield Batch(seed, shuffled[start:stop], shared, self.epoch, number)
 
     def _drawn(self, order: np.random.Generator) -> np.ndarray:
         if self._mixture is not None:
@@ -155,7 +164,7 @@ class TrainingImages(Dataset):
         self._spec = spec
 
     def __getstate__(self) -> dict[str, object]:
-        opened = ("view", "synthetic", "policy", "numbers", "_pool")
+        opened = ("view", "synthetic", "policies", "numbers", "_pool")
         return {name: value for name, value in vars(self).items() if name not in opened}
 
     @cached_property
@@ -179,9 +188,20 @@ class TrainingImages(Dataset):
         return UsableImages(opened, source_places(spec))
 
     @cached_property
+    def policies(self) -> dict[int, BuiltPolicy]:
+        """First epoch → the augmentation from then on, ready to run; the last one first."""
+        spec = self._spec
+        phases = reversed(from_canonical(spec.policy).phases)
+        return {first: build(each, spec.image_size, spec.classes) for first, each in phases}
+
+    @property
     def policy(self) -> BuiltPolicy:
-        """The augmentation, ready to run."""
-        return build(from_canonical(self._spec.policy), self._spec.image_size, self._spec.classes)
+        """The augmentation of the first epoch, and of all where it does not change."""
+        return self.policies[1]
+
+    def policy_at(self, epoch: int) -> BuiltPolicy:
+        """The augmentation of `epoch`, counted from 1."""
+        return next(policy for first, policy in self.policies.items() if first <= epoch)
 
     @cached_property
     def numbers(self) -> np.ndarray:
@@ -222,23 +242,32 @@ class TrainingImages(Dataset):
         return len(self.view) + (0 if self.synthetic is None else len(self.synthetic))
 
     def __getitems__(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images uint8 (B, 3, S, S) and labels int64 (B,), the same in every process."""
+        """Images uint8 (B, 3, S, S) and labels int64 (B,), the same in every process.
+
+        Where the batch takes scores, which the classifier alone can give, the images are augmented up to there.
+        """
         pixels, labels = self._read(batch.indices)
-        if self.policy.is_identity:
+        policy = self.policy_at(batch.epoch)
+        augment = policy.augment
+        if policy.is_scored and batch.takes_scores:
+            augment = policy.augment_until_score
+        if policy.is_identity:
             return torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.from_numpy(labels)
         if batch.shared is not None:
-            images = torch.stack([self._drawn(pixels[i], batch, i) for i in range(len(pixels))])
+            images = torch.stack([self._drawn(augment, pixels[i], batch, i) for i in range(len(pixels))])
             return images, torch.from_numpy(labels)
         torch.manual_seed(batch.seed)
-        return torch.stack([self.policy.augment(image) for image in pixels]), torch.from_numpy(labels)
+        return torch.stack([augment(image) for image in pixels]), torch.from_numpy(labels)
 
-    def _drawn(self, image: np.ndarray, batch: Batch, place: int) -> torch.Tensor:
+    def _drawn(
+        self, augment: Callable[[np.ndarray], torch.Tensor], image: np.ndarray, batch: Batch, place: int
+    ) -> torch.Tensor:
         """One image under shared draws: it depends on its number and their epoch, not on the batch."""
         assert batch.shared is not None
         block, epoch = batch.shared
         number = int(self.numbers[batch.indices[place]])
         torch.manual_seed(derived_seed(block, Stream.SHARED, epoch, number))
-        return self.policy.augment(image)
+        return augment(image)
 
     def _read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Copies of the batch's images and labels; nothing else is read from disk."""

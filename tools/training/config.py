@@ -1,5 +1,6 @@
 """Settings of the classifier and of its training recipe. Light: imports no torch."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,6 +20,10 @@ WEIGHT_WORDS = (TORCHVISION_WEIGHTS, "pretrained", "auto")
 """Values of `ModelConfig.weights` that are no files."""
 
 _NORMALISATIONS = ("auto", "imagenet", "data")
+
+
+ASKS_MODEL = "sra"
+"""The operation whose strength the model in training decides (`tools.policy.sample_aware`)."""
 
 
 class ModelConfig(BaseModel):
@@ -142,7 +147,14 @@ class TrainingConfig(BaseModel):
     )
     loader_workers: int = Field(default=0, ge=0, le=64, description="processes that augment, for each trial")
     amp: Literal["auto", "off", "bf16", "fp16"] = Field(
-        default="auto", description="mixed precision; 'auto' uses it on CUDA only"
+        default="auto",
+        description="mixed precision; 'auto': on CUDA always, on CPU where training.layout is 'auto' too and bfloat16 "
+        "is measured to be much faster when the study begins",
+    )
+    layout: Literal["auto", "contiguous", "channels_last"] = Field(
+        default="auto",
+        description="of the weights in memory, on CPU (on CUDA channels last always); 'auto': what is measured to be "
+        "faster when a study begins (docs/speed.md)",
     )
     draws: Literal["own", "shared"] = Field(
         default="own",
@@ -205,6 +217,8 @@ class Recipe(BaseModel):
     """The study's metric where `selection` is 'best'; else 'accuracy', which then decides nothing."""
     imbalance: Literal["none", "weighted_loss", "balanced_sampling", "logit_adjustment"] = "none"
     """What is done about classes of unequal size (`tools.training.imbalance`)."""
+    channels_last: bool = False
+    """Memory layout of the weights on CPU; results differ by rounding. On CUDA it is channels last always."""
 
 
 class Trunk(BaseModel):
@@ -219,6 +233,18 @@ class Trunk(BaseModel):
     policy: str | None = None
     """Canonical JSON of the policy of those epochs, which then have no synthetic images; None: as the trial's own.
     It decides what the trial comes to, and is part of its key (see `tools.training.trial_store.trial_key`)."""
+
+
+class Beginning(BaseModel):
+    """Epochs that a trial has in common with one that stopped in the middle of the same training."""
+
+    model_config = _FROZEN
+
+    key: str
+    """Of that trial, which has left its state (`tools.training.stages`)."""
+    directory: Path
+    epochs: int = Field(ge=1)
+    """That it has trained."""
 
 
 class Fold(BaseModel):
@@ -298,6 +324,26 @@ class TrialSpec(BaseModel):
     trained under its key."""
     trunk: Trunk | None = None
     """What is shared with other trials. Without a policy of its own it saves time and changes no number."""
+    begins: Beginning | None = None
+    """Where its first epochs lie, if somebody has trained them. They are those that it would train itself."""
+    stop: int | None = None
+    """The last epoch that it trains, where that is in the middle of its recipe; its state then stays, for a trial that
+    begins with it."""
+
+    @property
+    def last_epoch(self) -> int:
+        """Of the recipe, or the one that it stops after."""
+        return self.recipe.epochs if self.stop is None else self.stop
+
+    @property
+    def alone_because(self) -> str:
+        """Why it is trained by itself and not in a pack with others, in words; empty where it need not be."""
+        policy = json.loads(self.policy)
+        if policy.get("changes") or self.stop is not None or self.begins is not None:
+            return "a policy that changes in the middle of a training"
+        if any(operation["name"] == ASKS_MODEL for operation in policy["operations"]):
+            return f"{ASKS_MODEL}, which asks the model for the score of each image,"
+        return ""
 
     @property
     def has_foreign_trunk(self) -> bool:

@@ -276,4 +276,4 @@ def load_trained(spec: TrialSpec, device: str) -> Classifier:
             normalisation = Normalisation(**json.loads(about["normalisation"]))
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise DamagedFile(file, f"{type(error).__name__}: {first_line(error)}") from error
-    return Classifier(on_device(model, device).eval(), normalisation, device)
+    return Classifier(on_device(model, device, spec.recipe.channels_last).eval(), normalisation, device)

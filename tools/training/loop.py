@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from tools.disk import disk_error, disk_errors_explained
-from tools.errors import AugurError
+from tools.errors import AugurError, ConfigurationError
 from tools.files import DamagedFile, locked, make_folder
 from tools.machine import free_memory, is_shared_memory_fault
-from tools.training.batches import epoch_batches, training_images, training_loader
+from tools.policy.sample_aware import sample_scores
+from tools.training.batches import Batch, epoch_batches, training_images, training_loader
 from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochLog, StepLog, seconds_spent
@@ -26,6 +27,7 @@ from tools.training.progress import Progress, mean_loss, refuse_non_finite
 from tools.training.recipes import learning_rate_at, optimizer_for
 from tools.training.seeds import Stream, derived_seed
 from tools.training.shared_trunk import SharedTrunk, trunk_spec
+from tools.training.stages import later_of, leave_state
 from tools.training.step import update
 from tools.training.trial_store import LOCK, RESULT, read_result, write_result
 from tools.training.types import EpochReport, FailureKind, TrialResult
@@ -123,10 +125,10 @@ def _train(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]
     for report in training.inherited:
         log.append(report)
         on_epoch(report)
-    for epoch in range(training.finished_epochs + 1, spec.recipe.epochs + 1):
+    for epoch in range(training.finished_epochs + 1, spec.last_epoch + 1):
         report = training.run_epoch(epoch)
         log.append(report)
-        if epoch < spec.recipe.epochs:
+        if epoch < spec.last_epoch:
             training.save_if_due(epoch)
         on_epoch(report)
     return training.finish()
@@ -173,11 +175,16 @@ class _Training:
         self._precision = precision_for(device, recipe.amp)
         self._images = training_images(spec)
         self._batches = epoch_batches(spec, self._images)
+        self._policy = self._images.policy
         self._loader = training_loader(spec, self._images, self._batches, device)
         self._validation = validation_view(spec)
         check_unchanged(spec.model.name, spec.model_source)
         self._classifier = Classifier(
-            on_device(build_model(spec.model, spec.classes, spec.image_size, spec.seed), device),
+            on_device(
+                build_model(spec.model, spec.classes, spec.image_size, spec.seed),
+                device,
+                recipe.channels_last,
+            ),
             normalisation_for(spec, self._images.view.images),
             device,
         )
@@ -212,8 +219,8 @@ class _Training:
     def train_on(self) -> Iterator[int]:
         while True:
             self._model.train()
-            for images, labels in self._loader:
-                self._train_step(images, labels)
+            for step, (images, labels) in enumerate(self._loader):
+                self._train_step(self._by_score(step, images, labels), labels)
                 yield len(labels)
             self._batches.epoch += 1
 
@@ -232,6 +239,8 @@ class _Training:
         return self._progress.state(self._model, self._optimizer.state_dict(), self._scaler.state_dict())
 
     def finish(self) -> TrialResult:
+        if self._spec.stop is not None:
+            leave_state(self._spec, self._state())
         result = self._progress.finish(self._classifier, self._images.view, self._precision)
         self._checkpoint.remove()
         self._steps.close()
@@ -239,6 +248,7 @@ class _Training:
 
     def _restore(self) -> None:
         state, done = self._trunk.latest(self._checkpoint.load(self._device), self._device)
+        state, done = later_of(state, done, self._spec, self._device)
         if state is None or not self._progress.restore(state, self._validation.labels):
             return
         self.inherited = self._progress.reports[done:]
@@ -251,6 +261,7 @@ class _Training:
         steps = len(self._batches)
         self._model.train()
         self._batches.epoch = epoch
+        self._policy = self._images.policy_at(epoch)
         losses = torch.zeros(steps, device=self._device)
         sizes = torch.zeros(steps, dtype=torch.float64)
         rate = 0.0
@@ -259,7 +270,7 @@ class _Training:
             for group in self._optimizer.param_groups:
                 group["lr"] = rate
             torch.manual_seed(derived_seed(self._spec.seed, Stream.STEP, epoch, step))
-            losses[step] = self._train_step(images, labels)
+            losses[step] = self._train_step(self._by_score(step, images, labels), labels)
             sizes[step] = len(labels)
             self._steps.tell(epoch, (step + 1) / steps)
             if (step + 1) % _CHECK_EVERY == 0:
@@ -271,6 +282,26 @@ class _Training:
             )
         return mean_loss(losses, sizes), rate
 
+    def _by_score(self, step: int, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The images of a batch, changed by how well the model classifies each, where the policy asks for that.
+
+        The model sees them in training mode, as in the published code of SRA.
+        """
+        if not self._policy.is_scored or not Batch(0, labels.numpy(), number=step).takes_scores:
+            return images
+        if self._spec.several_labels:
+            raise ConfigurationError(
+                "sra needs one label for each image, and those of this data set may have several: use another policy"
+            )
+        inputs = self._classifier.normalisation.apply(images, self._device)
+        with torch.no_grad(), self._precision.autocast(self._device):
+            logits = self._model(inputs)
+        scores = sample_scores(logits, labels.to(self._device)).tolist()
+        changed = [
+            self._policy.augment_by_score(image, score) for image, score in zip(images, scores, strict=True)
+        ]
+        return torch.stack(changed)
+
     def _train_step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """One update; returns the batch's mean cross-entropy without label smoothing, on the device."""
         inputs = self._classifier.normalisation.apply(images, self._device)
@@ -278,8 +309,8 @@ class _Training:
         several = self._spec.several_labels
         if several:
             targets = targets.float()
-        if self._images.policy.has_mix:
-            inputs, targets = self._images.policy.mix(inputs, targets)
+        if self._policy.has_mix:
+            inputs, targets = self._policy.mix(inputs, targets)
         autocast = self._precision.autocast(self._device)
         recipe, term = self._spec.recipe, self._class_term
         return update(

@@ -79,7 +79,7 @@ def resolve_recipe(config: TrainingConfig, metric: Metric = "accuracy") -> Recip
         if (value := getattr(config, name)) is not None and value != "auto"
     }
     chosen |= {"selection": config.selection, "amp": config.amp, "draws": config.draws}
-    chosen["imbalance"] = config.imbalance
+    chosen |= {"imbalance": config.imbalance, "channels_last": config.layout == "channels_last"}
     if config.selection == "best":
         chosen["selection_metric"] = metric
     return RECIPES[config.recipe].model_copy(update=chosen)
@@ -97,6 +97,8 @@ def describe_recipe(recipe: Recipe) -> str:
         f"lr {recipe.learning_rate:g}, {schedule}, weight decay {recipe.weight_decay:g}, "
         f"label smoothing {recipe.label_smoothing:g}"
         + (f", {WORDS[recipe.imbalance]}" if recipe.imbalance != "none" else "")
+        + (", bfloat16" if recipe.amp == "bf16" else "")
+        + (", channels last" if recipe.channels_last else "")
     )
 
 

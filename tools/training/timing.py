@@ -59,10 +59,11 @@ def _weight_bytes(spec: TrialSpec) -> int:
 def _update_seconds(spec: TrialSpec, device: str, size: int) -> float | None:
     """Seconds an image of an update on images of `size` px; None where the model cannot take them."""
     try:
-        model = on_device(architecture(spec.model, spec.classes, size), device).train()
+        model = architecture(spec.model, spec.classes, size)
     except ConfigurationError:
         return None
     recipe, precision = spec.recipe, precision_for(device, spec.recipe.amp)
+    model = on_device(model, device, recipe.channels_last).train()
     optimizer, scaler = optimizer_for(model, recipe), torch.GradScaler(enabled=precision.scaled)
     images = torch.rand(recipe.batch_size, 3, size, size, device=device)
     labels = torch.zeros(recipe.batch_size, dtype=torch.int64, device=device)

@@ -57,6 +57,7 @@ def trial_key(
     synthetic: Synthetic | None = None,
     fold: Fold | None = None,
     trunk_policy: str | None = None,
+    stop: int | None = None,
 ) -> str:
     """SHA-256 (64 hex digits) of everything that decides a trial's outcome, except the machine.
 
@@ -72,6 +73,7 @@ def trial_key(
         fold: part of the key only where it differs from the splits as they are.
         trunk_policy: canonical JSON of `Trunk.policy`; part of the key only where those epochs differ from the trial's
             own.
+        stop: the epoch that it stops after, in the middle of the recipe; part of the key only where it does.
 
     Raises:
         ConfigurationError: the weights file cannot be read.
@@ -91,6 +93,8 @@ def trial_key(
         content["fold"] = fold.model_dump(mode="json")
     if trunk_policy is not None and (trunk_policy != canonical_policy or synthetic is not None):
         content["trunk"] = placeless(trunk_policy)
+    if stop is not None:
+        content["stop"] = stop
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

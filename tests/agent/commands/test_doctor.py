@@ -3,6 +3,7 @@
 import http.server
 import io
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from agent.commands.doctor import Check, all_checks, examine
+from agent.commands.doctor import all_checks, examine
+from agent.commands.doctor_check import Check
+from agent.commands.doctor_pace import cpu_pace, waiting
 from agent.llm.ping import ping
 from agent.llm.providers import KEY_VARIABLES
 from agent.screen.terminal import Terminal
@@ -156,11 +159,19 @@ class TestDoctor:
             "✓  memory",
             "✓  versions",
             "✓  workers",
+            "✓  pace of cpu",
             "✓  data: demo",
             "–  keys",
         ):
             assert word in text
         assert max(map(len, text.splitlines())) <= 80
+
+    def test_it_says_how_fast_a_worker_trains_and_how_much_of_that_is_augmentation(self) -> None:
+        text = cpu_pace(1).detail
+        assert re.fullmatch(
+            r"ResNet18 at 64 px, one worker: [\d,]+ images/s in .*augmenting takes \d+%", text
+        )
+        assert [round(waiting(1000, augmented), 2) for augmented in (250, 1000, 4000)] == [0.75, 0, 0]
 
     def test_nothing_is_left_behind(self, tmp_path: Path) -> None:
         report(settings_of(["--runs-dir", str(tmp_path / "runs")]))

@@ -14,6 +14,7 @@ from agent.proposers.best_of_n import BestOfNProposer
 from agent.proposers.fixed import FixedProposer
 from agent.proposers.hybrid import HybridProposer
 from agent.proposers.llm import LLMProposer
+from agent.proposers.online import OnlineProposer
 from agent.proposers.random import RandomProposer
 from agent.proposers.tpe import TPEProposer, objective
 from tests.agent.proposers.arms import REFERENCE, REFERENCE_MEAN, history, operation, proposal, record
@@ -79,6 +80,11 @@ def hybrid(model: LoopbackServer) -> HybridProposer:
     return HybridProposer(connected(config), config, lambda record: None)
 
 
+def online(model: LoopbackServer) -> OnlineProposer:
+    config = llm_config("openai", model, mode="tools")
+    return OnlineProposer(connected(config), config, lambda record: None)
+
+
 SEARCHING: dict[str, Callable[[LoopbackServer], Proposer]] = {
     "random": lambda model: RandomProposer(),
     "tpe": lambda model: TPEProposer(),
@@ -88,6 +94,7 @@ SEARCHING: dict[str, Callable[[LoopbackServer], Proposer]] = {
     "llm by schema, Gemini": lambda model: llm(model, "google_genai", "structured"),
     "best_of_n": best_of_n,
     "hybrid": hybrid,
+    "online": online,
 }
 ARMS = {**SEARCHING, "fixed": lambda model: FixedProposer(BASELINES)}
 

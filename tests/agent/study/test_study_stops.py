@@ -1,11 +1,13 @@
 """Studies that something stops or hinders: budgets, dead workers, references that fail, a second process."""
 
 import json
+import re
 from pathlib import Path
 
 from filelock import FileLock
 
 from tests.agent.studies import SHORT, ledger, resume, run, tracking
+from tools.files import read_yaml
 
 BARE = f"{SHORT} --search.backgrounds off"
 
@@ -56,6 +58,21 @@ def test_a_budget_of_seconds_stops_the_search_in_the_middle_of_a_trial(runs):
     )
     assert 3 <= spent["training_seconds"] < 6
     assert "budget of 3s of training is spent" in (runs / "studies/s/report.md").read_text()
+
+
+def test_the_time_decides_once_how_many_iterations_there_are(runs):
+    limit = ("--iterations", "auto", "--budget.training_seconds", "10m")
+    killed = run(runs, "--proposer", "random", *limit, size=BARE, moment="before:propose")
+    assert killed.returncode < 0
+    settled = read_yaml(runs / "studies/s/config.yaml")["search"]["iterations"]
+    assert isinstance(settled, int)
+    assert settled > 8, "the tiny network trains more often than that in ten minutes"
+    said = killed.stdout + killed.stderr
+    assert "as many iterations as fit into the time" in said
+    told = re.search(r"about (\d+) trainings in 10m: (\d+) iterations, by", said)
+    assert told, said
+    assert int(told[2]) == settled
+    assert f"up to {told[1]} trainings" in said, "the plan is of as many"
 
 
 def test_two_processes_cannot_run_one_study(runs):

@@ -11,6 +11,7 @@ from evaluators.attribution import maps
 from evaluators.attribution.insertion import probabilities_of
 from evaluators.attribution.maps import (
     NoMap,
+    cam_places,
     grad_cam,
     integrated_gradients,
     last_spatial_layer,
@@ -51,12 +52,18 @@ def test_grad_cam_is_what_the_paper_defines():
 
 
 @pytest.mark.parametrize(
-    ("name", "layer"),
-    [("resnet18", "layer4"), ("mobilenet_v2", "features"), ("squeezenet1_1", "classifier.2")],
+    ("name", "layer", "places"),
+    [
+        ("resnet18", "layer4", (2, 2)),
+        ("mobilenet_v2", "features", (2, 2)),
+        ("squeezenet1_1", "classifier.2", (3, 3)),
+    ],
 )
-def test_grad_cam_looks_at_the_last_feature_map(name: str, layer: str):
+def test_grad_cam_looks_at_the_last_feature_map(name: str, layer: str, places: tuple[int, int]):
     model = models.get_model(name, num_classes=2).eval()
-    assert last_spatial_layer(Classifier(model, PLAIN, "cpu"), 64) is model.get_submodule(layer)
+    classifier = Classifier(model, PLAIN, "cpu")
+    assert last_spatial_layer(classifier, 64) is model.get_submodule(layer)
+    assert cam_places(classifier, 64) == places
 
 
 def test_a_vision_transformer_has_no_grad_cam():

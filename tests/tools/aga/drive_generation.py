@@ -28,7 +28,7 @@ from PIL import Image
 
 from tests.repository import ROOT
 from tools import files
-from tools.aga.captions.captioners import TemplateCaptioner
+from tools.aga.captions.template import TemplateCaptioner
 from tools.aga.chain import Tools
 from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.detectors.simple import CentreDetector

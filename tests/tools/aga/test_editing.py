@@ -21,7 +21,7 @@ from tests.tools.aga.drive_generation import (
 )
 from tests.tools.aga.tiny_clip import build_tiny_clip
 from tests.tools.aga.tiny_sdxl import build_tiny_sdxl
-from tools.aga.captions.captioners import TemplateCaptioner
+from tools.aga.captions.template import TemplateCaptioner
 from tools.aga.chain import EditingTools
 from tools.aga.config import AgaConfig
 from tools.aga.edit_config import EditConfig

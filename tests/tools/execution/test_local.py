@@ -109,6 +109,25 @@ def test_divergence_is_a_result_and_spares_the_worker(
     assert {worker.pid for worker in workers()} == trained.pids
 
 
+def test_the_caller_hears_of_a_trial_before_a_worker_has_it(
+    executor: Executor, tinted: CachedDataset, tmp_path: Path
+):
+    """So that the ledger knows whose it is, even if a worker ends it after the caller was killed."""
+    spec = tiny_trial(tinted, tmp_path, seed=7)
+
+    class Killed(BaseException):
+        pass
+
+    def die(event: TrialEvent) -> None:
+        assert event.kind == "started"
+        raise Killed
+
+    with pytest.raises(Killed):
+        list(executor.train([spec], die))
+    time.sleep(0.2)
+    assert not spec.directory.exists()
+
+
 def test_the_speed_is_measured_by_batches_of_which_nothing_is_kept(
     executor: Executor, tinted: CachedDataset, tmp_path: Path
 ):

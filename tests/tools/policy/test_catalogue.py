@@ -41,7 +41,7 @@ def test_ranges_hold_their_default_and_survive_rounding():
 def test_the_whole_policies_are_the_published_baselines():
     whole = {name for name, spec in CATALOGUE.items() if spec.whole_policy}
 
-    assert whole == {"rand_augment", "trivial_augment_wide", "aug_mix", "auto_augment", "med_augment"}
+    assert whole == {"rand_augment", "trivial_augment_wide", "aug_mix", "auto_augment", "med_augment", "sra"}
 
 
 def test_the_prompt_names_every_operation_parameter_and_range():

@@ -89,9 +89,9 @@ def alone(spec: TrialSpec, root: Path) -> tuple[Any, Any]:
         ("", {"optimizer": "sgd", "label_smoothing": 0.0}),
         (f"{ROTATE} > mixup(p=0.5, alpha=0.4)", {"model": "mobilenet_v2"}),
         ("cutmix(p=0.7, alpha=1.0)", {"selection": "best", "learning_rate": 0.02}),
-        (f"{ROTATE} > mixup(p=1, alpha=0.4)", {"draws": "shared"}),
+        (f"{ROTATE} > mixup(p=1, alpha=0.4)", {"draws": "shared", "amp": "bf16", "channels_last": True}),
     ],
-    ids=["plain", "mixup and dropout", "cutmix and best", "shared draws"],
+    ids=["plain", "mixup and dropout", "cutmix and best", "shared draws in bfloat16"],
 )
 def test_packed_and_single_are_equal_to_the_bit(
     tinted: CachedDataset, root: Path, policy: str, fields: dict[str, Any]
@@ -196,11 +196,15 @@ def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "LARGEST_SHARE", 1e9)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize(
+    "more",
+    [{"optimizer": "adamw", "channels_last": True}, {"optimizer": "sgd"}],
+    ids=["adamw, channels last", "sgd"],
+)
 def test_either_trainer_resumes_what_the_other_began(
-    tinted: CachedDataset, root: Path, every_epoch: None, optimizer: str
+    tinted: CachedDataset, root: Path, every_epoch: None, more: dict[str, Any]
 ):
-    fields: dict[str, Any] = {"epochs": 3, "optimizer": optimizer}
+    fields: dict[str, Any] = {"epochs": 3, **more}
     packed, single = (tiny_trial(tinted, root, ROTATE, seed, **fields) for seed in (0, 1))
 
     def after_an_epoch() -> bool:

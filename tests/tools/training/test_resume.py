@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -40,14 +41,17 @@ def epochs_trained(spec: TrialSpec) -> tuple[list[int], object]:
 
 
 @pytest.mark.parametrize(
-    ("model", "selection"),
-    [("shufflenet_v2_x0_5", "best"), ("mobilenet_v2", "last")],
-    ids=["best", "dropout"],
+    "more",
+    [
+        {"selection": "best"},
+        {"model": "mobilenet_v2", "channels_last": True},
+    ],
+    ids=["best", "dropout and channels last"],
 )
 def test_a_resumed_trial_equals_an_uninterrupted_one(
-    tinted: CachedDataset, tmp_path: Path, every_epoch: None, model: str, selection: str
+    tinted: CachedDataset, tmp_path: Path, every_epoch: None, more: dict[str, Any]
 ):
-    fields = {"model": model, "selection": selection, "learning_rate": 0.02}
+    fields = {"learning_rate": 0.02, **more}
     whole = train_trial(tiny_trial(tinted, tmp_path / "a", POLICY, **fields), "cpu", silent)
     spec = tiny_trial(tinted, tmp_path / "b", POLICY, **fields)
     session(spec, last_epoch=1)

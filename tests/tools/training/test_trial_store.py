@@ -65,9 +65,10 @@ def test_fields_of_the_recipe_that_came_later_leave_earlier_keys_as_they_were():
     recipe = resolve_recipe(TrainingConfig())
     assert key(recipe=recipe) == "fbdf627edbbbbfcec7d82e1ab126ac6bd5f1af4a0626a54e97a927a3f3c46e8e"
     later = [
-        recipe.model_copy(update=change) for change in ({"warmup_steps": 9}, {"cooldown_fraction": 0.25})
+        recipe.model_copy(update=change)
+        for change in ({"warmup_steps": 9}, {"cooldown_fraction": 0.25}, {"channels_last": True})
     ]
-    assert len({key(recipe=each) for each in (recipe, *later)}) == 3
+    assert len({key(recipe=each) for each in (recipe, *later)}) == 4
 
 
 def test_a_weights_file_counts_by_its_content_not_by_its_place(tmp_path: Path):

@@ -14,9 +14,9 @@ from prompts import render
 from tools.aga.captions.caption_answers import read_answer
 from tools.aga.captions.caption_cache import CachedCaptioner
 from tools.aga.captions.combinations import Combination
-from tools.aga.captions.fitting import CLIP_TOKENS, approximate_tokens, fit, identity_of
+from tools.aga.captions.fitting import CLIP_TOKENS, approximate_tokens, fit
 from tools.aga.captions.forbidden_words import named_in
-from tools.aga.captions.phrases import joined
+from tools.aga.captions.template import TemplateCaptioner, quoted
 from tools.aga.config import CaptionConfig
 from tools.aga.types import Caption, Captioner
 from tools.errors import ConfigurationError
@@ -24,8 +24,6 @@ from tools.errors import ConfigurationError
 Ask = Callable[[str, str], str]
 """(system, user) → the model's answer: '' where it has none or refuses. Raises where it cannot be reached."""
 
-_PLACES = ("an empty place", "an open scene", "a plain view")
-"""Replace a setting that names a word to avoid."""
 _WORDS_PER_TOKEN = 0.6
 """For the length that the model is asked for: plain English has about 0.75, and models count words badly."""
 
@@ -41,7 +39,7 @@ def open_captioner(
     """The captioner that `config` means; a model's captions are kept in `folder`.
 
     Args:
-        config: `kind`, `attempts`, `batch_size` and `max_tokens` are used.
+        config: of captions.
         folder: where captions of a model are kept, for all studies.
         ask: calls the model; only kind 'llm' needs it.
         model: 'provider:model', part of the key that captions are kept by.
@@ -49,10 +47,15 @@ def open_captioner(
         private: words to avoid that the model is not told: what it writes is checked for them all the same.
 
     Raises:
-        ConfigurationError: `kind` is 'llm' and there is no model.
+        ConfigurationError: `kind` is 'llm' or 'local' and there is no model.
     """
     if config.kind == "template":
         return TemplateCaptioner(config.max_tokens, count_tokens)
+    if config.kind == "local":
+        from tools.aga.captions.local import LocalCaptioner, local_model
+
+        local = LocalCaptioner(local_model(config.model), config.attempts, config.max_tokens, count_tokens)
+        return CachedCaptioner(local, folder, config.batch_size)
     if ask is None:
         raise ConfigurationError(
             "aga.caption.kind is 'llm', but no model is configured: name one with --aga.llm or --llm, "
@@ -62,46 +65,6 @@ def open_captioner(
         ask, model, config.attempts, config.batch_size, config.max_tokens, count_tokens, private
     )
     return CachedCaptioner(written, folder, config.batch_size)
-
-
-class TemplateCaptioner:
-    """Joins the three parts to a phrase. Needs no model; the same combination always gives the same caption."""
-
-    def __init__(
-        self, limit: int = CLIP_TOKENS, count_tokens: Callable[[str], int] = approximate_tokens
-    ) -> None:
-        self._limit = limit
-        self._count_tokens = count_tokens
-
-    @property
-    def identity(self) -> str:
-        """Names everything that its answers depend on."""
-        return f"template/1, {self._limit} tokens by {identity_of(self._count_tokens)}"
-
-    def caption(self, combinations: Sequence[Combination], avoid: Sequence[str]) -> list[Caption]:
-        """One caption for each combination, free of the words to `avoid`.
-
-        A part that names one is omitted, or, if it is the setting, replaced by a plain one; the caption's warning
-        says so.
-
-        Raises:
-            ConfigurationError: all three parts of a combination name words to avoid.
-        """
-        return [self._caption(combination, avoid) for combination in combinations]
-
-    def _caption(self, combination: Combination, avoid: Sequence[str]) -> Caption:
-        named = {part: words for part in combination if (words := named_in(part, avoid))}
-        if all(part in named for part in combination):
-            raise _nothing_left(combination, [word for words in named.values() for word in words])
-        instruction, setting, time = ("" if part in named else part for part in combination)
-        setting = setting or next((place for place in _PLACES if not named_in(place, avoid)), "")
-        text = joined(instruction, setting, time)
-        if named_in(text, avoid):
-            # Two harmless parts have formed a name ('garden' and 'spider'): a comma keeps them apart.
-            text = ", ".join(filter(None, (instruction, setting, time)))
-        fitted, shortened = fit(text, self._count_tokens, self._limit)
-        warnings = [f"{part!r} was left out: it names {_quoted(words)}" for part, words in named.items()]
-        return Caption(fitted, *combination, "template", 0, "; ".join(filter(None, [*warnings, shortened])))
 
 
 @dataclass
@@ -187,7 +150,7 @@ class LlmCaptioner:
     def _fault(self, answer: str, avoid: Sequence[str]) -> str:
         if words := named_in(answer, avoid):
             told = [word for word in words if word not in self._private]
-            return f"it names {_quoted(told)}" if told else "it names what must not be in the picture"
+            return f"it names {quoted(told)}" if told else "it names what must not be in the picture"
         try:
             fit(answer, self._count_tokens, self._limit)
         except ConfigurationError:
@@ -220,14 +183,3 @@ def _user(pending: list[_PendingCaption]) -> str:
     ]
     rejections = any(each.rejected for each in pending)
     return render("aga_caption", part="user", requests=requests, rejections=rejections)
-
-
-def _quoted(words: Sequence[str]) -> str:
-    return ", ".join(repr(word) for word in dict.fromkeys(words))
-
-
-def _nothing_left(combination: Combination, words: Sequence[str]) -> ConfigurationError:
-    return ConfigurationError(
-        f"no caption can be made from {' / '.join(combination)}: each part names a word to avoid ({_quoted(words)}). "
-        "Write other instructions, settings or times, or remove the word from those to avoid"
-    )

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tools.aga.chain_steps import writes_captions
+from tools.aga.chain_steps import caption_kind, writes_captions
 from tools.aga.making.request import Request
 from tools.aga.store.pieces import key_of
+from tools.local_model import packaged_model
 
 FORMAT = 1
 """Raised whenever the same request comes to mean other images."""
@@ -78,6 +79,7 @@ def request_key(request: Request) -> str | None:
         config.background.lora,
         config.gates.classifier,
         config.gates.clip,
+        (config.caption.model or packaged_model()) if caption_kind(config) == "local" else None,
     ]
     files = [_states(Path(path)) for path in paths if path is not None]
     return key_of(format=FORMAT, settings=settings, code=code.hexdigest(), files=files, **request.content)

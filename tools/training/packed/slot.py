@@ -97,7 +97,8 @@ class Slot:
         self.precision: Precision = precision_for(device, recipe.amp)
         if self.precision.scaled:
             raise CannotCapture(f"{self.precision.name} needs its loss scaled")
-        self.model = on_device(build_model(_blank(shape.model), shape.classes, shape.image_size, 0), device)
+        blank = build_model(_blank(shape.model), shape.classes, shape.image_size, 0)
+        self.model = on_device(blank, device, recipe.channels_last)
         self.model.train()
         self._optimizer = optimizer_for(self.model, recipe)
         self._scaler = torch.GradScaler(enabled=False)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tools.aga.captions.caption_cache import CachedCaptioner
-from tools.aga.captions.captioners import TemplateCaptioner, open_captioner
+from tools.aga.captions.captioners import open_captioner
+from tools.aga.captions.template import TemplateCaptioner
 from tools.aga.config import CaptionConfig
 from tools.aga.types import Caption
 from tools.errors import AugurError, ConfigurationError

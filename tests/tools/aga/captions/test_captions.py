@@ -15,9 +15,10 @@ from tests.loopback.clients import llm_config
 from tests.loopback.protocols import Ask
 from tests.loopback.replies import Answer, Failure, Reply
 from tests.loopback.server import LoopbackServer
-from tools.aga.captions.captioners import LlmCaptioner, TemplateCaptioner
+from tools.aga.captions.captioners import LlmCaptioner
 from tools.aga.captions.fitting import approximate_tokens
 from tools.aga.captions.forbidden_words import named_in
+from tools.aga.captions.template import TemplateCaptioner
 from tools.aga.types import Caption
 from tools.errors import ConfigurationError
 

@@ -1,0 +1,114 @@
+"""What is submitted, checked and made whole: the settings of a study as it will be run."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from agent.service.types import Submission
+from agent.settings.config import StudyConfig
+from agent.settings.sources import load_config, load_with_presets, variables_of
+from agent.settings.table import settings
+from agent.study_folder import name_stem
+from tools.errors import ConfigurationError
+
+_PLACE = "the submitted settings"
+
+
+def settings_of(submission: Submission, runs_dir: Path, environ: Mapping[str, str]) -> StudyConfig:
+    """The settings of a submitted study; its name is in `study`, or None.
+
+    Variables such as AGENT_EXECUTION__WORKERS of the service are defaults here, which what is submitted overrides.
+
+    Raises:
+        ConfigurationError: an unknown key or a bad value; names it, its line and what is allowed.
+    """
+    if (submission.yaml is None) == (submission.settings is None):
+        raise ConfigurationError(
+            "a submission has either `yaml`, the text of a file of settings, or `settings`, the same as JSON"
+        )
+    text = submission.yaml
+    if text is None:
+        text = json.dumps(_nested(submission.settings or {}), indent=1, ensure_ascii=False)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "settings.yaml"
+        file.write_text(text, encoding="utf-8", errors="replace")
+        try:
+            config_of, _ = load_with_presets(["--config", str(file)], {})
+            config = config_of(variables_of(environ))
+        except ConfigurationError as error:
+            raise ConfigurationError(str(error).replace(str(file), _PLACE)) from None
+    _check_places(config, runs_dir)
+    name = submission.name or config.study
+    if submission.name and config.study and submission.name != config.study:
+        raise ConfigurationError(
+            f"name = {submission.name!r}, but study = {config.study!r} ({_PLACE}): give one name"
+        )
+    return config.model_copy(update={"study": name, "runs_dir": runs_dir})
+
+
+def check_defaults(environ: Mapping[str, str]) -> None:
+    """See that the variables of the service's environment are settings.
+
+    Raises:
+        ConfigurationError: one is not; names it.
+    """
+    load_config([], {name: value for name, value in environ.items() if name != "AGENT_CONFIG"})
+
+
+def as_stored(config: StudyConfig) -> str:
+    """All settings but the name and the runs folder, in one order: the same study is the same text."""
+    tree = config.model_dump(mode="json", exclude={"study", "runs_dir"})
+    for key, setting in settings().items():
+        *sections, name = key.split(".")
+        branch: Any = tree
+        for section in sections:
+            branch = branch[section]
+        if setting.metavar == "PATH" and branch.get(name) is not None:
+            branch[name] = str(Path(branch[name]).absolute())
+    return json.dumps(tree, sort_keys=True)
+
+
+def new_name(config: StudyConfig, taken: set[str]) -> str:
+    """A name for a study that was given none."""
+    first = f"{name_stem(config)}-{datetime.now():%f}"
+    name, number = first, 1
+    while name in taken:
+        number += 1
+        name = f"{first}-{number}"
+    return name
+
+
+def _check_places(config: StudyConfig, runs_dir: Path) -> None:
+    if config.runs_dir not in (Path("runs"), runs_dir):
+        raise ConfigurationError(
+            f"runs_dir = {str(config.runs_dir)!r} ({_PLACE}): the service keeps all its studies in its own folder of "
+            "runs; leave runs_dir out"
+        )
+    path = config.data.path
+    if path is not None and not path.exists():
+        raise ConfigurationError(
+            f"data.path = {str(path)!r} ({_PLACE}): there is nothing there on the machine of the service; copy the "
+            "images to it, and give their path there"
+        )
+
+
+def _nested(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections from dotted keys."""
+    tree: dict[str, Any] = {}
+    for key, value in given.items():
+        *sections, name = key.split(".")
+        branch = tree
+        for section in sections:
+            inner = branch.setdefault(section, {})
+            if not isinstance(inner, dict):
+                raise ConfigurationError(f"{key} ({_PLACE}): {section} is a value and a section at once")
+            branch = inner
+        nested = _nested(value) if isinstance(value, Mapping) else value
+        if isinstance(nested, dict) and isinstance(branch.get(name), dict):
+            branch[name] |= nested
+        else:
+            branch[name] = nested
+    return tree
