@@ -54,7 +54,14 @@ class Postgres:
         if self._user is not None:
             for path in (folder, secret):
                 os.chown(path, self._user, -1)
-        how = ["--auth=scram-sha-256", "--username=augur", f"--pwfile={secret}", "--no-sync", "--locale=C"]
+        how = [
+            "--auth=scram-sha-256",
+            "--username=augur",
+            f"--pwfile={secret}",
+            "--no-sync",
+            "--locale=C",
+            "--encoding=UTF8",
+        ]
         self._run(_program("initdb"), f"--pgdata={self._data}", *how)
         self.start()
         self.sql("postgres", "CREATE DATABASE augur")

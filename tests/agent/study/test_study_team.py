@@ -38,7 +38,7 @@ def test_a_study_on_ray_that_was_killed_trains_nothing_twice_and_ends_like_one_o
     assert "Starting Ray on this machine" in done.stdout + done.stderr
     assert "Ray on this machine: cpu × 1 thread" in done.stdout + done.stderr
     trained = [
-        event["key"] for event in ledger(runs) if event.get("kind") == "trial" and not event.get("reused")
+        event["id"] for event in ledger(runs) if event.get("kind") == "trial" and not event.get("reused")
     ]
     assert max(Counter(trained).values()) == 1
     local = tmp_path / "local"

@@ -91,21 +91,15 @@ def actors() -> list[psutil.Process]:
     ]
 
 
-def test_keys_of_the_environment_do_not_reach_a_cluster_that_is_started_here():
-    with pytest.MonkeyPatch.context() as patch:
-        for name in (
-            "OPENAI_API_KEY",
-            "AGENT_TRACKING__URI",
-            "MLFLOW_TRACKING_PASSWORD",
-            "HF_TOKEN",
-            "PGPASSWORD",
-        ):
-            patch.setenv(name, _KEY)
-        patch.setenv("RAY_AUTH_TOKEN", "known to all nodes")
-        with _without_secrets():
-            assert _KEY not in os.environ.values()
-            assert os.environ["RAY_AUTH_TOKEN"] == "known to all nodes"
-        assert os.environ["HF_TOKEN"] == _KEY
+def test_keys_of_the_environment_do_not_reach_a_cluster_that_is_started_here(monkeypatch: pytest.MonkeyPatch):
+    for name in ("OPENAI_API_KEY", "MLFLOW_TRACKING_PASSWORD", "HF_TOKEN", "PGPASSWORD"):
+        monkeypatch.setenv(name, _KEY)
+    monkeypatch.setenv("AGENT_TRACKING__CHECKPOINTS", f"postgresql://augur:{_KEY}@db/augur")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "known to all nodes")
+    with _without_secrets():
+        assert not [value for value in os.environ.values() if _KEY in value]
+        assert os.environ["RAY_AUTH_TOKEN"] == "known to all nodes"
+    assert os.environ["HF_TOKEN"] == _KEY
 
 
 def nodes(*sizes: tuple[int, int]) -> Cluster:

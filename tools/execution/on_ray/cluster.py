@@ -37,9 +37,9 @@ _SWITCHES = {
     # or workers would get what other programs leave of a core, unlike those of execution.kind local
     "RAY_worker_niceness": "0",
 }
-_SECRET = re.compile(
-    r"(KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS?|(DATABASE|TRACKING)_+URI|PGPASSFILE)$", re.IGNORECASE
-)
+_SECRET = re.compile(r"(KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS?|PGPASSFILE)$", re.IGNORECASE)
+"""Names of variables that hold one."""
+_ADDRESS_WITH_PASSWORD = re.compile(r"://[^/\s@]+@")
 _OBJECT_STORE = 256 * 2**20
 """Bytes of shared memory of a cluster that is started here, where workers read the runs folder itself."""
 _FOLDER = "augur-ray-"
@@ -225,8 +225,8 @@ def _without_secrets() -> Iterator[None]:
     """
     taken = {
         name: os.environ.pop(name)
-        for name in tuple(os.environ)
-        if _SECRET.search(name) and not name.startswith("RAY_")
+        for name, value in tuple(os.environ.items())
+        if not name.startswith("RAY_") and (_SECRET.search(name) or _ADDRESS_WITH_PASSWORD.search(value))
     }
     try:
         yield
