@@ -44,7 +44,10 @@ def _stepwise(node: Node) -> Callable[[State, Runtime[Chosen]], dict[str, Any]]:
 
     def step(state: State, runtime: Runtime[Chosen]) -> dict[str, Any]:
         chosen = runtime.context or {}
-        study = chosen.get("study") or f"studio-{str(get_config()['configurable']['thread_id'])[:8]}"
+        study = (
+            chosen.get("study")
+            or f"studio-{str(get_config().get('configurable', {}).get('thread_id', ''))[:8]}"
+        )
         changed: dict[str, Any] = {}
 
         def act(graph: Any, study: str, context: "Context") -> None:

@@ -3,6 +3,7 @@
 An assessment counts where its source is a human; what judges of a model wrote is left to whoever runs them.
 """
 
+import re
 from typing import Any
 
 from agent.memory.reading import Reader
@@ -21,13 +22,12 @@ _TAG_LIMIT = 5_000
 
 
 def reviewer_notes(tracking: Reader) -> tuple[str, ...]:
-    """The notes of people, each on one line: those of the tag, one in each of its lines, then assessments by their age.
+    """The notes of people, each on one line: those of the tag, then assessments by their age.
 
     Raises:
         StoreError: the store does not answer.
     """
-    written = tracking.study_tags().get(NOTE_TAG, "").splitlines()
-    notes = [one_line(line, _LONGEST) for line in written if line.strip()][-_MOST:]
+    notes = [one_line(note, _LONGEST) for note in _written(tracking)][-_MOST:]
     where = f"tags.study = '{tracking.study}'"
     traces = tracking.client.search_traces(
         [tracking.experiment_id], where, max_results=_TRACES, include_spans=False
@@ -54,16 +54,22 @@ def add_note(tracking: Reader, text: str) -> None:
         StoreError: the store does not answer.
     """
     line = one_line(text, _LONGEST)
-    lines = tracking.study_tags().get(NOTE_TAG, "").splitlines()
-    if line in lines:
+    notes = _written(tracking)
+    if line in notes:
         return
-    whole = "\n".join([*lines, line])
+    whole = "\n\n".join([*notes, line])
     if len(whole) > _TAG_LIMIT:
         raise AugurError(
             f"the notes on study {tracking.study} would have {len(whole):,} characters, and MLflow keeps "
             f"{_TAG_LIMIT:,}: shorten the tag {NOTE_TAG!r} of its run in MLflow's page."
         )
     tracking.client.set_tag(tracking.study_run, NOTE_TAG, whole)
+
+
+def _written(tracking: Reader) -> list[str]:
+    """The notes of the tag, which blank lines separate."""
+    notes = re.split(r"\n\s*\n", tracking.study_tags().get(NOTE_TAG, ""))
+    return [note.strip() for note in notes if note.strip()]
 
 
 def _in_words(assessment: Any, trace: str) -> str:

@@ -1,6 +1,6 @@
 """What the service says of its studies, from the queue and their events: cheap, however often it is asked."""
 
-import json
+from functools import lru_cache
 from typing import Any
 
 from agent.memory.study_file import NAME as MLFLOW_FILE
@@ -48,10 +48,7 @@ class Answers:
             WrittenNote(text=note.text, written=note.written, delivered=note.delivered)
             for note in self._queue.notes(name)
         ]
-        settings = dump_config(StudyConfig.model_validate_json(entry.settings))
-        for key in ("study", "runs_dir"):
-            settings.pop(key)
-        return Detail(**self._fields(entry, position), settings=settings, notes=notes)
+        return Detail(**self._fields(entry, position), settings=_shown(entry.settings), notes=notes)
 
     def _placed(self, name: str) -> tuple[Entry, int | None]:
         entry = self._queue.get(name)
@@ -92,6 +89,8 @@ class Answers:
         return links
 
 
-def as_json(summary: Summary) -> str:
-    """For an event."""
-    return json.dumps(summary.model_dump(mode="json"))
+@lru_cache(maxsize=256)
+def _shown(settings: str) -> dict[str, Any]:
+    """The settings of a study with secrets hidden; made once, since they never change."""
+    tree = dump_config(StudyConfig.model_validate_json(settings))
+    return {key: value for key, value in tree.items() if key not in ("study", "runs_dir")}

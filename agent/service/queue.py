@@ -7,6 +7,7 @@ scheduler writes.
 """
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -106,6 +107,7 @@ class Queue:
             AugurError: it cannot be read, or a later version of Augur wrote it.
         """
         self._file = file
+        self._own = threading.local()
         try:
             with closing(self._connect()) as connection:
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -304,10 +306,13 @@ class Queue:
 
     @contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:
+        """The connection of this thread: opening one takes longer than most questions."""
         try:
-            with closing(self._connect()) as connection:
-                yield connection
+            if (connection := getattr(self._own, "connection", None)) is None:
+                connection = self._own.connection = self._connect()
+            yield connection
         except sqlite3.Error as error:
+            self._own.connection = None
             raise self._fault(error) from error
 
     @contextmanager

@@ -29,8 +29,8 @@ from tools.errors import AugurError, first_line
 from tools.execution.worker_process import running_server
 from tools.files import read_json
 
-_EVERY = 0.25
-"""Seconds between two looks."""
+_EVERY = 0.5
+"""Seconds between two looks; what is asked is looked at at once."""
 _DEATHS = 3
 """Processes that may die one after another, while the service looks on, before a study has failed."""
 _RETRIES = 3
