@@ -54,7 +54,7 @@ def called(one: TestScores, other: TestScores) -> str:
     already, the permutations are spared.
     """
     differences = [one.accuracy[seed] - other.accuracy[seed] for seed in one.accuracy]
-    if np.ptp(differences) and ttest_1samp(differences, 0.0)[1] >= LEVEL:
+    if np.ptp(differences) and float(ttest_1samp(differences, 0.0)[1]) >= LEVEL:  # type: ignore[arg-type]
         return "not shown"
     return contrasts({"a": [one], "b": [other]}, [("a", "b")], None, RESAMPLES)[0].kind
 

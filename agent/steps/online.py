@@ -29,6 +29,7 @@ from agent.steps.stages import ARM, looks_of, stages_of
 from agent.steps.trials import recipe_of, train_candidates, trial_spec
 from agent.steps.vetting import HYPOTHESIS_LIMIT, refuse
 from tools.disk import disk_errors_explained
+from tools.errors import AugurError, ConfigurationError
 from tools.files import DamagedFile, read_json, write_json
 from tools.policy.canonical import canonical_policy, one_line
 from tools.policy.policy import Change, Operation, Policy
@@ -112,12 +113,16 @@ def adapted(context: Context, state: State) -> dict[str, Any]:
         return {}
     first = parse_proposal(state["answer"])
     candidate = iteration(state["iteration"], ARM, first)
+    if not _can_be_trained(context, first):
+        return {}
     given = bool(first.changes)  # by an earlier study, or decided before a kill
     diary = Diary(diary_file(context, candidate), first)
     looks = looks_of(context, recipe_of(context, candidate).epochs)
     for count, epoch in enumerate(looks, start=1):
         results = _train_to(context, candidate, count)
-        if not results or given:
+        if not results:  # a limit was reached, or no seed can be trained: what comes next says so
+            break
+        if given:
             continue
         decision = diary.at(epoch)
         if decision is None:
@@ -133,6 +138,23 @@ def adapted(context: Context, state: State) -> dict[str, Any]:
         "answer": json.dumps(candidate.proposal.model_dump()),
         "notebook": notebook.then(Notebook(notes[-1] if notes else "")).as_json(),
     }
+
+
+def _can_be_trained(context: Context, proposal: Proposal) -> bool:
+    """Whether its synthetic images, if it has any, can be made; what becomes of one that cannot is decided after this.
+
+    Raises:
+        AugurError: they cannot be made for a reason that another proposal would meet as well.
+    """
+    try:
+        context.synthesis.of(proposal)
+    except BudgetSpent:
+        return False
+    except AugurError as error:
+        if error.resumable or isinstance(error, ConfigurationError):
+            raise
+        return False
+    return True
 
 
 def _train_to(context: Context, candidate: Candidate, count: int) -> list[TrialResult]:

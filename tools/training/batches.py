@@ -34,10 +34,11 @@ class Batch:
     number: int = 0
     """Of the batch in its epoch, from 0."""
 
-    @property
-    def takes_scores(self) -> bool:
-        """Whether it is one of those whose images are changed by their scores, where the policy asks for them."""
-        return self.number % 2 == 1
+
+def takes_scores(number: int) -> bool:
+    """Whether the images of an epoch's batch `number` (from 0) are changed by their scores, where the policy asks for
+    them: every second batch."""
+    return number % 2 == 1
 
 
 @dataclass(frozen=True)
@@ -249,7 +250,7 @@ class TrainingImages(Dataset):
         pixels, labels = self._read(batch.indices)
         policy = self.policy_at(batch.epoch)
         augment = policy.augment
-        if policy.is_scored and batch.takes_scores:
+        if policy.is_scored and takes_scores(batch.number):
             augment = policy.augment_until_score
         if policy.is_identity:
             return torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.from_numpy(labels)

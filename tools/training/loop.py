@@ -12,7 +12,7 @@ from tools.errors import AugurError, ConfigurationError
 from tools.files import DamagedFile, locked, make_folder
 from tools.machine import free_memory, is_shared_memory_fault
 from tools.policy.sample_aware import sample_scores
-from tools.training.batches import Batch, epoch_batches, training_images, training_loader
+from tools.training.batches import epoch_batches, takes_scores, training_images, training_loader
 from tools.training.checkpoint import Checkpoint
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import EpochLog, StepLog, seconds_spent
@@ -287,7 +287,7 @@ class _Training:
 
         The model sees them in training mode, as in the published code of SRA.
         """
-        if not self._policy.is_scored or not Batch(0, labels.numpy(), number=step).takes_scores:
+        if not self._policy.is_scored or not takes_scores(step):
             return images
         if self._spec.several_labels:
             raise ConfigurationError(
