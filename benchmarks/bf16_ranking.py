@@ -1,9 +1,9 @@
 """Whether bfloat16 ranks policies as float32 does: `python -m benchmarks.bf16_ranking [--policies N]`.
 
 Up to twelve policies, as `agent run --dataset demo` trains them, under the same seeds in plain float32 and in bfloat16
-with channels last. Kendall's τ says how far the two orders of the policies agree; beside it stands τ between two seeds of
-float32 alone, which is what a seed does to the order. Writes benchmarks/results/bf16_ranking.json. Trials are kept in
---root: a run that was stopped resumes.
+with channels last. Kendall's τ says how far the two orders of the policies agree; beside it stands τ between two seeds
+of float32 alone, which is what a seed does to the order. Writes benchmarks/results/bf16_ranking.json. Trials are kept
+in --root: a run that was stopped resumes.
 """
 
 import argparse
