@@ -1,14 +1,15 @@
-"""Whether bfloat16 ranks policies as float32 does: `python -m benchmarks.bf16_ranking [--seeds N]`.
+"""Whether bfloat16 ranks policies as float32 does: `python -m benchmarks.bf16_ranking [--policies N]`.
 
-Twelve policies, as `agent run --dataset demo` trains them, under the same seeds in plain float32 and in bfloat16 with
-channels last. Kendall's τ says how far the two orders of the policies agree; beside it stands τ between two seeds of
-float32 alone, which is what a seed does to the order. Writes benchmarks/results/bf16_ranking.json. Trials are kept in
---root: a run that was stopped resumes.
+Up to twelve policies, as `agent run --dataset demo` trains them, under the same seeds in plain float32 and in bfloat16
+with channels last. Kendall's τ says how far the two orders of the policies agree; beside it stands τ between two seeds
+of float32 alone, which is what a seed does to the order. Writes benchmarks/results/bf16_ranking.json. Trials are kept
+in --root: a run that was stopped resumes.
 """
 
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from statistics import mean, stdev
@@ -47,16 +48,18 @@ POLICIES = (
 ARITHMETICS = {"float32": {}, "bfloat16": {"amp": "bf16", "channels_last": True}}
 
 
-def measure(config: StudyConfig, seeds: int, root: Path) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+def measure(
+    config: StudyConfig, policies: Sequence[str], seeds: int, root: Path
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Arithmetic → validation accuracy, float (policies, seeds), and → seconds of a training."""
     dataset = open_dataset(config.data)
     data = build_cache(
         dataset, config.data, config.data.image_size or dataset.card.image_size, root / "cache"
     )
     plain = resolve_recipe(config.training)
-    scores = {name: np.zeros((len(POLICIES), seeds)) for name in ARITHMETICS}
+    scores = {name: np.zeros((len(policies), seeds)) for name in ARITHMETICS}
     seconds: dict[str, list[float]] = {name: [] for name in ARITHMETICS}
-    for row, text in enumerate(POLICIES):
+    for row, text in enumerate(policies):
         policy = canonical_json(
             named_policy(text, data.card.modality).policy if text != "none" else Policy(operations=[])
         )
@@ -72,7 +75,9 @@ def measure(config: StudyConfig, seeds: int, root: Path) -> tuple[dict[str, np.n
     return scores, {name: mean(values) for name, values in seconds.items()}
 
 
-def summary(scores: dict[str, np.ndarray], seconds: dict[str, float]) -> dict[str, Any]:
+def summary(
+    policies: Sequence[str], scores: dict[str, np.ndarray], seconds: dict[str, float]
+) -> dict[str, Any]:
     """What the two have in common, and what seeds alone do."""
     plain, other = (scores[name] for name in ARITHMETICS)
     gaps = 100 * (other - plain).ravel()
@@ -83,7 +88,7 @@ def summary(scores: dict[str, np.ndarray], seconds: dict[str, float]) -> dict[st
         "tau_between_two_seeds_of_float32": between,
         "difference_in_points": {"mean": float(gaps.mean()), "error": stdev(gaps) / len(gaps) ** 0.5},
         "accuracy": {
-            name: {policy: list(row) for policy, row in zip(POLICIES, values.tolist(), strict=True)}
+            name: {policy: list(row) for policy, row in zip(policies, values.tolist(), strict=True)}
             for name, values in scores.items()
         },
         "seconds_of_a_training": seconds,
@@ -97,16 +102,20 @@ def _tau(one: np.ndarray, other: np.ndarray) -> float:
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument(
+        "--policies", type=int, default=len(POLICIES), help="how many of them, the first ones"
+    )
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--root", type=Path, help="folder of the trials; a temporary one if unset")
     options = parser.parse_args()
+    policies = POLICIES[: options.policies]
     torch.set_num_threads(1)
     config, _ = load_config(["--dataset", "demo"], {})
     with tempfile.TemporaryDirectory() as folder:
-        scores, seconds = measure(config, options.seeds, options.root or Path(folder))
-    found = summary(scores, seconds)
+        scores, seconds = measure(config, policies, options.seeds, options.root or Path(folder))
+    found = summary(policies, scores, seconds)
     print(json.dumps({name: value for name, value in found.items() if name != "accuracy"}, indent=2))
-    content = {"policies": len(POLICIES), "seeds": options.seeds, **found, "machine": metadata()}
+    content = {"policies": len(policies), "seeds": options.seeds, **found, "machine": metadata()}
     (RESULTS / "bf16_ranking.json").write_text(json.dumps(content, indent=2) + "\n")
 
 

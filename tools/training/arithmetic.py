@@ -21,8 +21,8 @@ _SECONDS = 1.0
 _ROUNDS = 2
 """In which every arithmetic updates once, at least."""
 _LAYOUT_GAIN, _BF16_GAIN = 1.1, 1.2
-"""How many times as fast an arithmetic must be to be taken: more than the measurement varies, and for bfloat16, which
-rounds to 8 bits, enough to be worth it."""
+"""How many times as fast an arithmetic must be to be taken: bfloat16, which rounds to 8 bits, has to be worth it.
+Chosen, not measured."""
 
 
 @dataclass(frozen=True)
