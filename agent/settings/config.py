@@ -134,8 +134,7 @@ class SearchConfig(BaseModel):
     )
     iterations: Annotated[int, Field(ge=0, le=10_000)] | Literal["auto"] = Field(
         default=8,
-        description="rounds of proposing and training; 'auto': as many as fit into the limit in time, which is the "
-        "default on GPUs with a budget.wall_clock",
+        description="rounds of proposing and training; 'auto': as many as fit into the limit in time",
     )
     candidates: int = Field(
         default=1,
@@ -174,8 +173,7 @@ class SearchConfig(BaseModel):
     )
     warm_start: Names = Field(
         default_factory=list,
-        description="earlier studies in the runs folder: their best proposals are tried first, and a language model is "
-        "told what they gained there",
+        description="earlier studies in the runs folder, whose best proposals are tried first",
     )
     top_k: int = Field(
         default=2, ge=1, le=100, description="proposals of which one is chosen at the end: the finalists"
