@@ -1,8 +1,10 @@
 """What stands before every request: the token, the rate and the size, and the headers of every answer."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,6 +19,8 @@ OPEN = ("/health", "/", "/docs", "/openapi.json", "/page/")
 """Paths that need no token; they tell nothing of any study. One that ends with a slash stands for all below it."""
 _CLIENTS = 4_096
 """Whose rate is remembered."""
+_PATIENCE, _PATIENCE_SECONDS = 8, 5.0
+"""How much of a refused request is read before the answer: in bodies of the greatest size, and in seconds."""
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -43,6 +47,7 @@ class Guard:
         headers = Headers(scope=scope)
         refusal = self._too_many(scope) or self._stranger(scope, headers) or self._too_long(headers)
         if refusal is not None:
+            await _discard(receive, _PATIENCE * self._config.largest_body)
             await refusal(scope, receive, _with_headers(send))
             return
         await self._app(scope, self._measured(receive), _with_headers(send))
@@ -103,6 +108,19 @@ class Guard:
             return message
 
         return measured
+
+
+async def _discard(receive: Receive, most: int) -> None:
+    """Read what is left of a refused request, up to `most` bytes: a client that is still sending would see a broken
+    connection, and not why it was refused."""
+    taken = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while taken <= most:
+                message = await receive()
+                taken += len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
 
 
 def _cookie(headers: Headers) -> str:

@@ -156,8 +156,8 @@ def test_an_address_where_nothing_answers_is_told_at_once(uri: str, words: str) 
 def test_a_missing_driver_is_named_with_the_command_that_installs_it() -> None:
     with socket.create_server(("127.0.0.1", 0)) as database:
         port = database.getsockname()[1]
-        with pytest.raises(StoreError, match=r"needs the Python package psycopg.*uv pip install"):
-            checked(f"postgresql://me:{SECRET}@127.0.0.1:{port}/db")
+        with pytest.raises(StoreError, match=r"needs the Python package MySQLdb.*uv pip install mysqlclient"):
+            checked(f"mysql://me:{SECRET}@127.0.0.1:{port}/db")
 
 
 def test_a_folder_as_store_is_refused_by_name(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ TEXTS = {
     r"^\S+$": "0:4095",
     r"^[^\s/](.{0,198}\S)?$": "my experiment",
     r"^(auto|imagenet|data|[\d.,]+/[\d.,]+)$": "imagenet",
+    r"^((ray://)?[^\s/@?#]+:\d+|auto)$": "ray://head:10001",
     None: "some_name",
 }
 """A valid text for each pattern in the tree."""
@@ -52,6 +53,8 @@ def valid_text(setting: Setting) -> str:
         return "first=one,second=two"
     if setting.key == "data.layout":
         return "group/class"
+    if setting.key == "tracking.checkpoints":
+        return "postgresql://team:5432/studies"
     if setting.key == "aga.edit.prompt":
         return "a drawing of {caption}"
     patterns = [m.pattern for m in setting.field.metadata if getattr(m, "pattern", None)]

@@ -32,9 +32,9 @@ def test_the_table_that_comes_with_the_source_is_complete() -> None:
     names = [entry.name for entry in entries("digits", True, len(trained.full.names))]
     assert trained.full.names == names  # as the command makes them today
     assert not trained.full.incomplete
-    assert (trained.full.epochs, trained.share, list(trained.full.seeds)) == (16, 0.25, [0, 1, 2, 3])
+    assert (trained.full.epochs, trained.share, list(trained.full.seeds)) == (16, 0.25, [0, 1, 2, 3, 4])
     assert trained.full.test.correct is not None
-    assert trained.full.test.correct.shape == (len(names), 4, 1000)
+    assert trained.full.test.correct.shape == (len(names), 5, 1000)
 
 
 def lines_of(file: Path) -> list[dict[str, Any]]:

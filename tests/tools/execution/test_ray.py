@@ -61,7 +61,7 @@ def test_a_worker_that_ray_started_finds_the_same_numbers_even_if_it_is_killed(
         assert described(executor, plans, here) == "Ray on this machine: cpu × 1 thread"
         (result,) = executor.train([spec], on_event)
         assert machines_of(here, plans) == machines_of(local, plans)
-    assert actors() == []
+    assert psutil.wait_procs(actors(), timeout=30)[1] == []
     assert numbers(result) == numbers(trained_here(tiny_trial(tinted, tmp_path / "local", epochs=5)))
     assert [kind for kind, _ in events.of(spec)].count("epoch") == 5
     (note,) = [event.text for event in events if event.kind == "note" and "was lost" in event.text]
