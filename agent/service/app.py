@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
+from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 
 from agent.service import files, jobs, pages
@@ -37,6 +38,7 @@ _FAULTS: dict[int | str, dict[str, Any]] = {
     429: {"model": Fault, "description": "too many requests"},
 }
 _MOST_LISTED = 1_000
+_SUMMARIES = TypeAdapter(list[Summary])
 
 
 def make_app(
@@ -74,10 +76,10 @@ def _add_studies(
 ) -> None:
     """Submit, list, show, pause, resume, cancel, note."""
 
-    @app.get("/api/studies", tags=["studies"])
-    def list_studies(state: str = "", limit: int = _MOST_LISTED) -> list[Summary]:
+    @app.get("/api/studies", tags=["studies"], response_model=list[Summary])
+    def list_studies(state: str = "", limit: int = _MOST_LISTED) -> Response:
         """The studies in the order of their submission; `state`: only those in it; `limit`: only the latest."""
-        return answers.summaries(state, min(max(limit, 1), _MOST_LISTED))
+        return _written(_SUMMARIES.dump_json(answers.summaries(state, min(max(limit, 1), _MOST_LISTED))))
 
     @app.post(
         "/api/studies", tags=["studies"], status_code=201, responses={200: {"description": "known already"}}
@@ -96,10 +98,10 @@ def _add_studies(
         scheduler.wake()
         return answers.detail(entry.name)
 
-    @app.get("/api/studies/{name}", tags=["studies"])
-    def show(name: Name) -> Detail:
+    @app.get("/api/studies/{name}", tags=["studies"], response_model=Detail)
+    def show(name: Name) -> Response:
         """One study: its state, how far it is, its settings and notes."""
-        return answers.detail(name)
+        return _written(answers.detail(name).model_dump_json())
 
     def add_step(action: str, step: Callable[[str], object], meaning: str) -> None:
         def act(name: Name) -> Detail:
@@ -130,6 +132,11 @@ def _add_studies(
         taken = queue.add_note(name, note.text)
         scheduler.wake()
         return WrittenNote(text=taken.text, written=taken.written, delivered=False)
+
+
+def _written(text: str | bytes) -> Response:
+    """What is asked for often: FastAPI would check and write a second time what pydantic has made."""
+    return Response(text, media_type="application/json")
 
 
 def _add_findings(app: FastAPI, config: ServiceConfig, queue: Queue, asked: jobs.Jobs) -> None:
