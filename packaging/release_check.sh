@@ -12,7 +12,8 @@ trap 'rm -rf "$work"' EXIT
 "$uv" build --quiet --out-dir "$work/dist" .
 wheel=$(echo "$work"/dist/*.whl)
 contents=$(python3 -m zipfile -l "$wheel")
-for file in prompts/first.j2 agent/settings/presets/demo.yaml tools/aga/segmenters/u2netp/u2netp.onnx; do
+for file in prompts/first.j2 agent/settings/presets/demo.yaml agent/service/page/service.js \
+    tools/aga/segmenters/u2netp/u2netp.onnx; do
     grep -q "$file" <<<"$contents" || { echo "the wheel lacks $file" >&2; exit 1; }
 done
 for python in "$@"; do
