@@ -161,17 +161,20 @@ def test_files_are_sent_to_nodes_that_see_none_and_images_once_for_a_node(
 ):
     config = settings(cluster, ray_files="sent")
     specs = [tiny_trial(tinted, tmp_path, seed=seed) for seed in (1, 2)]
+    # The others may be over before their first epoch is told.
+    long = tiny_trial(tinted, tmp_path / "long", epochs=100)
     held: list[bool] = []
 
     def on_event(event: TrialEvent) -> None:
-        if event.kind == "epoch":
-            (spec,) = [spec for spec in specs if spec.key == event.key]
-            held.append(try_lock(spec.directory / "trial.lock") is None)
+        if event.kind == "epoch" and event.key == long.key:
+            held.append(try_lock(long.directory / "trial.lock") is None)
 
     with make_executor(config, workers_of(config)) as sending:
-        results = list(sending.train(specs, on_event))
+        results = {result.key: result for result in sending.train([*specs, long], on_event)}
         (again,) = sending.evaluate(specs[:1], "test")
-    assert {result.key: numbers(result) for result in results} == {spec.key: here[spec.key] for spec in specs}
+    assert {spec.key: numbers(results[spec.key]) for spec in specs} == {
+        spec.key: here[spec.key] for spec in specs
+    }
     assert [read_result(spec.directory) is not None for spec in specs] == [True, True]
     assert any(held), "the lock of a trial is held here while it is trained there"
     assert again.labels.tolist() == tinted.open_test().labels.tolist()
