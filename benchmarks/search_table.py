@@ -262,8 +262,9 @@ def pack(file: Path, folder: Path) -> Path:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="a table of trained policies for `agent simulate --arms`")
-    parser.add_argument("--data", type=Path, help="folder of images; the digits of the demo if unset")
-    parser.add_argument("--modality", default="digits", help="kind of images of --data")
+    parser.add_argument("--dataset", help="as for `agent run`; the digits of the demo if neither is given")
+    parser.add_argument("--data", type=Path, help="folder of images, or where the files of --dataset are")
+    parser.add_argument("--modality", default="digits", help="kind of images")
     parser.add_argument("--per-class", type=int, help="training images of each class of --data; all if unset")
     parser.add_argument("--image-size", type=int, default=16)
     parser.add_argument("--policies", type=int, default=120)
@@ -283,11 +284,9 @@ def main() -> int:
         print(f"{packed}: {packed.stat().st_size / 1e6:.2f} MB")
         return 0
     torch.set_num_threads(1)
-    config = DataConfig(dataset="demo", decode_workers=1)
-    if options.data is not None:
-        config = DataConfig(
-            dataset="folder", path=options.data, per_class=options.per_class, decode_workers=1
-        )
+    name = options.dataset or ("folder" if options.data else "demo")
+    per_class = {"per_class": options.per_class} if options.per_class else {}
+    config = DataConfig(dataset=name, path=options.data, decode_workers=1, **per_class)
     data = build_cache(open_dataset(config), config, options.image_size, options.runs / "cache")
     training = {"batch_size": options.batch_size, "learning_rate": options.learning_rate}
     lengths = [int(each) for each in options.epochs.split(",")]
