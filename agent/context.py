@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agent.proposers import Proposer
     from agent.screen.terminal import Terminal
     from agent.settings.config import StudyConfig
-    from agent.steps.shifts import Shift
+    from agent.steps.finish.shifts import Shift
     from agent.steps.synthesis import Synthesis
     from tools.datasets.cache.read import CachedDataset
     from tools.execution.executor import Executor

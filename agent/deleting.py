@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent.memory.checkpoints.place import PLACE
 from agent.memory.ledger import Ledger
-from agent.memory.store import find_recorded_store
+from agent.memory.tracking.store import find_recorded_store
 from agent.screen.terminal import Terminal
 from agent.settings.config import TrackingConfig
 from agent.study import address_of

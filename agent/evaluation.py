@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent.evaluation_output import Evaluated, show, write_out
 from agent.memory.candidate import Candidate, Phase
-from agent.memory.store import find_store
 from agent.memory.study_file import recorded
+from agent.memory.tracking.store import find_store
 from agent.screen.exits import runs_dir_flag
 from agent.screen.terminal import Terminal, silent
 from agent.settings.config import StudyConfig, TrackingConfig
@@ -28,7 +28,7 @@ from tools.files import DamagedFile
 if TYPE_CHECKING:
     from agent.context import Context
     from agent.memory import Tracking
-    from agent.steps.shifts import Shift
+    from agent.steps.finish.shifts import Shift
     from tools.datasets.cache.read import CachedDataset
     from tools.training.config import TrialSpec
 
@@ -226,7 +226,7 @@ def _for_evaluation(config: StudyConfig, study: str, runs_dir: Path, uri: str | 
 
 def _shift(context: "Context", target: Target, terminal: Terminal) -> "Shift":
     """The folder or data set that is evaluated on, decoded."""
-    from agent.steps.shifts import decode_shifts, find_shift
+    from agent.steps.finish.shifts import decode_shifts, find_shift
 
     config, folder = context.config, target.folder
     if target.dataset is not None:
@@ -298,7 +298,7 @@ def _can_predict(context: "Context", key: str, split: str) -> bool:
 def _evaluate(
     context: "Context", trials: Sequence[_Trial], data: "CachedDataset", split: str, suffix: str
 ) -> Evaluated:
-    from agent.steps.testing import announce_opening
+    from agent.steps.finish.testing import announce_opening
     from agent.steps.trials import evaluate
 
     context.terminal.note(f"The test images of {data.card.name} are opened now, which is recorded.")

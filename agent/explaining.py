@@ -45,7 +45,7 @@ def explain_one(word: str, options: Options, runs_dir: Path, terminal: Terminal)
             raise ConfigurationError(f"{study}: {NO_LABEL_SETS}")
         from agent.explanation.running import explain
         from agent.reports.files import rewrite
-        from agent.steps.testing import announce_opening
+        from agent.steps.finish.testing import announce_opening
 
         arms: dict[str, Arm] = {}
         for trial in finished_trials(context, given, []):

@@ -6,8 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.memory.store import Address, find_store
 from agent.memory.study_file import recorded
+from agent.memory.tracking.store import Address, find_store
 from agent.screen.exits import runs_dir_flag
 from agent.screen.terminal import Terminal
 from agent.settings.config import TrackingConfig

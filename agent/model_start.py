@@ -21,7 +21,7 @@ from tools.training.model_source import LITE, parse_name
 from tools.training.trial_store import model_identity
 
 if TYPE_CHECKING:
-    from tools.training.published import Published
+    from tools.training.networks.published import Published
 
 TAG = "model_source"
 """Tag of a study: digest of the code and the weights that its model is made from."""
@@ -56,7 +56,7 @@ def settle_model(
         model = model.model_copy(update={"weights": str(model.weights_file.expanduser().absolute())})
         config = config.model_copy(update={"model": model})
     if model.named.kind == "timm" and model.weights == "pretrained" and config.data.image_size is None:
-        from tools.training.published import timm_size
+        from tools.training.networks.published import timm_size
 
         side = timm_size(model.named.where)
         if side != dataset.card.image_size:
@@ -69,8 +69,8 @@ def settle_model(
 
 
 def _start(model: ModelConfig, terminal: Terminal, rehearsal: bool) -> ModelConfig:
-    from tools.training.model_names import check_names
-    from tools.training.published import published
+    from tools.training.networks.names import check_names
+    from tools.training.networks.published import published
 
     check_names(model)
     found, auto = model.named, model.weights == "auto"
@@ -89,7 +89,7 @@ def _start(model: ModelConfig, terminal: Terminal, rehearsal: bool) -> ModelConf
         terminal.note(f"would be fetched from {known.source}: {known.title} ({known.size})")
         return _with(model, None)
     if not known.here:
-        from tools.training.published import fetch
+        from tools.training.networks.published import fetch
 
         terminal.note(f"fetched from {known.source}: {known.title} ({known.size})")
         fetch(found)
@@ -114,7 +114,7 @@ def _may_fetch(model: ModelConfig, known: "Published", terminal: Terminal, rehea
 
 
 def _otherwise(model: ModelConfig, known: "Published", terminal: Terminal) -> ModelConfig:
-    from tools.training.published import published
+    from tools.training.networks.published import published
 
     why = f"{known.title} ({known.size}) are not on this machine, and were not fetched (--yes would)"
     lite = published(parse_name(LITE))

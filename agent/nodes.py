@@ -14,26 +14,26 @@ from agent.memory.proposal import parse_proposals
 from agent.memory.ranking import best_iteration
 from agent.reports.series import before_search, iteration_series
 from agent.state import Refusal, State
-from agent.steps.cheap import drop_trunks, settle_trust
-from agent.steps.choosing import choose
-from agent.steps.comparing import Finish, shift_table
-from agent.steps.contenders import warn_of_nothing_learnt
+from agent.steps.finish.choosing import choose
+from agent.steps.finish.comparing import Finish, shift_table
+from agent.steps.finish.contenders import warn_of_nothing_learnt
+from agent.steps.finish.judging import has_reference, judge_all_again, log_spending
+from agent.steps.finish.judging import judge as judge_candidate
+from agent.steps.finish.publishing import build_report, publish
+from agent.steps.finish.shifts import Shift
+from agent.steps.finish.testing import announce_opening, open_test, test_on, train_for_test
 from agent.steps.iterations import settle_iterations
-from agent.steps.judging import has_reference, judge_all_again, log_spending
-from agent.steps.judging import judge as judge_candidate
-from agent.steps.length import check_length, find_length
-from agent.steps.length_report import tell_given
-from agent.steps.online import adapted, log_decisions
+from agent.steps.length.finding import check_length, find_length
+from agent.steps.length.report import tell_given
 from agent.steps.plan import tell_found, tell_plan, tell_rest
-from agent.steps.proposing import announce, ask_arm, log_contact_sheet, make_images
-from agent.steps.publishing import build_report, publish
-from agent.steps.racing import train_iteration
-from agent.steps.shifts import Shift
+from agent.steps.search.cheap import drop_trunks, settle_trust
+from agent.steps.search.online import adapted, log_decisions
+from agent.steps.search.proposing import announce, ask_arm, log_contact_sheet, make_images
+from agent.steps.search.racing import train_iteration
+from agent.steps.search.vetting import about_one, refuse_all
 from agent.steps.speed import samples_allowed, settle_speed
 from agent.steps.stopping import why_stop
-from agent.steps.testing import announce_opening, open_test, test_on, train_for_test
 from agent.steps.trials import prune_weights, results_of, train_candidates
-from agent.steps.vetting import about_one, refuse_all
 from evaluators.report.report import ShiftTable
 from tools.errors import AugurError
 

@@ -18,7 +18,7 @@ from tools.datasets.registry import open_dataset
 from tools.datasets.types import Card, Dataset
 from tools.errors import AugurError, ConfigurationError
 from tools.policy.own import try_own
-from tools.training.model_names import check_names
+from tools.training.networks.names import check_names
 
 
 def check_before_start(config: StudyConfig) -> Dataset:

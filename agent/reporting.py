@@ -12,7 +12,7 @@ from agent.reports.unfinished import unfinished_report
 from agent.screen.exits import runs_dir_flag
 from agent.screen.terminal import Terminal
 from agent.settings.config import TrackingConfig
-from agent.steps.length_report import section_of
+from agent.steps.length.report import section_of
 from agent.study import address_of
 from agent.study_folder import began, folder_of, is_running, names
 from agent.training import is_training

@@ -14,16 +14,16 @@ from agent.memory import Tracking
 from agent.memory.history import Backgrounds
 from agent.memory.ledger import BudgetSpent, Ledger, exceeded
 from agent.memory.length_file import Lengths, read_lengths
-from agent.memory.store import experiment_of
 from agent.memory.study_file import remember
 from agent.memory.traces import IterationTrace
+from agent.memory.tracking.store import experiment_of
 from agent.model_start import model_tag, refuse_other_model
 from agent.proposers.factory import make_proposer
 from agent.screen.terminal import Terminal
 from agent.settings.config import LLMConfig, StudyConfig
 from agent.settings.sources import dump_config
+from agent.steps.finish.shifts import decode_shifts, find_shifts
 from agent.steps.finish_plan import describe_finish, iterations_in_words
-from agent.steps.shifts import decode_shifts, find_shifts
 from agent.steps.synthesis import Synthesis, backgrounds_of, describe_chain
 from prompts import template_hash
 from tools.datasets.cache.build import build_cache
@@ -51,7 +51,7 @@ from tools.text import counted
 from tools.training.config import Recipe
 from tools.training.imbalance import describe_imbalance
 from tools.training.model_source import source_identity
-from tools.training.models import check_model
+from tools.training.networks.models import check_model
 from tools.training.recipes import describe_recipe, resolve_recipe
 from tools.training.trial_store import TrialStore
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from agent.memory.candidate import REFERENCE, Candidate, Phase
 from agent.memory.length_file import NAME as LENGTH
 from agent.memory.proposal import parse_proposal
-from agent.memory.store import experiment_of, find_store
 from agent.memory.study_file import recorded
+from agent.memory.tracking.store import experiment_of, find_store
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
 from agent.settings.sources import dump_config, is_changeable, load_file
@@ -193,9 +193,9 @@ def _is_ours(tracking: Any) -> bool:
 
 def _train(context: "Context", candidates: Sequence[Candidate], again: bool) -> list[Row]:
     """Train and judge all of them, and write the tables."""
-    from agent.steps.contenders import warn_of_nothing_learnt
-    from agent.steps.judging import judge, log_spending
-    from agent.steps.proposing import log_contact_sheet, make_images
+    from agent.steps.finish.contenders import warn_of_nothing_learnt
+    from agent.steps.finish.judging import judge, log_spending
+    from agent.steps.search.proposing import log_contact_sheet, make_images
     from agent.steps.trials import train_candidates, trial_spec
 
     made, unmade = [], {}

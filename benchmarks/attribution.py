@@ -24,7 +24,7 @@ from evaluators.attribution.insertion import Probabilities, probabilities_of
 from evaluators.attribution.maps import grad_cam, importance_by_gradients
 from tools.training.config import ModelConfig
 from tools.training.evaluation import Classifier
-from tools.training.models import build_model
+from tools.training.networks.models import build_model
 from tools.training.normalisation import IMAGENET
 
 SIDE, CLASSES, IMAGES, REPEATS = 128, 10, 2, 3

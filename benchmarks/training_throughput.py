@@ -25,7 +25,7 @@ from tools.policy.built_policy import build
 from tools.policy.canonical import canonical_json, from_canonical, parse_one_line
 from tools.training.config import ModelConfig, TrainingConfig, TrialSpec
 from tools.training.loop import train_trial
-from tools.training.models import build_model
+from tools.training.networks.models import build_model
 from tools.training.normalisation import training_normalisation
 from tools.training.recipes import learning_rate_at, optimizer_for, resolve_recipe
 from tools.training.types import EpochReport

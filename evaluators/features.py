@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from tools.training.evaluation import Classifier
-from tools.training.weights import head_of
+from tools.training.networks.weights import head_of
 
 
 def features_of(classifier: Classifier, images: np.ndarray, batch: int = 128) -> np.ndarray:

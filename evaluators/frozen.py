@@ -87,7 +87,7 @@ def _cached_name() -> str | None:
 def _of_torchvision() -> Backbone | None:
     from torchvision.models import get_model
 
-    from tools.training.weights import head_of
+    from tools.training.networks.weights import head_of
 
     name = _cached_name()
     if name is None:

@@ -27,7 +27,7 @@ from tools.errors import AugurError
 from tools.text import counted
 
 if TYPE_CHECKING:
-    from agent.memory.store import Address
+    from agent.memory.tracking.store import Address
 
 DISTRIBUTION = "augur-vision"
 MINIMUM_PYTHON = (3, 11)
@@ -166,7 +166,7 @@ def _devices(config: StudyConfig) -> Iterator[Check]:
 
 
 def _store(config: StudyConfig, offline: bool) -> Iterator[Check]:
-    from agent.memory.store import find_store
+    from agent.memory.tracking.store import find_store
 
     folder = config.runs_dir.resolve()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())

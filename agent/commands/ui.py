@@ -20,7 +20,7 @@ from agent.settings.arguments import FlagParser
 from tools.errors import AugurError
 
 if TYPE_CHECKING:
-    from agent.memory.store import Address
+    from agent.memory.tracking.store import Address
 
 _POLL_SECONDS = 0.5
 _CLOSING_SECONDS = 10.0
@@ -100,7 +100,7 @@ def serve(runs_dir: Path, host: str, port: int, terminal: Terminal, uri: str | N
 
 def _served(runs_dir: Path, uri: str | None) -> "Address":
     """The store to serve: the one that is set, else the runs folder's own, else the one that all its studies name."""
-    from agent.memory.store import find_recorded_store, find_store
+    from agent.memory.tracking.store import find_recorded_store, find_store
     from agent.settings.config import TrackingConfig
     from agent.study_folder import names, recorded_uri
 

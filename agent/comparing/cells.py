@@ -15,8 +15,8 @@ from agent.comparing.plan import Cell, Race
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.length_file import NAME as LENGTH
 from agent.memory.proposal import parse_proposal
-from agent.memory.store import Address
 from agent.memory.study_file import recorded
+from agent.memory.tracking.store import Address
 from agent.proposers.factory import LLM_ARMS, resolve_arm, resolved
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
@@ -27,7 +27,7 @@ from tools.policy.named import DEFAULT
 
 if TYPE_CHECKING:
     from agent.context import Context
-    from agent.steps.choosing import Choice
+    from agent.steps.finish.choosing import Choice
     from tools.datasets.types import Dataset
 
 
@@ -200,8 +200,8 @@ def _judging(race: Race) -> Callable[[Any, Any], dict[str, Any]]:
 
 def _choose(race: Race, cell: Cell, context: "Context", stopped: str, file: Path) -> str:
     """Choose on validation, and write down what was found; the name of the winner. The test set stays sealed."""
-    from agent.steps.cheap import drop_trunks
-    from agent.steps.choosing import choose
+    from agent.steps.finish.choosing import choose
+    from agent.steps.search.cheap import drop_trunks
     from agent.steps.trials import prune_weights
 
     choice = choose(context)

@@ -16,8 +16,8 @@ from agent.comparing.marks import PLAN
 from agent.comparing.plan import Race, finals_config, iterations_of, search_config
 from agent.memory.candidate import Candidate
 from agent.memory.length_file import NAME as LENGTH
-from agent.memory.store import Address, experiment_of, find_store
 from agent.memory.study_file import recorded
+from agent.memory.tracking.store import Address, experiment_of, find_store
 from agent.screen.terminal import Terminal
 from agent.study import address_of, end_marked
 from agent.study_folder import CONFIG, as_augur_error, began, locked, write_config
@@ -29,7 +29,7 @@ from tools.files import read_json, write_json
 
 if TYPE_CHECKING:
     from agent.context import Context
-    from agent.steps.testing import Fresh
+    from agent.steps.finish.testing import Fresh
     from evaluators.report.comparison import TestScores
     from tools.datasets.types import Dataset
 
@@ -68,7 +68,7 @@ def run_race(race: Race, terminal: Terminal, command: str) -> int:
         write_config(race.folder, config.model_copy(update={"tracking": tracking_settings}))
         if config.training.epochs == "auto" and not (race.folder / LENGTH).exists():
             with _opened(race, dataset, address, terminal, "off") as context:
-                from agent.steps.length import find_length
+                from agent.steps.length.finding import find_length
 
                 find_length(context)
         found: list[Found] = []
@@ -223,8 +223,8 @@ def _finish(
     """Train what every arm chose under the fresh seeds, open the test set, and publish."""
     from agent.comparing.outcome import result_of
     from agent.comparing.writing import publish
-    from agent.steps.contenders import contenders_of, nothing_learnt_by
-    from agent.steps.testing import announce_opening, open_test
+    from agent.steps.finish.contenders import contenders_of, nothing_learnt_by
+    from agent.steps.finish.testing import announce_opening, open_test
 
     entrants = entrants_of(given, found)
     backgrounds = "always" if any(each.proposal.backgrounds for each in entrants.candidates) else "off"
@@ -249,9 +249,9 @@ def _finish(
 
 
 def _train_finals(context: "Context", entrants: Entrants) -> "Fresh":
-    from agent.steps.judging import judge, log_spending, pool_of, scores_of
-    from agent.steps.proposing import log_contact_sheet, make_images
-    from agent.steps.testing import Fresh, missing_trials
+    from agent.steps.finish.judging import judge, log_spending, pool_of, scores_of
+    from agent.steps.finish.testing import Fresh, missing_trials
+    from agent.steps.search.proposing import log_contact_sheet, make_images
     from agent.steps.trials import train_candidates
     from agent.training_given import safety_warnings
 

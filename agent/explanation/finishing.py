@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from agent.context import Context
 from agent.explanation.pair import Arm, choose_pair
 from agent.memory.candidate import Candidate
-from agent.steps.choosing import Choice
-from agent.steps.testing import Fresh
+from agent.steps.finish.choosing import Choice
+from agent.steps.finish.testing import Fresh
 from agent.steps.trials import is_testable, trial_spec
 from tools.errors import AugurError
 from tools.training.config import TrialSpec

@@ -14,6 +14,8 @@ from tools.errors import AugurError
 from tools.files import read_understood, write_json
 
 NAME = "cheap.json"
+TAG = "cheap_measure"
+"""Of the study's run in MLflow: whether the measure is used, and why."""
 
 
 @dataclass(frozen=True)

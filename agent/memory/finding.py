@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from mlflow.entities import Run
 
-from agent.memory.faults import StoreError
 from agent.memory.reading import DOUBLE, Reader
-from agent.memory.relocation import artifact_location
+from agent.memory.tracking.faults import StoreError
+from agent.memory.tracking.relocation import artifact_location
 
 
 class Finder(Reader):

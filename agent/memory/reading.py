@@ -11,12 +11,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
 
 from agent.memory.candidate import Phase
-from agent.memory.faults import StoreError, how_to_restore
 from agent.memory.history import IterationRecord, TrialRecord, with_pooled_gains
 from agent.memory.look_ups import Notebook
-from agent.memory.opening import Opened
 from agent.memory.proposal import Proposal, parse_proposal
 from agent.memory.study_file import StudyFile
+from agent.memory.tracking.faults import StoreError, how_to_restore
+from agent.memory.tracking.opening import Opened
 from evaluators.report.sections import RunningTrial
 from tools.training.metrics import METRICS, Metric, value_of
 from tools.training.types import TrialResult

@@ -9,12 +9,12 @@ from typing import Any, Literal
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 
 from agent.memory.candidate import Candidate, Phase
-from agent.memory.faults import StoreError
 from agent.memory.finding import Finder
 from agent.memory.look_ups import Notebook
 from agent.memory.reading import NOTEBOOK
 from agent.memory.run_names import operation_params, run_name, shared_params, trial_name
-from agent.memory.store import Address
+from agent.memory.tracking.faults import StoreError
+from agent.memory.tracking.store import Address
 from agent.memory.views import PREFIX, view_key, view_state
 from agent.settings.config import TrackingConfig
 from evaluators.fit import Training

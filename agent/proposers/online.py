@@ -1,7 +1,7 @@
 """The language model chooses a policy, and may change it while the classifier is trained (arXiv 2410.13453v4).
 
-What it is asked for in the middle of a training is decided by `agent/steps/online.py`; here it only writes one policy
-at a time.
+What it is asked for in the middle of a training is decided by `agent/steps/search/online.py`; here it only writes one
+policy at a time.
 """
 
 from dataclasses import replace

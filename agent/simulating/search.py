@@ -199,7 +199,7 @@ class TableSearch:
         return self._record(each, iteration, self._seeds, cheap_gain)
 
     def _short_first(self, candidates: Sequence[_Tried], iteration: int) -> list[IterationRecord]:
-        """All for the short length, then the best alone in full, as `agent/steps/racing.py` does."""
+        """All for the short length, then the best alone in full, as `agent/steps/search/racing.py` does."""
         trained, default = self._trained, self._trained.full.default
         if not self._short_default:
             self._count_trainings(len(self._seeds), trained.share)
@@ -221,7 +221,7 @@ class TableSearch:
         ]
 
     def _race(self, candidates: Sequence[_Tried], iteration: int) -> list[IterationRecord]:
-        """Seed by seed, each time with the better half, as `agent/steps/racing.py` does."""
+        """Seed by seed, each time with the better half, as `agent/steps/search/racing.py` does."""
         left, seeds_of = list(candidates), {each.name: 0 for each in candidates}
         for place in range(1, len(self._seeds) + 1):
             self._count_trainings(len(left), 1.0)

@@ -24,7 +24,7 @@ class FinishPlan:
     least: int
     """Of `test`: what the first sentence rests on, that is no augmentation, the recommended and its best rival."""
     lengths: int = 0
-    """The leading contenders at another length (`agent.steps.second_lengths`): if they need it, and there is room."""
+    """The leading contenders at another length (`second_lengths.py`): if they need it, and there is room."""
 
 
 UNTIL_KNOWN = 8

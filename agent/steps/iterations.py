@@ -9,7 +9,7 @@ from agent.memory.candidate import baseline_count
 from agent.proposers.factory import LLM_ARMS
 from agent.settings.config import StudyConfig
 from agent.steps.finish_plan import UNTIL_KNOWN, plan_finish, trials_of_iteration
-from agent.steps.length_plan import images_of, planned_trials
+from agent.steps.length.plan import images_of, planned_trials
 from agent.steps.plan import OF_A_CALL, OF_A_TRIAL, usual_trial
 from agent.steps.speed import limited_in_time, measure_speed, read_speed
 from agent.study_folder import write_config

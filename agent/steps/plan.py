@@ -16,7 +16,7 @@ from agent.proposers.factory import LLM_ARMS
 from agent.screen.plan import Plan
 from agent.settings.config import SearchConfig, StudyConfig
 from agent.steps.finish_plan import iteration_count, plan_finish, trials_of_iteration
-from agent.steps.length_plan import (
+from agent.steps.length.plan import (
     LONGEST_STEPS,
     costs_at_first,
     first_epochs,
@@ -259,7 +259,7 @@ def _smaller_images(
 ) -> Iterator[tuple[str, list[Timing], tuple[int, int], SearchConfig]]:
     """The same with about a third, or half, of the pixels, where the model takes that; its updates are timed.
 
-    Fewer pixels need not be faster: small images have a first layer that keeps them whole (`tools.training.stems`).
+    Fewer pixels need not be faster: small images have a first layer that keeps them whole (`networks/stems.py`).
     """
     now = context.data.image_size
     sizes = [next((each for each in _SIZES if each**2 <= share * now**2), 0) for share in (0.35, _CHEAPER)]

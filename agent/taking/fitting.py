@@ -117,7 +117,7 @@ def fit_specs(context: "Context", candidate: Candidate, seeds: int) -> "list[Tri
     try:
         context.synthesis.existing(candidate.proposal)
     except AugurError as error:
-        from agent.steps.handing_over import backgrounds_command
+        from agent.steps.finish.handing_over import backgrounds_command
 
         raise AugurError(
             f"{candidate.name} of {context.study} was trained with new backgrounds, and these are no longer there as "
@@ -143,7 +143,7 @@ def fit_specs(context: "Context", candidate: Candidate, seeds: int) -> "list[Tri
 
 
 def _tell(context: "Context", candidate: Candidate, report: Report | None) -> None:
-    from agent.steps.handing_over import length_of
+    from agent.steps.finish.handing_over import length_of
 
     data, terminal = context.data, context.terminal
     line = candidate.proposal.in_one_line()

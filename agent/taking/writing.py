@@ -9,7 +9,7 @@ import torch
 from agent.context import Context
 from agent.memory.candidate import Candidate
 from agent.screen.terminal import Terminal
-from agent.steps.handing_over import length_of
+from agent.steps.finish.handing_over import length_of
 from agent.taking.card import Card, write_card
 from evaluators.report.report import Report
 from tools.errors import AugurError

@@ -23,7 +23,7 @@ from typing import Any
 
 import agent as product
 from agent.memory import Tracking
-from agent.memory.store import sqlite_uri
+from agent.memory.tracking.store import sqlite_uri
 from tests.repository import ROOT
 from tools.execution.worker_process import Server, join_server, running_server
 

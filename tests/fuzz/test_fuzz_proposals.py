@@ -12,7 +12,7 @@ from agent.memory.proposal import Proposal, parse_proposal
 from agent.proposers import Malformed
 from agent.proposers.answers import read_arguments
 from agent.settings.config import SearchConfig
-from agent.steps.vetting import refuse
+from agent.steps.search.vetting import refuse
 from tests.fuzz.settings import fuzzed
 from tools.datasets.types import Card, Modality
 from tools.policy.built_policy import build

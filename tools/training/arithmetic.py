@@ -10,7 +10,7 @@ import torch
 
 from tools.training.config import ModelConfig, Recipe, TrainingConfig
 from tools.training.hardware import has_bf16_units, on_device, precision_for
-from tools.training.models import architecture
+from tools.training.networks.models import architecture
 from tools.training.recipes import optimizer_for
 from tools.training.step import update
 

@@ -320,8 +320,8 @@ class TrialSpec(BaseModel):
     fold: Fold | None = None
     """None: the training and validation splits as they are. `tools.training.views` opens what it means."""
     model_source: str | None = None
-    """What the code of the model was when the trial was planned (see `model_source.source_identity`): no other code is
-    trained under its key."""
+    """What the code of the model was when the trial was planned (see `model_source.source_identity`): no other code
+    is trained under its key."""
     trunk: Trunk | None = None
     """What is shared with other trials. Without a policy of its own it saves time and changes no number."""
     begins: Beginning | None = None

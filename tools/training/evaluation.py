@@ -22,7 +22,7 @@ from tools.training.failures import NonFiniteLoss
 from tools.training.hardware import Precision, on_device, precision_for
 from tools.training.label_scores import areas, average_precisions, mean_of, score_sets
 from tools.training.model_source import check_unchanged
-from tools.training.models import architecture
+from tools.training.networks.models import architecture
 from tools.training.normalisation import Normalisation
 from tools.training.trial_store import (
     LOCK,

@@ -21,7 +21,7 @@ from tools.training.failures import NonFiniteLoss, failed, failure_of, images_go
 from tools.training.hardware import environment, on_device, precision_for
 from tools.training.imbalance import class_term
 from tools.training.model_source import check_unchanged
-from tools.training.models import build_model
+from tools.training.networks.models import build_model
 from tools.training.normalisation import normalisation_for
 from tools.training.progress import Progress, mean_loss, refuse_non_finite
 from tools.training.recipes import learning_rate_at, optimizer_for

@@ -11,7 +11,7 @@ import torch
 from tools.datasets.cache.read import Rows
 from tools.files import DamagedFile, read_checked_json, write_checked_json
 from tools.training.config import Fold, TrialSpec, stated_normalisation
-from tools.training.published import expected_normalisation
+from tools.training.networks.published import expected_normalisation
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import torch
 from tools.errors import ConfigurationError
 from tools.training.config import TrialSpec
 from tools.training.hardware import on_device, precision_for
-from tools.training.models import architecture
+from tools.training.networks.models import architecture
 from tools.training.recipes import optimizer_for
 from tools.training.step import update
 from tools.training.types import Timing

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from agent.memory import Tracking
-from agent.memory.store import sqlite_uri
+from agent.memory.tracking.store import sqlite_uri
 from tests.agent.studies import MODEL, SHORT, TINY, Ended, agent, copy_trials, ledger
 from tests.agent.study.test_study_backgrounds import with_backgrounds  # noqa: F401  # a fixture
 from tests.tools.datasets.images import fill

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from agent.commands.ui import serve
-from agent.memory.store import sqlite_uri
+from agent.memory.tracking.store import sqlite_uri
 from agent.screen.terminal import Terminal
 from tests.repository import ROOT
 from tools.errors import AugurError

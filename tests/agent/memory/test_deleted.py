@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from agent.memory import Tracking
-from agent.memory.faults import StoreError
-from agent.memory.store import sqlite_uri
 from agent.memory.study_file import StudyFile
+from agent.memory.tracking.faults import StoreError
+from agent.memory.tracking.store import sqlite_uri
 from tests.agent.memory.test_tracking import candidate, train
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from agent.memory import Tracking
 from agent.memory.reviews import NOTE_TAG, add_note, reviewer_notes
-from agent.memory.store import sqlite_uri
+from agent.memory.tracking.store import sqlite_uri
 from tools.errors import AugurError
 
 

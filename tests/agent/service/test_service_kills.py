@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.memory import Tracking
-from agent.memory.store import sqlite_uri
+from agent.memory.tracking.store import sqlite_uri
 from agent.service.session import PROCESS
 from agent.service.types import ENDED
 from tests.agent.service.services import Service

@@ -9,7 +9,7 @@ import pytest
 from mlflow.entities import AssessmentSource
 
 from agent.memory.reviews import reviewer_notes
-from agent.memory.store import sqlite_uri
+from agent.memory.tracking.store import sqlite_uri
 from tests.agent import studies
 from tests.agent.studies import SHORT, agent, copy_trials, environment, tracking
 from tests.loopback.autopilot import autopilot

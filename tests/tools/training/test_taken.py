@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.tools.training.test_own_models import written
+from tests.tools.training.networks.test_own_models import written
 from tools.errors import AugurError
 from tools.from_file import pinned
 from tools.training.config import ModelConfig
 from tools.training.evaluation import Classifier
-from tools.training.models import build_model
+from tools.training.networks.models import build_model
 from tools.training.normalisation import IMAGENET
 from tools.training.taken.config import Preprocessing
 from tools.training.taken.folder import ModelFolder, write_model

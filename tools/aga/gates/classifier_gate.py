@@ -135,7 +135,7 @@ def _load(folder: Path, classes: int, image_size: int, device: str) -> "Classifi
 
     from tools.training.evaluation import Classifier
     from tools.training.hardware import on_device
-    from tools.training.models import architecture
+    from tools.training.networks.models import architecture
     from tools.training.normalisation import Normalisation
 
     file = folder / WEIGHTS

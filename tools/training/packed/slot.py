@@ -14,7 +14,7 @@ import torch
 from tools.training.config import ModelConfig, Recipe, TrialSpec
 from tools.training.evaluation import Classifier
 from tools.training.hardware import Precision, on_device, precision_for
-from tools.training.models import build_model
+from tools.training.networks.models import build_model
 from tools.training.normalisation import Normalisation, normalise
 from tools.training.packed.graphs import CannotCapture, captured
 from tools.training.packed.mixing import Mix, MixKind, MixTables, put

@@ -12,7 +12,7 @@ from tools.datasets.cache.read import SplitView
 from tools.training.batches import TrainingImages
 from tools.training.config import TrialSpec
 from tools.training.evaluation import fit_sample
-from tools.training.models import build_model
+from tools.training.networks.models import build_model
 from tools.training.normalisation import Normalisation, normalisation_for
 from tools.training.views import validation_view
 

@@ -19,7 +19,7 @@ from tools.from_file import parts, sources
 from tools.training.config import ModelConfig
 from tools.training.evaluation import Classifier
 from tools.training.model_source import parse_name, source_identity
-from tools.training.models import architecture
+from tools.training.networks.models import architecture
 from tools.training.taken.config import CODE, PREPROCESSING, Preprocessing, read_preprocessing
 
 _BATCH = 64

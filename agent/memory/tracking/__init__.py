@@ -1,0 +1,1 @@
+"""The MLflow store under a study's records: opened, checked, repaired, moved."""

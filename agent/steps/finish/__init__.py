@@ -1,0 +1,1 @@
+"""What follows the search: the choice, fresh seeds, the test set, the report."""

@@ -1,0 +1,1 @@
+"""How long a study trains: found before the search."""

@@ -1,0 +1,1 @@
+"""What an iteration of the search does: propose, check, train, race."""

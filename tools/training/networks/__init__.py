@@ -1,0 +1,1 @@
+"""Networks: built, named, with published weights, or of the user."""
