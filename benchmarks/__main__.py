@@ -33,6 +33,7 @@ NAMES = [
     "scale",
     "leak_recall",
     "choice_rule",
+    "augmentation",
     "composites",
     "edges",
     # Needs photographs that are not ours to hand on.

@@ -19,7 +19,7 @@ from tools.policy.catalogue import Stage
 from tools.policy.policy import Policy
 from tools.policy.sample_aware import SampleAware
 from tools.policy.steps import Step, steps_of
-from tools.policy.transforms import as_tensor
+from tools.policy.transforms import as_array, as_tensor
 
 cv2.setNumThreads(1)
 
@@ -36,7 +36,7 @@ class BuiltPolicy:
         self._scored_at = scored[0] if scored else len(self._chain)
         self.is_scored: bool = bool(scored)
         """Whether it may ask the classifier how strong an image is changed (`sample_aware.py`)."""
-        self.mixer: Callable[..., Any] | None = _transform(on_batch[0]) if on_batch else None
+        self.mixer: Callable[..., Any] | None = _on_batch(on_batch[0]) if on_batch else None
         """The batch operation itself, a transform of torchvision; see `mix`."""
         self.is_identity: bool = not steps
         """Whether neither images nor labels are ever changed."""
@@ -99,7 +99,23 @@ def build(policy: Policy, image_size: int, classes: int) -> BuiltPolicy:
     return BuiltPolicy(steps_of(policy, image_size, classes), classes)
 
 
-def _transform(step: Step) -> Callable[..., Any]:
+class Sometimes:
+    """`v2.RandomApply` of one transform to one image: the same draw, without what it does for lists and videos."""
+
+    def __init__(self, transform: Callable[[Any], Any], probability: float) -> None:
+        self.transform, self.probability = transform, probability
+
+    def __call__(self, image: Any) -> Any:
+        """The image, changed or as it is."""
+        return image if torch.rand(1) >= self.probability else self.transform(image)
+
+
+def _on_image(step: Step) -> Callable[[Any], Any]:
+    transform = step.transform(**step.arguments)
+    return transform if step.probability == 1 else Sometimes(transform, step.probability)
+
+
+def _on_batch(step: Step) -> Callable[..., Any]:
     transform = step.transform(**step.arguments)
     return transform if step.probability == 1 else v2.RandomApply([transform], p=step.probability)
 
@@ -110,13 +126,21 @@ def _chain(steps: list[Step]) -> list[Callable[..., Any]]:
     chain: list[Callable[..., Any]] = [PIL.Image.fromarray if stage == "image" else _tensor_copy]
     for step in steps:
         if step.stage != stage:
-            chain.append(v2.functional.to_pil_image if step.stage == "image" else v2.functional.pil_to_tensor)
+            chain.append(_as_image if step.stage == "image" else _from_image)
             stage = step.stage
-        chain.append(_transform(step))
+        chain.append(_on_image(step))
     if stage == "image":
-        chain.append(v2.functional.pil_to_tensor)
+        chain.append(_from_image)
     return chain
 
 
 def _tensor_copy(image: np.ndarray) -> torch.Tensor:
     return as_tensor(image.copy())
+
+
+def _as_image(image: torch.Tensor) -> PIL.Image.Image:
+    return PIL.Image.fromarray(as_array(image))
+
+
+def _from_image(image: PIL.Image.Image) -> torch.Tensor:
+    return as_tensor(np.array(image))

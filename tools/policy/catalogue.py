@@ -94,9 +94,9 @@ _ROWS = (
          _P("scale_min", 0.08, 0.95, 0.6, "smallest share of the area kept; drawn from [scale_min, 1]"),
          _P("aspect", 1, 2, 1.333, "the aspect ratio is drawn from [1 / aspect, aspect]")),
     # colour and intensity
-    _row("brightness", "image", "intensity", "Make brighter or darker.",
+    _row("brightness", "tensor", "intensity", "Make brighter or darker.",
          _P("strength", 0.02, 0.9, 0.2, "the factor is drawn from [1 - strength, 1 + strength]")),
-    _row("contrast", "image", "contrast", "Stretch or squeeze the grey levels about their mean.",
+    _row("contrast", "tensor", "contrast", "Stretch or squeeze the grey levels about their mean.",
          _P("strength", 0.02, 0.9, 0.2, "the factor is drawn from [1 - strength, 1 + strength]")),
     _row("saturation", "image", "colour", "Make colours stronger or paler.",
          _P("strength", 0.02, 1, 0.2, "the factor is drawn from [1 - strength, 1 + strength]")),

@@ -1,6 +1,5 @@
 """What the built operations do to images and batches."""
 
-import itertools
 import pickle
 import random
 import warnings
@@ -12,7 +11,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from tests.tools.policy.pictures import grey_picture, picture
+from tests.tools.policy.pictures import alone, batch, grey_picture, picture
 from tools.errors import ConfigurationError
 from tools.policy import transforms
 from tools.policy.built_policy import BuiltPolicy, build
@@ -34,15 +33,6 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-def _alone(name: str, side: int = 32, **numbers: float) -> BuiltPolicy:
-    operation = default_operation(name)
-    values = {parameter.name: parameter.value for parameter in operation.parameters} | numbers
-    parameters = [Parameter(name=key, value=value) for key, value in values.items()]
-    return build(
-        Policy(operations=[operation.model_copy(update={"parameters": parameters})]), side, classes=3
-    )
-
-
 def _views(built: BuiltPolicy, image: np.ndarray, count: int = 8, seed: int = 0) -> torch.Tensor:
     torch.manual_seed(seed)
     return torch.stack([built.augment(image) for _ in range(count)])
@@ -52,16 +42,11 @@ def _original(image: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(image.copy()).permute(2, 0, 1)
 
 
-def _batch() -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    return torch.rand(6, 3, 16, 16, generator=generator), torch.tensor([0, 1, 2, 0, 1, 2])
-
-
 def test_every_operation_gives_images_of_the_same_shape_and_type_and_changes_some():
     for name in ON_IMAGE:
         image = picture(32)
 
-        views = _views(_alone(name), image)
+        views = _views(alone(name), image)
 
         assert views.shape == (8, 3, 32, 32), name
         assert views.dtype == torch.uint8, name
@@ -70,7 +55,7 @@ def test_every_operation_gives_images_of_the_same_shape_and_type_and_changes_som
 
 def test_the_same_seed_gives_the_same_images():
     for name in ON_IMAGE:
-        built, image = _alone(name), picture(32)
+        built, image = alone(name), picture(32)
 
         assert torch.equal(_views(built, image, seed=3), _views(built, image, seed=3)), name
 
@@ -80,14 +65,14 @@ RANDOM = [name for name in ON_IMAGE if CATALOGUE[name].parameters and name not i
 
 def test_another_seed_gives_other_images():
     for name in (*RANDOM, "channel_shuffle", "trivial_augment_wide", "auto_augment"):
-        built, image = _alone(name), picture(32)
+        built, image = alone(name), picture(32)
 
         assert not torch.equal(_views(built, image, seed=3), _views(built, image, seed=4)), name
 
 
 def test_no_other_source_of_chance_is_used():
     for name in ON_IMAGE:
-        built, image = _alone(name), picture(32)
+        built, image = alone(name), picture(32)
         results = []
         for other in (1, 2):
             np.random.seed(other)
@@ -106,7 +91,7 @@ def test_both_ends_of_every_range_work_at_small_and_at_large_sizes(side, end):
         if name == "affine" and end == "low":
             numbers["degrees"] = 1  # all zero changes nothing and is refused
 
-        views = _views(_alone(name, side, **numbers), picture(side), count=2)
+        views = _views(alone(name, side, **numbers), picture(side), count=2)
 
         assert views.shape == (2, 3, side, side), name
 
@@ -114,7 +99,7 @@ def test_both_ends_of_every_range_work_at_small_and_at_large_sizes(side, end):
 @pytest.mark.parametrize("side", [8, 33])
 def test_no_operation_warns(side):
     for name in ON_IMAGE:
-        built = _alone(name, side)
+        built = alone(name, side)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             for image in (picture(side), np.zeros((side, side, 3), np.uint8)):
@@ -122,7 +107,7 @@ def test_no_operation_warns(side):
     for name in ON_BATCH:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            _alone(name).mix(*_batch())
+            alone(name).mix(*batch())
 
 
 @pytest.mark.skipif(not hasattr(v2, "JPEG"), reason="this torchvision has no JPEG encoder to compare with")
@@ -140,9 +125,37 @@ def test_jpeg_gives_the_pixels_that_torchvision_gives(side):
             assert torch.equal(ours(_original(image)), expected), (side, seed)
 
 
+@pytest.mark.parametrize("name", ["brightness", "contrast"])
+@pytest.mark.parametrize("strength", [0.02, 0.5, 0.9])
+def test_light_has_the_pixels_of_torchvision_on_pillow_images(name, strength):
+    noise = np.random.default_rng(0).integers(0, 256, (60, 17, 17, 3), dtype=np.uint8)
+    flat = [np.full((8, 8, 3), level, np.uint8) for level in (0, 1, 127, 254, 255)]
+    theirs = v2.Compose([v2.ToPILImage(), v2.ColorJitter(**{name: strength}), v2.PILToTensor()])
+    for seed, image in enumerate([*noise, *flat, picture(32)]):
+        torch.manual_seed(seed)
+        ours = alone(name, side=len(image), strength=strength).augment(image)
+        following = torch.rand(1)
+        torch.manual_seed(seed)
+
+        assert torch.equal(ours, theirs(image))
+        assert torch.equal(following, torch.rand(1))  # as many numbers were drawn
+
+
+def test_a_probability_draws_the_number_that_random_apply_draws():
+    image = picture(16)
+    ours = build(parse_one_line("horizontal_flip(p=0.5) > rotate(p=0.3, degrees=30)"), 16, 2)
+    flip, turn = v2.RandomHorizontalFlip(0.5), transforms.Affine((-30, 30))
+    theirs = v2.Compose([flip, v2.RandomApply([turn], p=0.3)])
+    for seed in range(40):
+        torch.manual_seed(seed)
+        found = ours.augment(image)
+        torch.manual_seed(seed)
+        assert torch.equal(found, theirs(transforms.as_tensor(image.copy())))
+
+
 def test_grey_images_stay_grey():
     for name in KEEP_GREY:
-        views = _views(_alone(name), grey_picture(32)).int()
+        views = _views(alone(name), grey_picture(32)).int()
 
         assert (views[:, 0] - views[:, 1]).abs().max() == 0, name
         assert (views[:, 0] - views[:, 2]).abs().max() == 0, name
@@ -153,7 +166,7 @@ def test_flat_images_pass_through_every_operation():
         for level in (0, 255):
             flat = np.full((32, 32, 3), level, dtype=np.uint8)
 
-            assert _views(_alone(name), flat, count=3).shape == (3, 3, 32, 32), name
+            assert _views(alone(name), flat, count=3).shape == (3, 3, 32, 32), name
 
 
 def test_a_transform_of_no_strength_changes_nothing():
@@ -180,7 +193,7 @@ def test_hue_turns_red_by_a_third_of_the_wheel_into_green_or_blue():
     red = np.full((8, 8, 3), (200, 0, 0), dtype=np.uint8)
     torch.manual_seed(0)
 
-    colours = {tuple(_alone("hue", 8, shift=0.5).augment(red)[:, 0, 0].tolist()) for _ in range(200)}
+    colours = {tuple(alone("hue", 8, shift=0.5).augment(red)[:, 0, 0].tolist()) for _ in range(200)}
 
     assert any(g > 150 and r < 60 and b < 60 for r, g, b in colours)
     assert any(b > 150 and r < 60 and g < 60 for r, g, b in colours)
@@ -231,7 +244,7 @@ def test_more_of_a_parameter_changes_the_image_more():
     image = picture(96)  # large enough for the clip limit of CLAHE to matter
 
     def change(name: str, parameter: str, value: float) -> float:
-        views = _views(_alone(name, 96, **{parameter: value}), image, count=30)
+        views = _views(alone(name, 96, **{parameter: value}), image, count=30)
         return (views.int() - _original(image).int()).abs().float().mean().item()
 
     for name, spec in STRENGTHS:
@@ -245,14 +258,14 @@ def test_geometry_fills_with_the_colour_of_the_border():
     image[:, :2] = image[:, -2:] = (210, 160, 150)
     torch.manual_seed(1)
 
-    corners = _views(_alone("rotate", degrees=45), image)[:, :, 0, 0]
+    corners = _views(alone("rotate", degrees=45), image)[:, :, 0, 0]
 
     assert (corners - torch.tensor([210, 160, 150])).abs().max() <= 1
 
 
 def test_erasing_covers_about_the_share_it_was_given_with_the_mean_colour():
     image = picture(64)
-    views = _views(_alone("erasing", 64, area=0.3), image, count=50)
+    views = _views(alone("erasing", 64, area=0.3), image, count=50)
 
     shares = (views != _original(image)).any(dim=1).float().mean(dim=(1, 2))
 
@@ -265,7 +278,7 @@ def test_erasing_covers_about_the_share_it_was_given_with_the_mean_colour():
 def test_grid_mask_keeps_the_share_of_the_paper():
     for keep in (0.3, 0.6, 0.9):
         image = picture(224)
-        views = _views(_alone("grid_mask", 224, keep=keep, unit=0.3), image, count=30)
+        views = _views(alone("grid_mask", 224, keep=keep, unit=0.3), image, count=30)
 
         kept = (views == _original(image)).all(dim=1).float().mean()
 
@@ -275,7 +288,7 @@ def test_grid_mask_keeps_the_share_of_the_paper():
 def test_elastic_displaces_by_the_share_of_the_side_it_was_given():
     ramp = np.repeat(np.arange(224, dtype=np.uint8)[None, :, None], 224, axis=0).repeat(3, axis=2)
 
-    shifts = _views(_alone("elastic", 224, displacement=0.03, cells=3), ramp, count=40).float() - _original(
+    shifts = _views(alone("elastic", 224, displacement=0.03, cells=3), ramp, count=40).float() - _original(
         ramp
     )
 
@@ -323,7 +336,7 @@ def test_the_source_image_is_never_changed_nor_shared():
 
 def test_a_built_policy_survives_the_way_to_a_loader_process():
     for name in CATALOGUE:
-        built = _alone(name)
+        built = alone(name)
         copy = pickle.loads(pickle.dumps(built))
 
         assert torch.equal(_views(copy, picture(32), count=2), _views(built, picture(32), count=2)), name
@@ -336,72 +349,3 @@ def test_an_invalid_policy_is_not_built():
 
     with pytest.raises(ConfigurationError, match=r"bits=9.*from 1 to 7"):
         build(bad, 32, 2)
-
-
-def test_mixing_gives_soft_labels_that_are_distributions():
-    for name in ON_BATCH:
-        built, (images, labels) = _alone(name), _batch()
-        torch.manual_seed(0)
-
-        mixed, soft = built.mix(images, labels)
-
-        assert built.has_mix, name
-        assert not built.is_identity, name
-        assert mixed.shape == images.shape, name
-        assert not torch.equal(mixed, images), name
-        assert soft.shape == (6, 3), name
-        assert torch.allclose(soft.sum(dim=1), torch.ones(6)), name
-        assert ((soft > 0).sum(dim=1) == 2).all(), name
-
-
-def test_mixup_blends_images_by_the_share_of_their_labels():
-    images, labels = _batch()
-    torch.manual_seed(0)
-
-    mixed, soft = _alone("mixup", alpha=2).mix(images, labels)
-
-    share = soft[0, labels[0]]
-    assert torch.allclose(mixed, share * images + (1 - share) * images.roll(1, 0), atol=1e-6)
-
-
-def test_cutmix_takes_from_the_other_image_the_share_of_its_label():
-    images, labels = _batch()
-    torch.manual_seed(0)
-
-    mixed, soft = _alone("cutmix").mix(images, labels)
-
-    own = (mixed == images).all(dim=1).float().mean(dim=(1, 2))
-    assert torch.allclose(own, soft[torch.arange(6), labels], atol=1e-6)
-
-
-def test_mixing_stays_finite_at_both_ends_of_alpha():
-    torch.manual_seed(0)
-    for name, end in itertools.product(ON_BATCH, ("low", "high")):
-        built = _alone(name, alpha=getattr(CATALOGUE[name].parameters[0], end))
-        for _ in range(200):
-            mixed, soft = built.mix(*_batch())
-            assert mixed.isfinite().all(), (name, end)
-            assert ((soft >= 0) & (soft <= 1)).all(), (name, end)
-
-
-def test_a_batch_is_mixed_with_the_probability_and_else_left_with_one_hot_labels():
-    for name in ON_BATCH:
-        operation = default_operation(name).model_copy(update={"probability": 0.3})
-        built = build(Policy(operations=[operation]), 16, classes=3)
-        images, labels = _batch()
-        torch.manual_seed(0)
-
-        results = [built.mix(images, labels) for _ in range(400)]
-        unmixed = [soft for mixed, soft in results if mixed is images]
-
-        assert len(unmixed) / 400 == pytest.approx(0.7, abs=0.07), name
-        assert torch.equal(unmixed[0], torch.eye(3)[labels]), name
-
-
-def test_without_an_operation_on_the_batch_labels_become_one_hot():
-    images, labels = _batch()
-
-    same, soft = _alone("invert").mix(images, labels)
-
-    assert same is images
-    assert torch.equal(soft, torch.eye(3)[labels])

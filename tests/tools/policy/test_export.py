@@ -92,10 +92,10 @@ print(total, [name for name in sys.modules if name.split(".")[0] in ("tools", "a
 
 
 def test_what_torchvision_has_is_exported_without_further_code():
-    source = as_python(parse_one_line("horizontal_flip(p=0.5) > contrast(p=0.5, strength=0.2)"))
+    source = as_python(parse_one_line("horizontal_flip(p=0.5) > saturation(p=0.5, strength=0.2)"))
 
     assert source == (
-        "# horizontal_flip(p=0.5) > contrast(p=0.5, strength=0.2)\n"
+        "# horizontal_flip(p=0.5) > saturation(p=0.5, strength=0.2)\n"
         "# augment: PIL image, RGB, 224 x 224 -> uint8 tensor (3, H, W)\n"
         "from torchvision.transforms import v2\n"
         "\n"
@@ -104,7 +104,7 @@ def test_what_torchvision_has_is_exported_without_further_code():
         "        v2.PILToTensor(),\n"
         "        v2.RandomHorizontalFlip(p=0.5),\n"
         "        v2.ToPILImage(),\n"
-        "        v2.RandomApply([v2.ColorJitter(contrast=0.2)], p=0.5),\n"
+        "        v2.RandomApply([v2.ColorJitter(saturation=0.2)], p=0.5),\n"
         "        v2.PILToTensor(),\n"
         "    ]\n"
         ")\n"
