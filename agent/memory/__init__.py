@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from agent.memory.candidate import Candidate, Phase
 
 if TYPE_CHECKING:
-    from agent.memory.reading import StudySummary
+    from agent.memory.summary import StudySummary
     from agent.memory.writing import Tracking
 
 # Before MLflow is imported: it would report its use to its makers, and does so from a thread that changes the
@@ -28,7 +28,7 @@ def __getattr__(name: str) -> Any:
 
         return Tracking
     if name == "StudySummary":
-        from agent.memory.reading import StudySummary
+        from agent.memory.summary import StudySummary
 
         return StudySummary
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,8 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,11 @@ from agent.memory.history import IterationRecord, TrialRecord, with_pooled_gains
 from agent.memory.look_ups import Notebook
 from agent.memory.proposal import Proposal, parse_proposal
 from agent.memory.study_file import StudyFile
+from agent.memory.summary import StudySummary, metric_of, summary_of
 from agent.memory.tracking.faults import StoreError, how_to_restore
 from agent.memory.tracking.opening import Opened
 from evaluators.report.sections import RunningTrial
-from tools.training.metrics import METRICS, Metric, value_of
+from tools.training.metrics import Metric, value_of
 from tools.training.types import TrialResult
 
 _PAGE = 500
@@ -30,27 +30,6 @@ NOTEBOOK = "notebook.json"
 """Artifact of an iteration's run."""
 DOUBLE = "double"
 """Kind of a run that was created twice, because the answer to the first request was lost, and then deleted."""
-
-
-@dataclass(frozen=True)
-class StudySummary:
-    """One line of `agent list`."""
-
-    name: str
-    experiment: str
-    arm: str
-    status: str
-    """MLflow's, or DELETED."""
-    started: float
-    """Seconds since the epoch."""
-    iterations: int
-    best: float | None
-    """Best mean score on validation of an iteration, in the study's metric."""
-    metric: Metric = "accuracy"
-    recommended: str = ""
-    """The candidate to use, once the study has ended."""
-    trainings: int | None = None
-    """Finished trials of what `agent train` trained; None for a study, and where it was interrupted before it knew."""
 
 
 class Reader(Opened):
@@ -223,7 +202,7 @@ class Reader(Opened):
         """Every study of the store, also those that were deleted in it, newest first."""
         experiments = {e.experiment_id: e for e in self._experiments(ViewType.ALL)}
         runs = self._of_experiments("tags.kind = 'study'", ViewType.ALL)
-        summaries = [_summary(run, experiments[run.info.experiment_id]) for run in runs]
+        summaries = [summary_of(run, experiments[run.info.experiment_id]) for run in runs]
         return sorted(summaries, key=lambda s: s.started, reverse=True)
 
     def _experiments(self, view: int = ViewType.ACTIVE_ONLY) -> list[Experiment]:
@@ -350,12 +329,6 @@ class Reader(Opened):
         return Path(self.client.download_artifacts(run_id, path, str(folder)))
 
 
-def metric_of(tags: Mapping[str, str]) -> Metric:
-    """The metric that the tags of a study's run name."""
-    known: dict[str, Metric] = {metric: metric for metric in METRICS}
-    return known.get(tags.get("metric", ""), "accuracy")
-
-
 def _all_pages(page_of: Callable[[str | None], Any]) -> list[Any]:
     items, token = [], None
     while True:
@@ -364,21 +337,3 @@ def _all_pages(page_of: Callable[[str | None], Any]) -> list[Any]:
         token = page.token
         if not token:
             return items
-
-
-def _summary(run: Run, experiment: Experiment) -> StudySummary:
-    metrics, tags = run.data.metrics, run.data.tags
-    metric = metric_of(tags)
-    deleted = "deleted" in (run.info.lifecycle_stage, experiment.lifecycle_stage)
-    return StudySummary(
-        name=tags["study"],
-        experiment=experiment.name,
-        arm=tags.get("arm", ""),
-        status="DELETED" if deleted else run.info.status,
-        started=run.info.start_time / 1000,
-        iterations=int(metrics.get("iterations_done", 0)),
-        best=metrics.get(f"incumbent_validation_{metric}"),
-        metric=metric,
-        recommended=tags.get("recommended", tags.get("chosen", "")),
-        trainings=int(metrics["trainings"]) if "trainings" in metrics else None,
-    )

@@ -15,12 +15,13 @@ from agent.memory.reading import NOTEBOOK
 from agent.memory.run_names import operation_params, run_name, shared_params, trial_name
 from agent.memory.tracking.faults import StoreError
 from agent.memory.tracking.store import Address
+from agent.memory.trial_metrics import by_label, epoch_metrics, result_metrics
 from agent.memory.views import PREFIX, view_key, view_state
 from agent.settings.config import TrackingConfig
 from evaluators.fit import Training
 from evaluators.statistics import Interval
 from tools.text import markdown
-from tools.training.types import EpochReport, Scores, TrialResult
+from tools.training.types import EpochReport, TrialResult
 
 _TAG_LIMIT = 4000
 _NOTE = "mlflow.note.content"
@@ -126,7 +127,7 @@ class Tracking(Finder):
 
     def log_epoch(self, run_id: str, report: EpochReport) -> None:
         """One epoch's losses and scores, at step = epoch."""
-        self.client.log_batch(run_id, metrics=_epoch_metrics(report, int(time.time() * 1000)))
+        self.client.log_batch(run_id, metrics=epoch_metrics(report, int(time.time() * 1000)))
 
     def epochs_logged(self, run_id: str) -> int:
         """The last epoch that is logged with a trial's run; 0 where none is."""
@@ -138,30 +139,10 @@ class Tracking(Finder):
         """Write what is missing of `result` and end the run: FINISHED, or FAILED with its reason."""
         logged = self.epochs_logged(run_id)
         now = int(time.time() * 1000)
-        metrics = [m for epoch in result.epochs if epoch.epoch > logged for m in _epoch_metrics(epoch, now)]
-        metrics.append(Metric("training_seconds", result.seconds, now, 0))
+        metrics = [m for epoch in result.epochs if epoch.epoch > logged for m in epoch_metrics(epoch, now)]
+        metrics += result_metrics(result, now)
         tags = [RunTag(f"environment.{name}", value) for name, value in result.environment.items()]
-        if result.scores is not None:
-            scores = result.scores
-            metrics += [
-                Metric(name, value, now, 0)
-                for name, value in {
-                    "selected_validation_accuracy": scores.accuracy,
-                    "selected_validation_macro_f1": scores.macro_f1,
-                    "selected_validation_balanced_accuracy": scores.balanced_accuracy,
-                    "selected_validation_quadratic_kappa": scores.quadratic_kappa,
-                    "selected_validation_auroc": scores.auroc,
-                    "selected_validation_loss": scores.loss,
-                    "selected_validation_average_precision": scores.average_precision,
-                    **{f"recall_class_{i}": recall for i, recall in enumerate(scores.per_class_recall)},
-                    **{f"auroc_label_{i}": area for i, area in enumerate(scores.per_label_auroc)},
-                    **{f"average_precision_label_{i}": p for i, p in enumerate(scores.per_label_precision)},
-                }.items()
-                if value is not None
-            ]
-            if result.fit is not None:
-                fit = {"clean_training_loss": result.fit.loss, "clean_training_accuracy": result.fit.accuracy}
-                metrics += [Metric(name, value, now, 0) for name, value in fit.items()]
+        if (scores := result.scores) is not None:
             if scores.confusion:
                 confusion = {
                     "classes": list(classes),
@@ -169,7 +150,7 @@ class Tracking(Finder):
                 }
                 self.client.log_dict(run_id, confusion, "confusion.json")
             elif scores.per_label_auroc:
-                self.client.log_dict(run_id, _by_label(scores, classes), "labels.json")
+                self.client.log_dict(run_id, by_label(scores, classes), "labels.json")
         else:
             tags.append(RunTag("failure", result.failure or "error"))
             tags.append(RunTag(_NOTE, f"{result.failure}: {result.reason}"[:_TAG_LIMIT]))
@@ -360,32 +341,7 @@ def open_store(
     )
 
 
-def _epoch_metrics(report: EpochReport, now: int) -> list[Metric]:
-    values = {
-        "train_loss": report.train_loss,
-        "validation_loss": report.validation_loss,
-        "validation_accuracy": report.validation_accuracy,
-        "validation_macro_f1": report.validation_macro_f1,
-        "validation_balanced_accuracy": report.validation_balanced_accuracy,
-        "validation_auroc": report.validation_auroc,
-        "validation_kappa": report.validation_kappa,
-        "learning_rate": report.learning_rate,
-    }
-    return [Metric(key, value, now, report.epoch) for key, value in values.items() if value is not None]
-
-
 def _note(candidate: Candidate, policy: str, warnings: list[str]) -> str:
     lines = [f"**{markdown(policy)}**", "", markdown(candidate.proposal.hypothesis)]
     lines += [f"- Label safety: {markdown(warning)}" for warning in warnings]
     return "\n".join(lines)[:_TAG_LIMIT]
-
-
-def _by_label(scores: Scores, labels: tuple[str, ...]) -> dict[str, dict[str, float | None]]:
-    """What a classifier scores on each label of images that may have several."""
-    rows = zip(
-        labels, scores.per_label_auroc, scores.per_label_precision, scores.per_class_recall, strict=True
-    )
-    return {
-        name: {"auroc": area, "average_precision": precision, "recall": recall}
-        for name, area, precision, recall in rows
-    }
