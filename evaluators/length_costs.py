@@ -18,7 +18,7 @@ class Costs:
     trials: int
     """That the rest of the study is planned to take."""
     smallest: int
-    """Trials without which it has no result: reference, default and one iteration, and a verdict."""
+    """Trials without which it has no result: reference, baselines, one iteration, and a verdict."""
     allowance: float | None
     """Images that a limit in time leaves for the whole study; None without one."""
 

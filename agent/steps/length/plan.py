@@ -44,11 +44,12 @@ def first_epochs(context: Context) -> int:
 def costs_of(context: Context) -> Costs:
     """What trainings of this study cost."""
     search = context.config.search
+    searched = (1 + baseline_count(search)) * search.seeds + trials_of_iteration(search)
     verdict = 2 * min(FEWEST_SEEDS, search.final_seeds)
     return Costs(
         images=images_of(context),
         trials=planned_trials(context),
-        smallest=3 * search.seeds + verdict,
+        smallest=searched + verdict,
         allowance=samples_allowed(context),
     )
 
