@@ -15,9 +15,10 @@ from typing_extensions import TypedDict
 
 from agent.api import as_config, main_hidden
 from agent.graph import Node, build_graph
+from agent.graph_run import thread_of
 from agent.screen.terminal import Terminal
 from agent.state import State
-from agent.study import resume_study, run_study, thread_of
+from agent.study import resume_study, run_study
 from agent.study_folder import CONFIG
 from tools.errors import ConfigurationError
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.graph_run import Act, run_graph, thread_of
 from agent.memory.study_file import recorded
 from agent.memory.tracking.store import Address, experiment_of, find_recorded_store, find_store
 from agent.screen.exits import runs_dir_flag
@@ -36,13 +37,8 @@ from tools.files import read_yaml
 from tools.from_file import pinned
 
 if TYPE_CHECKING:
-    from agent.context import Context
     from agent.memory import Tracking
     from tools.datasets.types import Dataset
-
-
-Act = Callable[[Any, str, "Context"], None]
-"""(graph, study, context) → nothing: what a session does once everything is open."""
 
 
 def run_study(config: StudyConfig, terminal: Terminal, act: Act | None = None) -> int:
@@ -322,7 +318,7 @@ def _run_session(
                     check_models_answer(config, dataset.card, terminal.warn)
                 llm = settle(config, dataset.card, folder, terminal)
             with open_context(config, why, folder, terminal, tracking, dataset, llm=llm) as context:
-                (act or _run_graph)(graph, study, context)
+                (act or run_graph)(graph, study, context)
     except OSError as error:
         if (fault := as_augur_error(error, config.runs_dir)) is None:
             raise
@@ -334,56 +330,3 @@ def _has_spent(folder: Path) -> bool:
     """Whether the ledger counts anything: it names each session as well, also one that did nothing."""
     file = folder / LEDGER
     return file.exists() and '"id"' in file.read_text(encoding="utf-8", errors="replace")
-
-
-def _run_graph(graph: Any, study: str, context: "Context") -> None:
-    """Run the graph to its end; where it has reached that already, say so."""
-    if continue_graph(graph, study, context):
-        return
-    context.terminal.note(
-        "This study is finished; there is nothing to resume. (A new study reuses every trial that it shares.)"
-    )
-    if not (context.folder / "report.md").exists():
-        context.terminal.warn(
-            f"{context.folder / 'report.md'} is gone; a copy is among the artifacts of the study's run (agent ui)."
-        )
-    context.tracking.end_study("FINISHED")
-
-
-def continue_graph(graph: Any, study: str, context: "Context") -> bool:
-    """Run the graph from its last checkpoint to its end; False where it had reached that before."""
-    thread = thread_of(study, context.config)
-    snapshot = graph.get_state(thread)
-    if snapshot.values and not snapshot.next:
-        return False
-    if len(snapshot.values.get("rejections", [])) > context.config.search.repairs:
-        # It stopped because every answer was refused: when resumed, it asks again.
-        graph.update_state(thread, {"rejections": [], "stop": ""}, as_node="judge")
-    with end_marked(context.tracking):
-        graph.invoke(None if snapshot.values else {"stop": ""}, thread, context=context, durability="sync")
-    return True
-
-
-def thread_of(study: str, config: StudyConfig) -> Any:
-    """What LangGraph calls the study's own thread in its checkpoint."""
-    return {"configurable": {"thread_id": study}, "recursion_limit": _steps(config)}
-
-
-@contextmanager
-def end_marked(tracking: "Tracking") -> Iterator[None]:
-    """Mark the study in MLflow as finished when the block ends, or as interrupted or failed where it raises."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        tracking.abandon_study("KILLED")
-        raise
-    except BaseException:
-        tracking.abandon_study("FAILED")
-        raise
-    tracking.end_study("FINISHED")
-
-
-def _steps(config: StudyConfig) -> int:
-    """An upper bound on the steps of the graph: each iteration is four nodes, and two more for each repair."""
-    iterations = 10_000 if config.search.iterations == "auto" else config.search.iterations
-    return 20 + iterations * (6 + 2 * config.search.repairs) * 2

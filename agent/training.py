@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.graph_run import end_marked
 from agent.memory.candidate import REFERENCE, Candidate, Phase
 from agent.memory.length_file import NAME as LENGTH
 from agent.memory.proposal import parse_proposal
@@ -19,7 +20,7 @@ from agent.memory.tracking.store import experiment_of, find_store
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
 from agent.settings.sources import dump_config, is_changeable, load_file
-from agent.study import address_of, end_marked
+from agent.study import address_of
 from agent.study_folder import CONFIG, as_augur_error, began, folder_of, locked, names, release, write_config
 from agent.training_given import STUDY, Given, candidates_of, safety_warnings
 from agent.training_sources import found_by, length_from

@@ -156,9 +156,9 @@ def _search(
     file: Path,
 ) -> None:
     from agent.graph import build_graph
+    from agent.graph_run import continue_graph
     from agent.memory.writing import open_store
     from agent.startup import open_context
-    from agent.study import continue_graph
 
     tracking = open_store(address, config.tracking, terminal.warn, own=folder.name)
     tracking.check()

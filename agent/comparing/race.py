@@ -14,12 +14,13 @@ from agent.comparing.cells import Found, check_model, run_cell
 from agent.comparing.entrants import Entrants, entrants_of
 from agent.comparing.marks import PLAN
 from agent.comparing.plan import Race, finals_config, iterations_of, search_config
+from agent.graph_run import end_marked
 from agent.memory.candidate import Candidate
 from agent.memory.length_file import NAME as LENGTH
 from agent.memory.study_file import recorded
 from agent.memory.tracking.store import Address, experiment_of, find_store
 from agent.screen.terminal import Terminal
-from agent.study import address_of, end_marked
+from agent.study import address_of
 from agent.study_folder import CONFIG, as_augur_error, began, locked, write_config
 from agent.training_given import Given, candidates_of
 from agent.training_sources import found_by
