@@ -35,6 +35,8 @@ SEEDS_OF_A_STUDY = 3
 TARGET = 1 / 3
 """By which the variance must fall, at least."""
 BLOCKS = 10
+LEAST_PROBABILITY = 1e-7
+"""Of the true class; less counts as this."""
 TABLE_DEFAULT = "flip+affine-mild"
 """The default policy of a table of stored trainings."""
 
@@ -81,7 +83,8 @@ def variance_of(cells: list[np.ndarray], validated: int | None = None) -> Varian
     """The parts of the variance, from the analysis of variance of seeds × images in each cell; their means.
 
     Args:
-        cells: for each fold (or policy), float (S, N): gain (-100, 0 or 100 points) of each seed on each image.
+        cells: for each fold (or policy), float (S, N): gain of each seed on each image (of accuracy -100, 0 or
+            100 points).
         validated: images that a trial is validated on, where these are not the N of a cell.
     """
     images, rest = [], []
@@ -121,12 +124,18 @@ def _jackknife(values: list[float]) -> float:
     return (len(values) - 1) * float(np.var(values))
 
 
-def correct(spec: TrialSpec, device: str) -> np.ndarray:
-    """Train the trial where it is not yet; 100 for each validation image that it gets right, else 0."""
+def scored(spec: TrialSpec, device: str, measure: str) -> np.ndarray:
+    """Train the trial where it is not yet; a score of each validation image.
+
+    Accuracy: 100 where it is right, else 0. Log loss: hundredths of a nat, negative, so that more is better.
+    """
     result = train_trial(spec, device, lambda report: None)
     predictions = read_predictions(spec.directory, "validation")
     if result.scores is None or predictions is None:
         raise SystemExit(f"seed {spec.seed}, fold {spec.fold} failed: {result.reason}")
+    if measure == "log_loss":
+        of_truth = predictions.probabilities[np.arange(len(predictions.labels)), predictions.labels]
+        return 100.0 * np.log(np.clip(of_truth, LEAST_PROBABILITY, 1))
     return 100.0 * (predictions.probabilities.argmax(axis=1) == predictions.labels)
 
 
@@ -143,20 +152,21 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
     recipe = resolve_recipe(TrainingConfig(epochs=arguments.epochs, batch_size=arguments.batch_size))
     default = default_policy(data.card.modality)
     gains: dict[int, list[np.ndarray]] = {number: [] for number in range(count)}
-    accuracy: dict[str, list[float]] = {"no augmentation": [], default.name: []}
+    scores: dict[str, list[float]] = {"no augmentation": [], default.name: []}
     for seed in range(arguments.seeds):
         for number in range(count):
             fold = Fold(number=number, count=count)
             plain, augmented = (
-                correct(
+                scored(
                     spec_of(data, arguments.runs, canonical_json(policy), model, recipe, seed, fold=fold),
                     arguments.device,
+                    arguments.measure,
                 )
                 for policy in (Policy(operations=[]), default.policy)
             )
             gains[number].append(augmented - plain)
-            accuracy["no augmentation"].append(float(plain.mean()))
-            accuracy[default.name].append(float(augmented.mean()))
+            scores["no augmentation"].append(float(plain.mean()))
+            scores[default.name].append(float(augmented.mean()))
             print(f"seed {seed}, fold {fold}: {plain.mean():.1f} → {augmented.mean():.1f}", flush=True)
     folds = [np.stack(each) for each in gains.values()]
     found, interval = variance_of(folds), interval_of(folds)
@@ -166,7 +176,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         **found.as_json(interval),
         "mean_gain": float(np.mean(by_fold)),
         "gain_by_fold": by_fold,
-        "accuracy": {name: float(np.mean(values)) for name, values in accuracy.items()},
+        arguments.measure: {name: float(np.mean(values)) for name, values in scores.items()},
         "settings": {
             "data": arguments.data.name,
             "training_and_validation_images": sum(sizes),
@@ -241,6 +251,7 @@ def main() -> int:
     )
     parser.add_argument("--data", type=Path, help="folder of images with a train and a val split")
     parser.add_argument("--table", type=Path, help="instead of training: NAME.jsonl of stored trainings")
+    parser.add_argument("--measure", choices=("accuracy", "log_loss"), default="accuracy")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--modality", default="dermoscopy")
     parser.add_argument("--runs", type=Path, default=Path("runs/fold_variance"))
@@ -256,7 +267,8 @@ def main() -> int:
         parser.error("give --data or --table")
     result = measure(arguments) if arguments.table is None else measure_table(arguments.table)
     RESULTS.mkdir(exist_ok=True)
-    file = RESULTS / f"fold_variance{'' if arguments.table is None else '_table'}.json"
+    kind = "_table" if arguments.table is not None else "" if arguments.measure == "accuracy" else "_log_loss"
+    file = RESULTS / f"fold_variance{kind}.json"
     file.write_text(json.dumps({**result, "metadata": metadata()}, indent=2) + "\n")
     print(json.dumps(result, indent=2))
     return 0 if result["met"] else 1
