@@ -158,7 +158,8 @@ def test_mlflow_runs_as_it_is_written_and_answers_the_others_by_name(tmp_path: P
 def in_place(name: str, database: Postgres) -> dict[str, str]:
     """The environment of a service as it is written, with the database where it is in this test."""
     known = given(PASSWORD)[name]["environment"]
-    return {key: text.replace("postgres:5432", f"127.0.0.1:{database.port}") for key, text in known.items()}
+    here = f"127.0.0.1:{database.port}"
+    return {key: str(text or "").replace("postgres:5432", here) for key, text in known.items()}
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 from tests.repository import ROOT
 from tests.tools.aga.drive_generation import PROMPTS, World, contents, open_world, splits, write_photos
@@ -81,11 +82,11 @@ def world_in(folder: Path, photos: Path) -> World:
     return open_world(folder)
 
 
-def actors() -> list[psutil.Process]:
-    """Processes of Ray that make images for this process."""
+def actors(of: psutil.Process | None = None) -> list[psutil.Process]:
+    """Processes of Ray that make images for a process, which is this one if unset."""
     return [
         process
-        for process in psutil.Process().children(recursive=True)
+        for process in (of or psutil.Process()).children(recursive=True)
         if process.status() != psutil.STATUS_ZOMBIE
         and "".join(process.cmdline()[:1]).startswith("ray::ImageHost")
     ]
@@ -238,9 +239,18 @@ def test_a_segmenter_that_needs_no_box_needs_none_on_nodes(two: ExecutionConfig)
 
 
 @pytest.mark.slow
-def test_agent_generate_that_is_killed_resumes_with_nothing_made_twice(photos: Path, tmp_path: Path):
+def test_agent_generate_that_is_killed_resumes_with_nothing_made_twice(tmp_path: Path):
+    photos = tmp_path
+    for number, (folder, count) in enumerate(splits(40).items()):
+        (photos / "photos" / folder).mkdir(parents=True)
+        for each in range(count):
+            blocks = np.random.default_rng([number, each]).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+            picture = Image.fromarray(blocks).resize((320, 240), Image.Resampling.BICUBIC)
+            picture.save(photos / "photos" / folder / f"{each}.png")
+
     def command(runs: str, *more: str) -> list[str]:
         flags = ["--data", str(photos / "photos"), "--subject", "disc", "--background", "scenes"]
+        flags += ["--aga.segmenter.kind", "grabcut"]
         size = ["--data.image_size", "32", "--runs-dir", str(tmp_path / runs)]
         return [sys.executable, "-m", "agent", "generate", *flags, *size, *more]
 
@@ -253,12 +263,13 @@ def test_agent_generate_that_is_killed_resumes_with_nothing_made_twice(photos: P
     deadline = time.monotonic() + 120
     while len(list(masks.glob("*/*.png"))) < 20 and time.monotonic() < deadline:
         time.sleep(0.02)
-    children = psutil.Process(first.pid).children(recursive=True)
+    children = actors(psutil.Process(first.pid))
+    assert len(children) == 2
     first.send_signal(signal.SIGKILL)
     first.wait()
     kept = {file: file.stat().st_mtime_ns for file in masks.glob("*/*.png")}
     assert 20 <= len(kept) < 80, "it was killed in the middle"
-    assert psutil.wait_procs(children, timeout=60)[1] == [], "Ray ends with it"
+    assert psutil.wait_procs(children, timeout=60)[1] == [], "its workers end with it"
     subprocess.run(command("there", *ray), cwd=tmp_path, env=environment, check=True, timeout=200)
     assert {file: file.stat().st_mtime_ns for file in kept} == kept, "none was made twice"
     for part in ("aga/masks", "aga/backgrounds", "aga/sets"):
