@@ -43,7 +43,7 @@ def head() -> Iterator[str]:
     """The ray:// address of a head with two CPUs, on the loopback alone, which only this file uses."""
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
     port = free_port()
-    words = ["--head", "--node-ip-address", "127.0.0.1", "--port", str(free_port())]
+    words = ["--head", "--node-ip-address", "127.0.0.2", "--port", str(free_port())]
     words += ["--ray-client-server-port", str(port), "--disable-usage-stats", "--include-dashboard", "false"]
     words += [
         "--num-cpus",
