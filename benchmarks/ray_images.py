@@ -2,7 +2,7 @@
 
     python -m benchmarks.ray_images --out benchmarks/results/ray_images.json
 
-Photos of discs and squares, of which masks are cut (U²-Netp), backgrounds drawn (scenes) and composites pasted, in a
+Photos of coloured blots, of which masks are cut, backgrounds drawn (scenes) and composites pasted, in a
 cluster of this machine: alternately one worker and two, several times, each into a store of its own. What is timed is
 the generation, with workers that have started and have the network loaded. The first round of each is not counted.
 """
@@ -17,7 +17,10 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.tools.aga.drive_generation import PROMPTS, World, contents, open_world, splits, write_photos
+import numpy as np
+from PIL import Image
+
+from tests.tools.aga.drive_generation import PROMPTS, World, contents, open_world, splits
 from tools.aga.captions.template import TemplateCaptioner
 from tools.aga.chain import Tools
 from tools.aga.config import AgaConfig
@@ -44,7 +47,7 @@ def main() -> None:
     config = AgaConfig.model_validate({**KINDS, "segmenter": {"kind": options.segmenter}})
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        write_photos(root / "photos", splits(options.images // 2), 256, 192)
+        _write_photos(root / "photos", options.images // 2)
         world = open_world(root, options.size)
         seconds: dict[int, list[float]] = {1: [], 2: []}
         stages: dict[int, dict[str, list[float]]] = {1: defaultdict(list), 2: defaultdict(list)}
@@ -81,6 +84,16 @@ def main() -> None:
     print(json.dumps(found, indent=1))
     if options.out:
         options.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _write_photos(root: Path, count: int) -> None:
+    """So many training photos of each of two classes: soft blots of random colours."""
+    for number, (folder, images) in enumerate(splits(count).items()):
+        (root / folder).mkdir(parents=True)
+        for image in range(images):
+            blots = np.random.default_rng([number, image]).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+            photo = Image.fromarray(blots).resize((256, 192), Image.Resampling.BICUBIC)
+            photo.save(root / folder / f"{image}.png")
 
 
 def _generate(world: World, config: AgaConfig, store: Path, count: int) -> dict[str, float]:
