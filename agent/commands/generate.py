@@ -133,7 +133,8 @@ def _add_flags(parser: FlagParser) -> None:
 
 
 def _is_of_generation(key: str) -> bool:
-    return key.startswith(("aga.", "data.", "llm.")) or key in ("search.seed", "runs_dir")
+    where = ("execution.kind", "execution.ray_address", "execution.workers", "execution.device")
+    return key.startswith(("aga.", "data.", "llm.")) or key in ("search.seed", "runs_dir", *where)
 
 
 def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) -> int:

@@ -243,14 +243,15 @@ class Synthesis:
         from tools.aga.backgrounds.make import make_background_maker
 
         detector, segmenter = self.finders()
-        return Tools(
-            detector=detector,
-            segmenter=segmenter,
-            captioner=self._captioner(aga),
-            maker=make_background_maker(aga.background),
-            classifier=classifier,
-            semantic=semantic,
-        )
+        captioner = self._captioner(aga)
+        if self._config.execution.kind == "ray":
+            from tools.execution.on_ray.images import image_workers, maker_on_nodes, on_nodes
+
+            workers = image_workers(self._config.execution, aga)
+            maker = maker_on_nodes(workers)
+            return on_nodes(Tools(detector, segmenter, captioner, maker, classifier, semantic), workers)
+        maker = make_background_maker(aga.background)
+        return Tools(detector, segmenter, captioner, maker, classifier, semantic)
 
     def _classifier(self, gates: GatesConfig) -> "Judge | None":
         if gates.classifier is None:

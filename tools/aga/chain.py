@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tools.aga.gates.gates import GateResult
+    from tools.aga.making.composing import Pasted, SentShard
 
 StageProgress = Callable[[str, int, int], None]
 """Called with (stage, done, total): 'masks', 'captions', 'backgrounds', 'composites'; of ALIA 'captions', 'edits'."""
@@ -41,6 +42,19 @@ class SemanticJudge(Protocol):
         ...
 
 
+class ShardPaster(Protocol):
+    """Makes composites somewhere else (`tools.execution.on_ray.images.ImageWorkers`)."""
+
+    @property
+    def at_once(self) -> int:
+        """Shards that are worth handing over at a time."""
+        ...
+
+    def paste(self, shard: "SentShard") -> "list[Pasted]":
+        """The composites of a shard, as `tools.aga.making.composing.pasted` makes them."""
+        ...
+
+
 @dataclass(frozen=True)
 class Tools:
     """What does each step."""
@@ -51,6 +65,8 @@ class Tools:
     maker: BackgroundMaker
     classifier: Judge | None = None
     semantic: SemanticJudge | None = None
+    paster: ShardPaster | None = None
+    """Where composites are made, if not by this machine; no part of what they depend on."""
 
     @property
     def identities(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 from agent.settings.addresses import secrets_of
 from agent.settings.config import TrackingConfig
 from agent.settings.secrets import MASK, mask
-from tools.errors import AugurError, first_line
+from tools.errors import AugurError, ConfigurationError, first_line
 
 _LONGEST_WAIT = 30.0
 _TABLES_LOCK = 4_801_990
@@ -128,8 +128,13 @@ class TeamSaver(PostgresSaver):
         self.close()
 
     def _connected(self) -> Any:
+        """A new connection.
+
+        Raises:
+            ConfigurationError: the database's encoding is not UTF8.
+        """
         patience = max(1, round(self._tracking.timeout))
-        return psycopg.connect(
+        connection = psycopg.connect(
             self._address,
             autocommit=True,
             prepare_threshold=0,
@@ -141,6 +146,14 @@ class TeamSaver(PostgresSaver):
             tcp_user_timeout=1000 * patience,
             application_name="augur",
         )
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            connection.close()
+            raise ConfigurationError(
+                f"The database {self._bare} (tracking.checkpoints) is encoded in {encoding}, in which a study's texts "
+                "cannot be kept: create another one with CREATE DATABASE augur ENCODING 'UTF8' TEMPLATE template0"
+            )
+        return connection
 
     def _fault(self, error: BaseException) -> DatabaseFault:
         reason = first_line(error, limit=300).rstrip(".")

@@ -16,7 +16,7 @@ from agent.settings import addresses
 from agent.settings.config import StudyConfig, TrackingConfig
 from agent.settings.sources import dump_config
 from tests.postgres import PASSWORD, Postgres, running_postgres
-from tools.errors import AugurError
+from tools.errors import AugurError, ConfigurationError
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +145,19 @@ def test_an_address_that_cannot_be_is_refused_without_repeating_it(address: str,
     (error,) = caught.value.errors(include_input=False)
     assert fault in error["msg"]
     assert "hidden" not in error["msg"]
+
+
+def test_a_database_of_another_encoding_is_refused_with_how_to_create_one(server: Postgres, tmp_path: Path):
+    how = "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    server.sql("postgres", f"CREATE DATABASE latin {how}")
+    folder = tmp_path / "s"
+    folder.mkdir()
+    tracking = TrackingConfig(checkpoints=server.address("latin"), retries=6)
+    with (
+        pytest.raises(
+            ConfigurationError, match=r"/latin .*LATIN1.*ENCODING 'UTF8' TEMPLATE template0"
+        ) as raised,
+        checkpointer(folder, tmp_path, "s", tracking, lambda text: None),
+    ):
+        pass
+    assert PASSWORD not in str(raised.value)

@@ -8,16 +8,21 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from agent.memory.checkpoints.team import VARIABLE as CHECKPOINTS_VARIABLE
 from agent.service.config import DEFAULT_PORT, SERVER_VARIABLE, TOKEN_VARIABLE
 from agent.settings.sources import check_variables
-from tests.agent.service.services import Service
+from tests.agent.service.services import SETTINGS, Service, until
+from tests.postgres import PASSWORD, Postgres, running_postgres
 from tests.repository import ROOT
 
 _BIN = Path(sys.executable).parent
@@ -49,8 +54,8 @@ def services(**variables: str) -> dict[str, Any]:
     return yaml.safe_load(re.sub(pattern, value, COMPOSE))["services"]
 
 
-def given() -> dict[str, Any]:
-    return services(POSTGRES_PASSWORD="a-password", AGENT_SERVICE_TOKEN="a-token-of-a-test")
+def given(password: str = "a-password") -> dict[str, Any]:
+    return services(POSTGRES_PASSWORD=password, AGENT_SERVICE_TOKEN="a-token-of-a-test")
 
 
 @pytest.mark.skipif(HADOLINT is None, reason="hadolint is not installed")
@@ -93,7 +98,7 @@ def test_every_variable_is_one_that_is_read() -> None:
     for service in given().values():
         environment |= service.get("environment", {})
     check_variables(environment)
-    known = {SERVER_VARIABLE, TOKEN_VARIABLE, "AGENT_RUNS_DIR"}
+    known = {SERVER_VARIABLE, TOKEN_VARIABLE, "AGENT_RUNS_DIR", CHECKPOINTS_VARIABLE}
     assert {name for name in environment if name.startswith("AGENT_")} <= known
 
 
@@ -116,30 +121,83 @@ def test_the_service_and_its_health_check_run_as_they_are_written(runs: Path) ->
     assert subprocess.run(words, timeout=60, stderr=subprocess.DEVNULL).returncode != 0
 
 
-@pytest.mark.slow
-def test_mlflow_runs_as_it_is_written_and_answers_the_others_by_name(tmp_path: Path) -> None:
+@contextmanager
+def mlflow_as_written(environment: dict[str, str], artifacts: Path) -> Iterator[int]:
+    """The port of MLflow, started by the command of compose.yaml and found healthy by its health check."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     known = given()["mlflow"]
     words = [str(_BIN / known["command"][0]), *known["command"][1:]]
-    words = [word.replace("5000", str(port)).replace("/artifacts", str(tmp_path / "a")) for word in words]
-    environment = {name: text.replace("5000", str(port)) for name, text in known["environment"].items()}
-    environment["MLFLOW_BACKEND_STORE_URI"] = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    server = subprocess.Popen(words, env={**os.environ, **environment}, start_new_session=True)
+    words = [word.replace("5000", str(port)).replace("/artifacts", str(artifacts)) for word in words]
+    own = {name: text.replace("5000", str(port)) for name, text in known["environment"].items()} | environment
+    server = subprocess.Popen(words, env={**os.environ, **own}, start_new_session=True)
     try:
         check = [word.replace("5000", str(port)) for word in known["healthcheck"]["test"][1:]]
         for _ in range(60):
             if subprocess.run([sys.executable, *check[1:]], stderr=subprocess.DEVNULL).returncode == 0:
                 break
+            time.sleep(0.5)
         else:
             pytest.fail("MLflow does not answer")
+        yield port
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(30)
+
+
+@pytest.mark.slow
+def test_mlflow_runs_as_it_is_written_and_answers_the_others_by_name(tmp_path: Path) -> None:
+    store = {"MLFLOW_BACKEND_STORE_URI": f"sqlite:///{tmp_path / 'mlflow.db'}"}
+    with mlflow_as_written(store, tmp_path / "a") as port:
         search = f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
         for host, expected in ((f"mlflow:{port}", "200"), ("evil.example", "403")):
             ask = ["curl", "-s", "-o", os.devnull, "-w", "%{http_code}", "-H", f"Host: {host}", search]
             assert subprocess.run(ask, capture_output=True, text=True).stdout == expected, host
-    finally:
-        os.killpg(server.pid, 15)
-        server.wait(30)
+
+
+def in_place(name: str, database: Postgres) -> dict[str, str]:
+    """The environment of a service as it is written, with the database where it is in this test."""
+    known = given(PASSWORD)[name]["environment"]
+    here = f"127.0.0.1:{database.port}"
+    return {key: str(text or "").replace("postgres:5432", here) for key, text in known.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_study_of_the_containers_is_in_their_database_whatever_the_password_holds(
+    runs: Path, tmp_path: Path
+) -> None:
+    token = given()["augur"]["environment"][TOKEN_VARIABLE]
+    authorised = {"Authorization": f"Bearer {token}"}
+    with running_postgres() as database:
+        written = in_place("mlflow", database)
+        stored = {name: written[name] for name in ("MLFLOW_BACKEND_STORE_URI", "PGUSER", "PGPASSWORD")}
+        with mlflow_as_written(stored, tmp_path / "a") as port:
+            address = f"http://127.0.0.1:{port}"
+            environment = {**in_place("augur", database), "MLFLOW_TRACKING_URI": address}
+            service = Service(runs, *given()["augur"]["command"][2:], env=environment).start()
+            try:
+                body = {"name": "written", "settings": SETTINGS}
+                assert service.ask("POST", "/api/studies", body, headers=authorised)[0] in (200, 201)
+
+                def ended() -> bool:
+                    state = service.ask("GET", "/api/studies/written", headers=authorised)[1]["state"]
+                    assert state != "failed", service.output
+                    return state == "finished"
+
+                until(ended, "the study does not finish")
+            finally:
+                service.stop()
+        ((checkpoints,),) = database.sql("augur", "SELECT count(*) FROM checkpoints")
+        ((mlflow_runs,),) = database.sql("augur", "SELECT count(*) FROM runs")
+    assert isinstance(checkpoints, int)
+    assert checkpoints > 3
+    assert isinstance(mlflow_runs, int)
+    assert mlflow_runs > 2
+    assert not (runs / "written/checkpoint.db").exists()
+    texts = [file.read_bytes() for file in runs.rglob("*") if file.is_file()]
+    assert not any(PASSWORD.encode() in text for text in texts), "no file has the password"
+    assert PASSWORD not in service.output
 
 
 @pytest.mark.skipif(not (_BIN / "ray").exists(), reason="Ray is not installed")

@@ -117,7 +117,7 @@ def test_workers_are_planned_by_what_the_nodes_have():
     assert planned(nodes((4, 1)), workers=2, threads=1) == [("cuda:0", 1)] * 2
     assert (
         share_of_gpu(plan_on_nodes(ExecutionConfig(kind="ray", workers=4), nodes((8, 2))), nodes((8, 2)))
-        == 0.5
+        == 0.45
     )
     with pytest.raises(ConfigurationError, match=r"execution\.device cuda.*12 CPUs and 0 GPUs"):
         planned(nodes((8, 0), (4, 0)), device="cuda")

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image
@@ -167,7 +167,7 @@ class BackgroundPool:
         return [Box(**each) for each in kept]
 
 
-def kept_picture(file: Path) -> np.ndarray | None:
+def kept_picture(file: Path | IO[bytes]) -> np.ndarray | None:
     """A background, uint8 (S, S, 3); None where the file is missing or damaged, and so has to be made again."""
     try:
         with Image.open(file) as image:

@@ -8,26 +8,22 @@ the pixels that training sees in the real image; those of its outline only if `a
 """
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from tools.aga.composites.compose import paste
-from tools.aga.composites.edges import in_the_light_of, without_old_background
-from tools.aga.composites.placement import Placement, draw_placement
-from tools.aga.composites.scratch import Scratch
-from tools.aga.config import ComposeConfig
-from tools.aga.making.background_pool import Background, kept_picture
+from tools.aga.chain import ShardPaster
+from tools.aga.composites.placement import Placement
+from tools.aga.making.background_pool import Background
+from tools.aga.making.composing import Composer, Pasted, Rules, SentShard, StoredInputs, encoded
 from tools.aga.making.request import Request
-from tools.aga.making.set_plan import PlannedImage, SetPlan, placement_numbers
-from tools.aga.making.source_images import fitted, fitted_mask
-from tools.aga.making.subjects import Subject, kept_mask
+from tools.aga.making.set_plan import PlannedImage, SetPlan
+from tools.aga.making.subjects import Subject
 from tools.aga.making.work_folder import SHARD, WorkFolder
 from tools.aga.store.disk_space import disk_errors_explained
 from tools.aga.store.pieces import PixelRows
@@ -83,18 +79,26 @@ class PastingJob:
         """What the image is to be trained as."""
         return self.request.sources.label(self.subjects[image.place].row)
 
+    def pieces(self, image: PlannedImage) -> tuple[int, str, str]:
+        """The row of the image's source, and the files of its mask and its background within the store."""
+        subject = self.subjects[image.place]
+        return subject.row, subject.mask, self.backgrounds[image.background].file
+
     def file(self, image: PlannedImage) -> str:
         """Where the image goes, within the set."""
         row, suffix = self.subjects[image.place].row, _SUFFIX[self.request.config.compose.format]
         return f"images/{self.request.class_folders[self.label(image)]}/{row:06d}-{image.copy:02d}.{suffix}"
 
 
-def paste_all(job: PastingJob, progress: Callable[[int, int], None]) -> None:
+def paste_all(
+    job: PastingJob, progress: Callable[[int, int], None], paster: ShardPaster | None = None
+) -> None:
     """Make all shards that have no record yet.
 
     Args:
         job: what to make.
         progress: called with (images done, images in all).
+        paster: makes them on other machines; None: this one does.
 
     Raises:
         AugurError: the disk is full, a file that was there is gone, or a process died.
@@ -107,7 +111,11 @@ def paste_all(job: PastingJob, progress: Callable[[int, int], None]) -> None:
     processes = min(job.request.config.compose.workers or usable_cores(), len(todo))
     if total - done < _IN_PROCESS:
         processes = min(processes, 1)
-    for shard in _in_process(job, todo) if processes <= 1 else _in_processes(job, todo, processes):
+    if paster is not None:
+        shards = _elsewhere(job, todo, paster)
+    else:
+        shards = _in_process(job, todo) if processes <= 1 else _in_processes(job, todo, processes)
+    for shard in shards:
         done += len(job.images(shard))
         progress(done, total)
 
@@ -152,91 +160,70 @@ class _Paster:
 
     def __init__(self, job: PastingJob) -> None:
         self._job = job
-        self._place = -1
-        self._source = self._mask = np.empty(0)
-        self._scratch = Scratch()
+        self._composer = Composer(Rules.of(job.request), StoredInputs(job.request, job.work.path))
 
     def paste(self, shard: int) -> None:
         """Make one shard's files, rows and record."""
         job = self._job
         with disk_errors_explained(job.work.set_folder, job.needed):
-            made = [self._paste(image) for image in job.images(shard)]
-            job.rows.to_disk()
-            write_json(job.record(shard), {"composites": made}, job.work.scratch)
+            made = [
+                write_image(job, image, *self._composer.compose(image, *job.pieces(image)))
+                for image in job.images(shard)
+            ]
+            _record(job, shard, made)
 
-    def _paste(self, image: PlannedImage) -> dict[str, Any]:
-        job, request = self._job, self._job.request
-        prompts, compose = request.prompts, request.config.compose
-        source, mask = self._source_of(image.place)
-        subject, background = job.subjects[image.place], job.backgrounds[image.background]
-        behind = kept_picture(request.root / background.file)
-        if behind is None:
-            raise self._gone(background.file)
-        placement = draw_placement(
-            placement_numbers(request.seed, subject.row, image.copy),
-            mask,
-            prompts.flip_probability,
-            prompts.max_rotation,
-            prompts.min_scale,
-            prompts.max_scale,
-            compose.place,
-        )
-        if compose.light == "match":
-            source = in_the_light_of(source, mask, behind)
-        room = self._scratch("picture", *mask.shape, 3)  # written to disk before the next one
-        picture = paste(source, mask, behind, placement, compose.edge, room)
-        return write_image(job, image, picture, placement)
 
-    def _source_of(self, place: int) -> tuple[np.ndarray, np.ndarray]:
-        """The picture and its mask. Those of the last source are kept: its copies follow one another."""
-        if place != self._place:
-            request, subject = self._job.request, self._job.subjects[place]
-            kept = kept_mask(request.root / subject.mask)
-            if kept is None:
-                raise self._gone(subject.mask)
-            if request.config.compose.size == "training":
-                self._source = request.sources.training_pixels(subject.row)
-                self._mask = fitted_mask(kept[0], request.image_size, request.fit)
-            else:
-                self._source, self._mask = request.sources[subject.row].pixels, kept[0]
-            if request.config.compose.colours == "estimated":
-                self._source = without_old_background(self._source, self._mask, request.config.compose.edge)
-            self._place = place
-        return self._source, self._mask
+def _elsewhere(job: PastingJob, todo: list[int], paster: ShardPaster) -> Iterator[int]:
+    """Shards as they are done: made by `paster`, several at once, and written by this process."""
+    inputs = StoredInputs(job.request, job.work.path)
 
-    def _gone(self, file: str) -> AugurError:
-        return AugurError(
-            f"{self._job.request.root / file} is missing or damaged since it was made: remove {self._job.work.path} "
-            "and run again, and it is made again"
-        )
+    def paste(shard: int) -> int:
+        images = job.images(shard)
+        made = paster.paste(_sent(job, images, inputs))
+        with disk_errors_explained(job.work.set_folder, job.needed):
+            written = [_keep(job, *each) for each in zip(images, made, strict=True)]
+            _record(job, shard, written)
+        return shard
+
+    with ThreadPoolExecutor(paster.at_once) as pool:
+        waiting = [pool.submit(paste, shard) for shard in todo]
+        try:
+            for done in as_completed(waiting):
+                yield done.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _sent(job: PastingJob, images: list[PlannedImage], inputs: StoredInputs) -> SentShard:
+    parts = [(image, *job.pieces(image)) for image in images]
+    files = {file for _, _, mask, background in parts for file in (mask, background)}
+    return SentShard(
+        Rules.of(job.request),
+        parts,
+        {row: inputs.encoded(row) for row in {row for _, row, _, _ in parts}},
+        {file: inputs.content(file) for file in files},
+    )
+
+
+def _record(job: PastingJob, shard: int, made: list[dict[str, Any]]) -> None:
+    job.rows.to_disk()
+    write_json(job.record(shard), {"composites": made}, job.work.scratch)
 
 
 def write_image(
     job: PastingJob, image: PlannedImage, picture: np.ndarray, placement: Placement
 ) -> dict[str, Any]:
     """Write an image's file and its row; what the shard's record holds of it."""
-    request, compose = job.request, job.request.config.compose
-    data, file = _encoded(picture, compose), job.file(image)
-    write_whole(job.work.set_folder / file, data, job.work.scratch)
-    small = picture if compose.size == "training" else fitted(picture, request.image_size, request.fit)
-    job.rows.write(image.number, small)
+    return _keep(job, image, encoded(Rules.of(job.request), picture, placement))
+
+
+def _keep(job: PastingJob, image: PlannedImage, made: Pasted) -> dict[str, Any]:
+    file = job.file(image)
+    write_whole(job.work.set_folder / file, made.data, job.work.scratch)
+    job.rows.write(image.number, made.small)
     return {
         **asdict(image),
         "file": file,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        **asdict(placement),
+        "sha256": hashlib.sha256(made.data).hexdigest(),
+        **asdict(made.placement),
     }
-
-
-def _encoded(picture: np.ndarray, compose: ComposeConfig) -> bytes:
-    data = io.BytesIO()
-    image = Image.fromarray(picture)
-    if compose.format == "png":
-        # The fastest level: the files are a tenth larger and written in a third of the time.
-        image.save(data, "PNG", compress_level=1)
-    elif compose.format == "jpeg":
-        # Colour at full resolution: the subject's edge is where it would be seen.
-        image.save(data, "JPEG", quality=compose.quality, subsampling=0)
-    else:
-        image.save(data, "WEBP", quality=compose.quality)
-    return data.getvalue()

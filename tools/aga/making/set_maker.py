@@ -44,7 +44,7 @@ class SetMaker:
         backgrounds = [each for each in candidates if each.accepted]
         plan = SetPlan(images, len(usable), len(backgrounds), self.request.seed)
         job = PastingJob(self.request, self.work, usable, backgrounds, plan, self.needed)
-        paste_all(job, lambda done, total: progress("composites", done, total))
+        paste_all(job, lambda done, total: progress("composites", done, total), self.tools.paster)
         finish_set(key, self.tools, found, candidates, job, judged(job, self.tools))
         self.work.remove()
 

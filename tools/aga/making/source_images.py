@@ -6,7 +6,7 @@ dropped for a leak) is not a source, and no validation or test image can become 
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -52,21 +52,17 @@ class TrainingSources:
         Raises:
             DataError: it can no longer be read.
         """
-        data = self._bytes(row)
-        try:
-            pixels = decode_whole(data, self.max_side, self._span)
-        except UnreadableImage as error:
-            raise DataError(self._changed(row, str(error))) from error
-        pixels = _enlarged(pixels, self.image_size)
-        return SourceImage(
-            row,
-            self.file(row),
-            pixels,
-            self.label(row),
-            self.group(row),
-            hashlib.sha256(data).hexdigest(),
-            max(pixels.shape[:2]) / _longer_side(data),
-        )
+        return self.encoded(row).decoded()
+
+    def encoded(self, row: int) -> "EncodedImage":
+        """The image of a training row, not decoded yet: small, and so that another machine can decode it.
+
+        Raises:
+            DataError: it can no longer be read.
+        """
+        facts = (self.file(row), self.label(row), self.group(row))
+        where = self.source.where(self.file(row))
+        return EncodedImage(row, *facts, self._bytes(row), self.max_side, self.image_size, self._span, where)
 
     def file(self, row: int) -> str:
         """How the data set names the image."""
@@ -97,13 +93,51 @@ class TrainingSources:
         try:
             return self.source.read(self.file(row))
         except OSError as error:
-            raise DataError(self._changed(row, error.strerror or str(error))) from error
+            raise _changed(self.source.where(self.file(row)), error.strerror or str(error)) from error
 
-    def _changed(self, row: int, reason: str) -> str:
-        return (
-            f"{self.source.where(self.file(row))} was readable when the data set was opened, and is no longer "
-            f"({reason}): restore it, or run again so that the data set is read again"
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """A training image and how it is decoded; pickles as its bytes."""
+
+    row: int
+    file: str
+    label: int
+    group: str
+    data: bytes
+    max_side: int
+    image_size: int
+    span: Span | None
+    where: str
+    """The file, for errors."""
+
+    def decoded(self) -> SourceImage:
+        """As `TrainingSources` gives it.
+
+        Raises:
+            DataError: it is broken.
+        """
+        try:
+            pixels = decode_whole(self.data, self.max_side, self.span)
+        except UnreadableImage as error:
+            raise _changed(self.where, str(error)) from error
+        pixels = _enlarged(pixels, self.image_size)
+        return SourceImage(
+            self.row,
+            self.file,
+            pixels,
+            self.label,
+            self.group,
+            hashlib.sha256(self.data).hexdigest(),
+            max(pixels.shape[:2]) / _longer_side(self.data),
         )
+
+
+def _changed(where: str, reason: str) -> DataError:
+    return DataError(
+        f"{where} was readable when the data set was opened, and is no longer ({reason}): restore it, or run again so "
+        "that the data set is read again"
+    )
 
 
 def _longer_side(data: bytes) -> int:

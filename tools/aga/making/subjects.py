@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image
@@ -78,6 +78,7 @@ class SubjectFinder:
                 request.classes, request.subjects, request.config.gates.recognised
             )
         self._threads = usable_cores() if getattr(tools.segmenter, "in_threads", False) else 1
+        self._threads = getattr(tools.segmenter, "at_once", self._threads)
 
     def find(self, progress: Callable[[int, int], None]) -> list[Subject]:
         """One entry for each source, in the order of the rows; resumes from what is recorded."""
@@ -158,7 +159,7 @@ class SubjectFinder:
         return piece_file(self._request.root, "masks", key)
 
 
-def kept_mask(file: Path) -> tuple[np.ndarray, Box | None] | None:
+def kept_mask(file: Path | IO[bytes]) -> tuple[np.ndarray, Box | None] | None:
     """A mask, bool (H, W), and its box; None where the file is missing or damaged, and so has to be made again."""
     try:
         with Image.open(file) as image:

@@ -166,7 +166,23 @@ def _end(ray: Any, folder: Path) -> None:
 
 
 def _join(ray: Any, address: str) -> None:
+    if address.startswith("ray://"):
+        _offer_token()
     ray.init(address=address, log_to_driver=False, configure_logging=False)
+
+
+def _offer_token() -> None:
+    """Ray's nodes ask for its token where there is one, and its own programs offer it, but its client does not.
+
+    The client would then wait for half a minute, and say that nobody answers. Only an inner function of Ray changes
+    that, besides RAY_AUTH_MODE, which wins; a test sees that it is still this one.
+    """
+    with suppress(ImportError):
+        from ray._private.authentication.authentication_token_setup import (
+            maybe_enable_token_auth_if_token_available,
+        )
+
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
 
 
 def _folder() -> Path:

@@ -5,6 +5,10 @@ from tools.execution.config import ExecutionConfig
 from tools.execution.devices import WorkerPlan, plan_for
 from tools.execution.on_ray.cluster import Cluster, Node
 
+IMAGES_SHARE = 0.1
+"""Of a GPU, that workers of trials leave to what makes images for them: `images.py`. Both are there while a study runs,
+but they do not work at the same time."""
+
 
 def plan_on_nodes(config: ExecutionConfig, cluster: Cluster) -> list[WorkerPlan]:
     """One worker for each GPU of the cluster, or, where it has none, as many on each node's CPUs as one machine has.
@@ -40,8 +44,8 @@ def _of_node(config: ExecutionConfig, node: Node, accelerators: list[str]) -> li
 
 
 def share_of_gpu(plans: list[WorkerPlan], cluster: Cluster) -> float:
-    """GPUs that each worker is given: one, or less where more workers than GPUs are asked for."""
+    """GPUs that each worker takes of Ray's books: nearly one, or less where more workers than GPUs are asked for."""
     if not plans[0].device.startswith("cuda"):
         return 0.0
     total = sum(node.gpus for node in cluster.nodes)
-    return 1.0 if len(plans) <= total else round(total / len(plans), 4)
+    return round((1 - IMAGES_SHARE) * min(1.0, total / len(plans)), 4)
