@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from evaluators.race.contrasts import Contrast
 from evaluators.race.result import RaceResult, SearchResult, llm_lines
 from evaluators.wording import gain, percent, signed
-from tools.policy.named import DEFAULT
 from tools.text import markdown
 
 CURVES, FOREST = "curves", "gains"
@@ -26,7 +25,7 @@ Table = tuple[list[str], list[list[str]]]
 def arms_table(result: RaceResult) -> Table:
     """Every arm on the test set."""
     heads = ["arm", f"test {result.measure}", "over default", "p (Holm)", "verdict", "d", "wins", "over none"]
-    default = {line for arm in result.arms if arm.name == DEFAULT for line in arm.lines}
+    default = result.default_lines
     rows = []
     for arm in result.arms:
         over = arm.over_default

@@ -10,6 +10,7 @@ from evaluators.race.forecasts import ForecastScore
 from evaluators.race.power import WANTED, Noise
 from evaluators.statistics import Interval, bounds
 from evaluators.wording import signed
+from tools.policy.named import DEFAULT
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,11 @@ class RaceResult:
         """Arms that are compared with the default policy, all of which share the 5%."""
         return sum(arm.over_default is not None and arm.name != "none" for arm in self.arms)
 
+    @property
+    def default_lines(self) -> set[str]:
+        """The default policy, as an arm's `lines` say it; an arm with the same lines is the default policy."""
+        return {line for arm in self.arms if arm.name == DEFAULT for line in arm.lines}
+
 
 def read_result(text: str) -> RaceResult:
     """The result of a race, of its race.json.
@@ -147,10 +153,14 @@ def _arms(count: int) -> str:
 
 def llm_lines(result: RaceResult, asking: Sequence[str]) -> list[str]:
     """A language model's arm minus the default policy, a line for each: its lead may be the default's alone."""
-    lines = []
+    lines, default = [], result.default_lines
     for arm in result.arms:
         contrast = arm.over_default
-        if arm.name in asking and contrast is not None:
+        if arm.name in asking and contrast is not None and set(arm.lines) == default:
+            lines.append(
+                f"{arm.name} ended with the default policy: its proposals were no better on validation"
+            )
+        elif arm.name in asking and contrast is not None:
             both = contrast.verdict.over_both
             shown = {"better": "better", "worse": "worse"}.get(contrast.kind, "not shown to differ")
             lines.append(
