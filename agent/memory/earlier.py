@@ -30,6 +30,8 @@ class Earlier:
     """What the gain is over: 'the default policy', or 'no augmentation' where that study did not train the default."""
     over_none: float | None
     seeds: int
+    epochs: int = 0
+    """Of a training there; 0 where an earlier version did not write it down."""
 
     @property
     def origin(self) -> str:

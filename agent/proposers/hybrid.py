@@ -21,7 +21,7 @@ from agent.proposers.llm import Answer, LLMProposer
 from agent.proposers.space import DRAWS, rounded_operation, seeds_of
 from agent.proposers.tpe import objective
 from tools.policy.catalogue import CATALOGUE, ParameterSpec
-from tools.policy.policy import Operation, Policy
+from tools.policy.policy import Change, Operation
 from tools.policy.priors import PROBABILITY, share_of, value_at
 from tools.policy.validate import check_policy
 
@@ -67,7 +67,7 @@ def is_tuned(proposal: Proposal) -> bool:
 
 def choice_to_tune(history: History) -> IterationRecord | None:
     """The choice of the model that TPE tunes in this iteration; None where the model chooses."""
-    choices = [record for record in history.past if not is_tuned(record.proposal) and record.proposal.policy]
+    choices = [record for record in history.past if not is_tuned(record.proposal) and _has_numbers(record)]
     if not choices:
         return None
     last = max(record.number for record in choices)
@@ -87,17 +87,25 @@ def choice_to_tune(history: History) -> IterationRecord | None:
 
 
 def _alike(history: History, choice: IterationRecord) -> list[IterationRecord]:
-    """What was tried with the operations and backgrounds of a choice, in the same order."""
+    """What was tried with the operations, backgrounds and length of a choice, in the same order and epochs."""
     return [
         record
         for record in history.past
-        if _names(record.proposal) == _names(choice.proposal)
+        if _operations(record.proposal) == _operations(choice.proposal)
         and record.proposal.backgrounds == choice.proposal.backgrounds
+        and record.proposal.length == choice.proposal.length
     ]
 
 
-def _names(proposal: Proposal) -> list[str]:
-    return [operation.name for operation in proposal.policy]
+def _has_numbers(record: IterationRecord) -> bool:
+    operations = record.proposal.as_policy().every_operation
+    return bool(operations) and all(each.name in CATALOGUE for each in operations)
+
+
+def _operations(proposal: Proposal) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """(first epoch, names of the operations from then on); most policies have one such phase, from epoch 1."""
+    phases = proposal.as_policy().phases
+    return tuple((first, tuple(each.name for each in policy.operations)) for first, policy in phases)
 
 
 def tuned(history: History, choice: IterationRecord) -> list[Proposal]:
@@ -169,27 +177,25 @@ def _pulled_back(point: np.ndarray, good: Sequence[np.ndarray], bad: Sequence[np
 
 def _is_valid(proposal: Proposal, history: History) -> bool:
     policy = proposal.as_policy()
-    count = len(policy.operations)
-    return not check_policy(policy, count, count) and is_safe(policy, history)
+    counts = [len(phase.operations) for _, phase in policy.phases]
+    return not check_policy(policy, min(counts), max(counts)) and is_safe(policy, history)
 
 
 @dataclass(frozen=True)
 class _Numbers:
     """The numbers of a choice: each as its share of the prior (`tools/policy/priors.py`), from 0 to 1."""
 
-    names: tuple[str, ...]
     specs: tuple[tuple[int, ParameterSpec], ...]
-    """(operation's place, number)."""
+    """(operation's place among those of all epochs, number)."""
 
     @classmethod
     def of(cls, proposal: Proposal) -> "_Numbers":
-        names = tuple(_names(proposal))
         specs = [
             (place, spec)
-            for place, name in enumerate(names)
-            for spec in (PROBABILITY, *CATALOGUE[name].parameters)
+            for place, operation in enumerate(proposal.as_policy().every_operation)
+            for spec in (PROBABILITY, *CATALOGUE[operation.name].parameters)
         ]
-        return cls(names, tuple(specs))
+        return cls(tuple(specs))
 
     @property
     def keys(self) -> list[str]:
@@ -197,9 +203,9 @@ class _Numbers:
 
     def point(self, proposal: Proposal) -> np.ndarray | None:
         """Of a policy with these operations; None where a number is outside what is drawn."""
-        shares = []
+        shares, operations = [], proposal.as_policy().every_operation
         for place, spec in self.specs:
-            operation = proposal.policy[place]
+            operation = operations[place]
             values = {PROBABILITY.name: operation.probability} | {
                 p.name: p.value for p in operation.parameters
             }
@@ -210,17 +216,25 @@ class _Numbers:
         return np.array(shares)
 
     def proposal(self, point: np.ndarray, choice: IterationRecord) -> Proposal:
-        """The policy at a point, with the backgrounds of the choice."""
-        drawn: list[dict[str, float]] = [{} for _ in self.names]
+        """The policy at a point, with the backgrounds and the length of the choice."""
+        policy = choice.proposal.as_policy()
+        drawn: list[dict[str, float]] = [{} for _ in policy.every_operation]
         for (place, spec), share in zip(self.specs, point, strict=True):
             drawn[place][spec.name] = value_at(float(share), spec)
-        operations: list[Operation] = [
-            rounded_operation(name, values.pop(PROBABILITY.name), values)
-            for name, values in zip(self.names, drawn, strict=True)
+        numbers = iter(drawn)
+        (_, first), *later = [
+            (epoch, [_with_numbers(operation.name, next(numbers)) for operation in phase.operations])
+            for epoch, phase in policy.phases
         ]
         return Proposal(
             hypothesis=f"{_TUNED}{choice.name}: {choice.proposal.hypothesis}"[:1_500],
             expected_gain=0.0,
-            policy=Policy(operations=operations).operations,
+            policy=first,
             backgrounds=choice.proposal.backgrounds,
+            length=choice.proposal.length,
+            changes=[Change(epoch=epoch, operations=operations) for epoch, operations in later],
         )
+
+
+def _with_numbers(name: str, values: dict[str, float]) -> Operation:
+    return rounded_operation(name, values.pop(PROBABILITY.name), values)

@@ -149,6 +149,8 @@ def _tell(study: "Study", record: IterationRecord, value: float | None, space: S
 
     operations = record.proposal.policy
     names = [item.name for item in operations]
+    if record.proposal.changes:  # its value is not that of the policy of its first epochs
+        return
     known = len(set(names)) == len(names) and set(names) <= set(space.names)
     if not known or not space.minimum <= len(names) <= space.maximum:
         return

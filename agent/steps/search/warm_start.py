@@ -68,6 +68,7 @@ def _best_of(context: Context, study: str) -> list[Earlier]:
             over=over,
             over_none=record.gain,
             seeds=len(record.scores),
+            epochs=max((len(trial.validation_losses) for trial in record.trials), default=0),
         )
         for record in records[:TOLD]
     ]
@@ -105,7 +106,7 @@ def next_warm(context: Context, history: History) -> Proposal | Proposals | None
         return None
     found: list[Proposal] = []
     for earlier in _to_try(history.earlier):
-        proposal = _marked(earlier)
+        proposal = _marked(earlier, context.recipe.epochs)
         known = {each.identity for each in found}
         if proposal.identity not in known and not _why_not(context, proposal, history.iteration):
             found.append(proposal)
@@ -128,12 +129,16 @@ def _to_try(known: tuple[Earlier, ...]) -> list[Earlier]:
     return [each for _, each in sorted(ordered, key=lambda pair: pair[0])]
 
 
-def _marked(earlier: Earlier) -> Proposal:
+def _marked(earlier: Earlier, epochs: int) -> Proposal:
+    """As it is tried in trainings of `epochs`, with its origin; a policy by epoch changes at the same share of them."""
     where = "the same images" if earlier.same_data else "other images"
     gain = f"{100 * earlier.gain:+.1f} points over {earlier.over} on validation"
     why = f"From {earlier.origin} ({where}, {earlier.model}), where it gained {gain}. {earlier.proposal.hypothesis}"
     expected = 100 * (earlier.gain if earlier.over_none is None else earlier.over_none)
     update = {"hypothesis": why[:1_500], "expected_gain": round(expected, 2), "notes": "", "length": 1}
+    if earlier.proposal.changes and earlier.epochs:
+        policy = earlier.proposal.as_policy().stretched(epochs / earlier.epochs)
+        update |= {"policy": policy.operations, "changes": policy.changes}
     return earlier.proposal.model_copy(update=update)
 
 
@@ -156,7 +161,7 @@ def _tell(context: Context, names: Sequence[str], known: tuple[Earlier, ...]) ->
     chosen = _to_try(known)
     for name in dict.fromkeys(names):
         own = [each for each in chosen if each.study == name]
-        why = {each.origin: _why_not(context, _marked(each), 1) for each in own}
+        why = {each.origin: _why_not(context, _marked(each, context.recipe.epochs), 1) for each in own}
         for origin, reasons in why.items():
             if reasons:
                 context.terminal.note(f"{origin} is passed over: {' '.join(reasons)}")

@@ -11,6 +11,7 @@ from agent.proposers import hybrid
 from agent.proposers.conversation import initial_messages
 from agent.proposers.hybrid import choice_to_tune, is_tuned, tuned
 from tests.agent.proposers.arms import history, operation, proposal, record
+from tools.policy.policy import Change
 
 CHOICE = proposal(operation("rotate", degrees=15.0), operation("gamma", gamma=1.5), hypothesis="Pens differ.")
 OTHER = proposal(operation("jpeg", quality=50), operation("erasing", area=0.2))
@@ -64,6 +65,40 @@ def test_a_tuning_keeps_operations_order_and_reason():
     for each in made:
         assert [item.name for item in each.policy] == ["rotate", "gamma"]
         assert "iteration 1: Pens differ." in each.hypothesis
+
+
+def by_epoch(first: float, later: float, **fields: object) -> Proposal:
+    change = Change(epoch=4, operations=[operation("erasing", area=later)])
+    made = proposal(operation("rotate", degrees=first), hypothesis="Less in the end.")
+    return made.model_copy(update={"changes": [change, Change(epoch=6, operations=[])], **fields})
+
+
+def test_a_policy_by_epoch_is_tuned_in_all_of_its_phases():
+    """Its first phase alone is another choice, whose results say nothing of it."""
+    choice = record(1, by_epoch(15.0, 0.2, length=2), 0.78)
+    first_alone = record(2, proposal(operation("rotate", degrees=15.0)), 0.9)
+    assert turn(choice) == "iteration 1"
+    made = tuned(replace(history(past=[choice, first_alone], iteration=3), candidates=4), choice)
+    assert made == tuned(replace(history(past=[choice], iteration=3), candidates=4), choice)
+    for each in made:
+        phases = each.as_policy().phases
+        names = [(first, [item.name for item in policy.operations]) for first, policy in phases]
+        assert names == [(1, ["rotate"]), (4, ["erasing"]), (6, [])]
+        assert each.length == 2
+    assert len({each.changes[0].model_dump_json() for each in made}) == 4
+    assert len({each.policy[0].model_dump_json() for each in made}) == 4
+
+
+def test_what_is_learned_of_a_later_phase_moves_its_draws():
+    """With an erased area of 0.05 best, the later draws of it are smaller."""
+    choice = record(1, by_epoch(15.0, 0.3), 0.78)
+    past, areas = [choice], []
+    for number in range(2, 22):
+        (made,) = tuned(history(past=past, iteration=number), choice)
+        [change, _] = made.changes
+        areas.append(next(p.value for p in change.operations[0].parameters if p.name == "area"))
+        past.append(record(number, made, 0.8 - abs(areas[-1] - 0.05)))
+    assert np.mean(np.abs(np.array(areas[-5:]) - 0.05)) < np.mean(np.abs(np.array(areas[:5]) - 0.05))
 
 
 def test_what_is_learned_moves_the_draws():

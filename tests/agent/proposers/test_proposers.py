@@ -25,7 +25,7 @@ from tools.datasets.types import Modality
 from tools.errors import ConfigurationError
 from tools.policy.canonical import canonical_json
 from tools.policy.catalogue import default_operation
-from tools.policy.policy import Operation
+from tools.policy.policy import Change, Operation
 from tools.policy.safety import lint
 from tools.policy.validate import check_policy
 
@@ -239,6 +239,16 @@ class TestTPE:
         )
         assert asked(TPEProposer(), history(past=strange))
 
+    def test_the_value_of_a_policy_by_epoch_is_not_that_of_its_first_epochs(self) -> None:
+        past = [record(n, drawn, 0.7 + 0.01 * n) for n, drawn in enumerate(first_draws(6), start=1)]
+        later = Change(epoch=2, operations=[operation("jpeg", quality=50)])
+        by_epoch = [
+            record(7 + n, drawn.model_copy(update={"changes": [later]}), 0.99)
+            for n, drawn in enumerate(first_draws(9)[6:])
+        ]
+        with_them = history(past=[*past, *by_epoch])
+        assert asked(TPEProposer(), with_them).policy == asked(TPEProposer(), without(with_them, 3)).policy
+
 
 class TestFixed:
     def test_iteration_i_proposes_the_i_th_at_its_defaults(self) -> None:
@@ -292,6 +302,11 @@ class TestSeveralCandidates:
         assert found[cheap.name] == pytest.approx(0.01)
         assert lost.name not in found
         assert isinstance(TPEProposer().ask(told), Proposal)
+
+
+def without(told: History, last: int) -> History:
+    """The same moment without what the last `last` iterations said."""
+    return replace(told, past=told.past[:-last])
 
 
 def first_draws(count: int) -> list[Proposal]:

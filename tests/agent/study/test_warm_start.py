@@ -12,6 +12,8 @@ from agent.proposers.conversation import initial_messages
 from tests.agent.proposers.arms import history, operation, proposal
 from tests.agent.studies import MODEL, SHORT, agent, tracking
 from tools.errors import AugurError
+from tools.policy.canonical import one_line
+from tools.policy.policy import Change
 
 FOUND = proposal(operation("rotate", degrees=12.0), operation("gamma", gamma=1.4), hypothesis="Light varies.")
 
@@ -86,6 +88,23 @@ def test_the_best_of_an_earlier_study_is_tried_first_and_marked(finished, runs):
     assert "From " not in records["iteration 2"].proposal.hypothesis
 
 
+def test_a_policy_by_epoch_changes_at_the_same_share_of_a_training_of_another_length(finished, runs):
+    """From epoch 7 of 12 there; a training has 2 epochs here."""
+    change = Change(epoch=7, operations=[operation("jpeg", quality=50), operation("erasing", area=0.1)])
+    by_epoch = FOUND.model_copy(update={"changes": [change]})
+    planted(finished, runs, replace(earlier(0.012, made=by_epoch), epochs=12))
+    words = (*SHORT.split(), "--proposer", "tpe", "--warm-start", "s", "--study", "new")
+    done = agent("run", *words, "--runs-dir", str(runs))
+    assert done.returncode == 0, done.stderr + done.stdout
+    store = tracking(runs)
+    assert store.find_study("new")
+    tried = {record.name: record.proposal for record in store.records()}["iteration 1"]
+    assert [each.epoch for each in tried.changes] == [2]
+    assert one_line(tried.as_policy()).endswith(
+        "| from epoch 2: jpeg(p=0.5, quality=50) > erasing(p=0.5, area=0.1)"
+    )
+
+
 def test_studies_are_read_once_and_only_what_validation_said(finished, runs):
     shutil.copytree(finished, runs, dirs_exist_ok=True)
     words = (
@@ -105,6 +124,7 @@ def test_studies_are_read_once_and_only_what_validation_said(finished, runs):
     assert found
     assert {each["study"] for each in found} == {"s"}
     assert all(each["same_data"] for each in found)
+    assert {each["epochs"] for each in found} == {2}
     assert {each["over"] for each in found} == {"no augmentation"}  # that study did not train the default
     assert "test" not in json.dumps(found).replace(MODEL, "")
 
