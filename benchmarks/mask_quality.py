@@ -22,6 +22,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnxruntime
 from PIL import Image
 
 from tools.aga.config import GatesConfig
@@ -102,12 +103,8 @@ def with_grabcut() -> Cut:
     return cut
 
 
-def with_onnxruntime() -> Callable[[SourceImage], None] | None:
-    """The loop that one writes by hand; None where onnxruntime is not installed, on which Augur does not depend."""
-    try:
-        import onnxruntime  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        return None
+def with_onnxruntime() -> Callable[[SourceImage], None]:
+    """The loop that one writes by hand: one look at a photograph, by all cores."""
     session = onnxruntime.InferenceSession(str(WEIGHTS), providers=["CPUExecutionProvider"])
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     name, output = session.get_inputs()[0].name, session.get_outputs()[0].name
@@ -188,7 +185,7 @@ def _after(rows: Sequence[dict[str, Any]], gate: str) -> dict[str, Any]:
 def masks_per_second(images: Sequence[SourceImage], cut: Callable[[SourceImage], Any], threads: int) -> float:
     """How many a method cuts out, in as many threads."""
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(cut, images[: 2 * threads]))  # each thread loads its network
+        list(pool.map(cut, images[: 2 * threads]))  # the network is loaded
         started = time.perf_counter()
         list(pool.map(cut, images))
         return round(len(images) / (time.perf_counter() - started), 2)
@@ -212,8 +209,7 @@ def run() -> dict[str, Any]:
     speed = {
         "u2netp": masks_per_second(sample, network, cores),
         "grabcut": masks_per_second(sample, grabcut, cores),
-        # onnxruntime takes all cores by itself
-        "onnxruntime_loop": masks_per_second(sample, plain, 1) if plain else "not installed",
+        "onnxruntime_loop": masks_per_second(sample, plain, 1),
     }
     good = found["after_gates_and_recognised"]["unseen_half"]["good"]
     return {

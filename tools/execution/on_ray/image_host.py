@@ -74,7 +74,7 @@ class ImageHost:
 
     @cached_property
     def _finders(self) -> tuple[Detector, Segmenter]:
-        return make_finders(self._config)
+        return make_finders(self._config, threads=self._threads)
 
     @cached_property
     def _maker(self) -> BackgroundMaker:
@@ -94,5 +94,5 @@ class ImageHost:
         return (
             config.background.kind == "diffusion"
             or config.detector.kind not in ("none", "dataset")
-            or config.segmenter.kind not in ("grabcut", "otsu", "dataset")
+            or config.segmenter.kind not in ("u2netp", "grabcut", "otsu", "dataset")
         )

@@ -77,7 +77,7 @@ def test_identities_are_those_of_stores_made_before(tmp_path: Path) -> None:
     (tmp_path / "mask.png").write_bytes(b"a mask")
     assert make_segmenter(SegmenterConfig(kind="grabcut", iterations=3)).identity == "grabcut-1:3"
     assert make_segmenter(SegmenterConfig(kind="otsu")).identity == "otsu-2"
-    assert make_segmenter(SegmenterConfig(kind="u2netp")).identity == "u2netp-2:309c8469258dda74"
+    assert make_segmenter(SegmenterConfig(kind="u2netp")).identity == "u2netp-3:309c8469258dda74"
     assert (
         GivenMasks({"a.jpg": tmp_path / "mask.png"}).identity
         == "dataset:ddb86a95e8e60a20486892240dcf71faad1c5af9c02b001d1095ebb0fb70f45f"

@@ -89,6 +89,16 @@ def test_threads_give_what_one_thread_gives(segmenter: U2NetpSegmenter) -> None:
         assert box == other_box
 
 
+def test_a_look_that_takes_several_threads_says_the_same() -> None:
+    pixels = spot(120, 160)
+    assert np.array_equal(U2Netp(threads=3).saliency(pixels), U2Netp().saliency(pixels))
+
+
+def test_it_writes_nothing_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    U2Netp().saliency(spot(60, 80))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_large_picture_has_a_fine_outline(segmenter: U2NetpSegmenter) -> None:
     """A small subject in a picture of which the network's input has a fifth of the pixels a side."""
     side = 1600

@@ -36,7 +36,7 @@ class U2NetpSegmenter:
     were.
     """
 
-    identity = f"u2netp-2:{DIGEST[:16]}"
+    identity = f"u2netp-3:{DIGEST[:16]}"
     in_threads = True
 
     def __init__(self, network: U2Netp | None = None) -> None:
