@@ -6,19 +6,21 @@ from typing import Any
 
 from agent.llm import check_llm, is_price_known
 from agent.llm.ping import ping
-from agent.memory.candidate import named_baselines, own_of
+from agent.memory.candidate import Candidate, check_changes, named_baselines, own_of
 from agent.memory.earlier import NAME as EARLIER
 from agent.memory.ledger import Ledger, exceeded
+from agent.memory.proposal import Proposal
 from agent.proposers.factory import LLM_ARMS
 from agent.settings.config import BudgetConfig, LLMConfig, StudyConfig
 from agent.steps.metric import check_labels, check_metric
-from agent.study_folder import folder_of
+from agent.study_folder import began, folder_of
 from tools.aga.chain_steps import caption_kind, writes_captions
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Card, Dataset
 from tools.errors import AugurError, ConfigurationError
 from tools.policy.own import try_own
 from tools.training.networks.names import check_names
+from tools.training.recipes import resolve_recipe
 
 
 def check_before_start(config: StudyConfig) -> Dataset:
@@ -38,6 +40,7 @@ def check_before_start(config: StudyConfig) -> Dataset:
     dataset = open_dataset(config.data)
     check_labels(config, dataset.card)
     check_metric(config.search.metric, dataset)
+    _check_baselines(config, dataset.card)
     try_own(own_of(config.search), config.data.image_size or dataset.card.image_size)
     return dataset
 
@@ -51,6 +54,16 @@ def _check_earlier(config: StudyConfig) -> None:
             folder_of(name, config.runs_dir)
         except ConfigurationError as error:
             raise ConfigurationError(f"--warm-start {name}: {error}") from None
+
+
+def _check_baselines(config: StudyConfig, card: Card) -> None:
+    """Those that change by epoch do so before their training ends; of a study that has begun, nothing is refused."""
+    if config.study and began(config.runs_dir / "studies" / config.study):
+        return
+    epochs = None if config.training.epochs == "auto" else resolve_recipe(config.training).epochs
+    named = named_baselines(config.search, card.modality)
+    found = [Candidate(each.name, 0, "baseline", Proposal.of(each.policy, each.why)) for each in named]
+    check_changes(found, epochs, "--search.baselines")
 
 
 class ModelAway(AugurError):

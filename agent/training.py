@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.graph_run import end_marked
-from agent.memory.candidate import REFERENCE, Candidate, Phase
+from agent.memory.candidate import REFERENCE, Candidate, Phase, check_changes
 from agent.memory.length_file import NAME as LENGTH
 from agent.memory.proposal import parse_proposal
 from agent.memory.study_file import recorded
@@ -104,15 +104,11 @@ def train_job(job: Job, terminal: Terminal) -> list[Row]:
     from agent.arithmetic import settle_arithmetic
     from agent.model_start import settle_model
     from agent.prechecks import check_before_start
+    from tools.training.recipes import resolve_recipe
 
     config = job.config
     dataset = check_before_start(config)
     config = settle_model(config, dataset, terminal)
-    candidates = candidates_of(
-        job.given, dataset.card, lambda study, name: found_by(study, name, config.runs_dir, terminal)
-    )
-    for candidate in candidates:
-        try_own(candidate.proposal.as_policy(), config.data.image_size or dataset.card.image_size)
     studies = [
         text.removeprefix(STUDY).partition(":")[0] for text in job.given.policies if text.startswith(STUDY)
     ]
@@ -123,6 +119,13 @@ def train_job(job: Job, terminal: Terminal) -> list[Row]:
     if found is None and config.training.epochs == "auto":
         training = config.training.model_copy(update={"epochs": None})
         config = config.model_copy(update={"training": training})
+    epochs = json.loads(found[1])["epochs"] if found else resolve_recipe(config.training).epochs
+    candidates = candidates_of(
+        job.given, dataset.card, lambda study, name: found_by(study, name, config.runs_dir, terminal, epochs)
+    )
+    check_changes(candidates, epochs, "--policy")
+    for candidate in candidates:
+        try_own(candidate.proposal.as_policy(), config.data.image_size or dataset.card.image_size)
     digest = _digest(config, candidates, found)
     name = config.study or _name(config, digest)
     folder = config.runs_dir / "studies" / name
@@ -291,13 +294,13 @@ def _as_json(candidate: Candidate) -> dict[str, Any]:
         "number": candidate.number,
         "arm": candidate.arm,
         "proposal": candidate.proposal.model_dump(mode="json"),
+        "epochs": candidate.epochs,
     }
 
 
 def _candidate(known: Mapping[str, Any]) -> Candidate:
-    return Candidate(
-        known["name"], known["number"], known["arm"], parse_proposal(json.dumps(known["proposal"]))
-    )
+    proposal = parse_proposal(json.dumps(known["proposal"]))
+    return Candidate(known["name"], known["number"], known["arm"], proposal, known.get("epochs"))
 
 
 def _digest(config: StudyConfig, candidates: Sequence[Candidate], found: tuple[str, bytes] | None) -> str:
@@ -309,7 +312,10 @@ def _digest(config: StudyConfig, candidates: Sequence[Candidate], found: tuple[s
             if key == "data.path" or not (is_changeable(key) or key.startswith(("study", "tracking.")))
             if (key, value) not in (("training.layout", "auto"), ("training.layout", "contiguous"))
         },
-        "candidates": [(each.name, each.proposal.identity) for each in candidates],
+        "candidates": [
+            (each.name, each.proposal.identity, *([each.epochs] if each.epochs else []))
+            for each in candidates
+        ],
         "length": found[1].decode() if found else "",
     }
     if config.data.path is not None:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,34 +66,31 @@ def candidates_of(given: Given, card: Card, from_study: FromStudy) -> list[Candi
     """
     plain = [_one(text, card, from_study) for text in given.policies or [NONE]]
     sets = _prompt_sets(given, card)
-    mixed = [_with_backgrounds(name, proposal, each) for name, proposal in plain for each in sets]
-    first = [(REFERENCE, reference().proposal)] if given.reference else []
+    mixed = [_with_backgrounds(candidate, each) for candidate in plain for each in sets]
+    first = [reference()] if given.reference else []
     alone = [] if sets and not given.policies else plain
-    found: dict[str, tuple[str, Proposal]] = {}
-    for name, proposal in (*first, *alone, *mixed):
-        found.setdefault(proposal.identity, (name, proposal))
-    ordered = sorted(found.values(), key=lambda each: (each[0] != REFERENCE, each[0] != DEFAULT))
+    found: dict[tuple[str, int | None], Candidate] = {}
+    for candidate in (*first, *alone, *mixed):
+        found.setdefault((candidate.proposal.identity, candidate.epochs), candidate)
+    ordered = sorted(found.values(), key=lambda each: (each.name != REFERENCE, each.name != DEFAULT))
     return list(_numbered(ordered))
 
 
-def _numbered(found: Sequence[tuple[str, Proposal]]) -> Iterator[Candidate]:
-    """As candidates with names of their own."""
+def _numbered(found: Sequence[Candidate]) -> Iterator[Candidate]:
+    """With names of their own."""
     used: set[str] = set()
     number = 0
-    for name, proposal in found:
-        if not proposal.policy and not proposal.backgrounds and proposal.length == 1:
+    for candidate in found:
+        if candidate.proposal.identity == reference().proposal.identity:
             yield reference()
             continue
-        own, double = name, 1
+        own, double = candidate.name, 1
         while own in used:
             double += 1
-            own = f"{name} ({double})"
+            own = f"{candidate.name} ({double})"
         used.add(own)
-        if own == DEFAULT:
-            yield Candidate(own, 0, "baseline", proposal)
-            continue
-        number += 1
-        yield Candidate(own, number, "given", proposal)
+        number += own != DEFAULT
+        yield replace(candidate, name=own, number=0 if own == DEFAULT else number)
 
 
 def safety_warnings(candidate: Candidate, card: Card) -> list[str]:
@@ -101,23 +98,29 @@ def safety_warnings(candidate: Candidate, card: Card) -> list[str]:
     return [f"{each.operation}: {each.reason}" for each in lint(candidate.proposal.as_policy(), card)]
 
 
-def _one(text: str, card: Card, from_study: FromStudy) -> tuple[str, Proposal]:
-    """(name, proposal) of one `--policy`."""
+def _one(text: str, card: Card, from_study: FromStudy) -> Candidate:
+    """What one `--policy` means."""
     line = " ".join(text.split())
     if line in (NONE, NO_AUGMENTATION):
-        return REFERENCE, reference().proposal
+        return reference()
     if line.startswith(STUDY):
         study, _, wanted = line.removeprefix(STUDY).partition(":")
         found = from_study(study.strip(), wanted.strip())
-        return (REFERENCE if found.name == REFERENCE else f"{found.name} of {study.strip()}"), found.proposal
+        if found.name == REFERENCE:
+            return reference()
+        return _given(f"{found.name} of {study.strip()}", found.proposal, found.epochs)
     if may_be_own(line):
-        return _from_line(line, card)
+        return _given(*_from_line(line, card))
     file = Path(text)
     if _is_file(file):
-        return _name_of(file), _from_file(file, card)
+        return _given(_name_of(file), _from_file(file, card))
     if "(" not in line and (line.endswith((".json", ".txt", ".py")) or "/" in line):
         raise ConfigurationError(f"--policy {text}: there is no such file in {Path.cwd()}")
-    return _from_line(line, card)
+    return _given(*_from_line(line, card))
+
+
+def _given(name: str, proposal: Proposal, epochs: int | None = None) -> Candidate:
+    return Candidate(name, 0, "baseline" if name == DEFAULT else "given", proposal, epochs)
 
 
 def _is_file(path: Path) -> bool:
@@ -219,12 +222,13 @@ def _prompt_sets(given: Given, card: Card) -> list[PromptSet]:
     return sets
 
 
-def _with_backgrounds(name: str, proposal: Proposal, prompts: PromptSet) -> tuple[str, Proposal]:
-    if proposal.backgrounds:
+def _with_backgrounds(candidate: Candidate, prompts: PromptSet) -> Candidate:
+    name = candidate.name
+    if candidate.proposal.backgrounds:
         raise ConfigurationError(
             f"--prompts: {name} has background prompts of its own; train it without --prompts, or give its policy alone"
         )
     what = f"backgrounds ×{prompts.scale:g}"
-    return (what if name == REFERENCE else f"{name} + {what}"), proposal.model_copy(
-        update={"backgrounds": [prompts], "hypothesis": "New backgrounds that were given."}
-    )
+    update = {"backgrounds": [prompts], "hypothesis": "New backgrounds that were given."}
+    proposal = candidate.proposal.model_copy(update=update)
+    return _given(what if name == REFERENCE else f"{name} + {what}", proposal, candidate.epochs)

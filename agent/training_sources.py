@@ -1,5 +1,6 @@
 """What a study found, for `agent train --policy study:NAME`: read from its store, never written."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,15 @@ from agent.settings.sources import load_file
 from agent.study import address_of
 from agent.study_folder import CONFIG, folder_of
 from tools.errors import AugurError, ConfigurationError, did_you_mean
+from tools.files import read_json
 
 if TYPE_CHECKING:
     from agent.memory import Tracking
 
 
-def found_by(study: str, wanted: str, runs_dir: Path, terminal: Terminal) -> Candidate:
+def found_by(
+    study: str, wanted: str, runs_dir: Path, terminal: Terminal, epochs: int | None = None
+) -> Candidate:
     """A candidate of a study.
 
     Args:
@@ -26,6 +30,8 @@ def found_by(study: str, wanted: str, runs_dir: Path, terminal: Terminal) -> Can
         wanted: the candidate's name, such as 'iteration 3'; '' for what the study recommends.
         runs_dir: where the study's folder is.
         terminal: for warnings.
+        epochs: of a training here. What was trained for another length than the rest of the study, or changes at an
+            epoch, has the same share of it; None: all is as it was there.
 
     Raises:
         AugurError: there is no such study or candidate, or the study recommends nothing (yet).
@@ -46,9 +52,32 @@ def found_by(study: str, wanted: str, runs_dir: Path, terminal: Terminal) -> Can
         name = REFERENCE
     for record in records:
         if record.name == name:
-            return Candidate.of(record)
+            there = _epochs_of(folder_of(study, runs_dir))
+            return _fitted(Candidate.of(record), there, epochs or there)
     hint = did_you_mean(name, names) or f"it has {', '.join(names) or 'none'}"
     raise ConfigurationError(f"--policy study:{study}:{name}: the study has no candidate {name!r}: {hint}")
+
+
+def _fitted(candidate: Candidate, there: int, here: int) -> Candidate:
+    """As it was trained where a training has `there` epochs, for a study where it has `here`."""
+    if candidate.name == REFERENCE:
+        return replace(candidate, epochs=None)
+    proposal = candidate.proposal
+    if proposal.changes:
+        policy = proposal.as_policy().stretched(here / there)
+        proposal = proposal.model_copy(update={"policy": policy.operations, "changes": policy.changes})
+    own = None if candidate.epochs is None else max(1, round(candidate.epochs * here / there))
+    return replace(candidate, proposal=proposal, epochs=None if own == proposal.length * here else own)
+
+
+def _epochs_of(folder: Path) -> int:
+    """How long a study trains, as it found out or was told."""
+    from tools.training.recipes import resolve_recipe
+
+    found = read_json(folder / LENGTH)
+    if isinstance(found, dict):
+        return int(found["epochs"])
+    return resolve_recipe(load_file(folder / CONFIG).training).epochs
 
 
 def attached(study: str, runs_dir: Path, terminal: Terminal, uri: str | None = None) -> "Tracking":

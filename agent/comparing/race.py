@@ -15,7 +15,7 @@ from agent.comparing.entrants import Entrants, entrants_of
 from agent.comparing.marks import PLAN
 from agent.comparing.plan import Race, finals_config, iterations_of, search_config
 from agent.graph_run import end_marked
-from agent.memory.candidate import Candidate
+from agent.memory.candidate import Candidate, check_changes
 from agent.memory.length_file import NAME as LENGTH
 from agent.memory.study_file import recorded
 from agent.memory.tracking.store import Address, experiment_of, find_store
@@ -27,6 +27,7 @@ from agent.training_sources import found_by
 from tools.disk import disk_errors_explained
 from tools.errors import ConfigurationError
 from tools.files import read_json, write_json
+from tools.training.recipes import resolve_recipe
 
 if TYPE_CHECKING:
     from agent.context import Context
@@ -104,8 +105,11 @@ def given_candidates(race: Race, dataset: "Dataset", terminal: Terminal) -> dict
         ConfigurationError: one of them is no policy, or is that of another arm.
     """
 
+    training = race.config.training
+    epochs = None if training.epochs == "auto" else resolve_recipe(training).epochs
+
     def from_study(study: str, wanted: str) -> Candidate:
-        return found_by(study, wanted, race.config.runs_dir, terminal)
+        return found_by(study, wanted, race.config.runs_dir, terminal, epochs)
 
     named: dict[str, Candidate] = {}
     for text in race.policies:
@@ -114,6 +118,7 @@ def given_candidates(race: Race, dataset: "Dataset", terminal: Terminal) -> dict
         except ConfigurationError as error:
             ways = f". Or a way of searching: {', '.join(WAYS)}" if text.isidentifier() else ""
             raise ConfigurationError(f"--arms: {str(error).removeprefix('--policy ')}{ways}") from None
+        check_changes([candidate], epochs, "--arms")
         named[text] = candidate
     if race.prompts is not None:
         both = Given([NONE, "default"], race.prompts, race.scales, reference=False)
@@ -122,9 +127,9 @@ def given_candidates(race: Race, dataset: "Dataset", terminal: Terminal) -> dict
             for each in candidates_of(both, dataset.card, from_study)
             if each.proposal.backgrounds
         }
-    same: dict[str, str] = {}
+    same: dict[tuple[str, int | None], str] = {}
     for name, candidate in named.items():
-        other = same.setdefault(candidate.proposal.identity, name)
+        other = same.setdefault((candidate.proposal.identity, candidate.epochs), name)
         if other != name:
             raise ConfigurationError(f"--arms: {name} is the same policy as {other}; leave one of them out")
     return named
@@ -132,8 +137,6 @@ def given_candidates(race: Race, dataset: "Dataset", terminal: Terminal) -> dict
 
 def images_of_trial(race: Race, dataset: "Dataset") -> int | None:
     """Training images that a trial shows, about: for a budget in images, how many iterations it has room for."""
-    from tools.training.recipes import resolve_recipe
-
     if race.samples is None:
         return None
     recipe = resolve_recipe(race.config.training, race.config.search.metric)

@@ -38,7 +38,7 @@ class Candidate:
     @classmethod
     def of(cls, record: "IterationRecord") -> "Candidate":
         """The candidate that a record in MLflow is about."""
-        return cls(record.name, record.number, record.arm, record.proposal)
+        return cls(record.name, record.number, record.arm, record.proposal, record.epochs)
 
     @property
     def place(self) -> str:
@@ -58,6 +58,33 @@ def reference() -> Candidate:
     return Candidate(REFERENCE, 0, "reference", proposal)
 
 
+def check_changes(candidates: Sequence[Candidate], epochs: int | None, flag: str) -> None:
+    """A policy by epoch has to reach all of its phases.
+
+    Args:
+        candidates: that are to be trained.
+        epochs: of a training; None where that is found out later.
+        flag: that named them.
+
+    Raises:
+        ConfigurationError: a training ends before a policy's last change, or may do so.
+    """
+    for candidate in candidates:
+        last = max((change.epoch for change in candidate.proposal.changes), default=0)
+        if epochs is None and (last or candidate.epochs):
+            what = f"changes at epoch {last}" if last else f"is trained for {candidate.epochs} epochs"
+            raise ConfigurationError(
+                f"{flag} {candidate.name!r}: this policy {what}, and how long the others train is found out later "
+                "(training.epochs is auto): say how many epochs (--epochs N)"
+            )
+        own = candidate.epochs or candidate.proposal.length * (epochs or 0)
+        if last > own:
+            raise ConfigurationError(
+                f"{flag} {candidate.name!r}: the policy changes at epoch {last}, but its training has {own} epochs: "
+                "give earlier epochs, or train longer (--epochs)"
+            )
+
+
 def baselines(search: SearchConfig, modality: str) -> list[Candidate]:
     """What a proposal is compared with besides no augmentation, the default policy first.
 
@@ -73,15 +100,7 @@ def baselines(search: SearchConfig, modality: str) -> list[Candidate]:
     named = named_baselines(search, modality)
     if search.proposer == "fixed":
         named = [each for each in named if each.name == DEFAULT]
-    return [
-        Candidate(
-            each.name,
-            0,
-            "baseline",
-            Proposal.of(each.policy, each.why),
-        )
-        for each in named
-    ]
+    return [Candidate(each.name, 0, "baseline", Proposal.of(each.policy, each.why)) for each in named]
 
 
 def named_baselines(search: SearchConfig, modality: str) -> list[NamedPolicy]:

@@ -75,6 +75,8 @@ class IterationRecord:
     """Gain over the default policy by the cheap measure (docs/search.md), where it was measured so."""
     stopped: str = ""
     """Why it was not trained under all seeds, where others of its iteration were found better; else empty."""
+    epochs: int | None = None
+    """Of its trainings, where that is not the study's length; see `Candidate.epochs`."""
 
     @property
     def scores(self) -> dict[int, float]:

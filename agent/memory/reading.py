@@ -13,6 +13,7 @@ from agent.memory.candidate import Phase
 from agent.memory.history import IterationRecord, TrialRecord, with_pooled_gains
 from agent.memory.look_ups import Notebook
 from agent.memory.proposal import Proposal, parse_proposal
+from agent.memory.run_names import epochs_of
 from agent.memory.study_file import StudyFile
 from agent.memory.summary import StudySummary, metric_of, summary_of
 from agent.memory.tracking.faults import StoreError, how_to_restore
@@ -249,6 +250,7 @@ class Reader(Opened):
             sheet=self._sheet(run),
             cheap_gain=metrics.get("cheap_gain_over_default"),
             stopped=tags.get("stopped", ""),
+            epochs=epochs_of(tags),
         )
 
     def _trial(self, run: Run) -> TrialRecord:

@@ -3,6 +3,7 @@
 Names and parameters are for people: runs are looked up by their tags alone.
 """
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 _APART = ("length", "choice", "final", "probe")
 _NAME, _OPERATIONS = 120, 36
 """Characters, at most."""
+
+EPOCHS = "epochs"
+"""Tag of a candidate that is trained for a length of its own; and the parameter that says how long each is trained."""
+_OWN_LENGTH = re.compile(r", ([\d,]+) epochs?$")
 
 
 def operations_of(candidate: "Candidate") -> str:
@@ -61,7 +66,19 @@ def operation_params(candidate: "Candidate") -> dict[str, str]:
         found |= {"backgrounds.scale": f"{prompts.scale:g}", "backgrounds.subject": prompts.subject}
     if proposal.length != 1:
         found["length"] = str(proposal.length)
+    if candidate.epochs is not None:
+        found[EPOCHS] = str(candidate.epochs)
     return {key: str(value)[:500] for key, value in found.items()}
+
+
+def epochs_of(tags: Mapping[str, str]) -> int | None:
+    """Epochs of a candidate that is trained for a length of its own; None where it has the study's.
+
+    Earlier versions wrote them into its name only.
+    """
+    named = _OWN_LENGTH.search(tags["candidate"])
+    written = tags.get(EPOCHS) or (named[1].replace(",", "") if named else "")
+    return int(written) if written else None
 
 
 def shared_params(params: Mapping[str, Any]) -> dict[str, str]:
@@ -69,7 +86,7 @@ def shared_params(params: Mapping[str, Any]) -> dict[str, str]:
     wanted = {
         "model": "model.name",
         "image_size": "data.image_size",
-        "epochs": "recipe.epochs",
+        EPOCHS: "recipe.epochs",
         "recipe": "recipe.name",
         "batch_size": "recipe.batch_size",
         "learning_rate": "recipe.learning_rate",

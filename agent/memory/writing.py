@@ -12,7 +12,7 @@ from agent.memory.candidate import Candidate, Phase
 from agent.memory.finding import Finder
 from agent.memory.look_ups import Notebook
 from agent.memory.reading import NOTEBOOK
-from agent.memory.run_names import operation_params, run_name, shared_params, trial_name
+from agent.memory.run_names import EPOCHS, operation_params, run_name, shared_params, trial_name
 from agent.memory.tracking.faults import StoreError
 from agent.memory.tracking.store import Address
 from agent.memory.trial_metrics import by_label, epoch_metrics, result_metrics
@@ -82,6 +82,7 @@ class Tracking(Finder):
             "arm": candidate.arm,
             "policy": policy[:_TAG_LIMIT],
             _NOTE: _note(candidate, policy, list(warnings)),
+            **({} if candidate.epochs is None else {EPOCHS: str(candidate.epochs)}),
         }
         name = run_name(candidate, phase)
         run = self._find_or_create("iteration", name, tags, self.study_run, by=("phase", "candidate"))
@@ -119,8 +120,8 @@ class Tracking(Finder):
         return run.info.run_id
 
     def _log_params(self, run: Run, params: Mapping[str, str]) -> None:
-        """Those that the run lacks, with what all of the study's runs were trained with: a parameter cannot change."""
-        every = {**params, **self._shared}
+        """Those that the run lacks, over what all of the study's runs were trained with: a parameter cannot change."""
+        every = {**self._shared, **params}
         missing = [Param(key, value) for key, value in every.items() if key not in run.data.params]
         if missing:
             self.client.log_batch(run.info.run_id, params=missing)

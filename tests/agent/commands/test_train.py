@@ -197,6 +197,10 @@ def test_a_file_of_a_study_and_a_line_of_text_are_policies(finished, tmp_path, r
         (["--policy", "rotate", "--scale", "2"], ["--prompts"]),
         (["--policy", "rotate", "--models", "resnet18"], ["--model and --models"]),
         (["--policy", "rotate", "--study", "s"], ["already a study of that name"]),
+        (
+            ["--policy", "rotate(degrees=9) | from epoch 3: no augmentation"],
+            ["--policy", "changes at epoch 3", "2 epochs"],
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_named(finished, words, told):

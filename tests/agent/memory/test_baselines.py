@@ -1,12 +1,67 @@
 """What a study trains besides no augmentation: `search.baselines`."""
 
+from dataclasses import replace
+
 import pytest
 
-from agent.memory.candidate import baseline_count, baselines, named_baselines, proposed_by_fixed
+from agent.memory.candidate import (
+    Candidate,
+    baseline_count,
+    baselines,
+    check_changes,
+    named_baselines,
+    proposed_by_fixed,
+    reference,
+)
+from agent.memory.proposal import Proposal
+from agent.memory.run_names import epochs_of
 from agent.settings.config import SearchConfig
 from tests.agent.settings.settings_of import settings_of
 from tools.errors import ConfigurationError
+from tools.policy.named import named_policy
 from tools.policy.starts import default_policy
+
+BY_EPOCH = "rotate(p=0.5, degrees=9) | from epoch 8: no augmentation"
+
+
+@pytest.mark.parametrize(
+    ("epochs", "length", "told"),
+    [
+        (8, 1, ""),
+        (4, 2, ""),
+        (7, 1, "changes at epoch 8, but its training has 7 epochs"),
+        (None, 1, "--epochs N"),
+    ],
+)
+def test_a_policy_by_epoch_has_to_reach_its_last_phase(epochs, length, told) -> None:
+    policy = named_policy(BY_EPOCH, "digits").policy
+    proposal = Proposal.of(policy, "").model_copy(update={"length": length})
+    candidates = [reference(), Candidate("by epoch", 1, "given", proposal)]
+    if not told:
+        check_changes(candidates, epochs, "--policy")
+        return
+    with pytest.raises(ConfigurationError, match=f"--policy 'by epoch'.*{told}"):
+        check_changes(candidates, epochs, "--policy")
+
+
+def test_what_is_trained_for_another_length_needs_the_length_of_the_others() -> None:
+    longer = replace(reference(), name="default, 30 epochs", epochs=30)
+    check_changes([longer], 15, "--arms")
+    with pytest.raises(ConfigurationError, match=r"is trained for 30 epochs.*--epochs N"):
+        check_changes([longer], None, "--arms")
+
+
+@pytest.mark.parametrize(
+    ("tags", "epochs"),
+    [
+        ({"candidate": "iteration 3"}, None),
+        ({"candidate": "iteration 3", "epochs": "15"}, 15),
+        ({"candidate": "default, 1,200 epochs"}, 1200),  # as earlier versions wrote it
+        ({"candidate": "iteration 3, 1 epoch"}, 1),
+    ],
+)
+def test_a_length_of_its_own_is_read_again(tags, epochs) -> None:
+    assert epochs_of(tags) == epochs
 
 
 def names(search: SearchConfig, modality: str = "digits") -> list[str]:

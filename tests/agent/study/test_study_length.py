@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from agent.memory.candidate import Candidate
+from agent.screen.terminal import silent
+from agent.training_sources import found_by
 from tests.agent.studies import SHORT, TINY, agent, copy_trials, ledger, outcome, resume, run, tracking
 
 _MODEL = TINY.replace("--epochs 2", "--epochs auto")
@@ -186,6 +189,16 @@ def test_the_best_at_the_end_is_also_trained_at_another_length_and_a_kill_change
     policy = json.loads((runs / "studies" / "s" / "policy.json").read_text())
     (trained,) = fresh[tracking(runs).study_tags()["recommended"]]
     assert policy["about"]["length"].startswith(f"{trained} epoch")
+    read = {each.name: Candidate.of(each).epochs for each in tracking(runs).records("choice")}
+    assert read[name] == epochs
+    assert {each.epochs for each in tracking(runs).records()} == {None}
+    # Elsewhere it is trained for the same share: half of it, or twice.
+    own = {None: 1, 10: 5} if epochs == 1 else {None: None, 10: None}
+    for here, wanted in own.items():
+        found = found_by("s", name, runs, silent(), here)
+        assert (found.epochs, found.proposal.length) == (wanted, 1 if epochs == 1 else 2)
+    done = agent("evaluate", "s", "--runs-dir", str(runs))
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_given_number_is_kept_and_compared_with_twice_as_many(prepared: Path, runs: Path):
