@@ -1,14 +1,20 @@
 """Lists of policies as a setting. Light: imports nothing of the catalogue."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+_LENGTH = re.compile(r"\s*[\d,]+ epochs?\s*(,|$)")
+
 
 def split_policies(text: str) -> list[str]:
-    """The policies of a list that is written in one line: separated by commas, except within parentheses."""
+    """The policies of a list that is written in one line: separated by commas, except within parentheses.
+
+    Nor does the comma separate in the name of what a study tried at another length: 'study:NAME:default, 15 epochs'.
+    """
     return [" ".join(part.split()) for part in _parts(text) if part.strip()]
 
 
@@ -16,7 +22,7 @@ def _parts(text: str) -> Iterator[str]:
     depth, begun = 0, 0
     for place, letter in enumerate(text):
         depth += (letter == "(") - (letter == ")")
-        if letter == "," and depth == 0:
+        if letter == "," and depth == 0 and not _LENGTH.match(text, place + 1):
             yield text[begun:place]
             begun = place + 1
     yield text[begun:]

@@ -58,6 +58,16 @@ def test_a_list_is_split_between_policies_only() -> None:
     assert split_policies("") == []
 
 
+def test_the_name_of_what_a_study_tried_at_another_length_is_not_split():
+    names = [
+        "study:a:default, 15 epochs",
+        "rotate",
+        "study:b:iteration 2, 1,200 epochs",
+        "study:c:x, 1 epoch",
+    ]
+    assert split_policies(", ".join(names)) == names
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
