@@ -41,6 +41,7 @@ def check_before_start(config: StudyConfig) -> Dataset:
     check_labels(config, dataset.card)
     check_metric(config.search.metric, dataset)
     _check_baselines(config, dataset.card)
+    _check_looks(config)
     try_own(own_of(config.search), config.data.image_size or dataset.card.image_size)
     return dataset
 
@@ -64,6 +65,18 @@ def _check_baselines(config: StudyConfig, card: Card) -> None:
     named = named_baselines(config.search, card.modality)
     found = [Candidate(each.name, 0, "baseline", Proposal.of(each.policy, each.why)) for each in named]
     check_changes(found, epochs, "--search.baselines")
+
+
+def _check_looks(config: StudyConfig) -> None:
+    """The model of the arm `online` gets to look, where it is known how long a training is."""
+    every, training = config.search.adapt_every, config.training
+    if config.search.proposer != "online" or every is None or training.epochs == "auto":
+        return
+    if every >= (epochs := resolve_recipe(training).epochs):
+        raise ConfigurationError(
+            f"search.adapt_every is {every}, but a training has {epochs} epochs, so that the model would never look: "
+            "give a smaller number, or leave it out for a look after every quarter"
+        )
 
 
 class ModelAway(AugurError):

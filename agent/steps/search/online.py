@@ -28,6 +28,7 @@ from agent.steps.search.proposing import history_of
 from agent.steps.search.vetting import HYPOTHESIS_LIMIT, refuse
 from agent.steps.stages import ARM, looks_of, stages_of
 from agent.steps.trials import recipe_of, train_candidates, trial_spec
+from evaluators.length import times
 from tools.disk import disk_errors_explained
 from tools.errors import AugurError, ConfigurationError
 from tools.files import DamagedFile, read_json, write_json
@@ -117,7 +118,12 @@ def adapted(context: Context, state: State) -> dict[str, Any]:
         return {}
     given = bool(first.changes)  # by an earlier study, or decided before a kill
     diary = Diary(diary_file(context, candidate), first)
-    looks = looks_of(context, recipe_of(context, candidate).epochs)
+    epochs = recipe_of(context, candidate).epochs
+    looks = looks_of(context, epochs)
+    if not looks:
+        context.terminal.warn(
+            f"{candidate.name}: the model does not look: a training has {times(epochs)} only"
+        )
     for count, epoch in enumerate(looks, start=1):
         results = _train_to(context, candidate, count)
         if not results:  # a limit was reached, or no seed can be trained: what comes next says so

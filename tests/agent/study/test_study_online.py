@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli import main
 from agent.settings.config import SearchConfig
 from tests.agent import studies
 from tests.agent.studies import SHORT, conclusions, environment, ledger, outcome, resume, tracking
@@ -129,6 +130,24 @@ def test_the_finish_trains_the_whole_policy_under_fresh_seeds(adapted):
     assert any("iteration 1" in tags for tags in finals)
     handed = (adapted / "studies/s/report.md").read_text()
     assert "from epoch 4: no augmentation" in handed
+
+
+def test_a_model_that_would_never_look_is_told_before_anything_starts(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", FAKE_KEY)
+    words = [
+        "run",
+        "--dataset",
+        "demo",
+        "--proposer",
+        "online",
+        "--llm",
+        "openai:x",
+        "--runs-dir",
+        str(tmp_path),
+    ]
+    assert main([*words, "--epochs", "4", "--search.adapt_every", "4"]) == 2
+    assert "search.adapt_every is 4, but a training has 4 epochs" in capsys.readouterr().err
+    assert not (tmp_path / "studies").exists()
 
 
 def test_states_and_weights_of_the_stages_are_deleted(adapted):
