@@ -6,10 +6,9 @@ from typing import Any
 
 from agent.llm import check_llm, is_price_known
 from agent.llm.ping import ping
-from agent.memory.candidate import Candidate, check_changes, named_baselines, own_of
+from agent.memory.candidate import as_baseline, check_changes, named_baselines, own_of
 from agent.memory.earlier import NAME as EARLIER
 from agent.memory.ledger import Ledger, exceeded
-from agent.memory.proposal import Proposal
 from agent.proposers.factory import LLM_ARMS
 from agent.settings.config import BudgetConfig, LLMConfig, StudyConfig
 from agent.steps.metric import check_labels, check_metric
@@ -62,8 +61,7 @@ def _check_baselines(config: StudyConfig, card: Card) -> None:
     if config.study and began(config.runs_dir / "studies" / config.study):
         return
     epochs = None if config.training.epochs == "auto" else resolve_recipe(config.training).epochs
-    named = named_baselines(config.search, card.modality)
-    found = [Candidate(each.name, 0, "baseline", Proposal.of(each.policy, each.why)) for each in named]
+    found = [as_baseline(each) for each in named_baselines(config.search, card.modality)]
     check_changes(found, epochs, "--search.baselines")
 
 

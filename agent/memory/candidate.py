@@ -100,7 +100,12 @@ def baselines(search: SearchConfig, modality: str) -> list[Candidate]:
     named = named_baselines(search, modality)
     if search.proposer == "fixed":
         named = [each for each in named if each.name == DEFAULT]
-    return [Candidate(each.name, 0, "baseline", Proposal.of(each.policy, each.why)) for each in named]
+    return [as_baseline(each) for each in named]
+
+
+def as_baseline(named: NamedPolicy) -> Candidate:
+    """A policy with a name, to compare with."""
+    return Candidate(named.name, 0, "baseline", Proposal.of(named.policy, named.why))
 
 
 def named_baselines(search: SearchConfig, modality: str) -> list[NamedPolicy]:
