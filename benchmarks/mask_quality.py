@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import cv2
@@ -30,7 +31,7 @@ from tools.aga.detectors.simple import CentreDetector
 from tools.aga.gates.gates import detector_score, mask_area
 from tools.aga.gates.recognised import RecognisedGate
 from tools.aga.segmenters.grabcut import GrabCutSegmenter
-from tools.aga.segmenters.u2netp.network import WEIGHTS
+from tools.aga.segmenters.u2netp.network import WEIGHTS, U2Netp
 from tools.aga.segmenters.u2netp.segmenter import U2NetpSegmenter
 from tools.aga.types import Box, SourceImage
 from tools.machine import usable_cores
@@ -191,6 +192,33 @@ def masks_per_second(images: Sequence[SourceImage], cut: Callable[[SourceImage],
         return round(len(images) / (time.perf_counter() - started), 2)
 
 
+def seconds_a_look(pixels: np.ndarray) -> dict[str, float]:
+    """Of one core, with what runs the network here and with OpenCV's reader of the same file; medians of seven."""
+    network, other = U2Netp(), cv2.dnn.readNetFromONNX(str(WEIGHTS))
+    name = other.getUnconnectedOutLayersNames()[0]
+    small = np.zeros((1, 3, 320, 320), np.float32)
+
+    def by_opencv() -> None:
+        other.setInput(small)
+        other.forward(name)
+
+    def seconds(look: Callable[[], Any]) -> float:
+        look()
+        took = []
+        for _ in range(7):
+            started = time.process_time()
+            look()
+            took.append(time.process_time() - started)
+        return round(median(took), 3)
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        return {"onnxruntime": seconds(lambda: network.saliency(pixels)), "opencv": seconds(by_opencv)}
+    finally:
+        cv2.setNumThreads(threads)
+
+
 def run() -> dict[str, Any]:
     """Measure; takes about four minutes on two cores.
 
@@ -226,6 +254,7 @@ def run() -> dict[str, Any]:
             "u2netp": found,
             "grabcut": quality(files, images, grabcut, by_segmenter=False),
             "masks_per_second": speed,
+            "seconds_a_look": seconds_a_look(images[0].pixels),
             "cores": cores,
         },
     }
