@@ -31,7 +31,7 @@ def plan_study(config: StudyConfig, terminal: Terminal) -> Plan:
     """
     from agent.arithmetic import settle_arithmetic
     from agent.model_start import settle_model
-    from agent.prechecks import check_before_start
+    from agent.prechecks import check_before_start, check_schedules
     from agent.startup import open_context
     from agent.steps.iterations import settle_iterations, with_time_as_count
     from agent.steps.plan import make_plan
@@ -39,6 +39,7 @@ def plan_study(config: StudyConfig, terminal: Terminal) -> Plan:
 
     config, why = resolve(config)
     dataset = check_before_start(config)
+    check_schedules(config, dataset.card)
     config = settle_model(config, dataset, terminal, rehearsal=True)
     config = with_time_as_count(settle_arithmetic(config, dataset, terminal, keep=False))
     with tempfile.TemporaryDirectory(prefix="augur-plan-") as folder:

@@ -12,7 +12,7 @@ from agent.memory.ledger import Ledger, exceeded
 from agent.proposers.factory import LLM_ARMS
 from agent.settings.config import BudgetConfig, LLMConfig, StudyConfig
 from agent.steps.metric import check_labels, check_metric
-from agent.study_folder import began, folder_of
+from agent.study_folder import folder_of
 from tools.aga.chain_steps import caption_kind, writes_captions
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Card, Dataset
@@ -39,8 +39,6 @@ def check_before_start(config: StudyConfig) -> Dataset:
     dataset = open_dataset(config.data)
     check_labels(config, dataset.card)
     check_metric(config.search.metric, dataset)
-    _check_baselines(config, dataset.card)
-    _check_looks(config)
     try_own(own_of(config.search), config.data.image_size or dataset.card.image_size)
     return dataset
 
@@ -56,21 +54,17 @@ def _check_earlier(config: StudyConfig) -> None:
             raise ConfigurationError(f"--warm-start {name}: {error}") from None
 
 
-def _check_baselines(config: StudyConfig, card: Card) -> None:
-    """Those that change by epoch do so before their training ends; of a study that has begun, nothing is refused."""
-    if config.study and began(config.runs_dir / "studies" / config.study):
-        return
+def check_schedules(config: StudyConfig, card: Card) -> None:
+    """What a new study does at an epoch happens before its trainings end: baselines that change, looks of a model.
+
+    Raises:
+        ConfigurationError: it would never happen, or a baseline changes where the length is only found out.
+    """
     epochs = None if config.training.epochs == "auto" else resolve_recipe(config.training).epochs
     found = [as_baseline(each) for each in named_baselines(config.search, card.modality)]
     check_changes(found, epochs, "--search.baselines")
-
-
-def _check_looks(config: StudyConfig) -> None:
-    """The model of the arm `online` gets to look, where it is known how long a training is."""
-    every, training = config.search.adapt_every, config.training
-    if config.search.proposer != "online" or every is None or training.epochs == "auto":
-        return
-    if every >= (epochs := resolve_recipe(training).epochs):
+    every = config.search.adapt_every
+    if config.search.proposer == "online" and every and epochs is not None and every >= epochs:
         raise ConfigurationError(
             f"search.adapt_every is {every}, but a training has {epochs} epochs, so that the model would never look: "
             "give a smaller number, or leave it out for a look after every quarter"

@@ -52,7 +52,7 @@ def run_study(config: StudyConfig, terminal: Terminal, act: Act | None = None) -
     Raises:
         AugurError: it cannot start, or stopped; the text says what to do, and how to resume where that makes sense.
     """
-    from agent.prechecks import check_before_start, check_models_answer
+    from agent.prechecks import check_before_start, check_models_answer, check_schedules
 
     terminal.note("Checking the settings and the data set.")
     address = find_store(config.tracking, config.runs_dir)
@@ -61,6 +61,7 @@ def run_study(config: StudyConfig, terminal: Terminal, act: Act | None = None) -
     if config.execution.kind == "local":
         start_server()  # imports torch beside all that follows
     dataset = check_before_start(config)
+    check_schedules(config, dataset.card)
     with _nothing_begun():
         from agent.arithmetic import settle_arithmetic
         from agent.memory.writing import open_store

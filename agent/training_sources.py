@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.length_file import NAME as LENGTH
+from agent.memory.length_file import read_lengths
 from agent.memory.study_file import recorded
 from agent.screen.exits import runs_dir_flag
 from agent.screen.terminal import Terminal
@@ -14,7 +15,7 @@ from agent.settings.sources import load_file
 from agent.study import address_of
 from agent.study_folder import CONFIG, folder_of
 from tools.errors import AugurError, ConfigurationError, did_you_mean
-from tools.files import read_json
+from tools.training.recipes import resolve_recipe
 
 if TYPE_CHECKING:
     from agent.memory import Tracking
@@ -52,7 +53,7 @@ def found_by(
         name = REFERENCE
     for record in records:
         if record.name == name:
-            there = _epochs_of(folder_of(study, runs_dir))
+            there = _epochs_of(folder_of(study, runs_dir), tracking)
             return _fitted(Candidate.of(record), there, epochs or there)
     hint = did_you_mean(name, names) or f"it has {', '.join(names) or 'none'}"
     raise ConfigurationError(f"--policy study:{study}:{name}: the study has no candidate {name!r}: {hint}")
@@ -70,14 +71,15 @@ def _fitted(candidate: Candidate, there: int, here: int) -> Candidate:
     return replace(candidate, proposal=proposal, epochs=None if own == proposal.length * here else own)
 
 
-def _epochs_of(folder: Path) -> int:
-    """How long a study trains, as it found out or was told."""
-    from tools.training.recipes import resolve_recipe
+def _epochs_of(folder: Path, tracking: "Tracking") -> int:
+    """How long a study trains, as it found out or was told.
 
-    found = read_json(folder / LENGTH)
-    if isinstance(found, dict):
-        return int(found["epochs"])
-    return resolve_recipe(load_file(folder / CONFIG).training).epochs
+    Raises:
+        AugurError: the file that says so is damaged.
+    """
+    training = load_file(folder / CONFIG).training
+    lengths = read_lengths(folder, tracking, training.epochs == "auto")
+    return resolve_recipe(training).epochs if lengths is None else lengths.epochs
 
 
 def attached(study: str, runs_dir: Path, terminal: Terminal, uri: str | None = None) -> "Tracking":

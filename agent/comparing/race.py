@@ -50,7 +50,7 @@ def run_race(race: Race, terminal: Terminal, command: str) -> int:
         AugurError: it cannot start, or stopped; the same command continues it.
     """
     from agent.model_start import settle_model
-    from agent.prechecks import check_before_start, check_models_answer
+    from agent.prechecks import check_before_start, check_models_answer, check_schedules
 
     dataset = check_before_start(finals_config(race))
     race = replace(race, config=settle_model(race.config, dataset, terminal))
@@ -60,6 +60,7 @@ def run_race(race: Race, terminal: Terminal, command: str) -> int:
     for cell, search in cells:
         if cell.repeat == 0:
             check_before_start(search)
+            check_schedules(search, dataset.card)
             check_model(cell, search)
     begun = (race.folder / PLAN).exists()
     address = _begin(race, terminal, command)
