@@ -135,7 +135,6 @@ class _Server(logging.Handler):
             return
         held = ExitStack()
         held.callback(lock.release)
-        (spec.directory / OUTCOME).unlink(missing_ok=True)
         self._pack.add(spec, held)
 
     def _begin(self, spec: TrialSpec) -> None:

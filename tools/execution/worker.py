@@ -26,7 +26,11 @@ from tools.training.trial_store import LOCK
 from tools.training.types import TrialResult
 
 OUTCOME = "outcome.json"
-"""How the last session of a trial ended; unlike result.json it is written for every kind of failure."""
+"""How the last session of a trial ended; unlike result.json it is written for every kind of failure.
+
+It is replaced, never deleted: another study that waited for the same trial may begin before the parent of the worker
+that wrote it has read it.
+"""
 
 TIMING = "timing.json"
 """How fast a trial would train, where that was asked."""
@@ -85,14 +89,12 @@ def train_in_worker(spec: TrialSpec, device: str) -> Ending:
     """Train one trial; its outcome is written to its folder."""
     from tools.training.loop import train_under_lock
 
-    outcome = spec.directory / OUTCOME
-    outcome.unlink(missing_ok=True)
     result = train_under_lock(spec, device, on_epoch=lambda report: None)  # the parent follows epochs.jsonl
     if result.failure == "shared_memory":
         return Ending("shared_memory", result.reason)
     if result.failure == "worker_died":
         return Ending("died", result.reason)
-    write_checked_json(outcome, result.as_json())
+    write_checked_json(spec.directory / OUTCOME, result.as_json())
     return Ending("done")
 
 

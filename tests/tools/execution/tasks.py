@@ -13,13 +13,21 @@ import psutil
 
 from tools import files
 from tools.execution.ending import Ending
-from tools.execution.worker import evaluate_in_worker, train_in_worker
+from tools.execution.worker import OUTCOME, evaluate_in_worker, train_in_worker
 from tools.training.config import TrialSpec
+from tools.training.trial_store import LOCK
 
 
 def workers() -> list[psutil.Process]:
     """Worker processes of this process, whatever forked them."""
     return [psutil.Process(child.pid) for child in multiprocessing.active_children()]
+
+
+def begin_again(spec: TrialSpec) -> None:
+    """Of the trial, keep only what its last session handed to its parent: the next one trains it from nothing."""
+    for file in spec.directory.iterdir():
+        if file.name not in (LOCK, OUTCOME):
+            file.unlink()
 
 
 def exit_quietly(spec: TrialSpec, device: str) -> Ending:

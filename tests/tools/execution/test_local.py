@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.tools.execution.tasks import workers
+from tests.tools.execution.tasks import begin_again, workers
 from tests.tools.training.trials import numbers, tiny_trial
 from tools.datasets.cache.read import CachedDataset
 from tools.errors import AugurError, ConfigurationError
 from tools.execution.devices import WorkerPlan
 from tools.execution.executor import Executor
 from tools.execution.local import LocalExecutor
+from tools.execution.worker import read_outcome
 from tools.training.config import TrialSpec
 from tools.training.trial_store import read_result
 from tools.training.types import TrialEvent, TrialResult
@@ -107,6 +108,22 @@ def test_divergence_is_a_result_and_spares_the_worker(
     (result,) = executor.train([bad], Events())
     assert (result.status, result.failure) == ("failed", "non_finite_loss")
     assert {worker.pid for worker in workers()} == trained.pids
+
+
+def test_what_a_session_found_can_be_read_until_the_next_one_has_ended(
+    executor: Executor, tinted: CachedDataset, tmp_path: Path
+):
+    """Another study that waited for the same trial may begin before the first one has read what it found."""
+    spec, read = tiny_trial(tinted, tmp_path, epochs=2), list[TrialResult]()
+    (first,) = executor.train([spec], Events())
+    begin_again(spec)
+
+    def read_first(event: TrialEvent) -> None:
+        if event.kind == "epoch":
+            read.append(read_outcome(spec.directory))
+
+    list(executor.train([spec], read_first))
+    assert read == [first, first]
 
 
 def test_the_caller_hears_of_a_trial_before_a_worker_has_it(

@@ -13,7 +13,7 @@ import pytest
 import torch
 from filelock import FileLock
 
-from tests.tools.execution.tasks import workers
+from tests.tools.execution.tasks import begin_again, workers
 from tests.tools.training.trials import numbers, silent, tiny_trial
 from tools.datasets.cache.read import CachedDataset
 from tools.errors import ConfigurationError
@@ -23,6 +23,7 @@ from tools.execution.local import LocalExecutor, WorkersDie
 from tools.execution.make import described, make_executor
 from tools.execution.packed import PackedExecutor, PackProcess
 from tools.execution.packed_worker import PackPlan
+from tools.execution.worker import read_outcome
 from tools.training.config import TrialSpec
 from tools.training.loop import train_trial
 from tools.training.trial_store import LOCK, RESULT
@@ -117,6 +118,17 @@ def test_trials_that_were_in_two_packs_that_died_are_trained_alone(
     specs, watch = trials(tinted, tmp_path), Watch(kill_workers, times=2)
     assert in_order(list(executor.train(specs, watch)), specs) == whole
     assert len(watch.notes) == 2
+
+
+def test_what_a_session_found_can_be_read_until_the_next_one_has_ended(
+    executor: PackedExecutor, tinted: CachedDataset, tmp_path: Path
+):
+    spec, read = trials(tinted, tmp_path)[0], list[TrialResult]()
+    (first,) = executor.train([spec], Watch())
+    begin_again(spec)
+    (second,) = executor.train([spec], Watch(lambda: read.append(read_outcome(spec.directory)), times=1))
+    assert read == [first]
+    assert numbers(second) == numbers(first)
 
 
 def test_a_trial_that_another_process_holds_does_not_keep_the_others_waiting(
