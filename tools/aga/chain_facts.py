@@ -29,6 +29,8 @@ class ChainFacts:
     """Lowest score of a box, 0..1."""
     redetects: bool
     """Whether backgrounds are searched for the subject, and refused where it is seen."""
+    recognises: bool
+    """Whether cut-outs are shown to a network that knows the classes of ImageNet."""
     segmenter: Literal["u2netp", "sam", "sam2", "sam3", "grabcut", "otsu", "dataset"]
     captioner: Literal["template", "llm", "local"]
     caption_model: str
@@ -78,6 +80,7 @@ def chain_facts(config: AgaConfig, caption_model: str | None) -> ChainFacts:
         centre=1 - 2 * detector.margin,
         min_score=max(detector.box_threshold, config.gates.min_score),
         redetects=config.gates.redetect and detector.kind not in ("none", "dataset"),
+        recognises=config.recognised > 0,
         segmenter=config.segmenter.kind,
         captioner=caption_kind(config),
         caption_model=caption_model or "",

@@ -70,8 +70,10 @@ def chain_steps(config: AgaConfig, caption_model: str | None) -> list[ChainStep]
     there_is = get_args(SegmenterConfig.model_fields["kind"].annotation)
     better = f"--segmenter {_BETTER_CUT}" if nature == "rule" and _BETTER_CUT in there_is else ""
     found = _DETECTORS.get(detector, ("network", detector))
-    if detector == "none" and segmenter == "u2netp":
+    if config.finds_itself:
         found = "network", "what stands out most in each image, no detector"
+    if config.recognised:
+        by += "; kept if EfficientNet-Lite0 sees a class in most of it (classes that ImageNet has by name)"
     finds = "--detector transformers --aga.detector.checkpoint IDEA-Research/grounding-dino-tiny"
     steps = [
         # A network that finds subjects by itself takes what stands out; a detector takes what is named.

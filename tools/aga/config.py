@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from tools.aga.edit_config import EditConfig
-from tools.aga.gates_config import GatesConfig
+from tools.aga.gates_config import RECOGNISED, GatesConfig
 from tools.training.synthetic import Mixing
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -256,6 +256,20 @@ class AgaConfig(BaseModel):
     edit: EditConfig = EditConfig()
     gates: GatesConfig = GatesConfig()
     mixing: Mixing = Mixing()
+
+    @property
+    def finds_itself(self) -> bool:
+        """Whether the segmenter finds the subjects, by what stands out: nothing names them or says where they are."""
+        return self.detector.kind == "none" and self.segmenter.kind == "u2netp"
+
+    @property
+    def recognised(self) -> float:
+        """The least probability that a cut-out shows something of the data, 0..1; 0 where nothing is asked."""
+        if self.generator == "alia":
+            return 0.0
+        if self.gates.recognised is not None:
+            return self.gates.recognised
+        return RECOGNISED if self.finds_itself else 0.0
 
     @model_validator(mode="after")
     def _check(self) -> Self:

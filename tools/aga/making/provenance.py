@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 GateResults = Sequence[Sequence[GateResult]]
 """What was found out about each image of a shard after it was made; nothing where no judge was asked."""
 
-_SOURCE_GATES = ("detector_score", "mask_area", "recognised")
+_SOURCE_GATES = ("detector_score", "mask_area", "recognised", "recognised_share")
 _BACKGROUND_GATES = ("caption_words", "background_blank", "subject_on_background")
 _GATES = (*_SOURCE_GATES, *_BACKGROUND_GATES, "semantic", "classifier")
 """In the order in which an image meets them."""

@@ -80,6 +80,16 @@ class Request:
         ]
 
     @cached_property
+    def recognised(self) -> float:
+        """The least probability that a cut-out shows something of the data, 0..1; 0 where nothing can be asked."""
+        least = self.config.recognised
+        if least == 0:
+            return 0.0
+        from tools.aga.gates.recognised import knows_any
+
+        return least if knows_any(self.classes, self.subjects) else 0.0
+
+    @cached_property
     def forbidden_words(self) -> list[str]:
         """What no caption may name."""
         return forbidden_words(self.prompts, self.subjects, self.classes)

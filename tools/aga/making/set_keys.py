@@ -33,12 +33,11 @@ def _decisive(request: Request) -> dict[str, Any]:
     for setting, without_effect in (("colours", "source"), ("light", "keep")):
         if compose[setting] == without_effect:
             del compose[setting]
-    finds_itself = config.detector.kind == "none" and config.segmenter.kind == "u2netp"
-    unused = {"classifier", "clip"} if finds_itself else {"classifier", "clip", "min_agreement"}
+    unused = {"classifier", "clip"} if config.finds_itself else {"classifier", "clip", "min_agreement"}
     if config.gates.confidence == "fixed":
         unused.add("confidence")
-    if config.gates.recognised == 0:
-        unused.add("recognised")
+    asked = {} if request.recognised == 0 else {"recognised": request.recognised}
+    unused |= {"recognised"} if asked else {"recognised", "recognised_share"}
     if config.generator == "alia":
         return {
             "generator": "alia",
@@ -51,7 +50,7 @@ def _decisive(request: Request) -> dict[str, Any]:
         "pool": config.pool,
         "background_size": config.background.size,
         "compose": compose,
-        "gates": config.gates.model_dump(mode="json", exclude=unused),
+        "gates": config.gates.model_dump(mode="json", exclude=unused) | asked,
         "redetects": request.redetects,
     }
 

@@ -71,12 +71,11 @@ class SubjectFinder:
         if request.config.detector.kind == "none" and isinstance(tools.segmenter, FindsSubjects):
             self._finder = tools.segmenter
         self._recognised = None
-        if request.config.gates.recognised > 0:
+        if request.recognised > 0:
             from tools.aga.gates.recognised import RecognisedGate
 
-            self._recognised = RecognisedGate(
-                request.classes, request.subjects, request.config.gates.recognised
-            )
+            share = request.config.gates.recognised_share
+            self._recognised = RecognisedGate(request.classes, request.subjects, request.recognised, share)
         self._threads = usable_cores() if getattr(tools.segmenter, "in_threads", False) else 1
         self._threads = getattr(tools.segmenter, "at_once", self._threads)
 
@@ -141,7 +140,7 @@ class SubjectFinder:
             gates = (detector_score(box, limits, self._finder is not None), mask_area(training_mask, limits))
             if self._recognised is not None and all(each.passed for each in gates):
                 label = self._sources.label(row)
-                gates = (*gates, self._recognised.judge(self._sources[row].pixels, mask, label))
+                gates = (*gates, *self._recognised.judge(self._sources[row].pixels, mask, label))
         reference = file.relative_to(self._request.root).as_posix()
         return Subject(row, digest, self._name(row), reference, box, area, gates)
 

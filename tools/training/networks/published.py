@@ -1,4 +1,4 @@
-"""Weights that somebody has published for a model: torchvision's, timm's, or those of the extra `pretrained`.
+"""Weights that somebody has published for a model: torchvision's, timm's, or those of a package that comes with Augur.
 
 Says where they are, how large they are, and whether they are on this machine; fetches them when told to.
 """

@@ -7,12 +7,16 @@ import pytest
 from PIL import Image
 
 from benchmarks.mask_quality import truth_of
-from tools.aga.gates.recognised import RecognisedGate, cut_out, known_as
+from tools.aga.config import AgaConfig
+from tools.aga.gates.recognised import RecognisedGate, cut_out, known_as, share_that_shows
+from tools.aga.gates_config import RECOGNISED
+from tools.aga.segmenters.u2netp.segmenter import U2NetpSegmenter
+from tools.aga.types import SourceImage
 
 
 @pytest.fixture(scope="module")
 def gate() -> RecognisedGate:
-    return RecognisedGate(["ants", "bees", "gadgets"], ["", "", ""], 0.1)
+    return RecognisedGate(["ants", "bees", "gadgets"], ["", "", ""], RECOGNISED, 0.65)
 
 
 def test_names_are_found_in_the_singular_and_the_plural_and_only_whole() -> None:
@@ -23,7 +27,7 @@ def test_names_are_found_in_the_singular_and_the_plural_and_only_whole() -> None
 
 
 def test_a_class_that_imagenet_does_not_have_is_not_checked(gate: RecognisedGate) -> None:
-    result = gate.judge(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), bool), 2)
+    (result,) = gate.judge(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), bool), 2)
     assert result.passed
     assert result.value is None
 
@@ -32,10 +36,11 @@ def test_what_is_shown_is_the_subject_alone_on_grey() -> None:
     pixels = np.zeros((20, 30, 3), np.uint8)
     mask = np.zeros((20, 30), bool)
     mask[5:10, 10:30] = True
-    shown = cut_out(pixels, mask)
+    shown, inside = cut_out(pixels, mask)
     assert shown.shape == (23, 23, 3)
     assert (shown == 0).all(axis=2).sum() == mask.sum()
     assert (shown[0] == 128).all()
+    assert ((shown == 0).all(axis=2) == inside).all()
 
 
 def test_an_insect_is_recognised_and_what_is_around_it_is_not(
@@ -43,13 +48,66 @@ def test_an_insect_is_recognised_and_what_is_around_it_is_not(
 ) -> None:
     file = "train/ants/1095476100_3906d8afde.jpg"
     pixels, mask = np.asarray(Image.open(shared_data / "antsbees2" / file).convert("RGB")), truth_of(file)
-    right, wrong = gate.judge(pixels, mask, 0), gate.judge(pixels, ~mask & (pixels.max(axis=2) >= 0), 0)
+    right, share = gate.judge(pixels, mask, 0)
+    around = gate.judge(pixels, ~mask, 0)
     assert right.passed
-    assert right.value is not None and wrong.value is not None  # noqa: PT018
-    assert right.value > 0.5 > wrong.value
-    assert gate.judge(pixels, mask, 1).value == right.value, "it knows no label"
+    assert right.value is not None and around[0].value is not None  # noqa: PT018
+    assert right.value > 0.4 > 0.1 > around[0].value
+    assert not around[-1].passed
+    assert share.gate == "recognised_share"
+    assert [each.value for each in gate.judge(pixels, mask, 1)] == [right.value, share.value], (
+        "it knows no label"
+    )
     corner = np.zeros_like(mask)
     corner[-60:, -60:] = True
-    refused = gate.judge(pixels, corner & ~mask, 0)
+    (refused,) = gate.judge(pixels, corner & ~mask, 0)
     assert not refused.passed
     assert "aga.gates.recognised" in refused.reason
+
+
+def test_an_insect_that_is_cut_out_with_its_flower_is_refused_and_alone_it_is_not(
+    gate: RecognisedGate, shared_data: Path
+) -> None:
+    file = "train/bees/187130242_4593a4c610.jpg"
+    pixels, bee = np.asarray(Image.open(shared_data / "antsbees2" / file).convert("RGB")), truth_of(file)
+    with_flower, box = U2NetpSegmenter().find(SourceImage(0, file, pixels, 1, file, ""))
+    assert box is not None
+    assert with_flower[bee].mean() > 0.9, "the cut-out holds the bee"
+    assert bee.sum() < 0.3 * with_flower.sum(), "and three times as much of other things"
+    seen, part = gate.judge(pixels, with_flower, 1)
+    assert seen.passed, "the bee in it is recognised"
+    assert not part.passed
+    assert "only a part of the cut-out" in part.reason
+    assert "aga.gates.recognised_share" in part.reason
+    assert all(each.passed for each in gate.judge(pixels, bee, 1))
+
+
+def test_the_share_of_a_cut_out_that_shows_something() -> None:
+    half = np.zeros((8, 8), np.float32)
+    half[:, :4] = 3.0
+    inside = np.ones((80, 80), bool)
+    assert share_that_shows([half, half], inside) == pytest.approx(0.5, abs=0.01)
+    assert share_that_shows([half, np.ones_like(half)], inside) == pytest.approx(0.5, abs=0.1)
+    assert share_that_shows([half], inside & (np.arange(80) < 36)) == 1.0, "only the cut-out counts"
+    assert share_that_shows([np.zeros_like(half)], inside) == 0.0
+
+
+def test_no_share_is_asked_for_where_the_limit_is_0(shared_data: Path) -> None:
+    file = "train/ants/1095476100_3906d8afde.jpg"
+    pixels, mask = np.asarray(Image.open(shared_data / "antsbees2" / file).convert("RGB")), truth_of(file)
+    assert [each.gate for each in RecognisedGate(["ants"], [""], 0.1, 0).judge(pixels, mask, 0)] == [
+        "recognised"
+    ]
+
+
+def test_it_is_asked_where_nothing_else_says_what_the_subject_is() -> None:
+    def limit(**settings: object) -> float:
+        return AgaConfig.model_validate(settings).recognised
+
+    assert limit() == RECOGNISED
+    assert limit(segmenter={"kind": "grabcut"}) == 0
+    assert limit(detector={"kind": "transformers", "checkpoint": "x"}) == 0
+    assert limit(detector={"kind": "transformers", "checkpoint": "x"}, gates={"recognised": 0.2}) == 0.2
+    assert limit(gates={"recognised": 0}) == 0
+    alia = {"generator": "alia", "background": {"kind": "diffusion", "model": "x"}}
+    assert limit(**alia) == limit(**alia, gates={"recognised": 0.2}) == 0, "no subject is cut out"
