@@ -63,7 +63,7 @@ def test_the_table_has_every_kind_of_the_settings() -> None:
 def test_identities_are_those_of_stores_made_before(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"a photo")
     assert TextureMaker().identity == "textures/1"
-    assert ScenesMaker().identity == "scenes/1"
+    assert ScenesMaker().identity == "scenes/2"
     assert FolderMaker(tmp_path).identity == "folder/1 sha256:16a571dd9b14c904748df93ccbb975bd"
 
 

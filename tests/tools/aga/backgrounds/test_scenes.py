@@ -147,13 +147,22 @@ class TestCaptions:
             assert top[2] > top[0] + 20, "a blue sky"
             assert top[2] - top[0] > bottom[2] - bottom[0]
 
-    def test_fog_takes_contrast_and_a_word_for_a_colour_gives_it(self) -> None:
+    def test_fog_takes_contrast(self) -> None:
         assert draw("a forest in fog", 0, 64).std() < 0.6 * draw("a forest", 0, 64).std()
+
+    @pytest.mark.parametrize(
+        "light", ["", "at noon", "in the golden hour", "at dusk", "by lamplight", "at night"]
+    )
+    def test_a_word_for_a_colour_gives_it_in_every_light(self, light: str) -> None:
         for colour, hues in (("red", RED), ("blue", BLUE), ("green", GREEN)):
             for thing in ("painted wall", "linen", "paper"):
-                hue = hue_of(draw(f"a {colour} {thing}", 0, 48))
+                hue = hue_of(draw(f"a {colour} {thing} {light}", 0, 48))
                 low, high = hues
-                assert (low <= hue <= high) if low < high else (hue >= low or hue <= high)
+                assert (low <= hue <= high) if low < high else (hue >= low or hue <= high), (
+                    f"{colour} {thing}: hue {hue:.0f}"
+                )
+        pale = draw(f"a pale blue painted wall {light}", 0, 48).mean(axis=(0, 1))
+        assert pale[2] >= pale[0], "paleness leaves little for the light to take"
 
 
 class TestReading:

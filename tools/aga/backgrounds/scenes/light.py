@@ -93,7 +93,7 @@ def lit_by(picture: np.ndarray, scene: Scene, rng: np.random.Generator) -> np.nd
     mean = picture.mean(axis=(0, 1), keepdims=True)
     picture = mean + (picture - mean) * light.contrast
     grey = (picture @ _LUMINANCE)[..., None]
-    picture = (grey + (picture - grey) * light.colour) * np.array(light.gain, np.float32)
+    picture = (grey + (picture - grey) * light.colour) * _gain(light, scene)
     if light.slant:
         side = (x - 0.5) * np.cos(angle) + (y - 0.5) * 0.5 * np.sin(angle)
         picture = picture * (1 + 2 * light.slant * side)[..., None]
@@ -107,6 +107,19 @@ def lit_by(picture: np.ndarray, scene: Scene, rng: np.random.Generator) -> np.nd
         glow = np.exp(-((x - 0.5) ** 2 + (y - 0.1) ** 2) / 0.12)
         picture = mixed(picture * 0.72, (255, 246, 224), glow * 0.7)
     return picture
+
+
+def _gain(light: Light, scene: Scene) -> np.ndarray:
+    """On red, green and blue: of its colour, the light keeps a part where the caption names the colour of things."""
+    gain = np.array(light.gain, np.float32)
+    if not scene.colour:
+        return gain
+    level = gain @ _LUMINANCE
+    return level + (gain - level) * _ON_NAMED_COLOURS
+
+
+_ON_NAMED_COLOURS = 0.25
+"""Share of the light's colour that falls on things whose colour is named: a blue wall is to be blue by lamplight, too."""
 
 
 def sky_of(scene: Scene, rng: np.random.Generator, size: int, clouded: bool = False) -> np.ndarray:

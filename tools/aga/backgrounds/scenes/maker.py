@@ -20,7 +20,7 @@ from tools.aga.backgrounds.scenes.vocabulary import Family, Palette, vocabulary
 from tools.aga.backgrounds.textures import landscapes, surfaces
 from tools.aga.backgrounds.textures.fields import coloured, fractal_noise, grid, mixed, smoothstep, stretched
 
-VERSION = "scenes/1"
+VERSION = "scenes/2"
 """To be raised when a picture changes: stored backgrounds are found by it."""
 
 SURFACES: dict[str, Surface] = {
