@@ -73,7 +73,9 @@ def chain_steps(config: AgaConfig, caption_model: str | None) -> list[ChainStep]
     if config.finds_itself:
         found = "network", "what stands out most in each image, no detector"
     if config.recognised:
-        by += "; kept if EfficientNet-Lite0 sees a class in most of it (classes that ImageNet has by name)"
+        by += (
+            "; kept if EfficientNet-Lite0 sees a class in most of it (where ImageNet has it, or kinds of it)"
+        )
     finds = "--detector transformers --aga.detector.checkpoint IDEA-Research/grounding-dino-tiny"
     steps = [
         # A network that finds subjects by itself takes what stands out; a detector takes what is named.

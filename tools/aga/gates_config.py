@@ -27,11 +27,11 @@ class GatesConfig(BaseModel):
     recognised: Share | None = Field(
         default=None,
         description="least probability that a network trained on ImageNet gives a cut-out to be one of the data set's "
-        "classes, where ImageNet has them by name; 0 asks nothing; unset, 0.03 where the segmenter found the subject "
-        "itself (u2netp), and 0 elsewhere",
+        "classes, where ImageNet has them or kinds of them; 0 asks nothing; unset, 0.03 where the segmenter found the "
+        "subject itself (u2netp), and 0 elsewhere",
     )
     recognised_share: Share = Field(
-        default=0.65,
+        default=0.9,
         description="least share of a cut-out in which that network sees them, where it is asked: a bee that is cut "
         "out with its flower has less; 0 asks nothing",
     )

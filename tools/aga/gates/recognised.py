@@ -3,12 +3,15 @@
 A salient object is not always the subject: on a flower it is often the flower, or the flower with its bee. The cut-out
 alone, on grey, is shown to the network, and passes if it is one of the data set's classes with some probability, and if
 most of it is: where the network sees these classes is its class activation map (Zhou et al. 2016), here of two sizes of
-the picture. All classes count alike, so the gate knows no label. Only classes that ImageNet has by the same name can be
-asked for; others are not checked. Imports torch only where it is used.
+the picture. All classes count alike, so the gate knows no label. Only classes can be asked for that ImageNet has by the
+same name, or has kinds of (`imagenet_groups.yaml`: bird, dog, car); others are not checked. Imports torch only where it
+is used.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -17,6 +20,7 @@ import numpy as np
 from tools.aga.captions.forbidden_words import named_in
 from tools.aga.gates.gates import GateResult
 from tools.errors import ConfigurationError
+from tools.files import read_yaml
 
 GATE, SHARE_GATE = "recognised", "recognised_share"
 _SETTING, _SHARE_SETTING = "aga.gates.recognised", "aga.gates.recognised_share"
@@ -27,19 +31,35 @@ _ROOM = 1.15
 """Side of what is shown, in longer sides of the cut-out."""
 _MEAN, _DEVIATION = 127.0, 128.0
 """Of grey levels, by which EfficientNet-Lite's authors normalise."""
-_TOP = 98.0
-"""Percentile of a map within the cut-out that counts as its height: a single place does not."""
-_SEEN = 0.5
-"""Share of that height from which on a place shows something of the data set."""
+_SEEN = 6.0
+"""Logit, the mean of the two maps, above which a place shows something of the data set."""
+_GROUPS = Path(__file__).with_name("imagenet_groups.yaml")
 
 
 def known_as(names: Sequence[str]) -> list[int]:
-    """The classes of ImageNet that are called as one of `names`, in the singular or the plural; 0 to 999."""
+    """The classes of ImageNet that are called as one of `names`, or are kinds of it; singular or plural; 0 to 999."""
     from torchvision.models._meta import _IMAGENET_CATEGORIES as categories
 
-    return [
+    found = {
         number for number, category in enumerate(categories) if any(_alike(category, name) for name in names)
-    ]
+    }
+    for words, numbers in _groups():
+        if any(_alike(word, name) for word in words for name in names):
+            found |= numbers
+    return sorted(found)
+
+
+@cache
+def _groups() -> list[tuple[tuple[str, ...], frozenset[int]]]:
+    """Words for many kinds, and these kinds."""
+    groups = []
+    for group in read_yaml(_GROUPS):
+        numbers: set[int] = set()
+        for each in group["classes"]:
+            first, _, last = str(each).partition("-")
+            numbers.update(range(int(first), int(last or first) + 1))
+        groups.append((tuple(group["words"]), frozenset(numbers)))
+    return groups
 
 
 def _alike(category: str, name: str) -> bool:
@@ -56,7 +76,7 @@ class RecognisedGate:
 
         Args:
             classes: of the data set.
-            subjects: the superclass of each class, '' where it has none.
+            subjects: the superclass of each class, '' where it has none; asked for where the class is not known.
             least: probability of all that is asked for together, 0..1, below which a cut-out is refused.
             least_share: share of the cut-out that shows it, 0..1, below which it is refused.
 
@@ -107,7 +127,7 @@ class RecognisedGate:
         return [recognised, GateResult(SHARE_GATE, not reason, share, reason)]
 
     def _look(self, picture: np.ndarray, side: int) -> tuple[float, np.ndarray]:
-        """The probability of all that is asked for, and where it is seen: float32 (h, w), 0 or more."""
+        """The probability of all that is asked for, and the largest of its logits at each place: float32 (h, w)."""
         import torch
 
         network = self._loaded()
@@ -117,9 +137,8 @@ class RecognisedGate:
         with torch.inference_mode():
             features = network.extract_features(values)[0]
             logits = network._fc(features.mean((1, 2)))
-            by_place = network._fc(features.permute(1, 2, 0))[..., self._asked]
-            evidence = by_place.amax(dim=2).clamp(min=0).numpy()
-            return float(logits.softmax(dim=0)[self._asked].sum()), evidence
+            by_place = network._fc(features.permute(1, 2, 0))[..., self._asked].amax(dim=2)
+            return float(logits.softmax(dim=0)[self._asked].sum()), by_place.numpy()
 
     def _loaded(self) -> Any:
         if self._network is None:
@@ -135,30 +154,28 @@ class RecognisedGate:
 
 
 def _named(classes: Sequence[str], subjects: Sequence[str]) -> list[set[int]]:
-    """For each class of the data set, those of ImageNet that are called as it or as its superclass."""
+    """For each class of the data set, what of ImageNet is it; where nothing is, what is its superclass."""
     return [
-        set(known_as([name])) | set(known_as([subject]) if subject else [])
+        set(known_as([name]) or (known_as([subject]) if subject else []))
         for name, subject in zip(classes, subjects, strict=True)
     ]
 
 
 def knows_any(classes: Sequence[str], subjects: Sequence[str]) -> bool:
-    """Whether ImageNet has one of the classes, or of their superclasses, by name."""
+    """Whether ImageNet has one of the classes, or of their superclasses, or kinds of them."""
     return any(_named(classes, subjects))
 
 
 def share_that_shows(maps: Sequence[np.ndarray], inside: np.ndarray) -> float:
-    """The share of the cut-out, 0..1, in which the maps together are at least half as high as where they are highest.
+    """The share of the cut-out, 0..1, in which something is seen.
 
     Args:
-        maps: float32 (h, w) each, of the whole picture, 0 or more.
+        maps: float32 (h, w) each, of the whole picture: logits.
         inside: bool (S, S), where in the picture the cut-out is.
     """
     size = inside.shape[::-1]
     larger = [cv2.resize(each, size, interpolation=cv2.INTER_LINEAR)[inside] for each in maps]
-    together = np.mean([each / max(float(np.percentile(each, _TOP)), 1e-6) for each in larger], axis=0)
-    top = float(np.percentile(together, _TOP))
-    return float((together > _SEEN * top).mean()) if top > 0 else 0.0
+    return float((np.mean(larger, axis=0) > _SEEN).mean())
 
 
 def cut_out(pixels: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,25 +5,62 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from torchvision.models._meta import _IMAGENET_CATEGORIES
 
 from benchmarks.mask_quality import truth_of
 from tools.aga.config import AgaConfig
-from tools.aga.gates.recognised import RecognisedGate, cut_out, known_as, share_that_shows
-from tools.aga.gates_config import RECOGNISED
+from tools.aga.gates.recognised import RecognisedGate, cut_out, known_as, knows_any, share_that_shows
+from tools.aga.gates_config import RECOGNISED, GatesConfig
 from tools.aga.segmenters.u2netp.segmenter import U2NetpSegmenter
 from tools.aga.types import SourceImage
 
 
 @pytest.fixture(scope="module")
 def gate() -> RecognisedGate:
-    return RecognisedGate(["ants", "bees", "gadgets"], ["", "", ""], RECOGNISED, 0.65)
+    return RecognisedGate(
+        ["ants", "bees", "gadgets"], ["", "", ""], RECOGNISED, GatesConfig().recognised_share
+    )
 
 
 def test_names_are_found_in_the_singular_and_the_plural_and_only_whole() -> None:
     assert len(known_as(["ants"])) == len(known_as(["bee"])) == 1
     assert known_as(["ants", "bees"]) == sorted(known_as(["ant"]) + known_as(["bee"]))
     assert known_as(["box turtles"]) != []
-    assert known_as(["turtle"]) == known_as(["gadget"]) == []
+    assert known_as(["gadget"]) == known_as(["guinea fowl"]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds", "others"),
+    [
+        ("birds", ["robin", "albatross", "goose"], ["bee eater fish", "bat", "trilobite"]),
+        ("fish", ["goldfish", "eel", "puffer"], ["starfish", "crayfish"]),
+        ("Dog", ["Chihuahua", "beagle", "Mexican hairless"], ["timber wolf", "prairie chicken", "hot dog"]),
+        ("cats", ["tabby", "Siamese cat"], ["lion", "Madagascar cat", "polecat"]),
+        ("snake", ["king snake", "sidewinder", "rock python"], ["triceratops", "African chameleon"]),
+        ("turtle", ["loggerhead", "terrapin"], ["banded gecko", "axolotl"]),
+        ("spiders", ["tarantula", "wolf spider"], ["scorpion", "spider monkey", "tick"]),
+        ("insect", ["ladybug", "monarch", "ant"], ["isopod", "starfish", "centipede"]),
+        ("monkeys", ["baboon", "squirrel monkey"], ["gorilla", "spider web"]),
+        ("bear", ["ice bear", "sloth bear"], ["mongoose", "teddy"]),
+        ("car", ["jeep", "sports car", "minivan"], ["passenger car", "freight car", "streetcar"]),
+        ("mushrooms", ["agaric", "bolete"], ["ear", "corn"]),
+        ("animal", ["tench", "giant panda", "sea cucumber", "puffer"], ["abacus", "daisy"]),
+    ],
+)
+def test_a_name_stands_for_its_kinds(name: str, kinds: list[str], others: list[str]) -> None:
+    found = {_IMAGENET_CATEGORIES[number] for number in known_as([name])}
+    assert set(kinds) <= found
+    assert not found & set(others)
+
+
+def test_a_superclass_is_asked_for_where_its_class_is_not_known() -> None:
+    def asked(classes: list[str], subject: str) -> list[int]:
+        return RecognisedGate(classes, [subject] * len(classes), 0.1, 0)._asked
+
+    assert asked(["ants", "bees"], "insect") == known_as(["ant", "bee"])
+    assert asked(["Augochlora pura", "bees"], "insect") == known_as(["insect"])
+    assert not knows_any(["gadget"], [""])
+    assert knows_any(["gadget"], ["bird"])
 
 
 def test_a_class_that_imagenet_does_not_have_is_not_checked(gate: RecognisedGate) -> None:
@@ -84,12 +121,12 @@ def test_an_insect_that_is_cut_out_with_its_flower_is_refused_and_alone_it_is_no
 
 def test_the_share_of_a_cut_out_that_shows_something() -> None:
     half = np.zeros((8, 8), np.float32)
-    half[:, :4] = 3.0
+    half[:, :4] = 13.0
     inside = np.ones((80, 80), bool)
-    assert share_that_shows([half, half], inside) == pytest.approx(0.5, abs=0.01)
-    assert share_that_shows([half, np.ones_like(half)], inside) == pytest.approx(0.5, abs=0.1)
+    assert share_that_shows([half, half], inside) == pytest.approx(0.5, abs=0.02)
+    assert share_that_shows([half, np.full_like(half, 6.5)], inside) == pytest.approx(0.5, abs=0.1)
+    assert share_that_shows([half, half - 15], inside) == 0.0, "the mean of both counts"
     assert share_that_shows([half], inside & (np.arange(80) < 36)) == 1.0, "only the cut-out counts"
-    assert share_that_shows([np.zeros_like(half)], inside) == 0.0
 
 
 def test_no_share_is_asked_for_where_the_limit_is_0(shared_data: Path) -> None:

@@ -119,7 +119,7 @@ def _gain(light: Light, scene: Scene) -> np.ndarray:
 
 
 _ON_NAMED_COLOURS = 0.25
-"""Share of the light's colour that falls on things whose colour is named: a blue wall is to be blue by lamplight, too."""
+"""Share of the light's colour that falls on things whose colour is named: a blue wall is blue by lamplight, too."""
 
 
 def sky_of(scene: Scene, rng: np.random.Generator, size: int, clouded: bool = False) -> np.ndarray:
