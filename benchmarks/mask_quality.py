@@ -121,7 +121,7 @@ def quality(
         truth = truth_of(file)
         common = float((mask & truth).sum())
         passed = detector_score(box, gates, by_segmenter).passed and mask_area(mask, gates).passed
-        verdicts = recognised.judge(image.pixels, mask, int("bees" in file)) if passed else []
+        verdicts = recognised.judge(recognised.look(image.pixels, mask)) if passed else []
         rows.append(
             {
                 "tuned_on": file in tuned,

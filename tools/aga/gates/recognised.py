@@ -9,6 +9,7 @@ is used.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +25,8 @@ from tools.files import read_yaml
 
 GATE, SHARE_GATE = "recognised", "recognised_share"
 _SETTING, _SHARE_SETTING = "aga.gates.recognised", "aga.gates.recognised_share"
+NETWORK = "efficientnet-lite0/1"
+"""And how it is asked: to be raised when `Seen` changes, because it is kept."""
 _SIDE, _GREY = 224, 128
 _LARGE = 2
 """Times `_SIDE`: of the second, larger picture, whose map is finer."""
@@ -66,6 +69,16 @@ def _alike(category: str, name: str) -> bool:
     return bool(named_in(category, [name]) and named_in(name, [category]))
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the network sees in a cut-out."""
+
+    probability: float
+    """Of all that is asked for together, 0..1."""
+    share: float
+    """Of the cut-out, 0..1, in which it is seen."""
+
+
 class RecognisedGate:
     """Judges cut-outs. Loads the network with the first; used from one thread."""
 
@@ -95,36 +108,50 @@ class RecognisedGate:
         self._asked = sorted(set().union(*named))
         self._network: Any = None
 
-    def judge(self, pixels: np.ndarray, mask: np.ndarray, label: int) -> list[GateResult]:
-        """Whether the cut-out is something of the data set, by its probability, and whether most of it is.
+    @property
+    def identity(self) -> str:
+        """Names everything that `look` depends on, besides the cut-out."""
+        return f"{NETWORK}:{','.join(map(str, self._asked))}"
+
+    def asks(self, label: int) -> bool:
+        """Whether images of this label are looked at: ImageNet has the class, or kinds of it."""
+        return self._known[label]
+
+    def look(self, pixels: np.ndarray, mask: np.ndarray) -> Seen:
+        """What the network sees in the cut-out.
 
         Args:
             pixels: uint8 (H, W, 3), RGB.
             mask: bool (H, W), not empty.
-            label: of the image: one whose class ImageNet does not have passes unseen.
         """
-        if not self._known[label]:
-            return [GateResult(GATE, True, None, "not checked: ImageNet has no class of this name")]
         picture, inside = cut_out(pixels, mask)
-        probability, near = self._look(picture, _SIDE)
-        if probability < self._least:
+        (probability, near), (_, far) = (self._look(picture, side) for side in (_SIDE, _LARGE * _SIDE))
+        return Seen(probability, share_that_shows([near, far], inside))
+
+    def judge(self, seen: Seen | None) -> list[GateResult]:
+        """Whether the cut-out is something of the data set, by its probability, and whether most of it is.
+
+        Args:
+            seen: by `look`; None where the image's class is not known, which passes.
+        """
+        if seen is None:
+            return [GateResult(GATE, True, None, "not checked: ImageNet has no class of this name")]
+        if seen.probability < self._least:
             reason = (
-                f"the cut-out shows nothing of the data: probability {probability:.2f}, below {self._least:g} "
+                f"the cut-out shows nothing of the data: probability {seen.probability:.2f}, below {self._least:g} "
                 f"({_SETTING})"
             )
-            return [GateResult(GATE, False, probability, reason)]
-        recognised = GateResult(GATE, True, probability, "")
+            return [GateResult(GATE, False, seen.probability, reason)]
+        recognised = GateResult(GATE, True, seen.probability, "")
         if self._least_share == 0:
             return [recognised]
-        _, far = self._look(picture, _LARGE * _SIDE)
-        share = share_that_shows([near, far], inside)
         reason = ""
-        if share < self._least_share:
+        if seen.share < self._least_share:
             reason = (
-                f"only a part of the cut-out shows something of the data: {share:.2f} of it, below "
+                f"only a part of the cut-out shows something of the data: {seen.share:.2f} of it, below "
                 f"{self._least_share:g} ({_SHARE_SETTING})"
             )
-        return [recognised, GateResult(SHARE_GATE, not reason, share, reason)]
+        return [recognised, GateResult(SHARE_GATE, not reason, seen.share, reason)]
 
     def _look(self, picture: np.ndarray, side: int) -> tuple[float, np.ndarray]:
         """The probability of all that is asked for, and the largest of its logits at each place: float32 (h, w)."""

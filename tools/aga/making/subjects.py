@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -24,8 +24,11 @@ from tools.aga.making.source_images import fitted_mask
 from tools.aga.making.work_folder import SHARD, WorkFolder, from_record, to_record
 from tools.aga.store.pieces import key_of, piece_file
 from tools.aga.types import Box, FindsSubjects, SourceImage
-from tools.files import write_whole
+from tools.files import read_json, write_json, write_whole
 from tools.machine import usable_cores
+
+if TYPE_CHECKING:
+    from tools.aga.gates.recognised import RecognisedGate, Seen
 
 _TEXT = "subject"
 """Of the PNG: the box as JSON, or null where there was none."""
@@ -94,13 +97,11 @@ class SubjectFinder:
         return found
 
     def _record(self, rows: range, pool: ThreadPoolExecutor) -> dict[str, Any]:
-        shard = list(self._shard(rows, pool))
-        return {
-            "subjects": [to_record(each) for each in shard],
-            "pieces": sorted({each.mask for each in shard}),
-        }
+        pieces: list[str] = []
+        shard = list(self._shard(rows, pool, pieces))
+        return {"subjects": [to_record(each) for each in shard], "pieces": sorted(set(pieces))}
 
-    def _shard(self, rows: range, pool: ThreadPoolExecutor) -> Iterator[Subject]:
+    def _shard(self, rows: range, pool: ThreadPoolExecutor, pieces: list[str]) -> Iterator[Subject]:
         digests = [self._sources.digest(row) for row in rows]
         files = [self._file(row, digest) for row, digest in zip(rows, digests, strict=True)]
         missing = [row for row, file in zip(rows, files, strict=True) if kept_mask(file) is None]
@@ -112,7 +113,7 @@ class SubjectFinder:
         for row, digest, file in zip(rows, digests, files, strict=True):
             kept = kept_mask(file)
             assert kept is not None
-            yield self._judged(row, digest, file, *kept)
+            yield self._judged(row, digest, file, *kept, pieces)
 
     def _cut_out(self, rows: list[int], name: str, pool: ThreadPoolExecutor) -> None:
         images = [self._sources[row] for row in rows]
@@ -130,7 +131,10 @@ class SubjectFinder:
             return _NOTHING, None
         return self._tools.segmenter.segment(image, boxes[:1])[0], boxes[0]
 
-    def _judged(self, row: int, digest: str, file: Path, mask: np.ndarray, box: Box | None) -> Subject:
+    def _judged(
+        self, row: int, digest: str, file: Path, mask: np.ndarray, box: Box | None, pieces: list[str]
+    ) -> Subject:
+        """The subject with the results of its gates; its files are added to `pieces`."""
         gates: tuple[GateResult, ...] = ()
         area = 0.0
         if box is not None:
@@ -139,10 +143,29 @@ class SubjectFinder:
             limits = self._request.config.gates
             gates = (detector_score(box, limits, self._finder is not None), mask_area(training_mask, limits))
             if self._recognised is not None and all(each.passed for each in gates):
-                label = self._sources.label(row)
-                gates = (*gates, *self._recognised.judge(self._sources[row].pixels, mask, label))
+                gates = (
+                    *gates,
+                    *self._recognised.judge(self._seen(self._recognised, row, file, mask, pieces)),
+                )
         reference = file.relative_to(self._request.root).as_posix()
+        pieces.append(reference)
         return Subject(row, digest, self._name(row), reference, box, area, gates)
+
+    def _seen(
+        self, gate: "RecognisedGate", row: int, file: Path, mask: np.ndarray, pieces: list[str]
+    ) -> "Seen | None":
+        """What the gate sees in the cut-out, looked at once for all sets; None where it does not know the class."""
+        from tools.aga.gates.recognised import Seen
+
+        if not gate.asks(self._sources.label(row)):
+            return None
+        kept = piece_file(self._request.root, "cutouts", key_of(mask=file.stem, network=gate.identity))
+        found = read_json(kept)
+        if found is None:
+            found = asdict(gate.look(self._sources[row].pixels, mask))
+            write_json(kept, found, self._work.scratch)
+        pieces.append(kept.relative_to(self._request.root).as_posix())
+        return Seen(**found)
 
     def _name(self, row: int) -> str:
         return self._request.subjects[self._sources.label(row)]

@@ -3,6 +3,7 @@
     masks/AB/KEY.png          a subject's mask; the box and its score are in the PNG's text
     backgrounds/AB/KEY.png    a background
     sightings/AB/KEY.json     what the detector saw on a background
+    cutouts/AB/KEY.json       what a network recognised in a cut-out
     sets/KEY/                 a set of synthetic images; finished when it has set.json
     sets/KEY.lock             held by the process that writes it
     known/KEY.json            which set an earlier, equal request came to
@@ -30,9 +31,9 @@ from tools.files import allocate_array, locked, sync, try_lock
 
 _log = logging.getLogger(__name__)
 
-Piece = Literal["masks", "backgrounds", "sightings"]
+Piece = Literal["masks", "backgrounds", "sightings", "cutouts"]
 
-SUFFIX: dict[Piece, str] = {"masks": "png", "backgrounds": "png", "sightings": "json"}
+SUFFIX: dict[Piece, str] = {"masks": "png", "backgrounds": "png", "sightings": "json", "cutouts": "json"}
 SETS, KNOWN, STORE_LOCK = "sets", "known", "store.lock"
 WORK, PLAN, PIECES = "work", "plan.json", "pieces.json"
 _POLL = 0.1
@@ -45,7 +46,7 @@ def key_of(**parts: object) -> str:
 
 
 def piece_file(root: Path, kind: Piece, key: str) -> Path:
-    """Where a mask, background or sighting is, or would be."""
+    """Where a piece is, or would be."""
     return root / kind / key[:2] / f"{key}.{SUFFIX[kind]}"
 
 

@@ -199,7 +199,7 @@ def _prune_pieces(root: Path, left: list[StoredSet], taken: int, down_to: int) -
 
 
 def _references(folder: Path) -> set[str]:
-    """Masks, backgrounds and sightings that a set was made from (so far), as paths within the store."""
+    """The pieces that a set was made from (so far), as paths within the store."""
     finished = read_json(folder / PIECES)
     if finished is not None:
         return set(finished["pieces"])

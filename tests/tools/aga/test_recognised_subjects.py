@@ -1,0 +1,83 @@
+"""Sets of real photographs whose classes ImageNet has: only what is recognised is pasted, and it is looked at once."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.tools.aga.drive_generation import PROMPTS, World, open_world, real_tools, rows
+from tools.aga.gates.recognised import RecognisedGate
+from tools.aga.segmenters.u2netp.segmenter import U2NetpSegmenter
+from tools.aga.store.sets import GeneratedSet
+
+FLOWER = "187130242_4593a4c610.jpg"
+"""A bee on a flower that is cut out with it."""
+PHOTOS = {
+    "ants": ["258217966_d9d90d18d3.jpg", "132478121_2a430adea2.jpg"],
+    "bees": ["2407809945_fb525ef54d.jpg", "2702408468_d9ed795f4f.jpg", FLOWER],
+}
+PROMPT = PROMPTS.model_copy(update={"subject": "insect"})
+TOOLS = replace(real_tools(), segmenter=U2NetpSegmenter())
+
+
+@pytest.fixture(scope="module")
+def insects(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> World:
+    folder = tmp_path_factory.mktemp("insects")
+    for split in ("train", "val", "test"):
+        for name, files in PHOTOS.items():
+            (folder / "photos" / split / name).mkdir(parents=True)
+            taken = [shared_data / "antsbees2" / "train" / name / file for file in files]
+            others = sorted((shared_data / "antsbees2" / "val" / name).glob("*.jpg"))
+            for photo in taken if split == "train" else others[:2] if split == "val" else others[2:4]:
+                shutil.copy(photo, folder / "photos" / split / name)
+    return open_world(folder)
+
+
+@pytest.fixture(scope="module")
+def made(insects: World) -> GeneratedSet:
+    return insects.generate(PROMPT, TOOLS)
+
+
+def test_a_bee_that_was_cut_out_with_its_flower_is_not_pasted(made: GeneratedSet) -> None:
+    by_file = {Path(row["source_file"]).name: row for row in rows(made, "sources")}
+    flower = by_file.pop(FLOWER)
+    assert (flower["gate_recognised"], flower["gate_recognised_share"], flower["usable"]) == (
+        True,
+        False,
+        False,
+    )
+    assert "aga.gates.recognised_share" in flower["refused_because"]
+    assert [row["usable"] for row in by_file.values()] == [True] * 4
+    assert made.gates["recognised_share"] == {"passed": 4, "refused": 1}
+    assert FLOWER not in {Path(row["source_file"]).name for row in rows(made)}
+
+
+def test_a_cut_out_is_looked_at_once_for_all_sets_and_kept_with_them(
+    insects: World, made: GeneratedSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = [file.relative_to(insects.root).as_posix() for file in (insects.root / "cutouts").glob("*/*.json")]
+    assert len(kept) == 5
+    assert set(kept) < set(json.loads((made.folder / "pieces.json").read_text())["pieces"])
+
+    def look(*_: object) -> None:
+        raise AssertionError("looked at again")
+
+    monkeypatch.setattr(RecognisedGate, "look", look)
+    again = insects.generate(PROMPT.model_copy(update={"scale": 2.0}), TOOLS, gates={"recognised_share": 0.1})
+    assert again.key != made.key
+    assert again.gates["recognised_share"] == {"passed": 5, "refused": 0}
+
+
+def test_nothing_is_asked_where_it_is_off_or_imagenet_has_no_such_class(
+    insects: World, made: GeneratedSet
+) -> None:
+    off = insects.generate(PROMPT, TOOLS, gates={"recognised": 0})
+    other = insects.generate(PROMPTS, TOOLS, classes=["gadgets", "gizmos"])
+    assert "recognised" not in off.gates
+    assert "recognised" not in other.gates
+    assert len({off.key, other.key, made.key}) == 3
+    same = insects.generate(PROMPT, TOOLS, gates={"recognised": 0, "recognised_share": 0.5})
+    assert same.key == off.key, "a limit of what is not asked changes no image"
+    assert insects.generate(PROMPT, TOOLS, gates={"recognised": 0.03}).key == made.key, "that is the default"
