@@ -71,10 +71,15 @@ def test_a_cut_out_is_looked_at_once_for_all_sets_and_kept_with_them(
 
 
 def test_nothing_is_asked_where_it_is_off_or_imagenet_has_no_such_class(
-    insects: World, made: GeneratedSet
+    insects: World, made: GeneratedSet, caplog: pytest.LogCaptureFixture
 ) -> None:
     off = insects.generate(PROMPT, TOOLS, gates={"recognised": 0})
     other = insects.generate(PROMPTS, TOOLS, classes=["gadgets", "gizmos"])
+    assert caplog.text == ""
+    gadgets = {"classes": ["gadgets", "gizmos"], "gates": {"recognised": 0.2}}
+    assert insects.generate(PROMPTS, TOOLS, **gadgets).key == other.key
+    insects.generate(PROMPTS.model_copy(update={"scale": 1.0}), TOOLS, **gadgets)
+    assert "aga.gates.recognised 0.2 asks nothing" in caplog.text
     assert "recognised" not in off.gates
     assert "recognised" not in other.gates
     assert len({off.key, other.key, made.key}) == 3

@@ -41,15 +41,16 @@ _GROUPS = Path(__file__).with_name("imagenet_groups.yaml")
 
 def known_as(names: Sequence[str]) -> list[int]:
     """The classes of ImageNet that are called as one of `names`, or are kinds of it; singular or plural; 0 to 999."""
+    return sorted(frozenset().union(*(_of_name(name) for name in names)))
+
+
+@cache
+def _of_name(name: str) -> frozenset[int]:
     from torchvision.models._meta import _IMAGENET_CATEGORIES as categories
 
-    found = {
-        number for number, category in enumerate(categories) if any(_alike(category, name) for name in names)
-    }
-    for words, numbers in _groups():
-        if any(_alike(word, name) for word in words for name in names):
-            found |= numbers
-    return sorted(found)
+    own = frozenset(number for number, category in enumerate(categories) if _alike(category, name))
+    kinds = (numbers for words, numbers in _groups() if any(_alike(word, name) for word in words))
+    return own.union(*kinds)
 
 
 @cache

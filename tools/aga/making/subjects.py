@@ -7,6 +7,7 @@ at the sources' size, so every training size and every fit shares them.
 
 import io
 import json
+import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -29,6 +30,8 @@ from tools.machine import usable_cores
 
 if TYPE_CHECKING:
     from tools.aga.gates.recognised import RecognisedGate, Seen
+
+_log = logging.getLogger(__name__)
 
 _TEXT = "subject"
 """Of the PNG: the box as JSON, or null where there was none."""
@@ -79,6 +82,12 @@ class SubjectFinder:
 
             share = request.config.gates.recognised_share
             self._recognised = RecognisedGate(request.classes, request.subjects, request.recognised, share)
+        elif request.config.recognised > 0 and request.config.gates.recognised is not None:
+            _log.warning(
+                "aga.gates.recognised %g asks nothing: ImageNet has none of these classes, nor their superclasses, nor "
+                "kinds of them",
+                request.config.gates.recognised,
+            )
         self._threads = usable_cores() if getattr(tools.segmenter, "in_threads", False) else 1
         self._threads = getattr(tools.segmenter, "at_once", self._threads)
 
