@@ -188,7 +188,7 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
     sized = at_source_size(config, dataset, data.split("train").files, terminal)
     synthesis = Synthesis(sized, dataset, data, on_progress, _make_ask)
     if sized is not config:  # else they may be the images of a study, which looks at all sources
-        synthesis.take_no_more_sources_than_needed(prompts.scale)
+        synthesis.take_no_more_sources_than_needed(prompts)
     made = synthesis.set_of(prompts)
     terminal.note(describe(made))
     if unread := describe_unread(made):

@@ -44,8 +44,9 @@ PREVIEWED = 8
 """Images of a preview."""
 _PROMPT_TOKENS, _FEWEST_TOKENS = 15, 16
 """Tokens of what stands beside the caption in a prompt of ALIA; and what is left for the caption at least."""
-_SPARE = 1.5
-"""Training images that are looked at for each synthetic one, where not all are needed."""
+_SPARE, _SPARE_TO_RECOGNISE = 1.5, 4.0
+"""Training images that are looked at for each synthetic one, where not all are needed; and where cut-outs have to be
+recognised, of which a quarter or half are."""
 
 
 def backgrounds_of(config: StudyConfig, card: Card) -> tuple[Backgrounds, str]:
@@ -119,19 +120,20 @@ class Synthesis:
             self._sets[name] = self._made(self._request(prompts))
         return self._sets[name]
 
-    def take_no_more_sources_than_needed(self, scale: float) -> None:
+    def take_no_more_sources_than_needed(self, prompts: PromptSet) -> None:
         """For sets of fewer images than there are training images: look at a part of these alone, for `agent generate`.
 
-        Half as many again as images are wanted, the classes in turn, because some have no usable subject.
+        Somewhat more than images are wanted, the classes in turn, because some have no usable subject.
 
         Args:
-            scale: of the prompts, of which sets are made from now on.
+            prompts: of which sets are made from now on.
 
         Raises:
-            ConfigurationError: it makes no image.
+            ConfigurationError: their scale makes no image.
         """
-        wanted = image_count(scale, len(self._sources))
-        most = math.ceil(_SPARE * wanted)
+        wanted = image_count(prompts.scale, len(self._sources))
+        spare = _SPARE_TO_RECOGNISE if self._request(prompts).recognised else _SPARE
+        most = math.ceil(spare * wanted)
         if most >= len(self._sources):
             return
         rows = self._rows_in_turn(range(len(self._sources)), most)
@@ -141,14 +143,19 @@ class Synthesis:
         self._fingerprint, self._wanted = f"{self._data.fingerprint}, of these: {digest}", wanted
 
     def preview_of(self, prompts: PromptSet, shown: Collection[str]) -> tuple[GeneratedSet, TrainingSources]:
-        """A set of `PREVIEWED` images, a background each, from as many training images; and these.
+        """A set of `PREVIEWED` images, a background each, from as many training images or, to have as many usable
+        ones, a few times as many; and these.
 
         Args:
             prompts: their `scale` does not matter.
             shown: files of the training images that may be looked at.
         """
-        sources = self._sources.only(self._preview_rows(shown))
-        request = self._request(prompts.model_copy(update={"scale": 1.0}))
+        request, wanted = self._request(prompts.model_copy(update={"scale": 1.0})), None
+        rows = [row for row in range(len(self._sources)) if self._sources.file(row) in shown]
+        sources = self._sources.only(self._rows_in_turn(rows, PREVIEWED))
+        if request.recognised:
+            wanted, most = len(sources), math.ceil(_SPARE_TO_RECOGNISE * PREVIEWED)
+            sources = self._sources.only(self._rows_in_turn(rows, most))
         files = ", ".join(sources.file(row) for row in range(len(sources)))
         preview = replace(
             request,
@@ -156,13 +163,9 @@ class Synthesis:
             config=request.config.model_copy(update={"pool": 1.0}),
             # Not the data's own: a set of these few images must never be taken for one of all.
             fingerprint=f"{request.fingerprint}, preview of {files}",
+            wanted=wanted,
         )
         return self._made(preview), sources
-
-    def _preview_rows(self, shown: Collection[str]) -> list[int]:
-        """Rows of the training images of a preview."""
-        rows = [row for row in range(len(self._sources)) if self._sources.file(row) in shown]
-        return self._rows_in_turn(rows, PREVIEWED)
 
     def _rows_in_turn(self, rows: Sequence[int], most: int) -> list[int]:
         """At most so many of these, drawn at random from the classes that have a subject, in turn."""

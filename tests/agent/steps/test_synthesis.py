@@ -14,6 +14,7 @@ from scipy import ndimage
 from agent.memory.proposal import Proposal
 from agent.settings.config import LLMConfig, SearchConfig, StudyConfig
 from agent.steps.synthesis import Synthesis, _held, backgrounds_of
+from tests.tools.aga.insects import PHOTOS, copy_insects
 from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.detectors.simple import GivenBoxes
 from tools.aga.making.preview_rows import preview_of
@@ -23,6 +24,7 @@ from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.source import FolderSource
+from tools.datasets.registry import open_dataset
 from tools.datasets.types import Card, Corners, Dataset, Record, Split
 from tools.errors import AugurError
 
@@ -156,6 +158,32 @@ def test_a_preview_shows_a_few_images_of_those_that_may_be_shown(tmp_path):
         assert any((row.real == train.images[train.files.index(file)]).all() for file in shown)
         assert (row.real != row.composite).any()
     assert all("a meadow" in v.what or "a shore" in v.what or "a forest" in v.what for v in found.backgrounds)
+
+
+@pytest.fixture
+def insects(tmp_path: Path, shared_data: Path) -> Synthesis:
+    """Cut out by what stands out, and kept where they are recognised."""
+    config = DataConfig(path=copy_insects(tmp_path / "photos", shared_data), decode_workers=1)
+    dataset = open_dataset(config)
+    data = build_cache(dataset, config, 32, tmp_path / "cache")
+    study = StudyConfig(runs_dir=tmp_path / "runs", data=config)
+    return Synthesis(study, dataset, data, lambda *_: None, lambda _: lambda *_: "")
+
+
+def test_where_cut_outs_have_to_be_recognised_more_photographs_are_looked_at(
+    insects: Synthesis, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("agent.steps.synthesis.PREVIEWED", 2)
+    monkeypatch.setattr("agent.steps.synthesis._SPARE_TO_RECOGNISE", 2.5)
+    every = {file for files in PHOTOS.values() for file in files}
+    made, sources = insects.preview_of(MEADOWS, {f"train/{c}/{f}" for c, fs in PHOTOS.items() for f in fs})
+    assert {Path(sources.file(row)).name for row in range(len(sources))} == every
+    assert made.images == 2
+    assert made.gates["recognised_share"] == {"passed": 4, "refused": 1}
+    insects.take_no_more_sources_than_needed(MEADOWS.model_copy(update={"scale": 0.2}))
+    part = insects.set_of(MEADOWS)
+    assert part.images == 1
+    assert sum(part.gates["recognised"].values()) == 3, "2.5 for an image"
 
 
 def test_a_preview_is_never_taken_for_the_set_and_is_found_again(tmp_path):

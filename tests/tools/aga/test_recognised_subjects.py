@@ -1,23 +1,17 @@
 """Sets of real photographs whose classes ImageNet has: only what is recognised is pasted, and it is looked at once."""
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.tools.aga.drive_generation import PROMPTS, World, open_world, real_tools, rows
+from tests.tools.aga.insects import FLOWER, copy_insects
 from tools.aga.gates.recognised import RecognisedGate
 from tools.aga.segmenters.u2netp.segmenter import U2NetpSegmenter
 from tools.aga.store.sets import GeneratedSet
 
-FLOWER = "187130242_4593a4c610.jpg"
-"""A bee on a flower that is cut out with it."""
-PHOTOS = {
-    "ants": ["258217966_d9d90d18d3.jpg", "132478121_2a430adea2.jpg"],
-    "bees": ["2407809945_fb525ef54d.jpg", "2702408468_d9ed795f4f.jpg", FLOWER],
-}
 PROMPT = PROMPTS.model_copy(update={"subject": "insect"})
 TOOLS = replace(real_tools(), segmenter=U2NetpSegmenter())
 
@@ -25,13 +19,7 @@ TOOLS = replace(real_tools(), segmenter=U2NetpSegmenter())
 @pytest.fixture(scope="module")
 def insects(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> World:
     folder = tmp_path_factory.mktemp("insects")
-    for split in ("train", "val", "test"):
-        for name, files in PHOTOS.items():
-            (folder / "photos" / split / name).mkdir(parents=True)
-            taken = [shared_data / "antsbees2" / "train" / name / file for file in files]
-            others = sorted((shared_data / "antsbees2" / "val" / name).glob("*.jpg"))
-            for photo in taken if split == "train" else others[:2] if split == "val" else others[2:4]:
-                shutil.copy(photo, folder / "photos" / split / name)
+    copy_insects(folder / "photos", shared_data)
     return open_world(folder)
 
 
