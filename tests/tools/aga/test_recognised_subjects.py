@@ -74,3 +74,10 @@ def test_nothing_is_asked_where_it_is_off_or_imagenet_has_no_such_class(
     same = insects.generate(PROMPT, TOOLS, gates={"recognised": 0, "recognised_share": 0.5})
     assert same.key == off.key, "a limit of what is not asked changes no image"
     assert insects.generate(PROMPT, TOOLS, gates={"recognised": 0.03}).key == made.key, "that is the default"
+
+
+def test_a_set_is_made_anew_where_another_network_or_other_classes_are_asked(
+    insects: World, made: GeneratedSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tools.aga.gates.recognised.NETWORK", "efficientnet-lite0/next")
+    assert insects.generate(PROMPT, TOOLS).key != made.key

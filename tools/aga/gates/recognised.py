@@ -112,7 +112,7 @@ class RecognisedGate:
     @property
     def identity(self) -> str:
         """Names everything that `look` depends on, besides the cut-out."""
-        return f"{NETWORK}:{','.join(map(str, self._asked))}"
+        return _identity(self._asked)
 
     def asks(self, label: int) -> bool:
         """Whether images of this label are looked at: ImageNet has the class, or kinds of it."""
@@ -187,6 +187,15 @@ def _named(classes: Sequence[str], subjects: Sequence[str]) -> list[set[int]]:
         set(known_as([name]) or (known_as([subject]) if subject else []))
         for name, subject in zip(classes, subjects, strict=True)
     ]
+
+
+def identity_of(classes: Sequence[str], subjects: Sequence[str]) -> str:
+    """`RecognisedGate.identity`, without the network."""
+    return _identity(sorted(set().union(*_named(classes, subjects))))
+
+
+def _identity(asked: Sequence[int]) -> str:
+    return f"{NETWORK}:{','.join(map(str, asked))}"
 
 
 def knows_any(classes: Sequence[str], subjects: Sequence[str]) -> bool:

@@ -36,7 +36,14 @@ def _decisive(request: Request) -> dict[str, Any]:
     unused = {"classifier", "clip"} if config.finds_itself else {"classifier", "clip", "min_agreement"}
     if config.gates.confidence == "fixed":
         unused.add("confidence")
-    asked = {} if request.recognised == 0 else {"recognised": request.recognised}
+    asked: dict[str, Any] = {}
+    if request.recognised > 0:
+        from tools.aga.gates.recognised import identity_of
+
+        asked = {
+            "recognised": request.recognised,
+            "recognised_by": identity_of(request.classes, request.subjects),
+        }
     unused |= {"recognised"} if asked else {"recognised", "recognised_share"}
     if config.generator == "alia":
         return {
@@ -66,7 +73,7 @@ def request_key(request: Request) -> str | None:
         return None
     settings = config.model_dump(mode="json", exclude={"max_disk_gib": True, "compose": {"workers"}})
     code = hashlib.sha256()
-    for file in sorted(_CODE.rglob("*.py")):
+    for file in sorted((*_CODE.rglob("*.py"), *_CODE.rglob("*.yaml"))):
         code.update(file.read_bytes())
     paths = [
         config.detector.config,
