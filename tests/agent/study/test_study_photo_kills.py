@@ -11,7 +11,7 @@ import pytest
 
 from tests.agent.studies import TINY, conclusions, environment, outcome, resume, session
 
-COUNTS = {"train": 6, "val": 3, "test": 3}
+COUNTS = {"train": 20, "val": 3, "test": 3}
 KILLS = 10
 STUDY = (
     f"{TINY} --image-size 64 --proposer tpe --search.backgrounds always --seeds 1 --iterations 2 --search.top_k 1 "
@@ -30,10 +30,10 @@ def some_photographs(source: Path, folder: Path) -> Path:
 
 
 def files_of(runs: Path) -> dict[str, bytes]:
-    """Every finished synthetic image and what says how it was made, and every mask and background."""
+    """Every finished synthetic image and what says how it was made, and all that it was made from."""
     return {
         file.relative_to(runs).as_posix(): file.read_bytes()
-        for part in ("sets", "masks", "backgrounds")
+        for part in ("sets", "masks", "cutouts", "known", "backgrounds")
         for file in sorted((runs / "aga" / part).rglob("*"))
         if file.is_file() and not file.name.endswith(".lock")
     }
