@@ -1,6 +1,7 @@
 """A study whose proposer is a real language model on this machine, held to the schema of a proposal by a grammar."""
 
 import copy
+import math
 import os
 import zlib
 from collections.abc import Callable
@@ -19,6 +20,9 @@ from tests.loopback.protocols import Ask
 from tests.loopback.replies import Answer, ToolCall
 from tests.loopback.server import LoopbackServer
 from tools.local_model import LocalModel, packaged_model
+from tools.policy.catalogue import CATALOGUE, OperationSpec, ParameterSpec
+from tools.policy.policy import Operation, Policy
+from tools.policy.validate import check_policy
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * 3600)]
 
@@ -35,22 +39,52 @@ def model() -> LocalModel:
 
 
 def grammar_of(schema: dict[str, Any]) -> str:
-    """GBNF of a proposal. The texts are kept short, because the model would not end them."""
+    """GBNF of a proposal of two or three of the schema's operations, each with its own parameters within their ranges.
+    The texts are kept short, because the model would not end them."""
     from cyllama.utils.json_schema_to_grammar import json_schema_to_grammar
 
-    rules = json_schema_to_grammar(_short(copy.deepcopy(schema))).splitlines()
-    # Blanks without end, and numbers of twenty digits, are valid JSON too.
-    plain = {"space": 'space ::= " "?', "number": 'number ::= "0." [1-9] space'}
-    return "\n".join(plain.get(rule.split(" ", 1)[0], rule) for rule in rules)
+    schema = copy.deepcopy(schema)
+    policy = schema["properties"]["policy"]
+    names = policy["items"]["properties"]["name"]["enum"]
+    policy |= {
+        "items": {"anyOf": [_operation(CATALOGUE[name]) for name in names]},
+        "minItems": 2,
+        "maxItems": 3,
+    }
+    schema["properties"]["expected_gain"] = {"enum": [0.1, 0.2, 0.5, 1, 2, 3]}
+    rules = json_schema_to_grammar(_short(schema)).splitlines()
+    # Blanks without end are valid JSON too.
+    return "\n".join('space ::= " "?' if rule.startswith("space ") else rule for rule in rules)
+
+
+def _operation(row: OperationSpec) -> dict[str, Any]:
+    """JSON schema of one operation; of each parameter it takes five values from the whole range."""
+    parameters = [
+        _object({"name": {"const": item.name}, "value": {"enum": _values(item)}}) for item in row.parameters
+    ]
+    exactly = {"prefixItems": parameters} if parameters else {"enum": [[]]}
+    chances = {"enum": [0.2, 0.3, 0.5, 0.7, 1]}
+    return _object({"name": {"const": row.name}, "probability": chances, "parameters": exactly})
+
+
+def _values(item: ParameterSpec) -> list[float]:
+    values = [item.low + share * (item.high - item.low) for share in (0.1, 0.25, 0.5, 0.75, 1)]
+    return [math.ceil(value) for value in values] if item.integer else values
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    names = list(properties)
+    return {"type": "object", "properties": properties, "required": names, "additionalProperties": False}
 
 
 def _short(schema: Any) -> Any:
     if isinstance(schema, dict):
         if schema.get("type") == "string" and "enum" not in schema:
             schema["maxLength"] = 60
-        if schema.get("type") == "array":
-            schema |= {"minItems": 1, "maxItems": 2}
         for value in schema.values():
+            _short(value)
+    elif isinstance(schema, list):
+        for value in schema:
             _short(value)
     return schema
 
@@ -73,8 +107,15 @@ def test_it_plays_the_whole_loop(runs: Path, model: LocalModel):
     assert "iteration 2" in ended.stdout
 
 
-def test_every_proposal_parses(model: LocalModel):
+def test_every_proposal_parses_and_names_operations_as_they_are(model: LocalModel):
     grammar = grammar_of(proposal_schema(history()))
     for seed in range(PROPOSALS):
         text = model.write(ASKED, grammar, seed, 600)
-        assert isinstance(read_text(AIMessage(text)), Proposal), text
+        proposal = read_text(AIMessage(text))
+        assert isinstance(proposal, Proposal), text
+        assert 2 <= len(proposal.policy) <= 3, text
+        assert not [problem for item in proposal.policy for problem in check_policy(alone(item), 1, 1)], text
+
+
+def alone(operation: Operation) -> Policy:
+    return Policy(operations=[operation])
