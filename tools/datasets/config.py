@@ -3,7 +3,6 @@
 Defaults are given by name (`default=`), so that a type checker sees that a field is optional.
 """
 
-import json
 import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from tools.datasets.types import Modality
+from tools.lists import bracketed
 
 LEVELS = ("class", "split", "group", "any", "filename")
 """Words of `DataConfig.layout`: what a level of folders means."""
@@ -21,10 +21,7 @@ def _split_names(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
-        try:
-            return json.loads(value)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"is not a JSON list ({error})") from None
+        return bracketed(value)
     return [name.strip() for name in value.split(",") if name.strip()]
 
 

@@ -1,11 +1,12 @@
 """Lists of policies as a setting. Light: imports nothing of the catalogue."""
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
+
+from tools.lists import bracketed
 
 _LENGTH = re.compile(r"\s*[\d,]+ epochs?\s*(,|$)")
 
@@ -29,12 +30,9 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _split(value: Any) -> Any:
-    """A line, a JSON list, or a list whose items a parser of flags may have cut at commas within parentheses."""
+    """A line, a list in brackets, or a list whose items a parser of flags may have cut at commas within parentheses."""
     if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"is not a JSON list ({error})") from None
+        value = bracketed(value)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         value = ", ".join(item.strip() for item in value)
     return split_policies(value) if isinstance(value, str) else value
