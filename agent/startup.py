@@ -180,7 +180,9 @@ def _facts(
 ) -> list[tuple[str, str]]:
     search = config.search
     counts = class_counts(dataset.records, dataset.card)
-    skew = describe_imbalance(counts.get("train", {}), config.training.imbalance, dataset.card.several_labels)
+    skew = describe_imbalance(
+        counts.get("train", {}), config.training.imbalance, search.metric, dataset.card.several_labels
+    )
     return [
         ("arm", why),
         ("data", f"{dataset.card.title}: {_sizes(dataset)} · {size} px"),

@@ -92,6 +92,7 @@ def _expectation(card: Card) -> list[str]:
     return [
         *lines,
         markdown(report.sentence),
+        *([markdown(report.price)] if report.price else []),
         "\n".join(("| in the study's test | |", "| --- | --- |", *rows)),
         f"These figures are of {trainings} of the same recipe, on "
         f"{card.images['test']} test images that were opened once. This model was trained on the validation images "

@@ -155,6 +155,8 @@ def _tell(context: "Context", candidate: Candidate, report: Report | None) -> No
     )
     if report is not None and report.sentence:
         terminal.note(f"what the study's test said: {report.sentence}")
+    if report is not None and report.price:
+        terminal.warn(report.price)
 
 
 def _trained(context: "Context", specs: "Sequence[TrialSpec]") -> "list[Classifier]":

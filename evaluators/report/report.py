@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from evaluators.report.answer import NOTHING
+from evaluators.report.class_gains import who_pays
 from evaluators.report.comparison import Comparison, Versus
 from evaluators.report.lengths import LengthSection
 from evaluators.report.sections import (
@@ -68,7 +70,7 @@ class Report:
     versus: Sequence[Versus] = ()
     """What is recommended against each baseline."""
     metric: Metric = "accuracy"
-    recommended: str = "no augmentation"
+    recommended: str = NOTHING
     """Its title in a sentence."""
     reason: str = ""
     """Why it is recommended, by the rule of the choice; empty where there was no choice."""
@@ -138,9 +140,17 @@ class Report:
         return sorted(known, key=lambda each: -each.estimate.gain_over_default if each.estimate else 0.0)
 
     @property
+    def price(self) -> str:
+        """A sentence on the classes that lose much by what is recommended; empty where none does."""
+        if self.recommended == NOTHING:
+            return ""
+        return who_pays(self.classes, self.recommended, self.metric, self.several_labels)
+
+    @property
     def cautions(self) -> list[str]:
-        """What may weaken the result: warnings about the data, earlier looks at the test set, missing trials."""
-        return [*self.warnings, *([self.earlier] if self.earlier else []), *self.notes]
+        """What may weaken the result: classes that lose by it, warnings about the data, earlier looks at the test set,
+        missing trials."""
+        return [text for text in (self.price, *self.warnings, self.earlier, *self.notes) if text]
 
     @property
     def fresh_seeds(self) -> list[int]:

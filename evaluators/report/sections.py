@@ -66,6 +66,8 @@ class ClassGain:
     precision_before: float | None = None
     """Average precision of a label by no augmentation; None of a class."""
     precision_after: float | None = None
+    falls: bool = False
+    """Whether it is much lower than by no augmentation, under every seed and beyond what the images explain."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from tools.training.config import Recipe
+from tools.training.metrics import Metric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,12 +36,15 @@ _LEVEL = 1.5
 """From this ratio of the largest class to the smallest on, sizes are called unequal."""
 
 
-def describe_imbalance(counts: Mapping[str, int], kind: str, several_labels: bool = False) -> str:
+def describe_imbalance(
+    counts: Mapping[str, int], kind: str, metric: Metric, several_labels: bool = False
+) -> str:
     """How unequal the classes are and what is done about it, in one line; '' where they are equal and nothing is.
 
     Args:
         counts: class → its training images.
         kind: `training.imbalance`.
+        metric: by which the study chooses. Accuracy is told, as it counts a class by its images.
         several_labels: whether they are labels of which an image may have several.
     """
     present = {name: count for name, count in counts.items() if count}
@@ -57,7 +61,12 @@ def describe_imbalance(counts: Mapping[str, int], kind: str, several_labels: boo
     )
     ways = [way for way in WORDS if way != "none" and not (several_labels and way == "balanced_sampling")]
     how = f" (training.imbalance: {', '.join(ways)})" if kind == "none" else ""
-    return f"{skew}; {(_LABEL_WORDS if several_labels else WORDS)[kind]}{how}"
+    counted_by = (
+        "; accuracy decides, which counts images, not classes (search.metric: balanced_accuracy, macro_f1)"
+        if metric == "accuracy" and ratio >= _LEVEL and not several_labels
+        else ""
+    )
+    return f"{skew}; {(_LABEL_WORDS if several_labels else WORDS)[kind]}{how}{counted_by}"
 
 
 def class_term(recipe: Recipe, labels: "np.ndarray", classes: int) -> "torch.Tensor | None":

@@ -216,7 +216,7 @@ def publish(context: Context, report: Report, finish: Finish) -> None:
             *([("its images", report.backgrounds)] if report.backgrounds else []),
             ("all trials", _where_trials_are(context)),
         ],
-        report.warnings,
+        [*([report.price] if report.price else []), *report.warnings],
         [f"On {shift.name}: {shift.sentence}" for shift in report.shifts],
     )
 

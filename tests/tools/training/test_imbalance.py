@@ -113,10 +113,16 @@ def test_recipes_and_data_are_described_with_it() -> None:
     weighted = resolve_recipe(TrainingConfig(imbalance="weighted_loss"))
     assert describe_recipe(weighted).endswith("the loss weights each class by the inverse of its frequency")
     assert "loss" not in describe_recipe(resolve_recipe(TrainingConfig()))
-    assert describe_imbalance({"a": 20, "b": 18}, "none") == ""
-    told = describe_imbalance({"benign": 936, "malignant": 463}, "none")
+    assert describe_imbalance({"a": 20, "b": 18}, "none", "accuracy") == ""
+    sizes = {"benign": 936, "malignant": 463}
+    told = describe_imbalance(sizes, "none", "accuracy")
     assert told.startswith("benign has 2.0 times the training images of malignant; nothing is done about")
-    assert "logit adjustment" in describe_imbalance({"a": 20, "b": 18}, "logit_adjustment")
+    assert told.endswith(
+        "accuracy decides, which counts images, not classes (search.metric: balanced_accuracy, macro_f1)"
+    )
+    assert "decides" not in describe_imbalance(sizes, "none", "macro_f1")
+    assert "decides" not in describe_imbalance(sizes, "none", "accuracy", several_labels=True)
+    assert "logit adjustment" in describe_imbalance({"a": 20, "b": 18}, "logit_adjustment", "accuracy")
 
 
 def test_balanced_sampling_needs_draws_of_its_own() -> None:
