@@ -81,7 +81,7 @@ class Study:
         Raises:
             AugurError: there is no such study, or something of it is gone.
         """
-        from agent.listing import attached, document_of
+        from agent.studies.listing import attached, document_of
 
         return document_of(*attached(self.name, self.runs_dir, Terminal(quiet=True)))
 

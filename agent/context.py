@@ -1,6 +1,6 @@
 """What the nodes work with: the open data set, the workers, the memory, the ledger. Never checkpointed.
 
-Data only: what is done with it is in `agent/steps/`. `agent/startup.py` builds it from the configuration.
+Data only: what is done with it is in `agent/steps/`. `agent/starting/startup.py` builds it from the configuration.
 """
 
 from collections.abc import Callable, Sequence

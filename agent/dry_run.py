@@ -29,10 +29,10 @@ def plan_study(config: StudyConfig, terminal: Terminal) -> Plan:
     Raises:
         AugurError: the study could not start; the text says what to do.
     """
-    from agent.arithmetic import settle_arithmetic
-    from agent.model_start import settle_model
-    from agent.prechecks import check_before_start, check_schedules
-    from agent.startup import open_context
+    from agent.starting.arithmetic import settle_arithmetic
+    from agent.starting.model_start import settle_model
+    from agent.starting.prechecks import check_before_start, check_schedules
+    from agent.starting.startup import open_context
     from agent.steps.iterations import settle_iterations, with_time_as_count
     from agent.steps.plan import make_plan
     from agent.study import resolve

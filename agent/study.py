@@ -52,7 +52,7 @@ def run_study(config: StudyConfig, terminal: Terminal, act: Act | None = None) -
     Raises:
         AugurError: it cannot start, or stopped; the text says what to do, and how to resume where that makes sense.
     """
-    from agent.prechecks import check_before_start, check_models_answer, check_schedules
+    from agent.starting.prechecks import check_before_start, check_models_answer, check_schedules
 
     terminal.note("Checking the settings and the data set.")
     address = find_store(config.tracking, config.runs_dir)
@@ -63,9 +63,9 @@ def run_study(config: StudyConfig, terminal: Terminal, act: Act | None = None) -
     dataset = check_before_start(config)
     check_schedules(config, dataset.card)
     with _nothing_begun():
-        from agent.arithmetic import settle_arithmetic
         from agent.memory.writing import open_store
-        from agent.model_start import settle_model
+        from agent.starting.arithmetic import settle_arithmetic
+        from agent.starting.model_start import settle_model
         from agent.steps.iterations import with_time_as_count
 
         config = settle_model(config, dataset, terminal)
@@ -117,7 +117,7 @@ def resume_study(
     Raises:
         AugurError: there is no such study, it is running, its data have changed, or something of it is gone.
     """
-    from agent.prechecks import check_before_start
+    from agent.starting.prechecks import check_before_start
 
     folder = _folder(study, runs_dir)
     with locked(folder, study, terminal.warn):
@@ -290,10 +290,10 @@ def _run_session(
     act: Act | None = None,
 ) -> int:
     """Open everything, run the loop from its last checkpoint, close everything."""
-    from agent.consent import settle
     from agent.graph import build_graph
-    from agent.prechecks import check_models_answer, has_budget, may_propose
-    from agent.startup import open_context
+    from agent.starting.consent import settle
+    from agent.starting.prechecks import check_models_answer, has_budget, may_propose
+    from agent.starting.startup import open_context
     from agent.steps.finish_plan import iteration_count
 
     study = folder.name

@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from agent.evaluation import Target, evaluated
-from agent.evaluation_output import Evaluated
 from agent.memory.candidate import REFERENCE
 from agent.screen.terminal import Terminal
-from agent.training_sources import attached
+from agent.studies.evaluation import Target, evaluated
+from agent.studies.evaluation_output import Evaluated
+from agent.training.sources import attached
 from benchmarks.__main__ import RESULTS, metadata
 from evaluators.report.comparison import TestScores, verdict_between
 from evaluators.statistics import Interval, Verdict

@@ -23,7 +23,7 @@ def main(words: Sequence[str]) -> int:
     options = parser.parse_all(words)
 
     def delete(terminal: Terminal) -> int:
-        from agent.deleting import delete_study
+        from agent.studies.deleting import delete_study
 
         return delete_study(options.study, options.runs_dir, terminal, lambda: options.yes or _agreed())
 

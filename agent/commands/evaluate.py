@@ -47,7 +47,7 @@ def main(words: Sequence[str]) -> int:
         raise ConfigurationError("--folder and --dataset: give one of them")
 
     def evaluate(terminal: Terminal) -> int:
-        from agent.evaluation import Target, evaluate_all
+        from agent.studies.evaluation import Target, evaluate_all
 
         target = Target(options.folder, options.dataset)
         return evaluate_all(options.what, target, options.out, options.runs_dir, terminal)

@@ -74,8 +74,8 @@ def main(words: Sequence[str]) -> int:
         raise ConfigurationError(f"--minutes {options.minutes}: more than 0")
 
     def explain(terminal: Terminal) -> int:
-        from agent.explaining import explain_one
         from agent.explanation.work import Options
+        from agent.studies.explaining import explain_one
 
         seconds = None if options.minutes is None else 60 * options.minutes
         wanted = Options(options.images, methods, sections, seconds, options.least_score)

@@ -11,7 +11,7 @@ from tools.errors import ConfigurationError
 
 def main(words: Sequence[str]) -> int:
     """`agent export …`; the exit code."""
-    from agent.exporting import TARGETS
+    from agent.studies.exporting import TARGETS
 
     parser = FlagParser(
         "export",
@@ -41,7 +41,7 @@ def main(words: Sequence[str]) -> int:
         raise ConfigurationError("name a study or a race: agent export STUDY (see: agent list)")
 
     def run(terminal: Terminal) -> int:
-        from agent.exporting import as_text, exported
+        from agent.studies.exporting import as_text, exported
         from tools.policy.canonical import one_line
 
         found = exported(options.name, options.runs_dir, options.arm)

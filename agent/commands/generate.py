@@ -145,8 +145,8 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
         ModelAway: the model that is to write captions does not answer.
         AugurError: no image can be made.
     """
-    from agent.consent import asked
-    from agent.prechecks import check_captioner, check_captions_answer, check_model_answers
+    from agent.starting.consent import asked
+    from agent.starting.prechecks import check_captioner, check_captions_answer, check_model_answers
 
     check_captioner(config)
     check_captions_answer(config, terminal.warn)
@@ -171,7 +171,8 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
         agree_to_pictures(config.caption_llm, dataset.card, terminal, asked)
     tell_chain(config, terminal)
     agree_to_downloads(config, options.yes, terminal)
-    from agent.steps.synthesis import Synthesis, describe, describe_unread  # heavy, so only after the checks
+    from agent.steps.set_in_words import describe, describe_unread
+    from agent.steps.synthesis import Synthesis  # heavy, so only after the checks
 
     def on_progress(stage: str, done: int, total: int) -> None:
         terminal.progress(stage, done, total)

@@ -18,7 +18,7 @@ def main(words: Sequence[str]) -> int:
     options = parser.parse_all(words)
 
     def list_all(terminal: Terminal) -> int:
-        from agent.listing import list_studies
+        from agent.studies.listing import list_studies
 
         return list_studies(options.runs_dir, terminal, options.tracking_uri)
 

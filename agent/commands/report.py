@@ -21,7 +21,7 @@ def main(words: Sequence[str]) -> int:
     options = parser.parse_all(words)
 
     def report(terminal: Terminal) -> int:
-        from agent.reporting import report_study
+        from agent.studies.reporting import report_study
 
         return report_study(options.study, options.runs_dir, terminal, options.tracking_uri, options.open)
 

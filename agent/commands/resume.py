@@ -19,7 +19,7 @@ def main(words: Sequence[str]) -> int:
     def resume(terminal: Terminal) -> int:
         from agent.comparing.marks import refuse_search
         from agent.study import resume_study
-        from agent.training import is_training, resume_training
+        from agent.training.policies import is_training, resume_training
 
         def load(path: Path) -> StudyConfig:
             return load_file(path, os.environ, changes)

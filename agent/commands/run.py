@@ -25,7 +25,7 @@ def main(words: Sequence[str]) -> int:
 
         code = run_study(config, terminal)
         if options.as_document and terminal.study:
-            from agent.listing import attached, document_of
+            from agent.studies.listing import attached, document_of
 
             terminal.document = document_of(*attached(terminal.study, config.runs_dir, Terminal(quiet=True)))
         return code

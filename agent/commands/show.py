@@ -19,7 +19,7 @@ def main(words: Sequence[str]) -> int:
     options = parser.parse_all(words)
 
     def show(terminal: Terminal) -> int:
-        from agent.listing import show_study
+        from agent.studies.listing import show_study
 
         return show_study(options.study, options.runs_dir, terminal, options.tracking_uri)
 

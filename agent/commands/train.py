@@ -39,8 +39,8 @@ def main(words: Sequence[str]) -> int:
     ]
 
     def train(terminal: Terminal) -> int:
-        from agent.training import Job, train_given
-        from agent.training_given import Given
+        from agent.training.given import Given
+        from agent.training.policies import Job, train_given
 
         given = Given(options.policy, options.prompts, options.scale, options.reference)
         return train_given([Job(each, given, options.weights) for each in configs], terminal)

@@ -37,7 +37,7 @@ def main(words: Sequence[str]) -> int:
         raise ConfigurationError(f"--every {options.every}: must be {_FEWEST} to {_MOST} seconds")
 
     def watch(terminal: Terminal) -> int:
-        from agent.reporting import watch_study
+        from agent.studies.reporting import watch_study
 
         return watch_study(
             options.study, options.runs_dir, terminal, options.every, options.tracking_uri, options.open

@@ -158,7 +158,7 @@ def _search(
     from agent.graph import build_graph
     from agent.graph_run import continue_graph
     from agent.memory.writing import open_store
-    from agent.startup import open_context
+    from agent.starting.startup import open_context
 
     tracking = open_store(address, config.tracking, terminal.warn, own=folder.name)
     tracking.check()

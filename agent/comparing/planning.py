@@ -29,7 +29,7 @@ def show_plan(race: Race, terminal: Terminal) -> int:
     Raises:
         AugurError: a setting, the data or an arm is wrong.
     """
-    from agent.prechecks import check_before_start
+    from agent.starting.prechecks import check_before_start
     from evaluators.race.power import GUESSES, power, smallest_gain
 
     dataset = check_before_start(finals_config(race))

@@ -22,8 +22,8 @@ from agent.memory.tracking.store import Address, experiment_of, find_store
 from agent.screen.terminal import Terminal
 from agent.study import address_of
 from agent.study_folder import CONFIG, as_augur_error, began, locked, write_config
-from agent.training_given import Given, candidates_of
-from agent.training_sources import found_by
+from agent.training.given import Given, candidates_of
+from agent.training.sources import found_by
 from tools.disk import disk_errors_explained
 from tools.errors import ConfigurationError
 from tools.files import read_json, write_json
@@ -49,8 +49,8 @@ def run_race(race: Race, terminal: Terminal, command: str) -> int:
     Raises:
         AugurError: it cannot start, or stopped; the same command continues it.
     """
-    from agent.model_start import settle_model
-    from agent.prechecks import check_before_start, check_models_answer, check_schedules
+    from agent.starting.model_start import settle_model
+    from agent.starting.prechecks import check_before_start, check_models_answer, check_schedules
 
     dataset = check_before_start(finals_config(race))
     race = replace(race, config=settle_model(race.config, dataset, terminal))
@@ -87,7 +87,7 @@ def run_race(race: Race, terminal: Terminal, command: str) -> int:
 
 def _with_arithmetic(race: Race, dataset: "Dataset", terminal: Terminal, begun: bool) -> Race:
     """The race with what it computes in on CPU, all arms alike; what a race that has begun computes in stays."""
-    from agent.arithmetic import settle_arithmetic
+    from agent.starting.arithmetic import settle_arithmetic
 
     config = race.config.model_copy(
         update={"study": race.name}
@@ -190,7 +190,7 @@ def _opened(
 ) -> "Iterator[Context]":
     """Everything that the race itself works with: its run in MLflow, workers, data."""
     from agent.memory.writing import open_store
-    from agent.startup import open_context
+    from agent.starting.startup import open_context
 
     config, folder, name = finals_config(race), race.folder, race.name
     tracking = open_store(address, config.tracking, terminal.warn, own=name)
@@ -258,7 +258,7 @@ def _train_finals(context: "Context", entrants: Entrants) -> "Fresh":
     from agent.steps.finish.testing import Fresh, missing_trials
     from agent.steps.search.proposing import log_contact_sheet, make_images
     from agent.steps.trials import train_candidates
-    from agent.training_given import safety_warnings
+    from agent.training.given import safety_warnings
 
     made: list[Candidate] = []
     unmade: list[str] = []

@@ -1,8 +1,8 @@
 """What may leave the machine: whether a server is near, whose names go out, and texts without names of files.
 
-The rule: pictures go to a server outside this machine and this private network only with consent (`agent/consent.py`);
-names of a user's classes go there only where they were written for others to read; names of files never go out. Light:
-imports no client.
+The rule: pictures go to a server outside this machine and this private network only with consent
+(`agent/starting/consent.py`); names of a user's classes go there only where they were written for others to read; names
+of files never go out. Light: imports no client.
 """
 
 import os

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from agent.arithmetic import in_float32
 from agent.paper.cells import Cell, Table
 from agent.paper.protocol import TEST, VALIDATION
 from agent.paper.results import Result, read_result, write_result
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
+from agent.starting.arithmetic import in_float32
 from tools.disk import disk_errors_explained
 from tools.errors import AugurError, ConfigurationError, DataError
 from tools.text import counted
@@ -138,8 +138,8 @@ def _train(
     table: Table, cell: Cell, config: StudyConfig, terminal: Terminal, replicas: Path | None
 ) -> Result:
     """Train one policy, with or without new backgrounds, and score it everywhere."""
-    from agent.training import Job, train_job
-    from agent.training_given import Given
+    from agent.training.given import Given
+    from agent.training.policies import Job, train_job
 
     arm, study = table.arm(cell), str(config.study)
     fixed = {"iterations": 0, "baselines": [], "proposer": "fixed"}
@@ -172,7 +172,7 @@ def _judged(table: Table, cell: Cell, gate: str, config: StudyConfig, terminal: 
     Raises:
         ConfigurationError: that cell is not finished.
     """
-    from agent.evaluation import finished_trials, opened
+    from agent.studies.evaluation import finished_trials, opened
 
     judge = next(each for each in table.cells if (each.model, each.arm) == (cell.model, gate))
     if (found := read_result(table, judge)) is None:
@@ -191,7 +191,7 @@ def _scored(
     study: str, name: str, place: str, config: StudyConfig, terminal: Terminal, replicas: Path | None
 ) -> dict[int, float]:
     """The scores of a trained candidate on its own test set, or on another data set."""
-    from agent.evaluation import Target, evaluated
+    from agent.studies.evaluation import Target, evaluated
     from tools.training.metrics import value_of
 
     target = Target()
@@ -204,7 +204,7 @@ def _scored(
 
 def _search(config: StudyConfig, terminal: Terminal) -> Result:
     """Run a study to its end, or resume it; the best proposal on validation, which is what the papers print."""
-    from agent.listing import attached, document_of
+    from agent.studies.listing import attached, document_of
     from agent.study import resume_study, run_study
     from agent.study_folder import names
 

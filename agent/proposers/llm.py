@@ -178,7 +178,7 @@ class LLMProposer:
 
 
 def _sees(config: LLMConfig, profile: Mapping[str, Any]) -> bool:
-    """Whether pictures are sent. Consent was asked before (`agent/consent.py`) and is 'on' or 'off' here."""
+    """Whether pictures are sent. Consent was asked before (`agent/starting/consent.py`) and is 'on' or 'off' here."""
     if config.vision == "ask":
         return bool(profile.get("image_inputs")) and is_near(config)
     return config.vision == "on"

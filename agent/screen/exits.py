@@ -17,8 +17,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from agent.screen.console import console
 from agent.screen.log_lines import log_shown
-from agent.screen.terminal import Terminal, console
+from agent.screen.terminal import Terminal
 from tools.disk import explain, is_explainable
 from tools.errors import AugurError
 from tools.text import clean

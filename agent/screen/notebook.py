@@ -6,9 +6,10 @@ from typing import Any
 
 from rich.console import Console
 
+from agent.screen.console import SafeConsole
 from agent.screen.live import stopwatch
 from agent.screen.pace import Pace
-from agent.screen.terminal import SafeConsole, Terminal
+from agent.screen.terminal import Terminal
 from tools.training.types import TrialEvent
 
 _COLUMNS = 110

@@ -6,24 +6,23 @@ event, without colours or control codes. For commands that answer a question (`a
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, RenderableType
 from rich.measure import Measurement
 from rich.padding import Padding
 from rich.panel import Panel
-from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from agent.screen.console import FILE_COLUMNS, console
 from agent.screen.lengths import cost_line, lengths_lines, lengths_table
 from agent.screen.live import LiveTrials, stopwatch
 from agent.screen.pace import Lines, Pace
 from agent.screen.tables import FinalRow, compared, comparison_table, facts_grid, iterations_table, open_table
 from evaluators.wording import percent, signed
-from tools.text import clean
 from tools.training.metrics import Metric, metric_title, value_of
 from tools.training.types import TrialEvent
 
@@ -31,10 +30,8 @@ if TYPE_CHECKING:
     from agent.memory.history import IterationRecord
     from agent.memory.length_file import Lengths
 
-__all__ = ["FinalRow", "Terminal", "console", "silent"]
+__all__ = ["FinalRow", "Terminal", "silent"]
 
-_FILE_COLUMNS = 120
-"""Width of tables that go to a file."""
 _WIDEST_TABLE = 1_000
 """Columns of a plain table in a file, which is never wrapped: programs read it."""
 
@@ -244,7 +241,7 @@ class Terminal:
         table = open_table(*headers)
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
-        if self._out.is_terminal or self._out.width != _FILE_COLUMNS:
+        if self._out.is_terminal or self._out.width != FILE_COLUMNS:
             self.show(table)
             return
         widest = self._out.options.update_width(_WIDEST_TABLE)
@@ -333,23 +330,6 @@ class Terminal:
 def silent() -> Terminal:
     """A terminal that shows nothing, not even warnings: for what was said before."""
     return Terminal(quiet=True, output=Console(file=StringIO()), errors=Console(file=StringIO()))
-
-
-class SafeConsole(Console):
-    """Cleans every text before it reaches the screen: names of files and answers of a model may steer a terminal."""
-
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Called by the library for whatever it prints."""
-        for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=clean(segment.text))
-
-
-def console(stderr: bool = False) -> Console:
-    """Standard output or error, without markup or guessed colours; wide enough for a table if it is a file."""
-    made = SafeConsole(stderr=stderr, markup=False, emoji=False, highlight=False)
-    if not made.is_terminal and "COLUMNS" not in made._environ:
-        made.width = _FILE_COLUMNS
-    return made
 
 
 def _clock() -> str:

@@ -27,16 +27,16 @@ class Failed:
 
 def result(study: str, runs_dir: Path) -> dict[str, Any]:
     """All of a study, as `agent show --json` prints it."""
-    from agent.listing import attached, document_of
     from agent.screen.terminal import silent
+    from agent.studies.listing import attached, document_of
 
     return document_of(*attached(study, runs_dir, silent()))
 
 
 def report(study: str, runs_dir: Path) -> str:
     """Write the page of a study; its file."""
-    from agent.reporting import report_study
     from agent.screen.terminal import silent
+    from agent.studies.reporting import report_study
 
     report_study(study, runs_dir, silent())
     return str(runs_dir / "studies" / study / "report.html")
@@ -44,9 +44,9 @@ def report(study: str, runs_dir: Path) -> str:
 
 def note(study: str, runs_dir: Path, text: str) -> bool:
     """Add a note to the study's run in MLflow."""
-    from agent.listing import attached
     from agent.memory.reviews import add_note
     from agent.screen.terminal import silent
+    from agent.studies.listing import attached
 
     _, tracking = attached(study, runs_dir, silent())
     add_note(tracking, text)

@@ -280,7 +280,7 @@ def _find_length_of_own_data(tree: dict[str, Any]) -> None:
 
 
 def _start_own_data_pretrained(tree: dict[str, Any]) -> None:
-    """For a folder of one's own, training starts from published weights where there are some (`agent.model_start`)."""
+    """For a folder of one's own, training starts from published weights, if any (`agent.starting.model_start`)."""
     if tree["data"]["dataset"] == "folder" and tree["training"].get("recipe", "modern") == "modern":
         tree.setdefault("model", {}).setdefault("weights", "auto")
 

@@ -16,6 +16,7 @@ from agent.llm.privacy import tells_names
 from agent.memory.history import Backgrounds
 from agent.memory.proposal import Proposal
 from agent.settings.config import LLMConfig, StudyConfig
+from agent.steps.set_in_words import describe
 from tools.aga.chain import EditingTools, StageProgress, Tools
 from tools.aga.chain_facts import ChainFacts, chain_facts
 from tools.aga.chain_steps import caption_kind, chain_steps, in_a_line, writes_captions
@@ -29,7 +30,6 @@ from tools.aga.types import Box, Detector, Segmenter
 from tools.datasets.cache.read import CachedDataset, SplitView
 from tools.datasets.types import Card, Dataset
 from tools.machine import free_memory
-from tools.text import counted
 from tools.training.synthetic import Synthetic
 
 if TYPE_CHECKING:
@@ -323,47 +323,3 @@ def _held(tools: Tools | EditingTools, stack: ExitStack) -> Tools | EditingTools
         if close := getattr(tool, "close", None):
             stack.callback(close)
     return tools
-
-
-def describe_prompts(made: GeneratedSet, root: Path | None = None) -> str:
-    """What the set says of its prompts, in one line for the model that wrote them.
-
-    Args:
-        made: the set.
-        root: the store (runs_dir/aga), for how much the backgrounds tell of the class; None: without it.
-    """
-    from tools.aga.making.set_facts import facts_of, told_in_a_line
-
-    return told_in_a_line(facts_of(made.folder, root))
-
-
-def describe_unread(made: GeneratedSet) -> str:
-    """Which words of the captions changed nothing, in one line; empty where all were understood."""
-    from tools.aga.making.set_facts import facts_of, understood_in_a_line
-
-    return understood_in_a_line(facts_of(made.folder).read)
-
-
-_GATES_IN_WORDS = {"detector_score": "subject surely found"}
-"""By a detector's score, or by how far the looks of a segmenter agree that found it itself."""
-
-
-_CLASSES = 8
-"""Classes without an image that are named."""
-
-
-def describe(made: GeneratedSet) -> str:
-    """How many images were made and what the gates refused, in one line for people and models."""
-    parts = [counted(made.images, "synthetic image")]
-    parts += [
-        f"{counted(count, 'source')} skipped: {reason}" for reason, count in made.skipped.items() if count
-    ]
-    for gate, counts in made.gates.items():
-        name = _GATES_IN_WORDS.get(gate, gate.replace("_", " "))
-        parts.append(f"{name}: {counts.get('passed', 0)} passed, {counts.get('refused', 0)} refused")
-    if made.without:
-        more = f" and {len(made.without) - _CLASSES} more" if len(made.without) > _CLASSES else ""
-        parts.append(
-            f"no image of {', '.join(made.without[:_CLASSES])}{more}: none of their sources could be used"
-        )
-    return "; ".join(parts)

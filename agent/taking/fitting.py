@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.evaluation import has_finished, opened
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.reports.files import stored_report
 from agent.screen.exits import runs_dir_flag
 from agent.screen.terminal import Terminal
+from agent.studies.evaluation import has_finished, opened
 from agent.study_folder import folder_of, locked
-from agent.training import is_training
-from agent.training_sources import attached, found_by
+from agent.training.policies import is_training
+from agent.training.sources import attached, found_by
 from evaluators.report.report import Report
 from tools.disk import disk_errors_explained
 from tools.errors import AugurError, ConfigurationError

@@ -106,7 +106,7 @@ def main() -> int:
     if moment in ("before", "after"):
         _arm_node(moment, where)
     elif moment == "decoding":
-        from agent import startup
+        from agent.starting import startup
 
         startup.build_cache = lambda *arguments: _die()  # pyright: ignore[reportAttributeAccessIssue]
     elif moment == "fails":

@@ -23,10 +23,10 @@ from agent.steps.left_out import shown_images, training_examples
 from agent.steps.search.cheap import trust_of
 from agent.steps.search.instruments import StudyInstruments
 from agent.steps.search.warm_start import earlier_of, next_warm
+from agent.steps.set_in_words import describe as describe_images
+from agent.steps.set_in_words import describe_prompts, describe_unread
 from agent.steps.speed import samples_allowed
 from agent.steps.stages import ARM, looks_of
-from agent.steps.synthesis import describe as describe_images
-from agent.steps.synthesis import describe_prompts, describe_unread
 from tools.errors import AugurError, ConfigurationError
 from tools.training.config import fold_of_seed
 from tools.training.recipes import describe_recipe, training_steps

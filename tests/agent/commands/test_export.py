@@ -8,7 +8,7 @@ import yaml
 from PIL import Image
 
 from agent.cli import main
-from agent.exporting import export
+from agent.studies.exporting import export
 from tests.tools.policy.pictures import picture
 from tools.errors import AugurError
 

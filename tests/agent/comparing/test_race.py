@@ -9,8 +9,8 @@ import pytest
 from markupsafe import escape
 
 from agent.cli import main
-from agent.exporting import export
 from agent.reports.races import races_of
+from agent.studies.exporting import export
 from tests.agent.studies import TINY, Ended, agent, copy_trials
 from tests.loopback.clients import KEY_VARIABLES
 from tools.errors import AugurError

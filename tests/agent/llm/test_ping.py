@@ -7,8 +7,8 @@ import pytest
 
 from agent.llm.ping import ping
 from agent.memory.ledger import Ledger
-from agent.prechecks import ModelAway, check_models_answer, has_budget, may_propose
 from agent.settings.config import BudgetConfig, StudyConfig
+from agent.starting.prechecks import ModelAway, check_models_answer, has_budget, may_propose
 from tests.loopback.clients import FAKE_KEY, no_keys
 from tests.loopback.server import LoopbackServer
 from tools.datasets.types import Card

@@ -10,7 +10,7 @@ from agent.paper.cells import Table, table_of
 from agent.paper.protocol import PROMPTS, parse_protocol, protocol_names, read_protocol
 from agent.paper.replicas import REPLICAS, make_replica
 from agent.settings.sources import load_with_presets
-from agent.training_given import Given, candidates_of
+from agent.training.given import Given, candidates_of
 from tools.datasets.config import DataConfig
 from tools.datasets.registry import ENTRIES, open_dataset, open_published
 from tools.errors import AugurError, ConfigurationError

@@ -8,7 +8,7 @@ import hashlib
 import json
 from typing import Any
 
-from agent.consent import NAME
+from agent.starting.consent import NAME
 from tests.agent import studies
 from tests.agent.studies import SHORT, environment, ledger
 from tests.loopback.autopilot import autopilot

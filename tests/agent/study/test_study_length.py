@@ -9,7 +9,7 @@ import pytest
 
 from agent.memory.candidate import Candidate
 from agent.screen.terminal import silent
-from agent.training_sources import found_by
+from agent.training.sources import found_by
 from tests.agent.studies import SHORT, TINY, agent, copy_trials, ledger, outcome, resume, run, tracking
 
 _MODEL = TINY.replace("--epochs 2", "--epochs auto")

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from agent.model_start import settle_model
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
 from agent.settings.sources import load_config
+from agent.starting.model_start import settle_model
 from tools.errors import ConfigurationError
 
 

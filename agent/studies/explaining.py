@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.evaluation import finished_trials, has_finished, opened, trials_by_study
 from agent.explanation.finishing import NO_LABEL_SETS
 from agent.explanation.pair import Arm, Pair, choose_pair
 from agent.explanation.work import Options
 from agent.memory.candidate import REFERENCE
 from agent.screen.exits import runs_dir_flag
 from agent.screen.terminal import Terminal
+from agent.studies.evaluation import finished_trials, has_finished, opened, trials_by_study
 from agent.study_folder import folder_of, locked
-from agent.training import is_training
-from agent.training_sources import attached
+from agent.training.policies import is_training
+from agent.training.sources import attached
 from evaluators.explanation import (
     FOLDER,
     Attribution,

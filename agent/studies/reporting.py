@@ -15,7 +15,7 @@ from agent.settings.config import TrackingConfig
 from agent.steps.length.report import section_of
 from agent.study import address_of
 from agent.study_folder import began, folder_of, is_running, names
-from agent.training import is_training
+from agent.training.policies import is_training
 from evaluators.report.report import Report
 from evaluators.report.stored import NAME as STORED
 from tools.errors import AugurError, ConfigurationError

@@ -22,9 +22,9 @@ from agent.settings.config import StudyConfig
 from agent.settings.sources import dump_config, is_changeable, load_file
 from agent.study import address_of
 from agent.study_folder import CONFIG, as_augur_error, began, folder_of, locked, names, release, write_config
-from agent.training_given import STUDY, Given, candidates_of, safety_warnings
-from agent.training_sources import found_by, length_from
-from agent.training_table import Row, document, rows_of, show_rows, write_tables
+from agent.training.given import STUDY, Given, candidates_of, safety_warnings
+from agent.training.sources import found_by, length_from
+from agent.training.table import Row, document, rows_of, show_rows, write_tables
 from tools.disk import disk_errors_explained
 from tools.errors import AugurError, ConfigurationError
 from tools.files import read_json, write_json, write_whole
@@ -101,9 +101,9 @@ def train_job(job: Job, terminal: Terminal) -> list[Row]:
     Raises:
         AugurError: as in `train_given`.
     """
-    from agent.arithmetic import settle_arithmetic
-    from agent.model_start import settle_model
-    from agent.prechecks import check_before_start
+    from agent.starting.arithmetic import settle_arithmetic
+    from agent.starting.model_start import settle_model
+    from agent.starting.prechecks import check_before_start
     from tools.training.recipes import resolve_recipe
 
     config = job.config
@@ -157,8 +157,8 @@ def _open_and_train(
     dataset: "Dataset | None" = None,
 ) -> list[Row]:
     from agent.memory.writing import open_store
-    from agent.prechecks import check_before_start
-    from agent.startup import open_context
+    from agent.starting.prechecks import check_before_start
+    from agent.starting.startup import open_context
 
     dataset = dataset or check_before_start(config)
     with locked(folder, name):

@@ -1,36 +1,35 @@
 """From a configuration to the Context of one session. What needs no torch was checked before (`prechecks.py`)."""
 
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agent.arithmetic import slow_here
 from agent.context import Context
-from agent.llm import CallRecord, StartedCall, make_ask
-from agent.llm.privacy import host_of
+from agent.llm import make_ask
 from agent.memory import Tracking
 from agent.memory.history import Backgrounds
-from agent.memory.ledger import BudgetSpent, Ledger, exceeded
+from agent.memory.ledger import Ledger
 from agent.memory.length_file import Lengths, read_lengths
 from agent.memory.study_file import remember
 from agent.memory.traces import IterationTrace
 from agent.memory.tracking.store import experiment_of
-from agent.model_start import model_tag, refuse_other_model
 from agent.proposers.factory import make_proposer
 from agent.screen.terminal import Terminal
 from agent.settings.config import LLMConfig, StudyConfig
 from agent.settings.sources import dump_config
+from agent.starting.arithmetic import slow_here
+from agent.starting.calls import begin_call, bookkeeper, keep_trace
+from agent.starting.facts import opening_facts, recipe_line
+from agent.starting.model_start import model_tag, refuse_other_model
 from agent.steps.finish.shifts import decode_shifts, find_shifts
-from agent.steps.finish_plan import describe_finish, iterations_in_words
-from agent.steps.synthesis import Synthesis, backgrounds_of, describe_chain
+from agent.steps.synthesis import Synthesis, backgrounds_of
 from prompts import template_hash
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.check.class_balance import (
     ClassCounts,
-    class_counts,
     in_one_line,
     labels_line,
     scarce,
@@ -49,10 +48,9 @@ from tools.policy.catalogue import operation_names
 from tools.policy.named import DEFAULT
 from tools.text import counted
 from tools.training.config import Recipe
-from tools.training.imbalance import describe_imbalance
 from tools.training.model_source import source_identity
 from tools.training.networks.models import check_model
-from tools.training.recipes import describe_recipe, resolve_recipe
+from tools.training.recipes import resolve_recipe
 from tools.training.trial_store import TrialStore
 
 _FOLDS_TAG, _NO_FOLDS = "folds", "off"
@@ -82,9 +80,9 @@ def open_context(
         folder: the study's own.
         terminal: what shows progress.
         tracking: the open store, attached to the study if it holds it already.
-        dataset: as `agent.prechecks` opened it.
+        dataset: as `agent.starting.prechecks` opened it.
         given: where policies are given and nothing is searched (`agent train`): whether any has backgrounds.
-        llm: the model that proposes, as `agent.consent.settle` allows; None: as configured.
+        llm: the model that proposes, as `agent.starting.consent.settle` allows; None: as configured.
         rehearsal: nothing will be trained (`agent run --dry-run`): nothing is written to the store.
         unsaid: facts that are not shown, such as 'finish' where there is none.
 
@@ -106,9 +104,9 @@ def open_context(
     with make_executor(config.execution, plans, config.training.loader_workers) as executor:
         executor.warm_up()
         backgrounds, why_backgrounds = (given, given) if given else backgrounds_of(config, dataset.card)
-        workers, line = described(executor, plans, config.execution), _recipe_line(config, recipe, lengths)
+        workers, line = described(executor, plans, config.execution), recipe_line(config, recipe, lengths)
         terminal.metric = config.search.metric
-        facts = _facts(config, why, why_backgrounds, dataset, line, size, workers)
+        facts = opening_facts(config, why, why_backgrounds, dataset, line, size, workers)
         left_out = {*unsaid, *(_OF_SEARCH if given else ())}
         terminal.opening(study, [each for each in facts if each[0] not in left_out])
         for line in told:
@@ -121,7 +119,7 @@ def open_context(
             data,
             terminal.progress,
             lambda llm: make_ask(
-                llm, lambda call: on_call(call), on_start=lambda call: _begin_call(ledger, call, llm)
+                llm, lambda call: on_call(call), on_start=lambda call: begin_call(ledger, call, llm)
             ),
         )
         if backgrounds != "off":
@@ -137,7 +135,7 @@ def open_context(
             folder, tracking, config.training.epochs == "auto" and not rehearsal
         )
         trace = IterationTrace(tracking, folder)
-        on_call = _bookkeeper(config, ledger, trace)
+        on_call = bookkeeper(config, ledger, trace)
         context = Context(
             config=config,
             study=study,
@@ -153,7 +151,7 @@ def open_context(
             machines=machines_of(config.execution, plans),
             store=TrialStore(config.runs_dir / "trials"),
             make_proposer=lambda: make_proposer(
-                config.search, llm or config.llm, on_call, lambda call: _begin_call(ledger, call, config.llm)
+                config.search, llm or config.llm, on_call, lambda call: begin_call(ledger, call, config.llm)
             )[0],
             backgrounds=backgrounds,
             synthesis=synthesis,
@@ -166,62 +164,12 @@ def open_context(
         try:
             yield context
         finally:
-            _keep_trace(trace, terminal)
-
-
-def _facts(
-    config: StudyConfig,
-    why: str,
-    why_backgrounds: str,
-    dataset: Dataset,
-    recipe: str,
-    size: int,
-    workers: str,
-) -> list[tuple[str, str]]:
-    search = config.search
-    counts = class_counts(dataset.records, dataset.card)
-    skew = describe_imbalance(
-        counts.get("train", {}), config.training.imbalance, search.metric, dataset.card.several_labels
-    )
-    return [
-        ("arm", why),
-        ("data", f"{dataset.card.title}: {_sizes(dataset)} · {size} px"),
-        ("model", f"{config.model.title}, {config.model.start}"),
-        ("recipe", recipe),
-        *([("imbalance", skew)] if skew else []),
-        (
-            "search",
-            f"{iterations_in_words(search)} × "
-            + (
-                f"{search.candidates} candidates, of which the best goes on, × "
-                if search.candidates > 1
-                else ""
-            )
-            + f"{counted(search.seeds, 'seed')}, "
-            f"{search.augmentations} {'operation' if search.augmentations == '1' else 'operations'} each",
-        ),
-        ("finish", describe_finish(search, found=config.training.epochs == "auto")),
-        ("backgrounds", why_backgrounds),
-        *([] if why_backgrounds.startswith("off") else [("made by", describe_chain(config))]),
-        ("workers", workers),
-    ]
+            keep_trace(trace, terminal)
 
 
 def _of_length(recipe: Recipe, lengths: Lengths | None) -> Recipe:
     """`recipe` for the length that was found, if it was."""
     return recipe if lengths is None else recipe.model_copy(update={"epochs": lengths.epochs})
-
-
-def _recipe_line(config: StudyConfig, recipe: Recipe, lengths: Lengths | None) -> str:
-    """The recipe; where its length is still to be found, that is said in its place."""
-    line = describe_recipe(recipe)
-    if config.training.epochs != "auto" or lengths is not None:
-        return line
-    return line.replace(f" {recipe.epochs} epochs", " epochs found first (phase length)", 1)
-
-
-def _sizes(dataset: Dataset) -> str:
-    return sizes_line(dataset.records, dataset.card)
 
 
 def _read_data(
@@ -244,7 +192,7 @@ def _read_data(
     several = data.card.several_labels
     sizes: dict[Split, int] = {split: data.size(split) for split in counts}
     used = labels_line(counts, sizes, data.without_label) if several else in_one_line(counts)
-    if used != _sizes(dataset):
+    if used != sizes_line(dataset.records, dataset.card):
         terminal.note(f"images that are used: {used}")
     if data.skipped:
         shown = "; ".join(f"{item.file}: {item.reason}" for item in data.skipped[:5])
@@ -332,34 +280,6 @@ def _enter(
 def _logged(config: StudyConfig, recipe: Recipe) -> dict[str, Any]:
     """The recipe as parameters of the study, which cannot change: a length that is to be found is 'auto'."""
     return {**recipe.model_dump(), **({"epochs": "auto"} if config.training.epochs == "auto" else {})}
-
-
-def _begin_call(ledger: Ledger, call: StartedCall, llm: LLMConfig) -> None:
-    """Called before each LLM call goes out: a process that is killed during it has spent it all the same."""
-    ledger.add_pictures(call.id, call.pictures, host_of(llm))
-    ledger.begin_llm_call(call.id, call.input_tokens, call.output_tokens, call.dollars)
-
-
-def _keep_trace(trace: IterationTrace, terminal: Terminal) -> None:
-    """What is left of a trace goes to MLflow as well: a session may be the last."""
-    try:
-        trace.close("unfinished iteration")
-    except AugurError as error:
-        terminal.note(f"The trace of the last calls is kept for the next session: {error}")
-
-
-def _bookkeeper(config: StudyConfig, ledger: Ledger, trace: IterationTrace) -> Callable[[CallRecord], None]:
-    """Called after each LLM call: counts it, traces it, and checks the limits."""
-    limits = config.budget.model_copy(update={"trials": None, "training_seconds": None, "wall_clock": None})
-
-    def on_call(call: CallRecord) -> None:
-        ledger.add_llm_call(call.id, call.input_tokens, call.output_tokens, call.dollars)
-        trace.call(call)
-        # The call that reaches a limit may hold a proposal that was paid for; only the next one is too many.
-        if reason := exceeded(ledger.spent(), limits, beyond=True):
-            raise BudgetSpent(reason)
-
-    return on_call
 
 
 def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.evaluation_output import Evaluated, show, write_out
 from agent.memory.candidate import Candidate, Phase
 from agent.memory.study_file import recorded
 from agent.memory.tracking.store import find_store
@@ -17,10 +16,11 @@ from agent.screen.exits import runs_dir_flag
 from agent.screen.terminal import Terminal, silent
 from agent.settings.config import StudyConfig, TrackingConfig
 from agent.settings.sources import load_file
+from agent.studies.evaluation_output import Evaluated, show, write_out
 from agent.study import address_of
 from agent.study_folder import CONFIG, as_augur_error, folder_of, locked, names
-from agent.training import is_training, phase_of
-from agent.training_sources import attached
+from agent.training.policies import is_training, phase_of
+from agent.training.sources import attached
 from tools.datasets.registry import open_dataset
 from tools.errors import AugurError, ConfigurationError, closest
 from tools.files import DamagedFile
@@ -189,7 +189,7 @@ def opened(
 ) -> "Iterator[Context]":
     """The context of a study for a command that trains nothing; MLflow shows the study as before afterwards."""
     from agent.memory.writing import open_store
-    from agent.startup import open_context
+    from agent.starting.startup import open_context
 
     config = load_file(folder / CONFIG)
     address = address_of(folder, runs_dir, terminal)

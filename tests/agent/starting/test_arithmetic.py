@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from agent import arithmetic
-from agent.arithmetic import FILE, in_float32, settle_arithmetic, slow_here
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
 from agent.settings.sources import load_config
+from agent.starting import arithmetic
+from agent.starting.arithmetic import FILE, in_float32, settle_arithmetic, slow_here
 from agent.study_folder import write_config
 from tests.agent.studies import MODEL
 from tools.training import hardware

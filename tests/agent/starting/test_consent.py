@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from agent.consent import NAME, question, settle
 from agent.screen.terminal import Terminal
 from agent.settings.config import StudyConfig
+from agent.starting.consent import NAME, question, settle
 from tests.loopback.clients import fake_keys, llm
 from tools.datasets.types import Card
 from tools.errors import AugurError

@@ -1,0 +1,1 @@
+"""What is done with studies that exist: listed, evaluated, explained, reported, exported, deleted."""
