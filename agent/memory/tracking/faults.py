@@ -309,9 +309,19 @@ def _lifecycle(chain: list[BaseException], address: Address) -> Found:
     return None
 
 
+_WRITTEN_TWICE = re.compile(
+    r"UNIQUE constraint failed: [\w., ]*\w|duplicate key value violates unique constraint \S+"
+    r"|Duplicate entry .{1,200} for key \S+"
+)
+"""SQLite, PostgreSQL and MySQL. MLflow looks whether a data set is there, and adds it if not: two studies that begin at
+once both add it. The second of them finds it when it looks again."""
+
+
 def _rejected(chain: list[BaseException], address: Address) -> Found:
     """A value that MLflow refuses: nothing that is tried again, or that another address would change."""
     codes = {getattr(item, "error_code", None) for item in chain}
+    if "BAD_REQUEST" in codes and (same := _WRITTEN_TWICE.search(str(chain[0]))):
+        return f"{_store(address)}: another process wrote the same at the same moment ({same[0]}).", True
     if codes & {"INVALID_PARAMETER_VALUE", "BAD_REQUEST"}:
         return f"{_store(address)} refuses a value: {first_line(chain[0], limit=300)}", False
     return None

@@ -120,8 +120,8 @@ def test_a_process_that_dies_again_and_again_is_not_started_for_ever(
 def test_a_fault_that_may_pass_is_waited_out_and_others_go_first(
     queue: Queue, start: Start, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(scheduling, "_FIRST_RETRY", 0.5)
-    monkeypatch.setattr(scheduling, "_LATER", 1.0)
+    monkeypatch.setattr(scheduling, "_FIRST_RETRY", 3.0)
+    monkeypatch.setattr(scheduling, "_LATER", 0.1)
     queue.add("a", "fails")
     queue.add("b", "ends 0")
     start()

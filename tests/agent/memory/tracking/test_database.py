@@ -206,3 +206,56 @@ def test_a_folder_with_any_name_holds_the_store_and_nothing_is_made_beside_it(tm
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         ("My%20Data", "what?", "a#b", "Bücher & 'Co'")
     )
+
+
+def test_a_data_set_that_two_studies_add_at_the_same_moment_is_added_once(tmp_path: Path) -> None:
+    """MLflow looks whether it is there, then adds it: here another study adds it in between."""
+    from mlflow.store.tracking.dbmodels.models import SqlDataset
+    from sqlalchemy import event
+    from sqlalchemy.orm import Session
+
+    told: list[str] = []
+    slow, quick = opened(tmp_path, told), opened(tmp_path)
+    for store, study in ((slow, "slow"), (quick, "quick")):
+        store.open_study("demo/model", study, {}, {})
+    between = []
+
+    @event.listens_for(Session, "before_flush")
+    def add_it_first(session: Session, *_: object) -> None:
+        if not between and any(isinstance(each, SqlDataset) for each in session.new):
+            between.append(True)
+            quick.log_dataset("demo", "f00d", "/images", {"train": 100})
+
+    try:
+        slow.log_dataset("demo", "f00d", "/images", {"train": 100})
+    finally:
+        event.remove(Session, "before_flush", add_it_first)
+    assert between
+    assert any("another process wrote the same at the same moment" in text for text in told)
+    for store in (slow, quick):
+        (found,) = store.client.get_run(store.study_run).inputs.dataset_inputs
+        assert (found.dataset.name, found.dataset.digest) == ("demo", "f00d")
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.experiment_id, datasets.name, datasets.digest",
+        '(psycopg2.errors.UniqueViolation) duplicate key value violates unique constraint "dataset_pk"',
+        "(pymysql.err.IntegrityError) (1062, \"Duplicate entry '1-demo-f00d' for key 'datasets.PRIMARY'\")",
+    ],
+)
+def test_what_was_written_twice_is_tried_again_and_what_is_refused_is_not(
+    tmp_path: Path, reason: str
+) -> None:
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
+
+    address = parse_address("http://127.0.0.1:5000", tmp_path)
+    twice = as_store_error(MlflowException(reason, BAD_REQUEST), address, "log_inputs")
+    assert twice is not None
+    assert twice.transient
+    changed = MlflowException(f"Changing param values is not allowed: {reason}", INVALID_PARAMETER_VALUE)
+    refused = as_store_error(changed, address, "log_param")
+    assert refused is not None
+    assert not refused.transient
