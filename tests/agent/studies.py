@@ -44,7 +44,8 @@ SHORT = (
 NODES = ["prepare", "propose", "vet", "realise", "train", "judge", "finalise"]
 # Seconds differ from run to run; everything else must not.
 TIMES = {"training_seconds", "seconds_outside_training"}
-_TIMEOUT = 280
+PATIENCE = 280
+"""Seconds that one session may take."""
 
 _forkserver = multiprocessing.get_context("forkserver")
 _PRODUCT = [m.name for m in pkgutil.walk_packages(product.__path__, "agent.") if m.name != "agent.__main__"]
@@ -94,13 +95,13 @@ def agent(
             (Path(folder) / name).touch()
         process = session(folder, moment, arguments, env or environment(), within)
         process.start()
-        process.join(_TIMEOUT)
+        process.join(PATIENCE)
         late = process.is_alive()
         if late:
             process.kill()
             process.join()
         out, err = ((Path(folder) / name).read_text() for name in ("stdout", "stderr"))
-        assert not late, f"agent {' '.join(arguments)} took more than {_TIMEOUT} s:\n{out}{err}"
+        assert not late, f"agent {' '.join(arguments)} took more than {PATIENCE} s:\n{out}{err}"
         assert process.exitcode is not None
         return Ended(process.exitcode, out, err)
 
@@ -109,7 +110,7 @@ def spawned(*arguments: str, moment: str = "none", env: dict[str, str] | None = 
     """The same in a process that Python starts from nothing."""
     command = [sys.executable, str(ROOT / "tests/agent/drive.py"), moment, *arguments]
     done = subprocess.run(
-        command, capture_output=True, text=True, env=env or environment(), cwd=ROOT, timeout=_TIMEOUT
+        command, capture_output=True, text=True, env=env or environment(), cwd=ROOT, timeout=PATIENCE
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.agent import studies
 from tests.agent.studies import NODES, agent, conclusions, environment, outcome
 from tests.loopback.autopilot import autopilot
 from tests.loopback.server import LoopbackServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 SETTINGS = (
     "--model resnet18 --model.stem imagenet --epochs 1 --seeds 1 --iterations 2 --search.final_seeds 2 "
@@ -39,6 +40,12 @@ def images(request, shared_data, pneumonia) -> tuple[str, str]:
     """(folder, side in pixels)."""
     name, size = request.param
     return str(pneumonia if name == "pneumonia2" else shared_data / name), str(size)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """These are minutes of training, also where nothing else runs."""
+    monkeypatch.setattr(studies, "PATIENCE", 1200)
 
 
 @pytest.mark.parametrize("arm", ["tpe", "llm"])

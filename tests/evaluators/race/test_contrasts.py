@@ -35,9 +35,10 @@ def compared(arms: list[TestScores], groups=None, resamples=2_000):
     return contrasts(named, [(name, "0") for name in named if name != "0"], groups, resamples)
 
 
-@pytest.mark.parametrize(
-    ("races", "resamples"), [(20, 250), pytest.param(300, 2_000, marks=pytest.mark.slow)]
-)
+SLOW = (pytest.mark.slow, pytest.mark.timeout(3600))
+
+
+@pytest.mark.parametrize(("races", "resamples"), [(20, 250), pytest.param(300, 2_000, marks=SLOW)])
 def test_arms_that_are_alike_are_called_better_in_few_races(races, resamples):
     """Of four arms, one in 5% of the races or fewer: without Holm's correction it would be about 10%."""
     rng, false = np.random.default_rng(1), 0
@@ -48,6 +49,7 @@ def test_arms_that_are_alike_are_called_better_in_few_races(races, resamples):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("races", "near"), [(400, 0.07)])
 def test_a_planted_gain_is_found_as_often_as_planned(races, near):
     """The noise is measured on other races; the power that follows from it is that of the rule."""
