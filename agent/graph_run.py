@@ -32,7 +32,7 @@ def continue_graph(graph: Any, study: str, context: "Context") -> bool:
     """Run the graph from its last checkpoint to its end; False where it had reached that before."""
     thread = thread_of(study, context.config)
     snapshot = graph.get_state(thread)
-    if snapshot.values and not snapshot.next:
+    if snapshot.values and not unfinished(snapshot):
         return False
     if len(snapshot.values.get("rejections", [])) > context.config.search.repairs:
         # It stopped because every answer was refused: when resumed, it asks again.
@@ -40,6 +40,15 @@ def continue_graph(graph: Any, study: str, context: "Context") -> bool:
     with end_marked(context.tracking):
         graph.invoke(None if snapshot.values else {"stop": ""}, thread, context=context, durability="sync")
     return True
+
+
+def unfinished(snapshot: Any) -> tuple[str, ...]:
+    """The nodes that the loop has not left behind, as LangGraph's snapshot has them; none at its end.
+
+    They are those that come next. But a process may be killed when what a node returned is written down and the step is
+    not: then nothing is `next`, and the node, which is not run again, still has to be left.
+    """
+    return tuple(task.name for task in snapshot.tasks)
 
 
 def thread_of(study: str, config: StudyConfig) -> Any:

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.graph_run import Act, run_graph, thread_of
+from agent.graph_run import Act, run_graph, thread_of, unfinished
 from agent.memory.study_file import recorded
 from agent.memory.tracking.store import Address, experiment_of, find_recorded_store, find_store
 from agent.screen.exits import runs_dir_flag
@@ -312,7 +312,7 @@ def _run_session(
             if tracking.study_run:
                 check_complete(folder, study, tracking, state.values, state.next, _has_spent(folder))
             llm = None
-            proposes = may_propose(state.values, state.next, iteration_count(config.search))
+            proposes = may_propose(state.values, unfinished(state), iteration_count(config.search))
             if proposes and has_budget(folder / LEDGER, config.budget):
                 if resumed:
                     terminal.study = study

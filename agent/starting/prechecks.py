@@ -168,7 +168,7 @@ def may_propose(state: Mapping[str, Any], following: Sequence[str], iterations: 
 
     Args:
         state: of the loop, as checkpointed; empty where nothing has begun.
-        following: the nodes that come next.
+        following: the nodes that it has not left behind (`unfinished`).
         iterations: how many the search has.
     """
     if not iterations:

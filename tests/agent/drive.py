@@ -3,8 +3,9 @@
     python tests/agent/drive.py before:NODE | after:NODE | epoch:N | none  COMMAND …
 
 `before:NODE` and `after:NODE` end the process with SIGKILL when that node of the loop is about to begin, or has done
-its work and is not yet checkpointed; `epoch:N` when the N-th epoch of any trial has been reported. `workers:N` kills
-the worker processes, not this one, at that epoch. `interrupt:N` and `terminate:N` send SIGINT or SIGTERM instead.
+its work and is not yet checkpointed; `between:NODE` when what that node returned is written down and the step is not
+(`between:__start__`: before the first node); `epoch:N` when the N-th epoch of any trial has been reported. `workers:N`
+kills the worker processes, not this one, at that epoch. `interrupt:N` and `terminate:N` send SIGINT or SIGTERM instead.
 `fails:SEED` lets the first trial of that seed fail.
 `generate:STAGE` kills it while synthetic images are made, `decoding` when images are about to be decoded.
 """
@@ -37,6 +38,32 @@ def _arm_node(moment: str, name: str) -> None:
         return result
 
     setattr(nodes, name, fatal)
+
+
+def _arm_between(name: str) -> None:
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+    from agent import nodes
+
+    ended = name == "__start__"
+    if not ended:
+        node = getattr(nodes, name)
+
+        def noted(state, runtime):
+            nonlocal ended
+            result = node(state, runtime)
+            ended = True
+            return result
+
+        setattr(nodes, name, noted)
+    put_writes = SqliteSaver.put_writes
+
+    def fatal(self, *arguments, **named):
+        put_writes(self, *arguments, **named)
+        if ended:
+            _die()
+
+    SqliteSaver.put_writes = fatal
 
 
 def _arm_epoch(action: str, count: int) -> None:
@@ -105,6 +132,8 @@ def main() -> int:
     moment, _, where = sys.argv[1].partition(":")
     if moment in ("before", "after"):
         _arm_node(moment, where)
+    elif moment == "between":
+        _arm_between(where)
     elif moment == "decoding":
         from agent.starting import startup
 

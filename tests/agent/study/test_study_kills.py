@@ -59,6 +59,20 @@ def test_killed_in_every_node_it_ends_like_the_uninterrupted_study(finished, run
     assert conclusions(runs) == conclusions(finished)
 
 
+def test_killed_between_what_a_node_returned_and_the_end_of_its_step_it_ends_alike(finished, runs):
+    """LangGraph writes the two down one after the other: in between, nothing comes next, and yet nothing has ended."""
+    copy_trials(finished, runs)
+    killed = run(runs, "--proposer", "tpe", moment="between:__start__")
+    for node in NODES:
+        assert killed.returncode == KILLED, killed.stderr + killed.stdout
+        killed = resume(runs, moment=f"between:{node}")
+    assert killed.returncode == KILLED, killed.stderr + killed.stdout
+    last = resume(runs)
+    assert last.returncode == 0, last.stderr
+    assert outcome(runs) == outcome(finished)
+    assert conclusions(runs) == conclusions(finished)
+
+
 def test_the_search_never_reads_the_test_images(finished, runs):
     """With a file that does not say which images are for testing, and with noise in their place, the search runs
     unchanged; only the finish misses them."""
