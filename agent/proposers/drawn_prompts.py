@@ -1,11 +1,14 @@
-"""Background prompts as the arms `random` and `tpe` draw them: parts of the modality set that suits the images.
+"""Background prompts as `random`, `nearby` and `tpe` draw them: parts of the modality set that suits the images.
 
-One table says what is drawn; both arms read it. It holds no move of the subject that, by the label-safety lint, would
+One table says what is drawn; all of them read it. It holds no move of the subject that, by the label-safety lint, would
 change a label.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from agent.memory.history import History
 from prompts.modality_sets import modality_set_for
@@ -53,6 +56,21 @@ def table_of(history: History) -> Table:
             break
     table |= {"min_scale": Range(0.6, 1.0), "max_scale": Range(1.0, 1.4)}
     return {**table, **dict.fromkeys(SETS, PARTS)}
+
+
+def draw_prompts(history: History, draw: np.random.Generator) -> list[PromptSet]:
+    """One set of prompts, everything drawn at random; or none, where a proposal may be without."""
+    values = {
+        key: _draw_number(kind, draw) if isinstance(kind, Range) else str(draw.choice(kind))
+        for key, kind in table_of(history).items()
+    }
+    return prompts_from(history, values)
+
+
+def _draw_number(of: Range, draw: np.random.Generator) -> float:
+    if of.log:
+        return math.exp(draw.uniform(math.log(of.low), math.log(of.high)))
+    return float(draw.uniform(of.low, of.high))
 
 
 def prompts_from(history: History, values: Mapping[str, float | str]) -> list[PromptSet]:

@@ -17,6 +17,7 @@ ARMS = {
     "hybrid": "agent.proposers.hybrid:HybridProposer",
     "online": "agent.proposers.online:OnlineProposer",
     "random": "agent.proposers.random:RandomProposer",
+    "nearby": "agent.proposers.nearby:NearbyProposer",
     "tpe": "agent.proposers.tpe:TPEProposer",
     "fixed": "agent.proposers.fixed:FixedProposer",
 }

@@ -6,6 +6,8 @@ is never proposed.
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from agent.memory.history import History
 from agent.memory.proposal import Proposal
 from agent.proposers.drawn_prompts import is_allowed, is_safe, make_operation
@@ -13,6 +15,7 @@ from tools.errors import ConfigurationError
 from tools.policy.canonical import canonical_policy
 from tools.policy.catalogue import CATALOGUE, ParameterSpec, operation_names
 from tools.policy.policy import Operation, Policy
+from tools.policy.priors import PROBABILITY, value_at
 from tools.policy.validate import check_policy
 
 DRAWS = 500
@@ -87,6 +90,12 @@ def _has_a_safe_form(name: str, history: History) -> bool:
 def _mildest(spec: ParameterSpec) -> float:
     """The end of the range nearer to the default (on its own scale)."""
     return spec.low if spec.default - spec.low <= spec.high - spec.default else spec.high
+
+
+def drawn_operation(name: str, draw: np.random.Generator) -> Operation:
+    """The operation with numbers drawn around the usual strengths (`tools/policy/priors.py`)."""
+    values = {item.name: value_at(draw.uniform(), item) for item in CATALOGUE[name].parameters}
+    return rounded_operation(name, value_at(draw.uniform(), PROBABILITY), values)
 
 
 def rounded_operation(name: str, probability: float, values: dict[str, float]) -> Operation:

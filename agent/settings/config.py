@@ -22,7 +22,7 @@ _FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 FIRST_FRESH_SEED = 3_000_000_000
 """Above all seeds that a search can have: these end at 2³¹ + 99."""
 
-Arm = Literal["auto", "llm", "best_of_n", "hybrid", "online", "random", "tpe", "fixed"]
+Arm = Literal["auto", "llm", "best_of_n", "hybrid", "online", "random", "nearby", "tpe", "fixed"]
 
 
 _VISION_OF_EARLIER = {"true": "on", "false": "off", "none": "ask"}

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from tools.errors import ConfigurationError, did_you_mean
 
-Way = Literal["random", "tpe", "hybrid"]
+Way = Literal["random", "nearby", "tpe", "hybrid"]
 Saving = Literal["none", "short", "race"]
 WAYS: tuple[Way, ...] = get_args(Way)
 PARTS = {

@@ -16,6 +16,7 @@ from agent.memory.history import History, IterationRecord
 from agent.memory.proposal import Proposal, Proposals
 from agent.memory.ranking import measured
 from agent.proposers import Malformed, Proposer
+from agent.proposers.nearby import NearbyProposer
 from agent.proposers.random import RandomProposer
 from agent.proposers.tpe import TPEProposer
 from agent.simulating.arms import TableArm, Way
@@ -28,6 +29,7 @@ from tools.policy.priors import uniform
 
 _MAKERS: dict[Way, Callable[[], Proposer]] = {
     "random": RandomProposer,
+    "nearby": NearbyProposer,
     "tpe": TPEProposer,
     "hybrid": RuledHybrid,
 }

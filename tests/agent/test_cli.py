@@ -84,7 +84,7 @@ def test_the_whole_help_of_run_shows_the_short_flags_first_and_then_every_group(
 def test_help_of_run_tells_ranges_choices_and_defaults(agent: Run) -> None:
     text = " ".join(agent("run", "--help", COLUMNS="120")[1].split())
     assert "trials of each proposal, one per seed (1 to 100; default: 3)" in text
-    assert "--proposer {auto,llm,best_of_n,hybrid,online,random,tpe,fixed}" in text
+    assert "--proposer {auto,llm,best_of_n,hybrid,online,random,nearby,tpe,fixed}" in text
 
 
 def test_an_unknown_command_names_the_nearest(agent: Run) -> None:

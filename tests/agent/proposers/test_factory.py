@@ -45,6 +45,6 @@ def test_an_arm_that_needs_a_model_says_how_to_name_one() -> None:
 
 def test_a_named_arm_is_used_whatever_keys_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", FAKE_KEY)
-    for arm in ("random", "tpe", "fixed"):
+    for arm in ("random", "nearby", "tpe", "fixed"):
         proposer, why = make_proposer(search(arm), llm(), lambda record: None)
         assert (proposer.name, why) == (arm, arm)

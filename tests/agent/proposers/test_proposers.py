@@ -14,6 +14,7 @@ from agent.proposers.best_of_n import BestOfNProposer
 from agent.proposers.fixed import FixedProposer
 from agent.proposers.hybrid import HybridProposer
 from agent.proposers.llm import LLMProposer
+from agent.proposers.nearby import NearbyProposer
 from agent.proposers.online import OnlineProposer
 from agent.proposers.random import RandomProposer
 from agent.proposers.tpe import TPEProposer, objective
@@ -87,6 +88,7 @@ def online(model: LoopbackServer) -> OnlineProposer:
 
 SEARCHING: dict[str, Callable[[LoopbackServer], Proposer]] = {
     "random": lambda model: RandomProposer(),
+    "nearby": lambda model: NearbyProposer(),
     "tpe": lambda model: TPEProposer(),
     "llm by tools, OpenAI": llm,
     "llm by tools, Gemini": lambda model: llm(model, "google_genai"),

@@ -162,7 +162,7 @@ def test_a_bad_value_is_blamed_on_the_source_in_force(file) -> None:
 
 def test_a_bad_choice_lists_the_choices_and_the_nearest() -> None:
     text = complaint("--proposer", "ttpe")
-    assert "must be one of auto, llm, best_of_n, hybrid, online, random, tpe, fixed" in text
+    assert "must be one of auto, llm, best_of_n, hybrid, online, random, nearby, tpe, fixed" in text
     assert "did you mean 'tpe'?" in text
 
 

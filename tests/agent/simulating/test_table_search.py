@@ -30,7 +30,17 @@ def search(world: Trained, arm: str, budget: float = BUDGET, random_seed: int = 
     return TableSearch(world, parsed, Rules(budget, 4), SEEDS, random_seed).run()
 
 
-ARMS = ["random", "tpe", "hybrid", "tpe+plain", "random+race", "tpe+short", "hybrid+short", "hybrid+race"]
+ARMS = [
+    "random",
+    "nearby",
+    "tpe",
+    "hybrid",
+    "tpe+plain",
+    "random+race",
+    "tpe+short",
+    "hybrid+short",
+    "hybrid+race",
+]
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -43,7 +53,7 @@ def test_no_arm_spends_more_than_its_budget_or_takes_an_entry_twice(world: Train
     assert [point.cost for point in found.points] == sorted(point.cost for point in found.points)
 
 
-@pytest.mark.parametrize("arm", ["random", "tpe", "hybrid", "hybrid+short"])
+@pytest.mark.parametrize("arm", ["random", "nearby", "tpe", "hybrid", "hybrid+short"])
 def test_a_search_is_repeated_to_the_last_bit_by_its_seed(world: Trained, arm: str) -> None:
     assert search(world, arm) == search(world, arm)
     assert search(world, arm).tried != search(world, arm, random_seed=1).tried
@@ -153,7 +163,7 @@ def test_the_nearest_entry_treats_the_fewest_images_differently() -> None:
         ("", "names no arm"),
         ("tpe,tpe", "tpe is there twice"),
         ("tpi", "did you mean 'tpe'"),
-        ("llm", "a table can stand in for random, tpe, hybrid"),
+        ("llm", "a table can stand in for random, nearby, tpe, hybrid"),
         ("tpe+shrot", "did you mean 'short'"),
         ("tpe+short+race", "give one of \\+short and \\+race"),
         ("hybrid+plain", "hybrid always begins with usual policies"),
