@@ -233,7 +233,9 @@ def test_a_data_set_that_two_studies_add_at_the_same_moment_is_added_once(tmp_pa
     assert between
     assert any("another process wrote the same at the same moment" in text for text in told)
     for store in (slow, quick):
-        (found,) = store.client.get_run(store.study_run).inputs.dataset_inputs
+        inputs = store.client.get_run(store.study_run).inputs
+        assert inputs is not None
+        (found,) = inputs.dataset_inputs
         assert (found.dataset.name, found.dataset.digest) == ("demo", "f00d")
 
 
