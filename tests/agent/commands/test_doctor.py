@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from agent.commands.doctor import all_checks, examine
-from agent.commands.doctor_check import Check
-from agent.commands.doctor_pace import cpu_pace, waiting
+from agent.commands.doctor.check import Check
+from agent.commands.doctor.pace import cpu_pace, waiting
 from agent.llm.ping import ping
 from agent.llm.providers import KEY_VARIABLES
 from agent.screen.terminal import Terminal

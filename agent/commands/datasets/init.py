@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from agent.commands.dataset_reading import add_reading_flags, reading_config
+from agent.commands.datasets.reading import add_reading_flags, reading_config
 from agent.screen.terminal import Terminal
 from agent.settings.arguments import FlagParser
 from tools.datasets.types import Modality

@@ -1,12 +1,11 @@
-"""`agent datasets`: its parts and their flags; what they do is in dataset_listing.py, dataset_check.py and
-dataset_init.py."""
+"""`agent datasets`: its parts and their flags; what they do is in listing.py, check.py and init.py."""
 
 import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.commands.dataset_reading import add_reading_flags, reading_config
+from agent.commands.datasets.reading import add_reading_flags, reading_config
 from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
 from agent.settings.arguments import FlagParser, unknown_word
@@ -49,7 +48,7 @@ def _list(words: Sequence[str]) -> int:
     options = parser.parse_all(words)
 
     def list_all(terminal: Terminal) -> int:
-        from agent.commands.dataset_listing import list_all
+        from agent.commands.datasets.listing import list_all
 
         return list_all(terminal, as_json=options.json)
 
@@ -62,7 +61,7 @@ def _show(words: Sequence[str]) -> int:
     )
 
     def show(terminal: Terminal) -> int:
-        from agent.commands.dataset_listing import show
+        from agent.commands.datasets.listing import show
 
         return show(options.name, reading_config(options, options.name, options.data), terminal)
 
@@ -76,7 +75,7 @@ def _get(words: Sequence[str]) -> int:
     options = _parse_name("get", purpose, words)
 
     def get(terminal: Terminal) -> int:
-        from agent.commands.dataset_listing import get
+        from agent.commands.datasets.listing import get
 
         return get(options.name, options.data, terminal)
 
@@ -112,7 +111,7 @@ def _check(words: Sequence[str]) -> int:
         raise ConfigurationError(f"--sheet {options.sheet}: expected the name of a .png file")
 
     def check(terminal: Terminal) -> int:
-        from agent.commands.dataset_check import check
+        from agent.commands.datasets.check import check
 
         return check(config, options.sheet, terminal, as_json=options.json)
 
@@ -120,7 +119,7 @@ def _check(words: Sequence[str]) -> int:
 
 
 def _init(words: Sequence[str]) -> int:
-    from agent.commands.dataset_init import add_flags, init
+    from agent.commands.datasets.init import add_flags, init
 
     parser = FlagParser(
         "datasets init",

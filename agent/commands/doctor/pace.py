@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from agent.commands.doctor_check import Check
+from agent.commands.doctor.check import Check
 from tools.errors import first_line
 from tools.machine import usable_cores
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from agent.commands.doctor_check import Check, State
+from agent.commands.doctor.check import Check, State
 from agent.llm.ping import ping
 from agent.screen.exits import perform
 from agent.screen.tables import marked_grid
@@ -156,7 +156,7 @@ def _devices(config: StudyConfig) -> Iterator[Check]:
     yield Check(
         "workers", "works", ", ".join(f"{plan.device} × {counted(plan.threads, 'thread')}" for plan in plans)
     )
-    from agent.commands.doctor_pace import cpu_pace, cuda_pace
+    from agent.commands.doctor.pace import cpu_pace, cuda_pace
 
     for device, threads in {plan.device: plan.threads for plan in plans}.items():
         if device.startswith("cuda"):
