@@ -1,4 +1,4 @@
-"""Search near what is known to work: the usual policies for such images first, then the best so far, a little changed.
+"""Search near what is known to work: the usual policies for such images first, then one of the best, a little changed.
 
 A random policy is mostly worse than the one that practitioners use, and a study has time for a few dozen. How it does
 on tables of trained policies is in docs/race.md.
@@ -11,8 +11,12 @@ from agent.memory.proposal import Proposal
 from agent.proposers.drawn_prompts import draw_prompts
 from agent.proposers.space import DRAWS, Space, drawn_operation, none_found, seeds_of, space_of
 from agent.proposers.tpe import objective
+from tools.policy.catalogue import operation_names
 from tools.policy.policy import Operation
 from tools.policy.starts import starts_for
+
+PARENTS = 3
+"""One of so many is changed: seeds and validation images are too few to say which of them is the best."""
 
 
 class NearbyProposer:
@@ -38,12 +42,13 @@ class NearbyProposer:
             )
             if space.allows(proposal):
                 return proposal
-        name, best = _best_of(history, space)
         for _ in range(DRAWS):
+            name, best = _one_of_the_best(history, draw)
+            change, policy = _varied(best, space, draw)
             proposal = Proposal(
-                hypothesis=f"{name}, with one other operation.",
+                hypothesis=f"{name}, {change}.",
                 expected_gain=0.0,
-                policy=_varied(best, space, draw),
+                policy=policy,
                 backgrounds=draw_prompts(history, draw),
             )
             if space.allows(proposal):
@@ -51,34 +56,46 @@ class NearbyProposer:
         raise none_found(history, self.name)
 
 
-def _best_of(history: History, space: Space) -> tuple[str, list[Operation]]:
-    """What is changed: the best so far, of what has this arm's operations alone, and how it is called.
-
-    It is the usual policy for the kind of images where nothing else is known.
-    """
+def _one_of_the_best(history: History, draw: np.random.Generator) -> tuple[str, list[Operation]]:
+    """What is changed, and how it is called: the usual policy for the kind of images where nothing else is known."""
     values = objective(history)
     records: list[IterationRecord] = [
         record
         for record in (*history.baselines, *history.past)
-        if record.name in values
-        and record.proposal.policy
-        and {each.name for each in record.proposal.policy} <= set(space.names)
+        if record.name in values and _may_be_changed(record.proposal, history)
     ]
     if not records:
         start = starts_for(history.card.modality)[0]
         return f"A usual policy ({start.name})", start.policy.operations
-    best = max(records, key=lambda record: values[record.name])
-    return f"The best so far ({best.name})", best.proposal.policy
+    best = sorted(records, key=lambda record: values[record.name], reverse=True)[:PARENTS]
+    taken = best[int(draw.integers(len(best)))]
+    return f"One of the best so far ({taken.name})", taken.proposal.policy
 
 
-def _varied(best: list[Operation], space: Space, draw: np.random.Generator) -> list[Operation]:
-    """With one operation more, drawn around its usual strength, or one exchanged for it; as many as are allowed."""
+def _may_be_changed(proposal: Proposal, history: History) -> bool:
+    """Whether it is one policy, of operations that a proposal may have, so not of the user's own code."""
+    allowed = operation_names(history.whole_policies, history.grey)
+    named = [operation.name for operation in proposal.policy]
+    return bool(named) and not proposal.changes and all(name in allowed for name in named)
+
+
+def _varied(best: list[Operation], space: Space, draw: np.random.Generator) -> tuple[str, list[Operation]]:
+    """How it is changed, and what comes of it: in half of the cases other numbers for one operation.
+
+    In the others it gets one operation more, or one is exchanged, as their number allows. New numbers are drawn around
+    the usual ones.
+    """
     kept = list(best)
+    if space.minimum <= len(kept) <= space.maximum and draw.random() < 0.5:
+        place = int(draw.integers(len(kept)))
+        kept[place] = drawn_operation(kept[place].name, draw)
+        return f"with other numbers for {kept[place].name}", kept
     exchanged = len(kept) >= space.minimum and draw.random() < 0.5
     for _ in range(max(int(exchanged), len(kept) - space.maximum + 1)):
         kept.pop(int(draw.integers(len(kept))))
-    while True:
-        others = [name for name in space.names if name not in {operation.name for operation in kept}]
-        kept.append(drawn_operation(str(draw.choice(others)), draw))
-        if len(kept) >= space.minimum:
-            return kept
+    added: list[str] = []
+    while len(kept) < space.minimum or not added:
+        taken = {operation.name for operation in kept}
+        added.append(str(draw.choice([name for name in space.names if name not in taken])))
+        kept.append(drawn_operation(added[-1], draw))
+    return f"with {' and '.join(added)}", kept

@@ -1,5 +1,6 @@
 """The arm that stays near what is known to work."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from agent.memory.history import History
 from agent.proposers.nearby import NearbyProposer
 from tests.agent.proposers.arms import history, operation, proposal, record
+from tools.policy.policy import Change
 from tools.policy.starts import default_policy, starts_for
 
+OTHER = (operation("erasing", area=0.2), operation("clahe", clip_limit=3, tiles=4))
 BEST = (operation("rotate", degrees=20), operation("jpeg", quality=50), operation("gamma", gamma=1.5))
 
 
@@ -38,40 +41,75 @@ def test_a_usual_policy_that_may_not_be_proposed_is_left_out() -> None:
     assert len(names(history(iteration=1, operations=(1, 1)))) == 1
 
 
-@pytest.mark.parametrize("iteration", range(4, 24))
-def test_then_the_best_so_far_has_one_other_operation(iteration: int) -> None:
-    past = (
-        record(1, proposal(*BEST), 0.9),
-        record(2, proposal(operation("erasing", area=0.2), operation("clahe", clip_limit=3, tiles=4)), 0.7),
-        record(3, proposal(operation("hue", shift=0.1), operation("solarize", threshold=200)), None),
-    )
-    told = history(past=past, iteration=iteration)
-    made = NearbyProposer().ask(told)
-    assert made.hypothesis == "The best so far (iteration 1), with one other operation."
-    kept = [each for each in made.policy if each in BEST]
-    assert (len(kept), len(made.policy)) in ((2, 3), (1, 2))
-
-
-@pytest.mark.parametrize("iteration", range(4, 24))
-def test_a_best_one_with_room_gets_one_more_or_one_exchanged(iteration: int) -> None:
-    past = (record(1, proposal(*BEST[:2]), 0.9),)
+@pytest.mark.parametrize("iteration", range(4, 34))
+def test_then_a_good_one_gets_other_numbers_or_another_operation(iteration: int) -> None:
+    past = (record(1, proposal(*BEST), 0.9), record(3, proposal(*OTHER), None))
     made = NearbyProposer().ask(history(past=past, iteration=iteration))
-    assert (sum(each in BEST for each in made.policy), len(made.policy)) in ((2, 3), (1, 2))
+    changed = [each for each in made.policy if each not in BEST]
+    assert len(changed) == 1
+    if [each.name for each in made.policy] == [each.name for each in BEST]:
+        assert (
+            made.hypothesis
+            == f"One of the best so far (iteration 1), with other numbers for {changed[0].name}."
+        )
+    else:
+        assert made.hypothesis == f"One of the best so far (iteration 1), with {changed[0].name}."
+        assert len(made.policy) in (2, 3)
+
+
+def test_all_kinds_of_change_occur() -> None:
+    past = (record(1, proposal(*BEST[:2]), 0.9),)
+    made = [NearbyProposer().ask(history(past=past, iteration=turn)) for turn in range(4, 44)]
+    kept = Counter((len(each.policy), sum(old in BEST for old in each.policy)) for each in made)
+    more, otherwise = kept.pop((3, 2)), kept.pop((2, 1))
+    assert (more > 2, otherwise > 15, not kept) == (True, True, True)
+    assert 10 < sum("other numbers" in each.hypothesis for each in made) < 30
+
+
+def test_one_of_the_three_best_is_changed() -> None:
+    """The fourth never: the measurements do not say which of the three is the best."""
+    past = tuple(record(turn, proposal(*BEST[:2]), 0.9 - 0.01 * turn) for turn in range(1, 7))
+    asked = [NearbyProposer().ask(history(past=past, iteration=turn)) for turn in range(7, 67)]
+    made = Counter(each.hypothesis.partition("(")[2].partition(")")[0] for each in asked)
+    assert set(made) == {"iteration 1", "iteration 2", "iteration 3"}
+    assert min(made.values()) > 8
 
 
 def test_without_any_result_it_changes_the_default_policy() -> None:
     told = history(iteration=9)
     made = NearbyProposer().ask(told)
     start = default_policy("natural")
-    assert made.hypothesis == f"A usual policy ({start.name}), with one other operation."
+    assert made.hypothesis.startswith(f"A usual policy ({start.name}), with ")
     assert set(names(told)) & {each.name for each in start.policy.operations}
 
 
-def test_a_whole_policy_that_is_best_is_not_taken_apart() -> None:
-    """RandAugment is a baseline; it is no operation of this arm."""
+def test_a_whole_policy_that_is_best_gets_an_operation_and_other_numbers() -> None:
+    whole = record(0, proposal(operation("rand_augment", num_ops=2, magnitude=9)), 0.99, name="rand_augment")
+    made = NearbyProposer().ask(replace(history(iteration=5), baselines=(whole,)))
+    assert made.policy[0] == whole.proposal.policy[0]
+    assert len(made.policy) == 2
+    best = replace(record(5, made, 0.999), number=5)
+    found = {
+        tuple(NearbyProposer().ask(replace(history(past=(best,), iteration=turn))).policy[0].parameters)
+        for turn in range(6, 26)
+    }
+    assert len(found) > 3
+
+
+def test_where_whole_policies_are_left_to_the_baselines_none_is_changed() -> None:
     whole = record(0, proposal(operation("rand_augment", num_ops=2, magnitude=9)), 0.99, name="rand_augment")
     told = replace(history(past=(record(1, proposal(*BEST), 0.8),), iteration=5), baselines=(whole,))
-    assert "iteration 1" in NearbyProposer().ask(told).hypothesis
+    assert "iteration 1" in NearbyProposer().ask(replace(told, whole_policies=False)).hypothesis
+
+
+def test_code_of_the_user_and_a_policy_by_epoch_are_not_changed() -> None:
+    own = record(0, proposal(operation("mine.py:augment")), 0.99, name="mine.py:augment")
+    by_epoch = proposal(*BEST)
+    by_epoch = by_epoch.model_copy(update={"changes": [Change(epoch=3, operations=[])]})
+    past = (record(1, proposal(*OTHER), 0.8), record(2, by_epoch, 0.9))
+    for turn in range(5, 15):
+        made = NearbyProposer().ask(replace(history(past=past, iteration=turn), baselines=(own,)))
+        assert "iteration 1" in made.hypothesis
 
 
 def test_backgrounds_are_drawn_where_they_are_asked_for() -> None:
