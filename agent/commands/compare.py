@@ -39,7 +39,7 @@ def main(words: Sequence[str]) -> int:
         raise ConfigurationError("\n".join(decided))
     if not options.arms:
         raise ConfigurationError(
-            "--arms: say what to compare, such as --arms rand_augment,trivial_augment_wide,random,tpe; see "
+            "--arms: say what to compare, such as --arms rand_augment,trivial_augment_wide,random,nearby; see "
             "`agent compare --help`"
         )
     from agent.comparing.arms import parse_arms
@@ -91,7 +91,7 @@ def _add_flags(parser: FlagParser) -> None:
         help="what to compare, besides none and default, which are always there: policies as for agent train --policy "
         "(rand_augment, 'rand_augment(num_ops=3)', trivial_augment_wide, aug_mix, auto_augment, med_augment, mixup, "
         "cutmix, a line, "
-        "a file, study:NAME) and ways of searching (random, tpe, llm, best_of_n, hybrid, online, rand_augment_grid; "
+        "a file, study:NAME) and ways of searching (random, nearby, tpe, llm, best_of_n, hybrid, online, rand_augment_grid; "
         "llm@provider:model for a model of its own)",
     )
     add(

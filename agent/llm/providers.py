@@ -181,7 +181,7 @@ def check_llm(config: LLMConfig, environ: Mapping[str, str] = os.environ) -> Non
         raise ConfigurationError(
             f"There is no key for {config.model}: set the environment variable {' or '.join(names)} "
             f"(export {names[0]}=…), use a local server with --llm-base-url, "
-            "or search without a language model with --proposer tpe"
+            "or search without a language model with --proposer nearby"
         )
     key = key_of(provider, environ)
     if key is not None and not re.fullmatch(r"[\x21-\x7e]+", key):

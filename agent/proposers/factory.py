@@ -36,8 +36,8 @@ def resolve_arm(search: SearchConfig, llm: LLMConfig) -> tuple[Arm, str]:
     arm = search.proposer
     if arm == "auto":
         if model is None:
-            return "tpe", (
-                "tpe (auto: no language model is configured and no key is set; name one with --llm)"
+            return "nearby", (
+                "nearby (auto: no language model is configured and no key is set; name one with --llm)"
             )
         why = "it is configured" if llm.model else "its key is in the environment"
         return "llm", f"llm, {model}{_elsewhere(llm)} (auto: {why})"

@@ -11,12 +11,15 @@ from agent.memory.proposal import Proposal
 from agent.proposers.drawn_prompts import draw_prompts
 from agent.proposers.space import DRAWS, Space, drawn_operation, none_found, seeds_of, space_of
 from agent.proposers.tpe import objective
+from tools.aga.config import PromptSet
 from tools.policy.catalogue import operation_names
 from tools.policy.policy import Operation
 from tools.policy.starts import starts_for
 
 PARENTS = 3
 """One of so many is changed: seeds and validation images are too few to say which of them is the best."""
+NEW_BACKGROUNDS = 1 / 3
+"""How often the backgrounds are changed, and the policy left as it is."""
 
 
 class NearbyProposer:
@@ -44,19 +47,16 @@ class NearbyProposer:
                 return proposal
         for _ in range(DRAWS):
             name, best = _one_of_the_best(history, draw)
-            change, policy = _varied(best, space, draw)
+            change, policy, backgrounds = _changed(best, space, draw)
             proposal = Proposal(
-                hypothesis=f"{name}, {change}.",
-                expected_gain=0.0,
-                policy=policy,
-                backgrounds=draw_prompts(history, draw),
+                hypothesis=f"{name}, {change}.", expected_gain=0.0, policy=policy, backgrounds=backgrounds
             )
             if space.allows(proposal):
                 return proposal
         raise none_found(history, self.name)
 
 
-def _one_of_the_best(history: History, draw: np.random.Generator) -> tuple[str, list[Operation]]:
+def _one_of_the_best(history: History, draw: np.random.Generator) -> tuple[str, Proposal]:
     """What is changed, and how it is called: the usual policy for the kind of images where nothing else is known."""
     values = objective(history)
     records: list[IterationRecord] = [
@@ -66,10 +66,10 @@ def _one_of_the_best(history: History, draw: np.random.Generator) -> tuple[str, 
     ]
     if not records:
         start = starts_for(history.card.modality)[0]
-        return f"A usual policy ({start.name})", start.policy.operations
+        return f"A usual policy ({start.name})", Proposal.of(start.policy, "")
     best = sorted(records, key=lambda record: values[record.name], reverse=True)[:PARENTS]
     taken = best[int(draw.integers(len(best)))]
-    return f"One of the best so far ({taken.name})", taken.proposal.policy
+    return f"One of the best so far ({taken.name})", taken.proposal
 
 
 def _may_be_changed(proposal: Proposal, history: History) -> bool:
@@ -77,6 +77,19 @@ def _may_be_changed(proposal: Proposal, history: History) -> bool:
     allowed = operation_names(history.whole_policies, history.grey)
     named = [operation.name for operation in proposal.policy]
     return bool(named) and not proposal.changes and all(name in allowed for name in named)
+
+
+def _changed(
+    best: Proposal, space: Space, draw: np.random.Generator
+) -> tuple[str, list[Operation], list[PromptSet]]:
+    """How it is changed, and what comes of it: its policy, or its backgrounds where the study makes any."""
+    wanted = space.history.backgrounds
+    if wanted != "off" and draw.random() < NEW_BACKGROUNDS:
+        made = draw_prompts(space.history, draw)
+        return f"with {'other' if made else 'no'} backgrounds", best.policy, made
+    change, policy = _varied(best.policy, space, draw)
+    needed = wanted == "always" and not best.backgrounds
+    return change, policy, draw_prompts(space.history, draw) if needed else best.backgrounds
 
 
 def _varied(best: list[Operation], space: Space, draw: np.random.Generator) -> tuple[str, list[Operation]]:

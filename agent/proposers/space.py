@@ -1,4 +1,4 @@
-"""What the arms `random` and `tpe` may draw: single operations of the catalogue that are safe for the images.
+"""What the arms `random`, `nearby` and `tpe` may draw: single operations of the catalogue that are safe for the images.
 
 Whole policies are excluded: at their defaults they are the baselines. What the lint rejects, or what was tried before,
 is never proposed.

@@ -91,7 +91,7 @@ class SearchConfig(BaseModel):
 
     proposer: Arm = Field(
         default="auto",
-        description="how proposals are made; 'auto': llm if a model or key is configured, else tpe",
+        description="how proposals are made; 'auto': llm if a model or key is configured, else nearby",
     )
     augmentations: str = Field(
         default="2-3",

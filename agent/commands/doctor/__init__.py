@@ -246,9 +246,7 @@ def _keys() -> Iterator[Check]:
     if present:
         yield Check("keys", "works", f"{', '.join(present)} {'is' if len(present) == 1 else 'are'} set")
     else:
-        remedy = (
-            "set OPENAI_API_KEY or GOOGLE_API_KEY, or use a local server (--llm-base-url), or --proposer tpe"
-        )
+        remedy = "set OPENAI_API_KEY or GOOGLE_API_KEY, or use a local server (--llm-base-url), or --proposer nearby"
         yield Check("keys", "absent", "no key of a known provider is set", remedy)
 
 
@@ -266,7 +264,7 @@ def reach_model(config: StudyConfig, *, offline: bool) -> Iterator[Check]:
         yield Check("LLM", "fails", str(error), "see --llm", essential=True)
         return
     if model is None:
-        remedy = "name one with --llm PROVIDER:MODEL; without one, the proposer tpe searches"
+        remedy = "name one with --llm PROVIDER:MODEL; without one, the proposer nearby searches"
         yield Check(
             "LLM", "fails" if needed else "absent", "no model is configured", remedy, essential=needed
         )

@@ -17,9 +17,9 @@ def search(proposer: str) -> SearchConfig:
     return SearchConfig.model_validate({"proposer": proposer})
 
 
-def test_auto_is_tpe_where_there_is_no_model_and_says_so() -> None:
+def test_auto_is_nearby_where_there_is_no_model_and_says_so() -> None:
     proposer, why = make_proposer(search("auto"), llm(), lambda record: None)
-    assert proposer.name == "tpe"
+    assert proposer.name == "nearby"
     assert "--llm" in why
 
 

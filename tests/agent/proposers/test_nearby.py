@@ -116,3 +116,32 @@ def test_backgrounds_are_drawn_where_they_are_asked_for() -> None:
     made = NearbyProposer().ask(replace(history(iteration=1), backgrounds="always"))
     assert len(made.backgrounds) == 1
     assert made.policy == starts_for("natural")[1].policy.operations
+
+
+def test_the_backgrounds_of_a_good_one_are_kept_or_are_all_that_is_changed() -> None:
+    first = NearbyProposer().ask(replace(history(iteration=1), backgrounds="always"))
+    past = (record(1, first, 0.9),)
+    kept = changed = 0
+    for turn in range(4, 44):
+        told = replace(history(past=past, iteration=turn), backgrounds="always")
+        made = NearbyProposer().ask(told)
+        assert (made.policy == first.policy) != (made.backgrounds == first.backgrounds)
+        kept += made.backgrounds == first.backgrounds
+        changed += made.hypothesis == "One of the best so far (iteration 1), with other backgrounds."
+    assert (kept + changed, changed > 5, kept > 15) == (40, True, True)
+
+
+def test_where_backgrounds_are_optional_a_good_policy_is_tried_with_them() -> None:
+    past = (record(1, proposal(*BEST[:2]), 0.9),)
+    made = [
+        NearbyProposer().ask(replace(history(past=past, iteration=turn), backgrounds="optional"))
+        for turn in range(4, 44)
+    ]
+    with_them = [each for each in made if each.backgrounds]
+    assert len(with_them) > 3
+    assert all(each.policy == list(BEST[:2]) for each in with_them)
+
+
+def test_a_good_policy_of_a_study_that_must_have_backgrounds_gets_some() -> None:
+    told = replace(history(iteration=5), backgrounds="always")
+    assert all(NearbyProposer().ask(replace(told, iteration=turn)).backgrounds for turn in range(5, 15))
