@@ -1,10 +1,16 @@
 """Fixtures that every test may use."""
 
 import os
+import signal
 from pathlib import Path
 
 # One thread for each process of pytest-xdist and what it starts: more of them would wait for each other's cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that runs the suite in the background has it ignore Ctrl-C, and whatever it starts as well, also what a test
+# interrupts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 from hypothesis import settings
