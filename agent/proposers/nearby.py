@@ -17,7 +17,7 @@ from tools.policy.policy import Operation
 from tools.policy.starts import starts_for
 
 PARENTS = 3
-"""One of so many is changed: seeds and validation images are too few to say which of them is the best."""
+"""One of so many, of the better half, is changed: what was measured is too noisy to say which of them is the best."""
 NEW_BACKGROUNDS = 1 / 3
 """How often the backgrounds are changed, and the policy left as it is."""
 
@@ -57,7 +57,10 @@ class NearbyProposer:
 
 
 def _one_of_the_best(history: History, draw: np.random.Generator) -> tuple[str, Proposal]:
-    """What is changed, and how it is called: the usual policy for the kind of images where nothing else is known."""
+    """What is changed, and how it is called: the usual policy for the kind of images where nothing else is known.
+
+    No augmentation counts as well: where it is among the best, the usual policies may be a bad place to start from.
+    """
     values = objective(history)
     records: list[IterationRecord] = [
         record
@@ -67,16 +70,18 @@ def _one_of_the_best(history: History, draw: np.random.Generator) -> tuple[str, 
     if not records:
         start = starts_for(history.card.modality)[0]
         return f"A usual policy ({start.name})", Proposal.of(start.policy, "")
-    best = sorted(records, key=lambda record: values[record.name], reverse=True)[:PARENTS]
-    taken = best[int(draw.integers(len(best)))]
+    records += [history.reference] if history.reference and history.reference.name in values else []
+    better_half = sorted(records, key=lambda record: values[record.name], reverse=True)[
+        : (len(records) + 1) // 2
+    ]
+    taken = better_half[int(draw.integers(min(PARENTS, len(better_half))))]
     return f"One of the best so far ({taken.name})", taken.proposal
 
 
 def _may_be_changed(proposal: Proposal, history: History) -> bool:
     """Whether it is one policy, of operations that a proposal may have, so not of the user's own code."""
     allowed = operation_names(history.whole_policies, history.grey)
-    named = [operation.name for operation in proposal.policy]
-    return bool(named) and not proposal.changes and all(name in allowed for name in named)
+    return not proposal.changes and all(operation.name in allowed for operation in proposal.policy)
 
 
 def _changed(

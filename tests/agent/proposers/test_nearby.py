@@ -7,7 +7,7 @@ import pytest
 
 from agent.memory.history import History
 from agent.proposers.nearby import NearbyProposer
-from tests.agent.proposers.arms import history, operation, proposal, record
+from tests.agent.proposers.arms import REFERENCE_MEAN, history, operation, proposal, record
 from tools.policy.policy import Change
 from tools.policy.starts import default_policy, starts_for
 
@@ -110,6 +110,28 @@ def test_code_of_the_user_and_a_policy_by_epoch_are_not_changed() -> None:
     for turn in range(5, 15):
         made = NearbyProposer().ask(replace(history(past=past, iteration=turn), baselines=(own,)))
         assert "iteration 1" in made.hypothesis
+
+
+def test_where_the_usual_policy_is_worse_than_none_it_starts_from_none() -> None:
+    """A policy drawn afresh then, of the fewest operations that are allowed."""
+    past = (
+        record(1, proposal(*BEST), REFERENCE_MEAN - 0.1),
+        record(2, proposal(*OTHER), REFERENCE_MEAN - 0.2),
+    )
+    for turn in range(4, 24):
+        told = history(past=past, iteration=turn)
+        made = NearbyProposer().ask(told)
+        if "(no augmentation)" in made.hypothesis:
+            assert len(made.policy) == 2
+            assert not any(each in made.policy for each in (*BEST, *OTHER))
+        else:
+            assert "(iteration 1)" in made.hypothesis
+
+
+def test_where_no_augmentation_is_worse_than_most_it_is_no_start() -> None:
+    past = (record(1, proposal(*BEST), 0.9), record(2, proposal(*OTHER), 0.8))
+    made = [NearbyProposer().ask(history(past=past, iteration=turn)).hypothesis for turn in range(4, 24)]
+    assert not any("no augmentation" in each for each in made)
 
 
 def test_backgrounds_are_drawn_where_they_are_asked_for() -> None:
