@@ -9,9 +9,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 PASSWORD = "p@ss/word-that-nobody-shows"
@@ -99,7 +100,14 @@ class Postgres:
     def kill(self) -> None:
         """As a machine that loses its power; it recovers when it is started again."""
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            # Each connection has a process in a session of its own, which would go on answering for a moment.
+            everybody = [
+                self._process.pid,
+                *(each.pid for each in psutil.Process(self._process.pid).children()),
+            ]
+            for pid in everybody:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
 
