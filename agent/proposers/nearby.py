@@ -1,7 +1,7 @@
 """Search near what is known to work: the usual policies for such images first, then one of the best, a little changed.
 
 A random policy is mostly worse than the one that practitioners use, and a study has time for a few dozen. How it does
-on tables of trained policies is in docs/race.md.
+on tables of trained policies and in races is in docs/race.md.
 """
 
 import numpy as np
@@ -91,7 +91,14 @@ def _changed(
     wanted = space.history.backgrounds
     if wanted != "off" and draw.random() < NEW_BACKGROUNDS:
         made = draw_prompts(space.history, draw)
-        return f"with {'other' if made else 'no'} backgrounds", best.policy, made
+        words = (
+            "without backgrounds"
+            if not made
+            else "with other backgrounds"
+            if best.backgrounds
+            else "with backgrounds"
+        )
+        return words, best.policy, made
     change, policy = _varied(best.policy, space, draw)
     needed = wanted == "always" and not best.backgrounds
     return change, policy, draw_prompts(space.history, draw) if needed else best.backgrounds

@@ -118,14 +118,12 @@ def test_where_the_usual_policy_is_worse_than_none_it_starts_from_none() -> None
         record(1, proposal(*BEST), REFERENCE_MEAN - 0.1),
         record(2, proposal(*OTHER), REFERENCE_MEAN - 0.2),
     )
-    for turn in range(4, 24):
-        told = history(past=past, iteration=turn)
-        made = NearbyProposer().ask(told)
-        if "(no augmentation)" in made.hypothesis:
-            assert len(made.policy) == 2
-            assert not any(each in made.policy for each in (*BEST, *OTHER))
-        else:
-            assert "(iteration 1)" in made.hypothesis
+    made = [NearbyProposer().ask(history(past=past, iteration=turn)) for turn in range(4, 24)]
+    afresh = [each for each in made if "(no augmentation)" in each.hypothesis]
+    assert 3 < len(afresh) < 17
+    assert {len(each.policy) for each in afresh} == {2}
+    assert not any(old in each.policy for each in afresh for old in (*BEST, *OTHER))
+    assert all("(iteration 1)" in each.hypothesis for each in made if each not in afresh)
 
 
 def test_where_no_augmentation_is_worse_than_most_it_is_no_start() -> None:
@@ -162,6 +160,9 @@ def test_where_backgrounds_are_optional_a_good_policy_is_tried_with_them() -> No
     with_them = [each for each in made if each.backgrounds]
     assert len(with_them) > 3
     assert all(each.policy == list(BEST[:2]) for each in with_them)
+    assert {each.hypothesis for each in with_them} == {
+        "One of the best so far (iteration 1), with backgrounds."
+    }
 
 
 def test_a_good_policy_of_a_study_that_must_have_backgrounds_gets_some() -> None:
