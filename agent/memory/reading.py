@@ -19,7 +19,7 @@ from agent.memory.summary import StudySummary, metric_of, summary_of
 from agent.memory.tracking.faults import StoreError, how_to_restore
 from agent.memory.tracking.opening import Opened
 from evaluators.report.sections import RunningTrial
-from tools.training.metrics import Metric, value_of
+from tools.training.metrics import Metric
 from tools.training.types import TrialResult
 
 _PAGE = 500
@@ -264,7 +264,7 @@ class Reader(Opened):
         return TrialRecord(
             seed,
             "finished",
-            value_of(result.scores, self.metric),
+            result.scores.of(self.metric),
             result.scores.per_label_auroc or result.scores.per_class_recall,
             last.train_loss if last else None,
             last.validation_loss if last else None,

@@ -192,13 +192,12 @@ def _scored(
 ) -> dict[int, float]:
     """The scores of a trained candidate on its own test set, or on another data set."""
     from agent.studies.evaluation import Target, evaluated
-    from tools.training.metrics import value_of
 
     target = Target()
     if place != TEST:
         target = Target(None if replicas is None else replicas / place, place)
     found = evaluated(study, [], target, config.runs_dir, terminal)
-    values = {seed: value_of(each.scores, found.metric) for seed, each in found.predictions[name].items()}
+    values = {seed: each.scores.of(found.metric) for seed, each in found.predictions[name].items()}
     return {seed: value for seed, value in values.items() if value is not None}
 
 

@@ -23,7 +23,7 @@ from agent.screen.live import LiveTrials, stopwatch
 from agent.screen.pace import Lines, Pace
 from agent.screen.tables import FinalRow, compared, comparison_table, facts_grid, iterations_table, open_table
 from evaluators.wording import percent, signed
-from tools.training.metrics import Metric, metric_title, value_of
+from tools.training.metrics import Metric, metric_title
 from tools.training.types import TrialEvent
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Terminal:
         result = event.result
         seconds = f"{result.seconds:.1f} s"
         if result.scores is not None:
-            score = f"{self._measure} {percent(value_of(result.scores, self.metric))}"
+            score = f"{self._measure} {percent(result.scores.of(self.metric))}"
             mark, text = "✓", f"{label}: {score}, {seconds}"
         else:
             mark, text = "✗", f"{label}: FAILED ({result.failure}) after {seconds}: {result.reason}"

@@ -23,7 +23,6 @@ from agent.study_folder import CONFIG
 from tools.errors import AugurError
 from tools.execution.worker_process import Server, join_server
 from tools.files import read_json, try_lock, write_json
-from tools.training.metrics import value_of
 from tools.training.types import TrialEvent
 
 if TYPE_CHECKING:
@@ -208,7 +207,7 @@ class EventTerminal(Terminal):
             )
         elif event.kind == "ended" and event.result is not None:
             scores = event.result.scores
-            score = None if scores is None else _finite(value_of(scores, self.metric))
+            score = None if scores is None else _finite(scores.of(self.metric))
             self._events.say("ended", key=event.key, label=label, score=score)
 
     def iteration_table(self, records: "Sequence[IterationRecord]") -> None:

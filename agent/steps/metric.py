@@ -8,7 +8,7 @@ import numpy as np
 from tools.datasets.types import Card, Dataset, Split
 from tools.errors import ConfigurationError
 from tools.files import DamagedFile
-from tools.training.metrics import METRICS, Metric, metric_title, value_of
+from tools.training.metrics import METRICS, Metric, metric_title
 from tools.training.types import TrialResult
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def with_metric(context: "Context", result: TrialResult) -> TrialResult | None:
     Results of earlier versions have no AUROC; it follows from the predictions, where these were kept.
     """
     metric = context.config.search.metric
-    if result.scores is None or value_of(result.scores, metric) is not None:
+    if result.scores is None or result.scores.of(metric) is not None:
         return result
     try:
         kept = context.store.predictions(result.key, "validation")
@@ -129,7 +129,7 @@ def with_metric(context: "Context", result: TrialResult) -> TrialResult | None:
 
     labels = np.asarray(kept.labels)
     scores = score(kept.probabilities, labels, context.data.card.ordinal, result.scores.loss)
-    if value_of(scores, metric) is None:
+    if scores.of(metric) is None:
         raise ConfigurationError(
             f"search.metric is {metric}, which is not defined for the predictions of {name}: use another metric, such "
             "as --search.metric accuracy"

@@ -14,7 +14,7 @@ from evaluators.statistics import Verdict
 from evaluators.wording import gain, percent
 from tools.errors import AugurError
 from tools.files import write_json
-from tools.training.metrics import METRICS, Metric, metric_title, value_of
+from tools.training.metrics import METRICS, Metric, metric_title
 
 if TYPE_CHECKING:
     from tools.training.types import Predictions
@@ -73,9 +73,7 @@ def _metrics(found: Evaluated) -> list[Metric]:
         for metric in METRICS
         if metric != "average_precision" or metric == found.metric or found.several_labels
     ]
-    defined: list[Metric] = [
-        metric for metric in shown if all(value_of(each, metric) is not None for each in every)
-    ]
+    defined: list[Metric] = [metric for metric in shown if all(each.of(metric) is not None for each in every)]
     return sorted(defined, key=lambda metric: metric != found.metric)
 
 
@@ -85,7 +83,7 @@ def _scores(found: Evaluated) -> tuple[list[str], list[list[str]]]:
     for name, by_seed in found.predictions.items():
         cells = []
         for metric in metrics:
-            values = [v for each in by_seed.values() if (v := value_of(each.scores, metric)) is not None]
+            values = [v for each in by_seed.values() if (v := each.scores.of(metric)) is not None]
             cells.append(percent(fmean(values), stdev(values) if len(values) > 1 else None))
         rows.append([name, ", ".join(map(str, by_seed)), *cells])
     return ["policy", "seeds", *(metric_title(metric) for metric in metrics)], rows
@@ -170,7 +168,7 @@ def _score_rows(found: Evaluated) -> Iterator[Sequence[object]]:
     yield ("policy", "line", "seed", "loss", *metrics)
     for name, by_seed in found.predictions.items():
         for seed, trial in by_seed.items():
-            values = (value_of(trial.scores, metric) for metric in metrics)
+            values = (trial.scores.of(metric) for metric in metrics)
             yield (name, found.lines[name], seed, trial.scores.loss, *values)
 
 

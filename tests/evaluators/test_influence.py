@@ -5,7 +5,7 @@ import pytest
 
 from evaluators.influence import image_values
 from tools.training.evaluation import score
-from tools.training.metrics import METRICS, Metric, value_of
+from tools.training.metrics import METRICS, Metric
 
 
 def predictions(count: int = 150, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -17,7 +17,7 @@ def predictions(count: int = 150, classes: int = 4, seed: int = 0) -> tuple[np.n
 
 
 def metric_of(probabilities: np.ndarray, labels: np.ndarray, metric: Metric) -> float:
-    found = value_of(score(probabilities, labels, True, 0.0), metric)
+    found = score(probabilities, labels, True, 0.0).of(metric)
     assert found is not None
     return found
 

@@ -7,6 +7,7 @@ from tools.datasets.collections.hf_sets import open_hub
 from tools.datasets.collections.medmnist_sets import open_medmnist
 from tools.datasets.collections.torchvision_sets import open_torchvision
 from tools.datasets.config import DataConfig
+from tools.datasets.entry import Entry
 from tools.datasets.folder.folder import open_folder
 from tools.datasets.known import (
     alzheimer_parkinson,
@@ -22,7 +23,7 @@ from tools.datasets.known import (
 )
 from tools.datasets.modality import with_modality
 from tools.datasets.splits.assign import assign_splits
-from tools.datasets.types import Dataset, Entry, Record
+from tools.datasets.types import Dataset, Record
 from tools.errors import AugurError, ConfigurationError, did_you_mean
 
 ENTRIES: dict[str, Entry] = {

@@ -1,15 +1,11 @@
 """What a data set is to everything that uses one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 from tools.datasets.label_sets import set_name, unpacked
-
-if TYPE_CHECKING:
-    # Its imports take longer than everything that a decoding process needs.
-    from tools.datasets.config import DataConfig
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -131,22 +127,3 @@ class Corners:
     top: float
     right: float
     bottom: float
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A row of the registry: what is known about a data set without its images."""
-
-    open: "Callable[[DataConfig], Dataset]"
-    """Finds the images and labels; carves no splits (`assign_splits` does)."""
-    card: Card
-    counts: tuple[Mapping[str, int], ...] = ()
-    """Published numbers of images, 'all' or by split (before anything is carved); one mapping for each known layout. ()
-    if nothing is published."""
-    shift_of: str | None = None
-    """As `Dataset.shift_of`."""
-    variants: tuple[str, ...] = ()
-    """What `data.variant` may be, besides unset."""
-    fetch: str = ""
-    """The library that can download it: 'kaggle:OWNER/NAME', 'hf:REPO', 'torchvision:NAME', 'medmnist:FLAG'; '' if
-    only the commands of `card.download` can."""

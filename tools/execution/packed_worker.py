@@ -67,7 +67,7 @@ def serve_pack(connection: Connection, plan: PackPlan, output: Path) -> None:
     faulthandler.enable()
     import torch
 
-    from tools.training.packed.feeder import prepared
+    from tools.training.packed.augmenters import prepared
 
     if plan.processes:
         prepared()

@@ -15,7 +15,6 @@ from tools.training.epoch_log import seconds_spent
 from tools.training.evaluation import Classifier, fit_of, save_trained
 from tools.training.failures import NonFiniteLoss
 from tools.training.hardware import Precision, environment
-from tools.training.metrics import value_of
 from tools.training.trial_store import WEIGHTS, write_predictions, write_result
 from tools.training.types import EpochReport, Fit, Predictions, Scores, TrialResult
 
@@ -74,7 +73,7 @@ class Progress:
 
     def _place(self, scores: Scores) -> tuple[float, float]:
         """The higher, the better the epoch; one for which the metric is not defined comes last."""
-        value = value_of(scores, self._spec.recipe.selection_metric)
+        value = scores.of(self._spec.recipe.selection_metric)
         return -math.inf if value is None else value, -scores.loss
 
     def state(self, model: nn.Module, optimizer: dict[str, Any], scaler: dict[str, Any]) -> dict[str, Any]:

@@ -61,6 +61,12 @@ class Scores:
     per_label_precision: tuple[float | None, ...] = ()
     """Average precision."""
 
+    def of(self, metric: Metric) -> float | None:
+        """Higher is better; None where the metric is not defined for these images and labels."""
+        if metric == "kappa":
+            return self.quadratic_kappa
+        return getattr(self, metric)
+
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Scores":
         """Inverse of `dataclasses.asdict`, also after a trip through JSON."""

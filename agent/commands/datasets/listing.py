@@ -12,10 +12,11 @@ from agent.screen.tables import class_table, facts_grid, open_table
 from agent.screen.terminal import Terminal
 from tools.datasets.check.class_balance import class_counts, split_sizes_of
 from tools.datasets.config import DataConfig
+from tools.datasets.entry import Entry
 from tools.datasets.folder.walk import tree
 from tools.datasets.presence import Presence, find_dataset, is_occupied
 from tools.datasets.registry import ENTRIES, dataset_names
-from tools.datasets.types import SPLITS, Card, Dataset, Entry, Split
+from tools.datasets.types import SPLITS, Card, Dataset, Split
 from tools.errors import AugurError, ConfigurationError
 
 _COLLECTIONS = {

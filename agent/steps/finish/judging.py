@@ -13,7 +13,6 @@ from evaluators.noise import Noise, chance_of_gain, pooled_gain, pooled_noise
 from evaluators.statistics import Interval
 from evaluators.wording import likelihood
 from tools.policy.named import DEFAULT
-from tools.training.metrics import value_of
 
 Pool = Mapping[str, Mapping[int, float]]
 """Candidate → seed → score on validation: the trials that the noise is estimated from."""
@@ -30,7 +29,7 @@ def scores_of(context: Context, name: str, phase: Phase) -> dict[int, float]:
         seed: value
         for seed, result in sorted(results.items())
         if result.scores is not None and (fresh is None or seed in fresh)
-        if (value := value_of(result.scores, context.config.search.metric)) is not None
+        if (value := result.scores.of(context.config.search.metric)) is not None
     }
 
 

@@ -40,7 +40,6 @@ from evaluators.length_costs import LARGEST_SHARE, Costs, may_try, seeds_for
 from tools.disk import disk_errors_explained
 from tools.files import DamagedFile
 from tools.policy.canonical import one_line
-from tools.training.metrics import value_of
 from tools.training.types import TrialResult
 from tools.training.views import validation_view
 
@@ -179,7 +178,7 @@ class Phase:
                 continue
             self.samples += samples_of(context, spec, result)
             kept = context.store.predictions(spec.key, "validation")
-            value = None if result.scores is None else value_of(result.scores, metric)
+            value = None if result.scores is None else result.scores.of(metric)
             if kept is not None and value is not None:
                 scores[seed], losses[seed] = value, scaled_losses(kept.probabilities, kept.labels)
                 agreements[seed] = agreement(kept.probabilities, kept.labels)

@@ -21,7 +21,6 @@ from tools.disk import disk_errors_explained
 from tools.files import DamagedFile
 from tools.policy.canonical import canonical_json
 from tools.training.config import Recipe, TrialSpec, Trunk, fold_of_seed
-from tools.training.metrics import value_of
 from tools.training.recipes import training_steps, trunk_epochs, wsd_recipe
 from tools.training.trial_store import trial_key, trunk_key
 from tools.training.types import TrialResult
@@ -118,7 +117,7 @@ def _measured(context: Context, candidate: Candidate, seeds: Sequence[int]) -> M
     scores, losses = {}, {}
     for seed in seeds:
         result = _result(context, cheap_spec(context, candidate, seed).key)
-        value = None if result is None or result.scores is None else value_of(result.scores, metric)
+        value = None if result is None or result.scores is None else result.scores.of(metric)
         if value is not None and result is not None and result.scores is not None:
             scores[seed], losses[seed] = value, result.scores.loss
     return Measured(scores, losses)
@@ -203,11 +202,7 @@ def measure_both_ways(context: Context, candidates: Sequence[Candidate]) -> None
 
 def _pair(context: Context, candidate: Candidate, cheap: Measured, seed: int) -> Pair | None:
     result = _result(context, trial_spec(context, candidate, seed).key)
-    full = (
-        None
-        if result is None or result.scores is None
-        else value_of(result.scores, context.config.search.metric)
-    )
+    full = None if result is None or result.scores is None else result.scores.of(context.config.search.metric)
     return (
         None if full is None or seed not in cheap.scores else Pair(candidate.name, cheap.scores[seed], full)
     )

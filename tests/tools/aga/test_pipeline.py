@@ -21,7 +21,7 @@ from tests.tools.aga.drive_generation import (
 )
 from tools.aga.making.set_plan import SetPlan
 from tools.aga.making.sheet_rows import sheet_rows
-from tools.aga.making.subjects import kept_mask
+from tools.aga.store.pictures import kept_mask
 from tools.errors import ConfigurationError, DataError
 from tools.training.synthetic import open_synthetic
 

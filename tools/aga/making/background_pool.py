@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,6 +21,7 @@ from tools.aga.gates.gates import GateResult, background_blank, caption_words, s
 from tools.aga.making.request import Request
 from tools.aga.making.set_plan import background_seed, candidate_limit
 from tools.aga.making.work_folder import SHARD, WorkFolder, from_record, to_record
+from tools.aga.store.pictures import kept_picture
 from tools.aga.store.pieces import key_of, piece_file
 from tools.aga.types import Box, Caption, SourceImage
 from tools.files import read_json, write_json, write_whole
@@ -165,15 +166,6 @@ class BackgroundPool:
             write_json(file, kept, self._work.scratch)
         pieces.append(file.relative_to(self._request.root).as_posix())
         return [Box(**each) for each in kept]
-
-
-def kept_picture(file: Path | IO[bytes]) -> np.ndarray | None:
-    """A background, uint8 (S, S, 3); None where the file is missing or damaged, and so has to be made again."""
-    try:
-        with Image.open(file) as image:
-            return np.array(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError):
-        return None
 
 
 def _background(record: dict[str, Any]) -> Background:

@@ -18,11 +18,10 @@ from tools.aga.composites.edges import in_the_light_of, without_old_background
 from tools.aga.composites.placement import Placement, draw_placement
 from tools.aga.composites.scratch import Scratch
 from tools.aga.config import ComposeConfig, PromptSet
-from tools.aga.making.background_pool import kept_picture
 from tools.aga.making.request import Request
 from tools.aga.making.set_plan import PlannedImage, placement_numbers
 from tools.aga.making.source_images import EncodedImage, fitted, fitted_mask
-from tools.aga.making.subjects import kept_mask
+from tools.aga.store.pictures import kept_mask, kept_picture
 from tools.datasets.cache.decode import Fit
 from tools.errors import AugurError
 

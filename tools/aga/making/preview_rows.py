@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.aga.making.background_pool import kept_picture
 from tools.aga.making.source_images import TrainingSources
+from tools.aga.store.pictures import kept_picture
 from tools.aga.store.sets import GeneratedSet
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tools.aga.backgrounds.scenes.reading import Understanding, understanding
 from tools.aga.config import PromptSet
-from tools.aga.making.background_pool import kept_picture
+from tools.aga.store.pictures import kept_picture
 from tools.files import read_checked_json
 from tools.training.synthetic import DESCRIPTION
 

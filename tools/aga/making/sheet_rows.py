@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.aga.making.background_pool import kept_picture
 from tools.aga.making.example_sheet import Example
 from tools.aga.making.source_images import TrainingSources
-from tools.aga.making.subjects import kept_mask
+from tools.aga.store.pictures import kept_mask, kept_picture
 from tools.aga.store.sets import GeneratedSet
 
 _COLUMNS = ["training_row", "class", "mask", "background", "caption", "file", "accepted"]

@@ -5,24 +5,21 @@ is usually part of the first. Without a detector, a segmenter that finds subject
 at the sources' size, so every training size and every fit shares them.
 """
 
-import io
-import json
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
-from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from tools.aga.chain import Tools
 from tools.aga.gates.gates import GateResult, detector_score, mask_area
 from tools.aga.making.request import Request
 from tools.aga.making.source_images import fitted_mask
 from tools.aga.making.work_folder import SHARD, WorkFolder, from_record, to_record
+from tools.aga.store.pictures import encoded_mask, kept_mask
 from tools.aga.store.pieces import key_of, piece_file
 from tools.aga.types import Box, FindsSubjects, SourceImage
 from tools.files import read_json, write_json, write_whole
@@ -33,8 +30,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_TEXT = "subject"
-"""Of the PNG: the box as JSON, or null where there was none."""
 _NOTHING = np.zeros((1, 1), bool)
 """The mask where there is no box."""
 
@@ -133,7 +128,7 @@ class SubjectFinder:
         else:
             cut = pool.map(self._segmented, images, self._tools.detector.detect(images, name))
         for image, (mask, box) in zip(images, cut, strict=True):
-            write_whole(self._file(image.index, image.digest), _encoded(mask, box), self._work.scratch)
+            write_whole(self._file(image.index, image.digest), encoded_mask(mask, box), self._work.scratch)
 
     def _segmented(self, image: SourceImage, boxes: list[Box]) -> tuple[np.ndarray, Box | None]:
         if not boxes:
@@ -188,27 +183,6 @@ class SubjectFinder:
             segmenter=self._tools.segmenter.identity,
         )
         return piece_file(self._request.root, "masks", key)
-
-
-def kept_mask(file: Path | IO[bytes]) -> tuple[np.ndarray, Box | None] | None:
-    """A mask, bool (H, W), and its box; None where the file is missing or damaged, and so has to be made again."""
-    try:
-        with Image.open(file) as image:
-            assert isinstance(image, PngImageFile)
-            mask = np.array(image)
-            box = json.loads(image.text[_TEXT])
-    except (OSError, ValueError, KeyError, SyntaxError):
-        return None
-    return mask, None if box is None else Box(**box)
-
-
-def _encoded(mask: np.ndarray, box: Box | None) -> bytes:
-    """A PNG of one bit a pixel."""
-    text = PngInfo()
-    text.add_text(_TEXT, json.dumps(None if box is None else asdict(box)))
-    encoded = io.BytesIO()
-    Image.fromarray(np.asarray(mask, bool)).save(encoded, "PNG", pnginfo=text)
-    return encoded.getvalue()
 
 
 def _subject(record: dict[str, Any]) -> Subject:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from tools.datasets.cards import read_card
 from tools.datasets.config import DataConfig
+from tools.datasets.entry import Entry
 from tools.datasets.folder.folder import open_split_folders
 from tools.datasets.folder.walk import folders_within, split_folders, subfolders, tree
 from tools.datasets.location import data_folder, not_found
-from tools.datasets.types import Dataset, Entry, Split
+from tools.datasets.types import Dataset, Split
 from tools.errors import DataError
 
 CARD = read_card(Path(__file__).with_suffix(".yaml"))

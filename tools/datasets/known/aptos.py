@@ -10,10 +10,11 @@ from pathlib import Path
 from tools.datasets.assemble import Item, assemble
 from tools.datasets.cards import read_card
 from tools.datasets.config import DataConfig
+from tools.datasets.entry import Entry
 from tools.datasets.folder.csv_table import read_table, whole_number
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.location import check_files, data_folder, not_found
-from tools.datasets.types import Dataset, Entry, Split
+from tools.datasets.types import Dataset, Split
 from tools.errors import DataError
 
 CARD = read_card(Path(__file__).with_suffix(".yaml"))

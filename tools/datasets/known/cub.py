@@ -16,9 +16,10 @@ from pathlib import Path
 from tools.datasets.assemble import Item, assemble
 from tools.datasets.cards import read_card
 from tools.datasets.config import DataConfig
+from tools.datasets.entry import Entry
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.location import check_files, data_folder, not_found, shortened
-from tools.datasets.types import Corners, Dataset, Entry, Split
+from tools.datasets.types import Corners, Dataset, Split
 from tools.errors import DataError
 from tools.text import counted
 

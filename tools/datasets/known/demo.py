@@ -8,8 +8,9 @@ import numpy as np
 
 from tools.datasets.cards import read_card
 from tools.datasets.config import DataConfig
+from tools.datasets.entry import Entry
 from tools.datasets.stored_png import stored_png
-from tools.datasets.types import Dataset, Entry, Record, Split
+from tools.datasets.types import Dataset, Record, Split
 from tools.errors import ConfigurationError, DataError
 
 _PER_CLASS: tuple[tuple[Split, int], ...] = (("train", 10), ("validation", 20), ("test", 100))

@@ -15,11 +15,12 @@ from pathlib import Path
 from tools.datasets.assemble import Item, assemble
 from tools.datasets.cards import read_card
 from tools.datasets.config import DataConfig
+from tools.datasets.entry import Entry
 from tools.datasets.folder.csv_table import read_table
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.known.imagenet import NAMES, SUPERCLASSES, TEN, class_folders, class_images
 from tools.datasets.location import check_files, data_folder, not_found
-from tools.datasets.types import Dataset, Entry
+from tools.datasets.types import Dataset
 from tools.errors import DataError
 
 _TREE = "ILSVRC/Data/CLS-LOC"

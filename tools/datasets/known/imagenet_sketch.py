@@ -4,9 +4,10 @@ from pathlib import Path
 
 from tools.datasets.cards import read_card
 from tools.datasets.config import DataConfig
+from tools.datasets.entry import Entry
 from tools.datasets.known.imagenet import NAMES, SUPERCLASSES, TRAINED_ON, class_folders, shifted_test
 from tools.datasets.location import data_folder, not_found
-from tools.datasets.types import Dataset, Entry
+from tools.datasets.types import Dataset
 
 _INNER = "sketch"
 

@@ -16,10 +16,11 @@ from pathlib import Path
 from tools.datasets.assemble import Item, assemble
 from tools.datasets.cards import read_card
 from tools.datasets.config import DataConfig
+from tools.datasets.entry import Entry
 from tools.datasets.folder.csv_table import read_table, whole_number
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.location import data_folder, files_missing, not_found
-from tools.datasets.types import Card, Dataset, Entry, Split
+from tools.datasets.types import Card, Dataset, Split
 from tools.errors import DataError
 from tools.text import counted
 

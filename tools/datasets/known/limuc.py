@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from tools.datasets.assemble import Item, assemble
 from tools.datasets.cards import read_card
 from tools.datasets.config import DataConfig
+from tools.datasets.entry import Entry
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.folder.walk import (
     IMAGE_SUFFIXES,
@@ -26,7 +27,7 @@ from tools.datasets.folder.walk import (
     visible_files,
 )
 from tools.datasets.location import data_folder, not_found, shortened
-from tools.datasets.types import Dataset, Entry, Split
+from tools.datasets.types import Dataset, Split
 from tools.errors import DataError
 from tools.text import counted
 

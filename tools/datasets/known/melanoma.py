@@ -4,10 +4,11 @@ from pathlib import Path
 
 from tools.datasets.cards import read_card
 from tools.datasets.config import DataConfig
+from tools.datasets.entry import Entry
 from tools.datasets.folder.folder import open_split_folders
 from tools.datasets.folder.walk import split_folders
 from tools.datasets.location import data_folder, not_found
-from tools.datasets.types import Dataset, Entry
+from tools.datasets.types import Dataset
 
 CARD = read_card(Path(__file__).with_suffix(".yaml"))
 

@@ -2,20 +2,17 @@
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from tools.training.batches import Batch, EpochBatches, TrainingImages
 from tools.training.config import TrialSpec
+from tools.training.packed.augmenters import Augmenters
 from tools.training.packed.jobs import PARTS, Job
-from tools.training.packed.shared_epochs import Share
-
-if TYPE_CHECKING:
-    from tools.training.packed.feeder import Feeder
+from tools.training.packed.shared_epochs import Share, SharedEpochs
 
 
 @dataclass(eq=False)
@@ -39,6 +36,21 @@ class Part:
 
 
 @dataclass(eq=False)
+class Supply:
+    """What all feeds of a pack draw on."""
+
+    augmenters: Augmenters
+    shared: SharedEpochs | None
+    steps: int
+    """Of a part."""
+    parts: int
+    """That fit into the memory."""
+    rows_of_part: int
+    feeds: list["Feed"] = field(default_factory=list)
+    """Of the trials that run, and of those that ended while their memory was written to."""
+
+
+@dataclass(eq=False)
 class _Pending:
     """A part that is being made: by a job of its own, or from a shared epoch."""
 
@@ -49,10 +61,10 @@ class _Pending:
     job: Job | None
     share: Share | None
 
-    def is_ready(self, feeder: "Feeder") -> bool:
+    def is_ready(self, augmenters: Augmenters) -> bool:
         if self.share is not None:
             return self.share.is_ready()
-        return self.job is not None and feeder.is_done(self.job)
+        return self.job is not None and augmenters.is_done(self.job)
 
 
 class Feed:
@@ -60,16 +72,17 @@ class Feed:
 
     def __init__(
         self,
-        feeder: "Feeder",
+        supply: Supply,
         spec: TrialSpec,
         source: TrainingImages,
         batches: EpochBatches,
         first_epoch: int,
     ) -> None:
-        self._feeder, self._source = feeder, source
+        self._supply, self._source = supply, source
+        self._arena = supply.augmenters.arenas[PARTS]
         # what the images do not depend on is left out, so that a process opens them once for all seeds
         self._spec = spec.model_copy(update={"key": "", "seed": 0, "directory": Path()})
-        self._planned = _parts_of(batches, spec.recipe.epochs, first_epoch, feeder.steps)
+        self._planned = _parts_of(batches, spec.recipe.epochs, first_epoch, supply.steps)
         self._pending: deque[_Pending] = deque()
         self._rows: set[int] = set()
         self._given_up: list[tuple[Job, int]] = []
@@ -82,11 +95,11 @@ class Feed:
             Exception: as making it raised it.
         """
         self._ask()
-        if not self._pending or not self._pending[0].is_ready(self._feeder):
+        if not self._pending or not self._pending[0].is_ready(self._supply.augmenters):
             return None
         pending = self._pending.popleft()
         sizes = [len(batch.indices) for batch in pending.batches]
-        images = self._feeder.arenas[PARTS].images[pending.row : pending.row + sum(sizes)]
+        images = self._arena.images[pending.row : pending.row + sum(sizes)]
         if pending.share is not None:
             pending.share.copy_to(images)
         labels = self._source.labels(np.concatenate([batch.indices for batch in pending.batches]))
@@ -97,7 +110,7 @@ class Feed:
     def give_back(self, row: int) -> None:
         """A part was copied to the device."""
         self._rows.discard(row)
-        self._feeder.arenas[PARTS].give_back(row, self._feeder.rows_of_part)
+        self._arena.give_back(row, self._supply.rows_of_part)
 
     def close(self) -> None:
         """Ask for nothing more; memory that is still written to is given back later, by whoever needs it."""
@@ -110,8 +123,8 @@ class Feed:
     def clear_up(self) -> None:
         """Give back what is no longer written to; a closed feed without any is forgotten."""
         self._given_up = [each for each in self._given_up if not self._returned(*each)]
-        if self._closed and not self._given_up and not self._rows and self in self._feeder.feeds:
-            self._feeder.feeds.remove(self)
+        if self._closed and not self._given_up and not self._rows and self in self._supply.feeds:
+            self._supply.feeds.remove(self)
 
     def _give_up(self, pending: "_Pending") -> None:
         if pending.share is not None:
@@ -121,15 +134,15 @@ class Feed:
             self._given_up.append((pending.job, pending.row))
 
     def _returned(self, job: Job, row: int) -> bool:
-        if not self._feeder.forget(job):
+        if not self._supply.augmenters.forget(job):
             return False
         self.give_back(row)
         return True
 
     def _ask(self) -> None:
         """Keep as many parts in the making as this trial's share of the memory holds."""
-        feeder = self._feeder
-        quota = max(1, feeder.parts // max(1, len(feeder.feeds)))
+        supply = self._supply
+        quota = max(1, supply.parts // max(1, len(supply.feeds)))
         while len(self._rows) < quota and not self._exhausted:
             row = self._row()
             if row is None:
@@ -137,21 +150,21 @@ class Feed:
             planned = next(self._planned, None)
             if planned is None:
                 self._exhausted = True
-                feeder.arenas[PARTS].give_back(row, feeder.rows_of_part)
+                self._arena.give_back(row, supply.rows_of_part)
                 return
             epoch, first_step, batches = planned
             self._rows.add(row)
-            share = None if feeder.shared is None else feeder.shared.share(self._spec, self._source, batches)
-            job = feeder.submit(self._spec, batches, PARTS, row) if share is None else None
+            share = None if supply.shared is None else supply.shared.share(self._spec, self._source, batches)
+            job = supply.augmenters.submit(self._spec, batches, PARTS, row) if share is None else None
             self._pending.append(_Pending(epoch, first_step, batches, row, job, share))
 
     def _row(self) -> int | None:
-        arena, rows = self._feeder.arenas[PARTS], self._feeder.rows_of_part
-        row = arena.take(rows)
+        rows = self._supply.rows_of_part
+        row = self._arena.take(rows)
         if row is None:
-            for feed in tuple(self._feeder.feeds):
+            for feed in tuple(self._supply.feeds):
                 feed.clear_up()
-            row = arena.take(rows)
+            row = self._arena.take(rows)
         return row
 
 

@@ -1,43 +1,25 @@
-"""Augmented epochs for several trials, made ahead of time by other processes.
+"""What the trials of a pack are fed with: augmented epochs, made ahead of time by other processes.
 
 A `Feed` gives one trial its parts in order. Own draws are made for the trial alone, batch by batch, under the random
 numbers that the single trainer uses. Shared draws (`shared_epochs.py`) are made once for all trials that share them.
 """
 
-import multiprocessing
-import signal
-import sys
-from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import forkserver
-from multiprocessing.context import BaseContext
-
 import psutil
 
-from tools.errors import AugurError
-from tools.processes import exit_with_parent
-from tools.training.batches import Batch, EpochBatches, TrainingImages
+from tools.training.batches import EpochBatches, TrainingImages
 from tools.training.config import TrialSpec
 from tools.training.packed.arena import Arena
-from tools.training.packed.feed import Feed
-from tools.training.packed.jobs import PARTS, SHARED, Job
-from tools.training.packed.making import begin_all, make, make_into
+from tools.training.packed.augmenters import Augmenters
+from tools.training.packed.feed import Feed, Supply
+from tools.training.packed.jobs import PARTS, SHARED
 from tools.training.packed.shared_epochs import SharedEpochs
 
 MOST_MEMORY = 2 * 2**30
 """Bytes for parts that are made ahead, at most; a tenth of the machine's memory if that is less."""
 
-MOST_DEATHS = 3
-"""Of processes that augment, in a row, without a job that was done."""
-
-
-class FeedersDie(AugurError):
-    """Processes that augment die again and again: something is wrong with the machine, not with a trial."""
-
 
 class Feeder:
-    """The processes and their memory."""
+    """The processes, their memory, and the feeds of the trials that run."""
 
     def __init__(
         self,
@@ -60,134 +42,25 @@ class Feeder:
             pinned: whether parts are copied to a CUDA device.
             shared_images: of an epoch, where draws are shared; memory is taken for two epochs for each of `feeds`.
         """
-        self.rows_of_part = steps * batch_size + 1
-        self.steps, self.processes = steps, processes
-        bytes_of_part = self.rows_of_part * 3 * image_size**2
+        rows_of_part = steps * batch_size + 1
+        bytes_of_part = rows_of_part * 3 * image_size**2
         memory = min(MOST_MEMORY, psutil.virtual_memory().total // 10)
         wanted = max(4 * feeds, 3 * processes)
-        self.parts = max(2 * feeds, min(wanted, memory // bytes_of_part))
-        self.arenas = {PARTS: Arena(self.parts * self.rows_of_part, image_size, processes > 0, pinned)}
-        self.shared: SharedEpochs | None = None
+        parts = max(2 * feeds, min(wanted, memory // bytes_of_part))
+        arenas = {PARTS: Arena(parts * rows_of_part, image_size, processes > 0, pinned)}
         if shared_images:
             rows = min(2 * feeds * shared_images, memory // (3 * image_size**2))
-            self.arenas[SHARED] = Arena(max(1, rows), image_size, processes > 0)
-            self.shared = SharedEpochs(self)
-        self.feeds: list[Feed] = []
-        self._jobs: list[Job] = []
-        self._deaths = 0
-        self._pool: ProcessPoolExecutor | None = None
-        if processes:
-            self._pool = self._started()
+            arenas[SHARED] = Arena(max(1, rows), image_size, processes > 0)
+        self._augmenters = Augmenters(processes, arenas)
+        self.shared = SharedEpochs(self._augmenters) if shared_images else None
+        self._supply = Supply(self._augmenters, self.shared, steps, parts, rows_of_part)
 
     def feed(self, spec: TrialSpec, source: TrainingImages, batches: EpochBatches, first_epoch: int) -> Feed:
         """The parts of a trial from `first_epoch` to its last; close it when the trial ends, however it ends."""
-        feed = Feed(self, spec, source, batches, first_epoch)
-        self.feeds.append(feed)
+        feed = Feed(self._supply, spec, source, batches, first_epoch)
+        self._supply.feeds.append(feed)
         return feed
-
-    def submit(self, spec: TrialSpec, batches: Sequence[Batch], arena: str, row: int) -> Job:
-        """Have the images of `batches` made at `row` of an arena."""
-        job = Job(spec, batches, arena, row, Future())
-        if self._pool is None:
-            try:
-                make_into(self.arenas[arena].images, spec, batches, row)
-                job.future.set_result(None)
-            except Exception as error:
-                job.future.set_exception(error)
-        else:
-            self._jobs.append(job)
-            self._send(job)
-        return job
-
-    def is_done(self, job: Job) -> bool:
-        """Whether the images are there; raises what their making raised.
-
-        Raises:
-            FeedersDie: processes die again and again.
-        """
-        if not job.future.done():
-            return False
-        if self._is_broken(job):
-            self._restart()
-            return False
-        if job in self._jobs:
-            self._jobs.remove(job)
-        job.future.result()
-        self._deaths = 0
-        return True
-
-    def forget(self, job: Job) -> bool:
-        """Whether nobody writes for `job` any longer, which is not needed."""
-        if not (job.future.cancel() or job.future.done()):
-            return False
-        if job in self._jobs:
-            self._jobs.remove(job)
-        return True
 
     def close(self) -> None:
         """End the processes and free the memory."""
-        if self._pool is not None:
-            for process in list((self._pool._processes or {}).values()):
-                process.kill()
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
-        for arena in self.arenas.values():
-            arena.close()
-
-    def _started(self) -> ProcessPoolExecutor:
-        arenas = [(arena.path, arena.shape, name) for name, arena in self.arenas.items()]
-        pool = ProcessPoolExecutor(self.processes, prepared(), initializer=_begin, initargs=(arenas,))
-        for _ in range(self.processes):
-            pool.submit(_nothing)  # so that all of them start now
-        return pool
-
-    def _send(self, job: Job) -> None:
-        assert self._pool is not None
-        try:
-            job.future = self._pool.submit(make, job.spec, job.batches, job.arena, job.row)
-        except BrokenProcessPool as error:
-            job.future = Future()
-            job.future.set_exception(error)
-
-    @staticmethod
-    def _is_broken(job: Job) -> bool:
-        return not job.future.cancelled() and isinstance(job.future.exception(), BrokenProcessPool)
-
-    def _restart(self) -> None:
-        """New processes in place of those that died; what was not done is made again, and is the same."""
-        self._deaths += 1
-        if self._deaths > MOST_DEATHS:
-            raise FeedersDie(
-                f"processes that augment images died {self._deaths} times in a row: probably the system killed them "
-                "because memory ran out; try fewer training.loader_workers, or execution.pack=off"
-            )
-        assert self._pool is not None
-        self._pool.shutdown(wait=True)
-        self._pool = self._started()
-        for job in self._jobs:
-            if self._is_broken(job):
-                self._send(job)
-
-
-def prepared() -> BaseContext:
-    """How processes that augment are started. To call it early saves the seconds that torch takes to be imported.
-
-    On Linux they are forked from a process that has imported all they need, and nothing else: it holds no threads,
-    no locks and no device. Elsewhere they are spawned.
-    """
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tools.training.packed.making"])
-    forkserver.ensure_running()
-    return context
-
-
-def _begin(arenas: Sequence[tuple[str, tuple[int, ...], str]]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    exit_with_parent()
-    begin_all(arenas)
-
-
-def _nothing() -> None:
-    pass
+        self._augmenters.close()

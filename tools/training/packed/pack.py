@@ -20,8 +20,9 @@ from tools.training.batches import training_images
 from tools.training.config import TrialSpec
 from tools.training.epoch_log import seconds_spent
 from tools.training.loop import end_failed, explained, kept_result
+from tools.training.packed.augmenters import FeedersDie
 from tools.training.packed.course import Course, Trial, Wait
-from tools.training.packed.feeder import Feeder, FeedersDie
+from tools.training.packed.feeder import Feeder
 from tools.training.packed.graphs import CannotCapture
 from tools.training.packed.meter import Meter
 from tools.training.packed.slot import STEPS, Shape, Slot

@@ -8,17 +8,14 @@ trial then has its images made for itself, and they are the same.
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from tools.training.batches import Batch, TrainingImages
 from tools.training.config import TrialSpec
+from tools.training.packed.augmenters import Augmenters
 from tools.training.packed.jobs import SHARED, Job
-
-if TYPE_CHECKING:
-    from tools.training.packed.feeder import Feeder
 
 _IMAGES_OF_A_JOB = 256
 
@@ -64,10 +61,10 @@ class Share:
 
 
 class SharedEpochs:
-    """All of a feeder."""
+    """Those of a pack."""
 
-    def __init__(self, feeder: "Feeder") -> None:
-        self._feeder, self._arena = feeder, feeder.arenas[SHARED]
+    def __init__(self, augmenters: Augmenters) -> None:
+        self._augmenters, self._arena = augmenters, augmenters.arenas[SHARED]
         self._epochs: OrderedDict[tuple[object, ...], _Epoch] = OrderedDict()
         self.made = 0
         """Images that were asked of the processes."""
@@ -97,7 +94,7 @@ class SharedEpochs:
     def is_done(self, epoch: _Epoch, job: Job) -> bool:
         """Whether the images of `job` are there."""
         if job in epoch.unfinished:
-            if not self._feeder.is_done(job):
+            if not self._augmenters.is_done(job):
                 return False
             epoch.unfinished.remove(job)
         return True
@@ -111,7 +108,7 @@ class SharedEpochs:
         drawn: tuple[int, int],
     ) -> None:
         numbers = source.numbers[indices]
-        job = self._feeder.submit(spec, [Batch(0, indices, drawn)], SHARED, epoch.row + epoch.filled)
+        job = self._augmenters.submit(spec, [Batch(0, indices, drawn)], SHARED, epoch.row + epoch.filled)
         epoch.places[numbers] = epoch.filled + np.arange(len(indices))
         epoch.made_by[numbers] = len(epoch.jobs)
         epoch.jobs.append(job)
@@ -142,4 +139,4 @@ class SharedEpochs:
         return False
 
     def _is_over(self, job: Job) -> bool:
-        return self._feeder.forget(job)
+        return self._augmenters.forget(job)
