@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from agent.memory.ledger import Ledger, Stopwatch
 
 if TYPE_CHECKING:
+    from agent.images.synthesis import Synthesis
     from agent.memory import Tracking
     from agent.memory.history import Backgrounds
     from agent.memory.length_file import Lengths
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from agent.proposers import Proposer
     from agent.screen.terminal import Terminal
     from agent.settings.config import StudyConfig
-    from agent.steps.finish.shifts import Shift
-    from agent.steps.synthesis import Synthesis
+    from agent.shifts import Shift
     from tools.datasets.cache.read import CachedDataset
     from tools.execution.executor import Executor
     from tools.training.config import Recipe

@@ -13,6 +13,7 @@ from agent.memory.look_ups import Notebook
 from agent.memory.proposal import parse_proposals
 from agent.memory.ranking import best_iteration
 from agent.reports.series import before_search, iteration_series
+from agent.shifts import Shift
 from agent.state import Refusal, State
 from agent.steps.finish.choosing import choose
 from agent.steps.finish.comparing import Finish, shift_table
@@ -20,7 +21,6 @@ from agent.steps.finish.contenders import warn_of_nothing_learnt
 from agent.steps.finish.judging import has_reference, judge_all_again, log_spending
 from agent.steps.finish.judging import judge as judge_candidate
 from agent.steps.finish.publishing import build_report, publish
-from agent.steps.finish.shifts import Shift
 from agent.steps.finish.testing import announce_opening, open_test, test_on, train_for_test
 from agent.steps.iterations import settle_iterations
 from agent.steps.length.finding import check_length, find_length

@@ -29,7 +29,7 @@ import sys
 from pathlib import Path
 from tools.aga.backgrounds.make import make_background_maker
 from tools.aga.captions.template import TemplateCaptioner
-from tools.aga.chain import Tools
+from tools.aga.making.chain import Tools
 from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.detectors.make import make_detector
 from tools.aga.pipeline import generate

@@ -51,9 +51,9 @@ def run() -> dict[str, Any]:
     """
     from tools.aga.backgrounds.make import make_background_maker
     from tools.aga.captions.template import TemplateCaptioner
-    from tools.aga.chain import Tools
     from tools.aga.config import AgaConfig, PromptSet
     from tools.aga.detectors.make import make_detector
+    from tools.aga.making.chain import Tools
     from tools.aga.making.request import Request
     from tools.aga.making.source_images import training_sources
     from tools.aga.pipeline import generate

@@ -22,9 +22,9 @@ from PIL import Image
 
 from tests.tools.aga.drive_generation import PROMPTS, World, contents, open_world, splits
 from tools.aga.captions.template import TemplateCaptioner
-from tools.aga.chain import Tools
 from tools.aga.config import AgaConfig
 from tools.aga.finders import make_finders
+from tools.aga.making.chain import Tools
 from tools.aga.types import Box
 from tools.execution.config import ExecutionConfig
 from tools.execution.on_ray.images import ImageWorkers, image_workers, maker_on_nodes, on_nodes

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.screen.exits import perform
-from agent.screen.terminal import Terminal
-from agent.settings.arguments import FlagParser
-from agent.settings.config import LLMConfig, StudyConfig
-from agent.settings.sources import load_config
-from agent.steps.describing import agree_to_pictures, described
-from agent.steps.generation import (
+from agent.images.generation import (
     agree_to_downloads,
     at_source_size,
     folder_named_after,
     prompts_for,
     tell_chain,
 )
+from agent.screen.exits import perform
+from agent.screen.terminal import Terminal
+from agent.settings.arguments import FlagParser
+from agent.settings.config import LLMConfig, StudyConfig
+from agent.settings.sources import load_config
+from agent.steps.describing import agree_to_pictures, described
 from tools.aga.captions.prompt_sets import vet_prompts
 from tools.aga.making.export import export, is_copy_of
 from tools.aga.store.sets import list_sets, prune
@@ -171,8 +171,8 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
         agree_to_pictures(config.caption_llm, dataset.card, terminal, asked)
     tell_chain(config, terminal)
     agree_to_downloads(config, options.yes, terminal)
-    from agent.steps.set_in_words import describe, describe_unread
-    from agent.steps.synthesis import Synthesis  # heavy, so only after the checks
+    from agent.images.set_in_words import describe, describe_unread
+    from agent.images.synthesis import Synthesis  # heavy, so only after the checks
 
     def on_progress(stage: str, done: int, total: int) -> None:
         terminal.progress(stage, done, total)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from agent.explanation.work import MOST_SEEDS, Work
-from agent.steps.synthesis import WITH_SUBJECTS
+from agent.images.whether import WITH_SUBJECTS
 from evaluators.pictures.background_sheet import draw_background_sheet
 from evaluators.robustness.on_backgrounds import (
     FEWEST_IMAGES,
@@ -59,7 +59,7 @@ def on_other_backgrounds(work: Work) -> dict[str, Any]:
 def _masks(work: Work, places: np.ndarray) -> np.ndarray:
     """bool (N, S, S): the subjects of test images, in the decoded images; all False where none was found."""
     context = work.context
-    detector, segmenter = context.synthesis.finders()
+    detector, segmenter = context.synthesis.chain.finders()
     sources, fit = context.synthesis.sources_of(work.test), context.config.data.fit
     names = context.data.card.superclasses
     masks = np.zeros((len(places), *work.test.images.shape[1:3]), dtype=bool)

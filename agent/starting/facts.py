@@ -1,9 +1,9 @@
 """The lines with which a study begins: arm, data, model, recipe, what is searched and what the finish takes."""
 
+from agent.images.chain import describe_chain
 from agent.memory.length_file import Lengths
 from agent.settings.config import StudyConfig
 from agent.steps.finish_plan import describe_finish, iterations_in_words
-from agent.steps.synthesis import describe_chain
 from tools.datasets.check.class_balance import class_counts, sizes_line
 from tools.datasets.types import Dataset
 from tools.text import counted

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from agent.images.whether import backgrounds_of
 from agent.llm import check_llm, is_price_known
 from agent.llm.ping import ping
 from agent.memory.candidate import as_baseline, check_changes, named_baselines, own_of
@@ -156,10 +157,6 @@ def _check_answers(llm: LLMConfig, tell: Callable[[str], None]) -> None:
 
 
 def _makes_backgrounds(config: StudyConfig, card: Card) -> bool:
-    if config.search.backgrounds == "off":
-        return False
-    from agent.steps.synthesis import backgrounds_of  # heavy, and rarely needed
-
     return backgrounds_of(config, card)[0] != "off"
 
 

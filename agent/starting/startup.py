@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.context import Context
+from agent.images.synthesis import Synthesis
+from agent.images.whether import backgrounds_of
 from agent.llm import make_ask
 from agent.memory import Tracking
 from agent.memory.history import Backgrounds
@@ -19,12 +21,11 @@ from agent.proposers.factory import make_proposer
 from agent.screen.terminal import Terminal
 from agent.settings.config import LLMConfig, StudyConfig
 from agent.settings.sources import dump_config
+from agent.shifts import decode_shifts, find_shifts
 from agent.starting.arithmetic import slow_here
 from agent.starting.calls import begin_call, bookkeeper, keep_trace
 from agent.starting.facts import opening_facts, recipe_line
 from agent.starting.model_start import model_tag, refuse_other_model
-from agent.steps.finish.shifts import decode_shifts, find_shifts
-from agent.steps.synthesis import Synthesis, backgrounds_of
 from prompts import template_hash
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.read import CachedDataset
@@ -123,7 +124,7 @@ def open_context(
             ),
         )
         if backgrounds != "off":
-            synthesis.tools()  # report what is missing now, not after the reference was trained
+            synthesis.chain.open()  # report what is missing now, not after the reference was trained
         if not rehearsal:
             arm = "given" if given else config.search.proposer
             _enter(config, study, arm, why, data, recipe, folds, tracking)

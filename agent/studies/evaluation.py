@@ -28,7 +28,7 @@ from tools.files import DamagedFile
 if TYPE_CHECKING:
     from agent.context import Context
     from agent.memory import Tracking
-    from agent.steps.finish.shifts import Shift
+    from agent.shifts import Shift
     from tools.datasets.cache.read import CachedDataset
     from tools.training.config import TrialSpec
 
@@ -226,7 +226,7 @@ def _for_evaluation(config: StudyConfig, study: str, runs_dir: Path, uri: str | 
 
 def _shift(context: "Context", target: Target, terminal: Terminal) -> "Shift":
     """The folder or data set that is evaluated on, decoded."""
-    from agent.steps.finish.shifts import decode_shifts, find_shift
+    from agent.shifts import decode_shifts, find_shift
 
     config, folder = context.config, target.folder
     if target.dataset is not None:

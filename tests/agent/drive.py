@@ -113,7 +113,7 @@ def _arm_failure(seed: int) -> None:
 
 def _arm_stage(stage: str) -> None:
     """Dies in the middle of making synthetic images."""
-    from agent.steps import synthesis
+    from agent.images import synthesis
 
     generate = synthesis.generate
 

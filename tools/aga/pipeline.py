@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from tools.aga.chain import EditingTools, StageProgress, Tools
+from tools.aga.making.chain import EditingTools, StageProgress, Tools
 from tools.aga.making.request import Request
 from tools.aga.making.set_keys import request_key, set_key
 from tools.aga.store.disk_space import check_room, disk_errors_explained, disk_usage

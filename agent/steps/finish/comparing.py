@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
+from agent.shifts import Shift
 from agent.steps.finish.choosing import Choice
 from agent.steps.finish.contenders import kind_of
-from agent.steps.finish.shifts import Shift
 from agent.steps.finish.testing import Fresh
 from evaluators.length import times
 from evaluators.report.answer import Against, Named, answer

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from agent.context import Context
 from agent.memory.candidate import Candidate
 from agent.memory.openings import Openings, describe_openings
+from agent.shifts import Shift
 from agent.steps.finish.choosing import Choice, Validation
 from agent.steps.finish.judging import judge, pool_of, scores_of
-from agent.steps.finish.shifts import Shift
 from agent.steps.trials import evaluate, is_testable, train_candidates, trial_spec
 from evaluators.report.comparison import TestScores
 from tools.datasets.cache.read import CachedDataset

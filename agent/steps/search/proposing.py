@@ -7,6 +7,8 @@ from statistics import fmean
 from typing import Any
 
 from agent.context import Context
+from agent.images.set_in_words import describe as describe_images
+from agent.images.set_in_words import describe_prompts, describe_unread
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.history import History, Rejection, noise_of
 from agent.memory.ledger import BudgetSpent
@@ -23,8 +25,6 @@ from agent.steps.left_out import shown_images, training_examples
 from agent.steps.search.cheap import trust_of
 from agent.steps.search.instruments import StudyInstruments
 from agent.steps.search.warm_start import earlier_of, next_warm
-from agent.steps.set_in_words import describe as describe_images
-from agent.steps.set_in_words import describe_prompts, describe_unread
 from agent.steps.speed import samples_allowed
 from agent.steps.stages import ARM, looks_of
 from tools.errors import AugurError, ConfigurationError
@@ -100,7 +100,7 @@ def history_of(
         metric=search.metric,
         fold_count=context.fold_count,
         grey=context.grey,
-        chain=None if context.backgrounds == "off" else context.synthesis.facts,
+        chain=None if context.backgrounds == "off" else context.synthesis.chain.facts,
         notebook=context.tracking.notebook().then(notebook or Notebook()),
         candidates=search.candidates,
         earlier=earlier_of(context),

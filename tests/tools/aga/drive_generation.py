@@ -29,9 +29,9 @@ from PIL import Image
 from tests.repository import ROOT
 from tools import files
 from tools.aga.captions.template import TemplateCaptioner
-from tools.aga.chain import Tools
 from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.detectors.simple import CentreDetector
+from tools.aga.making.chain import Tools
 from tools.aga.making.request import Request
 from tools.aga.making.source_images import TrainingSources, training_sources
 from tools.aga.pipeline import generate

@@ -22,11 +22,11 @@ from tests.tools.aga.drive_generation import (
 from tests.tools.aga.tiny_clip import build_tiny_clip
 from tests.tools.aga.tiny_sdxl import build_tiny_sdxl
 from tools.aga.captions.template import TemplateCaptioner
-from tools.aga.chain import EditingTools
 from tools.aga.config import AgaConfig
 from tools.aga.edit_config import EditConfig
 from tools.aga.editing.editor import ImageEditor
 from tools.aga.gates.clip_gate import ClipGate
+from tools.aga.making.chain import EditingTools
 from tools.aga.making.edited_set import readable
 from tools.aga.making.sheet_rows import sheet_rows
 from tools.errors import ConfigurationError

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agent.steps.set_in_words import describe
+from agent.images.set_in_words import describe
 from tests.tools.aga.drive_generation import (
     BrightDetector,
     Waves,

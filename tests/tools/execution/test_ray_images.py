@@ -19,9 +19,9 @@ from tests.repository import ROOT
 from tests.tools.aga.drive_generation import PROMPTS, World, contents, open_world, splits, write_photos
 from tools.aga.backgrounds.make import make_background_maker
 from tools.aga.captions.template import TemplateCaptioner
-from tools.aga.chain import Tools
 from tools.aga.config import AgaConfig
 from tools.aga.finders import make_finders
+from tools.aga.making.chain import Tools
 from tools.aga.types import Box, FindsSubjects, SourceImage
 from tools.errors import AugurError, ConfigurationError
 from tools.execution.config import ExecutionConfig

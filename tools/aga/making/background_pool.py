@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from tools.aga.captions.combinations import combinations
-from tools.aga.chain import StageProgress, Tools
 from tools.aga.gates.gates import GateResult, background_blank, caption_words, subject_on_background
+from tools.aga.making.chain import StageProgress, Tools
 from tools.aga.making.request import Request
 from tools.aga.making.set_plan import background_seed, candidate_limit
 from tools.aga.making.work_folder import SHARD, WorkFolder, from_record, to_record

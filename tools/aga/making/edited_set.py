@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from tools.aga.captions.combinations import combinations
-from tools.aga.chain import EditingTools, StageProgress
 from tools.aga.composites.placement import Placement
 from tools.aga.gates.gates import background_blank, caption_words
 from tools.aga.making.background_pool import Background
+from tools.aga.making.chain import EditingTools, StageProgress
 from tools.aga.making.finished_set import finish_set
 from tools.aga.making.judging import judged
 from tools.aga.making.pasting import PastingJob, write_image

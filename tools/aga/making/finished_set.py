@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tools.aga.chain import EditingTools, Tools
 from tools.aga.gates.gates import GateResult
 from tools.aga.making.background_pool import Background
+from tools.aga.making.chain import EditingTools, Tools
 from tools.aga.making.pasting import PastingJob
 from tools.aga.making.provenance import GateResults, write_backgrounds, write_images, write_sources
 from tools.aga.making.request import Request

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from tools.aga.chain import EditingTools, Tools
 from tools.aga.gates.gates import GateResult
+from tools.aga.making.chain import EditingTools, Tools
 from tools.aga.making.pasting import PastingJob
 from tools.aga.making.provenance import GateResults
 

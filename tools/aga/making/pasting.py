@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from tools.aga.chain import ShardPaster
 from tools.aga.composites.placement import Placement
 from tools.aga.making.background_pool import Background
+from tools.aga.making.chain import ShardPaster
 from tools.aga.making.composing import Composer, Pasted, Rules, SentShard, StoredInputs, encoded
 from tools.aga.making.request import Request
 from tools.aga.making.set_plan import PlannedImage, SetPlan

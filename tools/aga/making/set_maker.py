@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tools.aga.chain import StageProgress, Tools
 from tools.aga.making.background_pool import Background, BackgroundPool
+from tools.aga.making.chain import StageProgress, Tools
 from tools.aga.making.finished_set import finish_set
 from tools.aga.making.judging import judged
 from tools.aga.making.pasting import PastingJob, paste_all

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.aga.chain import Tools
 from tools.aga.gates.gates import GateResult, detector_score, mask_area
+from tools.aga.making.chain import Tools
 from tools.aga.making.request import Request
 from tools.aga.making.source_images import fitted_mask
 from tools.aga.making.work_folder import SHARD, WorkFolder, from_record, to_record

@@ -1,8 +1,8 @@
 """Synthetic images made on the nodes of a Ray cluster: the tools of `tools.aga`, each with its work done by actors.
 
-They take the place of this machine's own (`tools.aga.chain.Tools`), so that whoever makes a set knows nothing of Ray.
-What a node makes is a function of what it is sent, and this machine writes it into the store, so a set comes out the
-same to the last byte, and one whose making was interrupted resumes as it does locally. An actor that is lost, with or
+They take the place of this machine's own (`tools.aga.making.chain.Tools`), so that whoever makes a set knows nothing of
+Ray. What a node makes is a function of what it is sent, and this machine writes it into the store, so a set comes out
+the same to the last byte, and one whose making was interrupted resumes as it does locally. An actor that is lost, with or
 without its node, is replaced, and what it was doing is done again, twice at most.
 
 An actor takes no CPU of Ray's books: workers of trials, which wait meanwhile, hold those. Where models need a GPU, it
@@ -23,8 +23,8 @@ import numpy as np
 from tools.aga.backgrounds.diffusion import diffusion_identity
 from tools.aga.backgrounds.diffusion_loading import check_sources
 from tools.aga.backgrounds.make import make_background_maker
-from tools.aga.chain import Tools
 from tools.aga.config import AgaConfig
+from tools.aga.making.chain import Tools
 from tools.aga.making.composing import Pasted, SentShard
 from tools.aga.types import BackgroundMaker, Box, Detector, FindsSubjects, Segmenter, SourceImage
 from tools.errors import AugurError, first_line
@@ -116,7 +116,7 @@ class ImageWorkers:
         )
 
     def paste(self, shard: SentShard) -> list[Pasted]:
-        """See `tools.aga.chain.ShardPaster`."""
+        """See `tools.aga.making.chain.ShardPaster`."""
         return self.call("paste", shard)
 
     def close(self) -> None:

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from agent.images.synthesis import Synthesis, _held
+from agent.images.whether import backgrounds_of
 from agent.memory.proposal import Proposal
 from agent.settings.config import LLMConfig, SearchConfig, StudyConfig
-from agent.steps.synthesis import Synthesis, _held, backgrounds_of
 from tests.tools.aga.insects import PHOTOS, copy_insects
 from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.detectors.simple import GivenBoxes
@@ -173,8 +174,8 @@ def insects(tmp_path: Path, shared_data: Path) -> Synthesis:
 def test_where_cut_outs_have_to_be_recognised_more_photographs_are_looked_at(
     insects: Synthesis, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("agent.steps.synthesis.PREVIEWED", 2)
-    monkeypatch.setattr("agent.steps.synthesis._SPARE_TO_RECOGNISE", 2.5)
+    monkeypatch.setattr("agent.images.synthesis.PREVIEWED", 2)
+    monkeypatch.setattr("agent.images.synthesis._SPARE_TO_RECOGNISE", 2.5)
     every = {file for files in PHOTOS.values() for file in files}
     made, sources = insects.preview_of(MEADOWS, {f"train/{c}/{f}" for c, fs in PHOTOS.items() for f in fs})
     assert {Path(sources.file(row)).name for row in range(len(sources))} == every
