@@ -37,7 +37,7 @@ NAMES = [
     "composites",
     "edges",
     # Needs photographs that are not ours to hand on.
-    *(["mask_quality"] if os.environ.get("AUGUR_ANTSBEES2") else []),
+    *(["mask_quality", "label_leak"] if os.environ.get("AUGUR_ANTSBEES2") else []),
     "attribution",
     "generation_overhead",
     "generation_pool",

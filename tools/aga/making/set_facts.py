@@ -125,7 +125,6 @@ def background_leak(folder: Path, root: Path) -> Leak | None:
         folder: of the set.
         root: the store, with the backgrounds.
     """
-    import cv2
     import pyarrow.parquet as pq
 
     table = pq.read_table(folder / "provenance.parquet", columns=["label", "background", "accepted"])
@@ -137,18 +136,36 @@ def background_leak(folder: Path, root: Path) -> Leak | None:
     classes = np.unique(labels)
     if len(rows) < 40 or len(names) < 2 * _FOLDS or len(classes) < 2:
         return None
-    seen = {}
+    pictures = {}
     for name in names:
         picture = kept_picture(root / name)
         if picture is None:
             return None
-        seen[name] = cv2.resize(picture, (_SEEN, _SEEN), interpolation=cv2.INTER_AREA).ravel() / 255
-    features = np.stack([seen[row["background"]] for row in rows])
+        pictures[name] = in_colours(picture)
     fold = np.array([names.index(row["background"]) % _FOLDS for row in rows])
+    return leak_of(np.stack([pictures[row["background"]] for row in rows]), labels, fold)
+
+
+def in_colours(picture: np.ndarray) -> np.ndarray:
+    """What the leak's classifier sees of a picture, uint8 (H, W, 3): float64 (108,), colours of 6 × 6 pixels, 0..1."""
+    import cv2
+
+    return cv2.resize(picture, (_SEEN, _SEEN), interpolation=cv2.INTER_AREA).ravel() / 255
+
+
+def leak_of(colours: np.ndarray, labels: np.ndarray, fold: np.ndarray) -> Leak:
+    """How well these pictures tell the labels, as `background_leak` measures it.
+
+    Args:
+        colours: float (N, F), a row for each image (`in_colours`).
+        labels: int (N,).
+        fold: int (N,), 0..4: where each image is held out; equal backgrounds belong into one fold.
+    """
+    classes = np.unique(labels)
     wanted = (labels[:, None] == classes[None]).astype(float)
-    right = sum(_right(features, wanted, fold == each) for each in range(_FOLDS))
+    right = sum(_right(colours, wanted, fold == each) for each in range(_FOLDS))
     chance = max(np.mean(labels == each) for each in classes)
-    return Leak(right / len(rows), float(chance), len(rows))
+    return Leak(right / len(labels), float(chance), len(labels))
 
 
 def _right(features: np.ndarray, wanted: np.ndarray, held_out: np.ndarray) -> int:

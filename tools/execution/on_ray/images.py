@@ -2,8 +2,8 @@
 
 They take the place of this machine's own (`tools.aga.making.chain.Tools`), so that whoever makes a set knows nothing of
 Ray. What a node makes is a function of what it is sent, and this machine writes it into the store, so a set comes out
-the same to the last byte, and one whose making was interrupted resumes as it does locally. An actor that is lost, with or
-without its node, is replaced, and what it was doing is done again, twice at most.
+the same to the last byte, and one whose making was interrupted resumes as it does locally. An actor that is lost, with
+or without its node, is replaced, and what it was doing is done again, twice at most.
 
 An actor takes no CPU of Ray's books: workers of trials, which wait meanwhile, hold those. Where models need a GPU, it
 takes the share that workers of trials leave (`plans.IMAGES_SHARE`).
