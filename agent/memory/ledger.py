@@ -152,6 +152,11 @@ class Ledger:
         event = self._events.get(f"trial:{key}")
         return event is not None and not event["reused"]
 
+    def has_ended(self, key: str) -> bool:
+        """Whether that trial has ended, trained or reused by this study."""
+        event = self._events.get(f"trial:{key}")
+        return event is not None and event["kind"] == "trial"
+
     def trial_keys(self) -> set[str]:
         """Keys of the trials that the study trained or reused."""
         return {name.removeprefix("trial:") for name in self._events if name.startswith("trial:")}

@@ -107,13 +107,15 @@ def _count(number: int, thing: str) -> str:
 
 
 def room_for_trials(spent: Spent, budget: BudgetConfig) -> int | None:
-    """How many more trials the budget allows, by what trials took so far; None where it bounds neither."""
-    trained = spent.trials + spent.reused_trials
+    """How many more trials the budget allows, by what trials took that were trained; None where it bounds neither.
+
+    Reused trials took no time here.
+    """
     rooms = [] if budget.trials is None else [budget.trials - spent.trials]
     for limit, used in (
         (budget.training_seconds, spent.training_seconds),
         (budget.wall_clock, spent.wall_clock),
     ):
-        if limit is not None and trained and used > 0:
-            rooms.append(floor((limit - used) / (used / trained)))
+        if limit is not None and spent.trials and used > 0:
+            rooms.append(floor((limit - used) / (used / spent.trials)))
     return max(0, min(rooms)) if rooms else None

@@ -90,17 +90,6 @@ def training_size(cache: Path, fold: Fold | None) -> int:
     return kept + len(open_cache(cache).split("validation")) if fold.of == "both" else kept
 
 
-def validation_ids(spec: TrialSpec) -> np.ndarray:
-    """Which images a trial is validated on: int64 (N,), in the order of its predictions.
-
-    An image has the same number in every fold, as in `PoolView.places`.
-    """
-    view = validation_view(spec)
-    if isinstance(view, PoolView):
-        return view.places
-    return len(open_cache(spec.cache).split("train")) + np.arange(len(view))
-
-
 def source_places(spec: TrialSpec) -> np.ndarray:
     """Where each image of the training split is in the trial's training view: int64 (N,); -1 where it is held out."""
     view = training_view(spec)

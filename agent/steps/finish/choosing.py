@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 from agent.context import Context
 from agent.memory.candidate import Candidate, baselines, reference
-from agent.steps.finish.contenders import chosen_by, contenders_of, kind_of, nothing_learnt_by
+from agent.steps.finish.contenders import chosen_by, contenders_of, kind_of, nothing_learnt_by, phases_of
 from agent.steps.finish.judging import judge
+from agent.steps.finish.room import has_room
 from agent.steps.finish.second_lengths import try_second_lengths
-from agent.steps.finish_plan import plan_finish, room_for_trials
-from agent.steps.trials import recipe_of, train_candidates
+from agent.steps.trials import recipe_of, train_candidates, trial_spec
 from evaluators.recommendation import Recommendation, rank, recommend
 
 POLICY_ONLY, BACKGROUNDS_ONLY = "policy only", "backgrounds only"
@@ -106,13 +106,15 @@ def _with_epochs(context: Context, candidate: Candidate) -> Candidate:
 def finalists_of(context: Context) -> list[Candidate]:
     """The top k iterations by the least noisy measure, best first; the earlier one where they tie.
 
+    By the trials of the search alone: a study that resumes in the middle of the choice, or after it, finds the same.
     A candidate that finished fewer than half as many seeds as others is left out: one lucky trial, where the other
     trainings failed, says nothing. So is one that was left behind in its iteration.
     """
     records = sorted(context.tracking.records(), key=lambda record: record.number)
     found = {record.name: record for record in records if record.scores}
     most = max((len(record.scores) for record in found.values()), default=0)
-    contenders = contenders_of(context, [Candidate.of(record) for record in found.values()])
+    searched = [Candidate.of(record) for record in found.values()]
+    contenders = contenders_of(context, searched, phases=lambda candidate: phases_of(candidate)[:1])
     return [
         Candidate.of(found[name])
         for name in (rank(contenders) if contenders else ())
@@ -132,10 +134,13 @@ def train_for_choice(context: Context, candidates: Sequence[Candidate]) -> str:
         return train_candidates(context, candidates, search.choice_seeds, "choice", title) or ""
     if cut := train_candidates(context, candidates, search.search_seeds, "choice", title):
         return cut
-    plan = plan_finish(search)
+    epochs = [recipe_of(context, each).epochs for each in candidates]
     for seed in search.choice_seeds[search.seeds :]:
-        room = room_for_trials(context.ledger.spent(), budget)
-        if room is not None and room < len(candidates) + plan.least:
+        keys = [trial_spec(context, each, seed).key for each in candidates]
+        begun = not context.ledger.trial_keys().isdisjoint(
+            keys
+        )  # in an earlier session, which had room for it
+        if not begun and not has_room(context, epochs):
             return "what is left of the budget is kept for the test"
         if cut := train_candidates(context, candidates, [seed], "choice", title):
             return cut

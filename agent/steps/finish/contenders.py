@@ -18,7 +18,7 @@ from tools.files import DamagedFile
 from tools.policy.named import DEFAULT
 from tools.training.config import TrialSpec
 from tools.training.types import Predictions
-from tools.training.views import validation_ids, validation_view
+from tools.training.views import validation_view
 
 
 def kind_of(candidate: Candidate) -> Kind:
@@ -141,8 +141,5 @@ def _values(context: Context, kept: Predictions) -> np.ndarray | None:
 
 
 def _ids(spec: TrialSpec, groups: dict[str, int]) -> np.ndarray:
-    """A number for each validation image; images of one group (a patient) share theirs."""
-    names = validation_view(spec).groups
-    if len(set(names)) == len(names):
-        return validation_ids(spec)
-    return np.array([groups.setdefault(name, len(groups)) for name in names])
+    """A number for each validation image, the same in every fold; images of one group (a patient) share theirs."""
+    return np.array([groups.setdefault(name, len(groups)) for name in validation_view(spec).groups])

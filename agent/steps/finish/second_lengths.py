@@ -6,15 +6,13 @@ found its length, and so no augmentation and the default policy have theirs; `se
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import ceil
 
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.proposal import LENGTHS
 from agent.steps.finish.contenders import chosen_by, phases_of
 from agent.steps.finish.judging import judge, training_of
-from agent.steps.finish_plan import plan_finish, room_for_trials
-from agent.steps.speed import samples_allowed
+from agent.steps.finish.room import has_room
 from agent.steps.trials import recipe_of, train_candidates, trial_spec
 from evaluators.length import times
 from evaluators.length_costs import second_lengths
@@ -108,36 +106,26 @@ def _drop_weights(context: Context, candidate: Candidate) -> None:
 
 
 class _Room:
-    """Whether the budget leaves room for one contender more, after the test of what is recommended."""
+    """Whether the budget leaves room for one contender more, after the test of what is recommended.
+
+    What an earlier session has begun was admitted; what is left of it is counted before others are.
+    """
 
     def __init__(self, context: Context, by_name: dict[str, Candidate]) -> None:
         self._context, self._by_name = context, by_name
-        self._admitted: list[int] = []
-        """Epochs of those that were admitted in this session and are not trained yet."""
+        self._waiting: list[int] = []
+        """Epochs of each training of those that were admitted, as far as it has not ended."""
+        self._longest = 0
 
     def __call__(self, name: str, epochs: int) -> bool:
-        context, search = self._context, self._context.config.search
-        budget, spent = context.config.budget.of_training, context.ledger.spent()
-        if not budget.is_limited:
-            return True
+        context, ledger = self._context, self._context.ledger
         variant = _variant(context, self._by_name[name], epochs)
-        if variant is not None and any(
-            context.ledger.knows(trial_spec(context, variant, seed).key) for seed in search.search_seeds
-        ):
-            return True  # an earlier session has begun it
-        wanted = [*self._admitted, epochs]
-        least, fresh, usual = plan_finish(search).least, search.final_seeds, context.recipe.epochs
-        if budget.trials is not None and spent.trials + search.seeds * len(wanted) + least > budget.trials:
+        if variant is None:  # it is not trained
+            return True
+        keys = [trial_spec(context, variant, seed).key for seed in context.config.search.search_seeds]
+        waiting = [*self._waiting, *(epochs for key in keys if not ledger.has_ended(key))]
+        begun = any(ledger.knows(key) for key in keys)
+        if not begun and not has_room(context, waiting, self._longest):
             return False
-        allowed = samples_allowed(context)
-        if allowed is not None:
-            images = context.data.size("train")
-            test = (least - fresh) * usual + fresh * max(usual, *wanted)
-            if spent.samples + images * (search.seeds * sum(wanted) + test) > allowed:
-                return False
-        elif (left := room_for_trials(spent, budget)) is not None:
-            taken = sum(search.seeds * max(1, ceil(each / usual)) for each in wanted)
-            if taken + least + fresh * (ceil(max(usual, *wanted) / usual) - 1) > left:
-                return False
-        self._admitted = wanted
+        self._waiting, self._longest = waiting, max(self._longest, epochs)
         return True

@@ -66,6 +66,14 @@ def test_a_budget_leaves_room_for():
     assert room_for_trials(spent, BudgetConfig(training_seconds=500.0, wall_clock=165.0)) == 1
 
 
+def test_reused_trials_say_nothing_of_how_long_a_trial_takes():
+    trained = Spent(trials=10, training_seconds=1000.0)
+    reused = Spent(trials=10, reused_trials=20, training_seconds=1000.0)
+    limit = BudgetConfig(training_seconds=2000.0)
+    assert room_for_trials(reused, limit) == room_for_trials(trained, limit) == 10
+    assert room_for_trials(Spent(reused_trials=20, wall_clock=5.0), BudgetConfig(wall_clock=60.0)) is None
+
+
 @pytest.mark.parametrize("seed", [0, 1, 3, 5, 2**31 - 1])
 def test_fresh_seeds_are_those_of_no_search_and_no_choice_whatever_the_first_seed(seed):
     """Not even of another study: its choice would have been made by them."""

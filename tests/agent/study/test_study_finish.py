@@ -88,6 +88,25 @@ def test_a_trial_that_fails_under_a_fresh_seed_is_said_and_its_pair_does_not_cou
     assert "over 2 paired fresh seeds" in report(runs)
 
 
+def test_a_finish_that_was_killed_chooses_and_tests_the_same_proposal(runs):
+    """More seeds show that the best of the search was lucky; a resumed study must not take another in its place."""
+    size = SHORT.replace("--iterations 2", "--iterations 4").replace("choosing_seeds 1", "choosing_seeds 6")
+    words = ("--proposer", "random", "--search.backgrounds", "off")
+    killed = run(runs, *words, size=size, moment="after:finalise")
+    assert killed.returncode < 0
+    before = {
+        phase: {record.name for record in tracking(runs).records(phase)} for phase in ("choice", "final")
+    }
+    tested = tracking(runs).study_tags()["best_proposal"]
+    assert any(name.startswith("iteration") for name in before["choice"])
+    assert resume(runs).returncode == 0
+    after = {
+        phase: {record.name for record in tracking(runs).records(phase)} for phase in ("choice", "final")
+    }
+    assert after == before
+    assert tracking(runs).study_tags()["best_proposal"] == tested
+
+
 def test_without_iterations_the_baselines_are_compared(runs, finished):
     copy_trials(finished, runs)
     done = run(runs, "--proposer", "tpe", "--iterations", "0", size=SMALL)

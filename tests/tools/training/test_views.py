@@ -19,7 +19,6 @@ from tools.training.views import (
     source_places,
     training_size,
     training_view,
-    validation_ids,
     validation_view,
 )
 
@@ -76,13 +75,6 @@ def test_folds_of_the_training_split_leave_the_validation_split_alone(tinted: Ca
         assert sorted([*train, *validation]) == tinted.split("train").files
         held += validation
     assert sorted(held) == tinted.split("train").files
-
-
-def test_an_image_has_the_same_number_in_every_fold(tinted: CachedDataset, tmp_path: Path):
-    files = [*tinted.split("train").files, *tinted.split("validation").files]
-    for number in range(FOLDS):
-        spec = in_fold(tinted, tmp_path, number)
-        assert [files[at] for at in validation_ids(spec)] == validation_view(spec).files
 
 
 def test_a_view_of_a_fold_travels_without_its_pixels(tinted: CachedDataset, tmp_path: Path):
