@@ -89,10 +89,9 @@ def _add_flags(parser: FlagParser) -> None:
         default=[],
         metavar="NAME,…",
         help="what to compare, besides none and default, which are always there: policies as for agent train --policy "
-        "(rand_augment, 'rand_augment(num_ops=3)', trivial_augment_wide, aug_mix, auto_augment, med_augment, mixup, "
-        "cutmix, a line, a file, study:NAME) and ways of searching (random, nearby, tpe, llm, best_of_n, hybrid, "
-        "online, rand_augment_grid; "
-        "llm@provider:model for a model of its own)",
+        "(rand_augment, 'rand_augment(num_ops=3)', trivial_augment_wide, aug_mix, auto_augment, med_augment, sra, "
+        "mixup, cutmix, a line, a file, study:NAME) and ways of searching (random, nearby, tpe, llm, best_of_n, "
+        "hybrid, online, rand_augment_grid; llm@provider:model for a model of its own)",
     )
     add(
         "--trials",

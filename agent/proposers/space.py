@@ -1,7 +1,7 @@
 """What the arms `random`, `nearby` and `tpe` may draw: single operations of the catalogue that are safe for the images.
 
-Whole policies are excluded: at their defaults they are the baselines. What the lint rejects, or what was tried before,
-is never proposed.
+Whole policies are not drawn: at their defaults they are the baselines (`nearby` may change one that is among the best).
+What the lint rejects, or what was tried before, is never proposed.
 """
 
 from dataclasses import dataclass

@@ -39,7 +39,8 @@ class ModelConfig(BaseModel):
     weights: str | None = Field(
         default=None,
         description="from scratch if unset; 'pretrained' (the model's published ones, ImageNet); a .safetensors or "
-        ".pth file; or 'auto': published ones where they are on this machine or may be fetched, else from scratch, "
+        ".pth file; or 'auto': published ones where they are on this machine or may be fetched, else "
+        "efficientnet_lite0 where no model is named, else from scratch, "
         "which is the default for a folder of images",
     )
     stem: Literal["auto", "imagenet", "small", "small-pool"] = Field(
@@ -133,7 +134,8 @@ class TrainingConfig(BaseModel):
     epochs: Epochs | Literal["auto"] | None = Field(
         default=None,
         description="passes over the training images; 'auto': found first, for no augmentation and the default policy "
-        "(docs/length.md), which is the default for a folder of images; else the recipe's",
+        "(docs/length.md), which is the default for a folder of images; else the recipe's. agent train finds none: it "
+        "takes that of a study that --policy names, else the recipe's",
     )
     batch_size: int | None = Field(default=None, ge=2, le=65_536, description="training images in a step")
     learning_rate: float | None = Field(default=None, gt=0, le=100, description="the highest of the schedule")

@@ -58,7 +58,10 @@ def add_flags(parser: FlagParser) -> None:
     parser.add_argument(
         "--ordinal", action="store_true", default=None, help="the order of the classes matters"
     )
-    parser.add_argument("--metric", help=f"what is to be improved: {' or '.join(METRICS)}")
+    parser.add_argument(
+        "--metric",
+        help=f"the usual measure for such images (studies decide by --search.metric): {' or '.join(METRICS)}",
+    )
     parser.add_argument("--image-size", metavar="N", type=int, help="default side in pixels")
     parser.add_argument("--licence", help="licence of the images")
     parser.add_argument("--citation", help="how the images are cited")
