@@ -134,8 +134,7 @@ class TrainingConfig(BaseModel):
     epochs: Epochs | Literal["auto"] | None = Field(
         default=None,
         description="passes over the training images; 'auto': found first, for no augmentation and the default policy "
-        "(docs/length.md), which is the default for a folder of images; else the recipe's. agent train finds none: it "
-        "takes that of a study that --policy names, else the recipe's",
+        "(docs/length.md), which is the default for a folder of images; else the recipe's",
     )
     batch_size: int | None = Field(default=None, ge=2, le=65_536, description="training images in a step")
     learning_rate: float | None = Field(default=None, gt=0, le=100, description="the highest of the schedule")
