@@ -149,10 +149,11 @@ def power(gain: float, noise: Noise, seeds: int, cases: int, comparisons: int = 
     of_seeds, of_cases, left = squares.T
     larger = np.maximum(of_seeds, left)
     total = larger + np.maximum(of_cases - left, 0)
+    # Flips of so many signs: about Student's t, and never below the one where all are flipped alike.
     p = np.maximum.reduce(
         [
             stats.t.sf(mean / np.sqrt(of_seeds / cells), seeds - 1),
-            stats.norm.sf(mean / np.sqrt(of_cases / cells)),
+            np.maximum(stats.t.sf(mean / np.sqrt(of_cases / cells), cases - 1), 2.0**-cases),
             stats.t.sf(mean / np.sqrt(total / cells), total**2 / (larger**2 / (seeds - 1))),
         ]
     )

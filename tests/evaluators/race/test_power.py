@@ -104,6 +104,17 @@ def test_the_smallest_gain_has_the_power_that_it_is_named_for() -> None:
     assert smallest_gain(noise, 2, 300) is None
 
 
+def test_what_so_few_groups_cannot_show_is_not_promised() -> None:
+    """Of eight signs, one of 128 ways to flip them is as far from zero: among seven arms that is no proof."""
+    noise = Noise(0.01, 0.01, 0.01)
+    assert power(0.5, noise, SEEDS, 8) > 0.9
+    assert power(0.5, noise, SEEDS, 8, comparisons=7) == 0.0
+    rights = np.random.default_rng(6).random((2, SEEDS, 8)) < np.array([[[0.1]], [[1.1]]])
+    [found] = compared([arm(each) for each in rights])
+    assert found.verdict.kind == "better"
+    assert 7 * found.p > 0.05
+
+
 def test_guesses_allow_for_images_that_belong_together() -> None:
     assert guesses([str(number) for number in range(50)]) == list(GUESSES)
     found = guesses([str(number // 20) for number in range(1200)])
