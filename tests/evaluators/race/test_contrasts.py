@@ -70,6 +70,24 @@ def test_a_repeated_search_must_win_in_its_repeats_too():
     assert found.kind == "not shown"
 
 
+def test_arms_that_were_repeated_unequally_often_are_paired_over_the_repeats_that_both_have():
+    rng = np.random.default_rng(7)
+    arms = {
+        "five": repeated(rng, *[0.8] * 5),
+        "four": repeated(rng, *[0.6] * 4),
+        "two": repeated(rng, 0.5, 0.6),
+    }
+    over_four, over_two = contrasts(arms, [("five", "four"), ("two", "five")], None, 500)
+    assert over_four.over_repeats is not None
+    assert over_four.over_repeats.count == 4
+    assert over_four.kind == "better"
+    assert over_two.verdict.kind == "worse"
+    assert over_two.over_repeats is not None
+    assert over_two.over_repeats.low is None  # two repeats say nothing of the way of searching
+    assert over_two.p == 1.0
+    assert over_two.kind == "not shown"
+
+
 def test_an_average_over_repeats_keeps_the_mean_of_each_seed():
     rng = np.random.default_rng(6)
     one, other = (arm(rng.random((SEEDS, 50)) < level) for level in (0.5, 0.9))
