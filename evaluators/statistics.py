@@ -187,20 +187,51 @@ def error_over_both(
     Raises:
         ValueError: if the shapes differ or one of them is empty.
     """
-    difference, sums, counts = _paired_table(treatment, control, groups)
-    mean, (seeds, cases) = float(difference.mean()), sums.shape
-    if seeds < FEWEST_SEEDS or cases < FEWEST_IMAGES or np.ptp(difference.mean(axis=1)) < _EQUAL:
+    difference = _paired(treatment, control)
+    found = mean_squares(difference, groups)
+    if found is None or found.seeds < FEWEST_SEEDS or found.cases < FEWEST_IMAGES:
+        return None
+    if np.ptp(difference.mean(axis=1)) < _EQUAL:
+        return None
+    of_seeds = max(found.of_seeds, found.residual)
+    total = of_seeds + max(found.of_cases - found.residual, 0.0)
+    freedom = total**2 / (of_seeds**2 / (found.seeds - 1))
+    return Error(float(difference.mean()), float(np.sqrt(total / (found.seeds * found.cases))), freedom)
+
+
+@dataclass(frozen=True)
+class MeanSquares:
+    """Of a table of differences, seeds × cases: a case is an image, or a group of images, weighted by their number."""
+
+    seeds: int
+    cases: int
+    of_seeds: float
+    of_cases: float
+    residual: float
+    """Of what seed and case do together."""
+
+
+def mean_squares(difference: np.ndarray, groups: Sequence[str] | None) -> MeanSquares | None:
+    """The two-way analysis of variance of (seeds, images); None with fewer than two seeds, or two cases.
+
+    Args:
+        difference: of two arms, under each seed and on each image.
+        groups: name of each image's group, which counts as one case; each image its own where None.
+    """
+    sums, counts = by_group(difference, groups)
+    seeds, cases = sums.shape
+    if seeds < 2 or cases < 2:
         return None
     # Each case as a deviation from the mean, weighted by its images (linearisation of a ratio).
-    table = (sums - mean * counts) * cases / counts.sum()
+    table = (sums - float(difference.mean()) * counts) * cases / counts.sum()
     rows, columns = table.mean(axis=1, keepdims=True), table.mean(axis=0, keepdims=True)
-    of_seeds = cases * float((rows**2).sum()) / (seeds - 1)
-    of_cases = seeds * float((columns**2).sum()) / (cases - 1)
-    residual = float(((table - rows - columns) ** 2).sum()) / ((seeds - 1) * (cases - 1))
-    of_seeds = max(of_seeds, residual)
-    total = of_seeds + max(of_cases - residual, 0.0)
-    freedom = total**2 / (of_seeds**2 / (seeds - 1))
-    return Error(mean, float(np.sqrt(total / (seeds * cases))), freedom)
+    return MeanSquares(
+        seeds,
+        cases,
+        of_seeds=cases * float((rows**2).sum()) / (seeds - 1),
+        of_cases=seeds * float((columns**2).sum()) / (cases - 1),
+        residual=float(((table - rows - columns) ** 2).sum()) / ((seeds - 1) * (cases - 1)),
+    )
 
 
 def interval_over_both(
@@ -210,7 +241,7 @@ def interval_over_both(
 
     There are no bounds where `error_over_both` has none; arguments and errors are its own.
     """
-    difference, _, _ = _paired_table(treatment, control, groups)
+    difference = _paired(treatment, control)
     mean, by_seed = float(difference.mean()), tuple(float(value) for value in difference.mean(axis=1))
     found = error_over_both(treatment, control, groups)
     if found is None:
@@ -218,14 +249,11 @@ def interval_over_both(
     return Interval(mean, *t_bounds(mean, found.error, found.freedom), len(by_seed), by_seed)
 
 
-def _paired_table(
-    treatment: np.ndarray, control: np.ndarray, groups: Sequence[str] | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(differences (seeds, images), their sums (seeds, groups), images in each group (groups,))."""
+def _paired(treatment: np.ndarray, control: np.ndarray) -> np.ndarray:
+    """The differences, (seeds, images)."""
     if treatment.shape != control.shape or treatment.ndim != 2 or treatment.size == 0:
         raise ValueError(f"scores must be paired, seeds by images; got {treatment.shape} and {control.shape}")
-    difference = treatment.astype(np.float64) - control.astype(np.float64)
-    return difference, *by_group(difference, groups)
+    return treatment.astype(np.float64) - control.astype(np.float64)
 
 
 @dataclass(frozen=True)

@@ -42,3 +42,8 @@ def likelihood(probability: float | None) -> str:
         if sure >= least:
             return f"{words} {side} ({chance})"
     return "as likely better as worse"
+
+
+def in_groups(images: int, groups: int | None) -> str:
+    """What follows a number of images that are in fewer groups: ' in 60 groups'; empty where each is its own."""
+    return f" in {groups} group{'' if groups == 1 else 's'}" if groups and groups != images else ""

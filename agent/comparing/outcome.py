@@ -16,6 +16,7 @@ from evaluators.race.power import measured, smallest_gain
 from evaluators.race.result import ArmResult, RaceResult, SearchResult, Step, sentence_of
 from evaluators.report.comparison import TestScores
 from evaluators.statistics import DIFFERENCES, SCORES, mean_interval
+from evaluators.wording import in_groups
 from tools.policy.named import DEFAULT
 from tools.text import counted
 from tools.training.metrics import metric_title
@@ -52,12 +53,12 @@ def result_of(
     over_default, over_none = _over(arms, DEFAULT, groups), _over(arms, NONE, groups)
     searching = [arm.name for arm in race.arms if arm.searches and arm.name in arms]
     raced = [(name, DEFAULT) for name in over_default if name != NONE]
-    noise = measured(arms, raced)
+    noise = measured(arms, raced, groups)
     cases = len(set(groups)) if groups else len(test) if test else 0
     result = RaceResult(
         name=race.name,
         title=f"{context.data.card.title}: a race of {counted(len(race.arms), 'arm')} for {context.config.model.title}",
-        facts=tuple(_facts(race, context)),
+        facts=tuple(_facts(race, context, cases)),
         measure=metric_title(context.config.search.metric),
         arms=tuple(
             _arm(context, arm, entrants, arms.get(arm, []), over_default, over_none, validation, scores)
@@ -71,6 +72,7 @@ def result_of(
         else None,
         seeds=race.config.search.final_seeds,
         test_images=len(test) if test else 0,
+        test_groups=cases,
         image_size=context.data.image_size,
         classes=len(context.data.card.classes),
         budget=budget_in_words(race),
@@ -182,7 +184,7 @@ def _forecasts(race: Race, found: Sequence[Found]) -> list[ForecastScore]:
     return scored
 
 
-def _facts(race: Race, context: Context) -> list[tuple[str, str]]:
+def _facts(race: Race, context: Context, cases: int) -> list[tuple[str, str]]:
     data, search = context.data, context.config.search
     model = context.config.model
     first, last = search.fresh_seeds[0], search.fresh_seeds[-1]
@@ -202,5 +204,5 @@ def _facts(race: Race, context: Context) -> list[tuple[str, str]]:
         ),
         ("winner of a search", winner),
         ("seeds", f"{seeds}; test, fresh {first} to {last}"),
-        ("test images", str(data.size("test"))),
+        ("test images", str(data.size("test")) + in_groups(data.size("test"), cases)),
     ]

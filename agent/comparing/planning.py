@@ -30,7 +30,8 @@ def show_plan(race: Race, terminal: Terminal) -> int:
         AugurError: a setting, the data or an arm is wrong.
     """
     from agent.starting.prechecks import check_before_start
-    from evaluators.race.power import GUESSES, power, smallest_gain
+    from evaluators.race.power import guesses, power, smallest_gain
+    from evaluators.wording import in_groups
 
     dataset = check_before_start(finals_config(race))
     given = given_candidates(race, dataset, terminal)
@@ -40,18 +41,19 @@ def show_plan(race: Race, terminal: Terminal) -> int:
                 check_model(cell, search_config(race, cell))
             except ConfigurationError as error:
                 terminal.warn(str(error))
-    images, cases = _test_size(dataset)
+    groups = [record.group or record.file for record in dataset.records if record.split == "test"]
+    images, cases = len(groups), len(set(groups))
     seeds = race.config.search.final_seeds
     arms = sum(name != "none" for name in given) - 1 + sum(arm.searches for arm in race.arms)
-    known = _noise(race)
+    known = _noise(race, grouped=cases != images)
     terminal.note(
         f"{counted(arms, 'arm')} against the default policy, {seeds} fresh seeds, {images} test images"
-        + (f" in {cases} groups" if cases != images else "")
+        + in_groups(images, cases)
         + ": the chance that a true gain is called better, and the smallest gain that is found with 80% power, "
         "with Holm's correction over all arms"
     )
     rows, powers = [], []
-    for noise in [known] if known else GUESSES:
+    for noise in [known] if known else guesses(groups):
         visible = smallest_gain(noise, seeds, cases, max(1, arms))
         more = smallest_gain(noise, 2 * seeds, cases, max(1, arms))
         found = {gain: power(gain, noise, seeds, cases, max(1, arms)) for gain in _GAINS}
@@ -71,7 +73,9 @@ def show_plan(race: Race, terminal: Terminal) -> int:
     terminal.table(["noise", *heads, "80% from", f"with {2 * seeds} seeds"], rows)
     if known is None:
         terminal.note(
-            "The noise is guessed: nothing like this was raced here yet. A race without searches (--arms rand_augment) "
+            "The noise is guessed: nothing like this was raced here yet"
+            + (", or only by a version that did not measure it by group" if cases != images else "")
+            + ". A race without searches (--arms rand_augment) "
             "measures it, and its trials are used again."
         )
     terminal.document = {
@@ -90,16 +94,8 @@ def _points(gain: float | None) -> str:
     return "more than 50" if gain is None else f"{100 * gain:.1f} points"
 
 
-def _test_size(dataset: "Dataset") -> tuple[int, int]:
-    """(test images, groups of them)."""
-    groups = [
-        record.group or str(number) for number, record in enumerate(dataset.records) if record.split == "test"
-    ]
-    return len(groups), len(set(groups))
-
-
-def _noise(race: Race) -> "Noise | None":
-    """As the latest race on the same data, model and recipe measured it."""
+def _noise(race: Race, grouped: bool) -> "Noise | None":
+    """As the latest race on the same data, model and recipe measured it, by group where test images have groups."""
     from evaluators.race.power import Noise
 
     files = sorted(race.config.runs_dir.glob("compares/*/race.json"), key=lambda file: file.stat().st_mtime)
@@ -108,8 +104,8 @@ def _noise(race: Race) -> "Noise | None":
             if not _alike(load_file(file.parent / CONFIG), race.config):
                 continue
             content: Any = json.loads(file.read_text(encoding="utf-8"))
-            if content["noise"]:
-                return Noise(**content["noise"])
+            if content["noise"] and (noise := Noise(**content["noise"])).of_groups == grouped:
+                return noise
         except (AugurError, OSError, ValueError, KeyError, TypeError):
             continue  # a file of another version says nothing; the plan shows guesses instead
     return None

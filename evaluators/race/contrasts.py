@@ -174,14 +174,13 @@ def paired(one: TestScores, other: TestScores) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _over_repeats(one: Sequence[TestScores], other: Sequence[TestScores]) -> Interval | None:
-    """The mean difference over repeats, paired where both arms were repeated equally often."""
-    count = max(len(one), len(other))
-    if count < FEWEST_SEEDS:
+    """The mean difference over repeats, paired where both arms were repeated: over as many as both have."""
+    if max(len(one), len(other)) < FEWEST_SEEDS:
         return None
+    repeated = [len(arm) for arm in (one, other) if len(arm) > 1]
     values = []
-    for number in range(count):
-        first = one[number] if len(one) > 1 else one[0]
-        second = other[number] if len(other) > 1 else other[0]
+    for number in range(min(repeated)):
+        first, second = one[number % len(one)], other[number % len(other)]
         seeds = common_seeds(first, second)
         if not seeds:
             return None

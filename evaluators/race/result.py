@@ -9,7 +9,7 @@ from evaluators.race.contrasts import Contrast
 from evaluators.race.forecasts import ForecastScore
 from evaluators.race.power import WANTED, Noise
 from evaluators.statistics import Interval, bounds
-from evaluators.wording import signed
+from evaluators.wording import in_groups, signed
 from tools.policy.named import DEFAULT
 
 
@@ -88,6 +88,8 @@ class RaceResult:
     """Of each search, in words."""
     notes: tuple[str, ...] = ()
     sentence: str = ""
+    test_groups: int | None = None
+    """Groups of the test images, each of which counts as one; None in races of earlier versions."""
 
     @property
     def comparisons(self) -> int:
@@ -131,7 +133,8 @@ def sentence_of(result: RaceResult) -> str:
         f"{signed(contrast.verdict.over_both.mean)} points of test {result.measure} over the default policy "
         f"(95% interval {bounds(contrast.verdict.over_both)}, {family})"
     )
-    conditions = f"{result.budget}, {result.seeds} paired fresh seeds and {result.test_images} test images"
+    tested = f"{result.test_images} test images{in_groups(result.test_images, result.test_groups)}"
+    conditions = f"{result.budget}, {result.seeds} paired fresh seeds and {tested}"
     if contrast.kind == "better":
         others = [arm.name for arm in raced if arm.over_default.kind == "better" and arm is not best]  # type: ignore[union-attr]
         also = f" Also better than the default: {', '.join(others)}." if others else ""
