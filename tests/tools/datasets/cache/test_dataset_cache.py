@@ -347,6 +347,17 @@ def test_few_labels_never_hide_a_copy_in_the_test_split(tmp_path, seed):
     assert "032" in cached.open_test().files
 
 
+def test_a_patient_is_moved_with_a_copy_of_a_test_image(tmp_path):
+    dataset = with_three_copies()
+    for number in (1, 2, 3):
+        dataset = changed(dataset, number, group="patient")
+    cached = built(replace(dataset, published=dataset), tmp_path, on_leak="move")
+    assert {"000", "001", "002", "003", "032"} <= set(cached.open_test().files)
+    assert cached.notes[0].startswith(
+        "2 images moved because the same picture is in another split too, and 2 other images of 1 group"
+    )
+
+
 def test_copies_within_a_split_are_counted(tmp_path):
     dataset = in_memory()
     cached = built(with_bytes(dataset, {"002": dataset.source.read("000")}), tmp_path)
