@@ -30,6 +30,7 @@ from tools.datasets.cache.views import View, write_view
 from tools.datasets.config import DataConfig
 from tools.datasets.splits.assign import assign_splits
 from tools.datasets.splits.contradictions import resolve_contradictions
+from tools.datasets.splits.copies import pairs_among
 from tools.datasets.splits.leaks import EXACT, Pair, resolve_image_leaks
 from tools.datasets.splits.likeness import find_alike
 from tools.datasets.types import SPLITS, Dataset, Record, Split
@@ -144,7 +145,10 @@ def decoded_images(
 def _pairs(
     folder: PixelFolder, rows: Sequence[int | None], config: DataConfig, comparing: OnProgress | None
 ) -> list[Pair]:
-    """Positions in `rows` that show the same picture: the same row, and, if asked for, near-duplicates."""
+    """Positions in `rows` that show the same picture: the same row, and, if asked for, near-duplicates.
+
+    They connect all copies of a picture, but are not every two of them: `pairs_among` is for a part of the records.
+    """
     first: dict[int, int] = {}
     pairs: list[Pair] = []
     for at, row in enumerate(rows):
@@ -203,12 +207,10 @@ def make_view(
     if asked.published:
         divided = assign_splits(usable, config, [(pair.one, pair.other) for pair in pairs])
     at_of = {record.file: at for at, record in enumerate(divided.records)}
-    used_pairs = [
-        Pair(at_of[one], at_of[other], pair.how)
-        for pair in pairs
-        if (one := usable.records[pair.one].file) in at_of
-        and (other := usable.records[pair.other].file) in at_of
-    ]
+    now_at = {
+        before: at_of[record.file] for before, record in enumerate(usable.records) if record.file in at_of
+    }
+    used_pairs = pairs_among(pairs, usable.records, now_at)
     on_leak = "drop" if usable.known_leaks and config.on_leak == "stop" else config.on_leak
     records, notes = resolve_image_leaks(divided.records, used_pairs, on_leak, usable.card)
     records = sorted(records, key=lambda record: (SPLITS.index(record.split), record.file))
@@ -225,11 +227,7 @@ def make_view(
 def _only(dataset: Dataset, pairs: Sequence[Pair], kept: Sequence[int]) -> tuple[Dataset, list[Pair]]:
     """The records at these positions, and the pairs among them."""
     now_at = {before: now for now, before in enumerate(kept)}
-    among = [
-        Pair(now_at[pair.one], now_at[pair.other], pair.how)
-        for pair in pairs
-        if pair.one in now_at and pair.other in now_at
-    ]
+    among = pairs_among(pairs, dataset.records, now_at)
     return replace(dataset, records=tuple(dataset.records[at] for at in kept)), among
 
 

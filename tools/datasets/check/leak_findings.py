@@ -52,7 +52,8 @@ def _copies(
     if config.splits is not None:
         return Finding(name, "warning", f"{text}; data.splits decides where they go", lines, numbers)
     if config.on_leak != "stop" or found.published.known_leaks:
-        what = "moves them to one split" if config.on_leak == "move" else "keeps them in one split only"
+        moved = config.on_leak == "move"
+        what = "moves them to one split, with their groups" if moved else "keeps them in one split only"
         return Finding(name, "warning", f"{text}; a study {what}", lines, numbers)
     return Finding(name, "problem", text, lines, numbers)
 

@@ -13,7 +13,7 @@ from tools.datasets.config import DataConfig
 from tools.datasets.folder.source import FolderSource
 from tools.datasets.label_sets import NONE, as_matrix
 from tools.datasets.splits.carve import carve_splits, fold_splits
-from tools.datasets.splits.connected import connected_parts
+from tools.datasets.splits.connected import connected_parts, missing_links
 from tools.datasets.splits.leaks import resolve_group_leaks
 from tools.datasets.splits.several_labels import carve_several, fold_several
 from tools.datasets.splits.split_file import read_splits
@@ -71,16 +71,19 @@ def _join_alike(
     dataset: Dataset, records: list[Record], alike: Sequence[tuple[int, int]], splits: set[Split]
 ) -> list[Record]:
     """`records` with one group for those that show the same picture and are in these splits."""
-    # Records may have been dropped since `alike` was found.
-    now_at = {record.file: position for position, record in enumerate(records)}
-    pairs = [[now_at.get(dataset.records[position].file) for position in pair] for pair in alike]
+    # Records may have been dropped since `alike` was found. What they connected is still the same picture.
+    position_of = {record.file: position for position, record in enumerate(records)}
+    now_at = {
+        at: position_of[record.file]
+        for at, record in enumerate(dataset.records)
+        if record.file in position_of
+    }
+    left = [(one, other) for one, other in alike if one in now_at and other in now_at]
+    left += [(link.one, link.other) for link in missing_links(alike, left, now_at)]
+    pairs = [(now_at[one], now_at[other]) for one, other in left]
     return _join_groups(
         records,
-        [
-            (one, other)
-            for one, other in pairs
-            if one is not None and other is not None and {records[one].split, records[other].split} <= splits
-        ],
+        [(one, other) for one, other in pairs if {records[one].split, records[other].split} <= splits],
     )
 
 

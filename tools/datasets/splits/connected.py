@@ -1,6 +1,7 @@
 """Which things belong together, given which pairs of them do."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,3 +34,30 @@ def connected_parts(pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
     order = np.argsort(labels, kind="stable")
     ends = np.flatnonzero(np.diff(labels[order])) + 1
     return [part.tolist() for part in np.split(numbers[order], ends)]
+
+
+class Link(NamedTuple):
+    """Two things that belong together only because of others that were removed, `through` being one of those."""
+
+    one: int
+    other: int
+    through: int
+
+
+def missing_links(
+    pairs: Sequence[tuple[int, int]], left: Sequence[tuple[int, int]], kept: Container[int]
+) -> list[Link]:
+    """What has to be added to `left` so that it connects all things of `kept` that `pairs` connect.
+
+    Args:
+        pairs: which things belong together.
+        left: pairs among the things of `kept`, none of which connects what `pairs` does not.
+        kept: the things that were not removed.
+    """
+    first_of = {each: part[0] for part in connected_parts(left) for each in part}
+    links: list[Link] = []
+    for part in connected_parts(pairs):
+        pieces = sorted({first_of.get(each, each) for each in part if each in kept})
+        removed = [each for each in part if each not in kept]
+        links += [Link(pieces[0], piece, removed[0]) for piece in pieces[1:]]
+    return links

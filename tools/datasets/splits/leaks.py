@@ -1,12 +1,13 @@
 """Leaks: a group or a picture in two splits."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from tools.datasets.splits.connected import connected_parts
 from tools.datasets.types import SPLITS, Card, Record, Split
 from tools.errors import DataError
+from tools.text import counted
 
 NAMED = 20
 """At most this many files are named in a message; the rest are counted."""
@@ -85,12 +86,13 @@ def resolve_group_leaks(
 def resolve_image_leaks(
     records: Sequence[Record], pairs: Sequence[Pair], on_leak: OnLeak, card: Card
 ) -> tuple[list[Record], tuple[str, ...]]:
-    """Make sure that no picture is in two splits.
+    """Make sure that no picture is in two splits, without dividing a group.
 
     Args:
-        records: with the splits that are to be used.
+        records: with the splits that are to be used, no group in two of them.
         pairs: which records show the same picture.
-        on_leak: as in `resolve_group_leaks`.
+        on_leak: `stop`; `drop` the images of the less protected splits; or `move` them to the most protected one, their
+            groups with them.
         card: for the messages.
 
     Returns:
@@ -107,7 +109,11 @@ def resolve_image_leaks(
         splits: set[Split] = {records[position].split for position in part}
         if len(splits) > 1:
             kept_in |= dict.fromkeys(part, _kept_in(splits))
-    cleared, notes = _resolved(records, kept_in, on_leak, "the same picture is")
+    why = "the same picture is"
+    if on_leak == "move":
+        cleared, notes = _moved(records, _inseparable(records, pairs, kept_in), kept_in, why)
+    else:
+        cleared, notes = _resolved(records, kept_in, on_leak, why)
     within = len({max(pair.one, pair.other) for pair in pairs} - kept_in.keys())
     more = []
     if within:
@@ -115,27 +121,53 @@ def resolve_image_leaks(
     return cleared, (*notes, *more)
 
 
+def _inseparable(
+    records: Sequence[Record], pairs: Sequence[Pair], leaked: Mapping[int, Split]
+) -> dict[int, Split]:
+    """The split of everything that cannot be parted from leaked records: their groups, other copies of the pictures
+    in these, the groups of those, and so on."""
+    first: dict[str, int] = {}
+    together = [(first.setdefault(record.group, at), at) for at, record in enumerate(records)]
+    together += [(pair.one, pair.other) for pair in pairs]
+    found: dict[int, Split] = {}
+    for part in connected_parts(together):
+        if not leaked.keys().isdisjoint(part):
+            found |= dict.fromkeys(part, _kept_in({records[at].split for at in part}))
+    return found
+
+
 def _kept_in(splits: set[Split]) -> Split:
     return min(splits, key=_PROTECTED.__getitem__)
 
 
 def _resolved(
-    records: Sequence[Record], kept_in: dict[int, Split], on_leak: OnLeak, why: str
+    records: Sequence[Record], kept_in: Mapping[int, Split], on_leak: OnLeak, why: str
 ) -> tuple[list[Record], tuple[str, ...]]:
     """The records, with those outside the split in which they are kept dropped or moved there."""
+    if on_leak == "move":
+        return _moved(records, kept_in, kept_in, why)
     strays = {position for position, split in kept_in.items() if records[position].split != split}
     if not strays:
         return list(records), ()
-    if on_leak == "move":
-        moved = [
-            replace(record, split=kept_in[position]) if position in strays else record
-            for position, record in enumerate(records)
-        ]
-        note = f"{len(strays)} images moved because {why} in another split too"
-        return moved, (f"{note} (to test before validation before train)",)
     kept = [record for position, record in enumerate(records) if position not in strays]
     note = f"{len(strays)} images dropped because {why} in another split too"
     return kept, (f"{note} (kept in test before validation before train)",)
+
+
+def _moved(
+    records: Sequence[Record], to: Mapping[int, Split], leaked: Container[int], why: str
+) -> tuple[list[Record], tuple[str, ...]]:
+    """The records in the splits that `to` gives by position. Those that are not `leaked` only go along with them."""
+    moved = [replace(record, split=to.get(position, record.split)) for position, record in enumerate(records)]
+    strays = [position for position, split in to.items() if records[position].split != split]
+    if not strays:
+        return moved, ()
+    others = [position for position in strays if position not in leaked]
+    note = f"{len(strays) - len(others)} images moved because {why} in another split too"
+    if others:
+        groups = counted(len({records[position].group for position in others}), "group")
+        note += f", and {counted(len(others), 'other image')} of {groups} (patients, sources) with them"
+    return moved, (f"{note} (to test before validation before train)",)
 
 
 def _more(count: int) -> list[str]:
@@ -168,5 +200,5 @@ def _leak_message(records: Sequence[Record], crossing: Sequence[Pair], card: Car
         + "\nGive both the same split (a "
         "manifest.csv with columns file,label,split does it), delete one of them, or use --data.on_leak drop to keep "
         "each in one split only (test before validation before train), or --data.on_leak move to move all copies "
-        f"there.{looks}"
+        f"there, and their groups with them.{looks}"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.tools.datasets.images import MemorySource, card, encode, fill, in_memory, photo
+from tests.tools.datasets.images import MemorySource, card, encode, fill, in_memory, photo, write_csv
 from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.decode import decode
 from tools.datasets.cache.read import CachedDataset, SealedTestError, Skipped, open_cache
@@ -296,6 +296,65 @@ def test_leaks_are_dropped_from_all_but_one_split_where_that_is_asked_for(tmp_pa
     assert any(
         note.startswith("2 images dropped because the same picture is in another split")
         for note in cached.notes
+    )
+
+
+def with_three_copies(*changes: bytes) -> Dataset:
+    """Eight images of each class to train on, of which 000 and 002 and the test image 032 show one picture.
+
+    Args:
+        changes: the bytes of these three, where they are not equal.
+    """
+    dataset = in_memory(16)
+    same = changes or [dataset.source.read("000")] * 3
+    return with_bytes(dataset, dict(zip(("000", "002", "032"), same, strict=True)))
+
+
+def without(dataset: Dataset, file: str, root: Path) -> Path:
+    """A file of splits that lists all images but one."""
+    splits = root / "splits.csv"
+    write_csv(
+        splits,
+        [("file", "split"), *((each.file, each.split) for each in dataset.records if each.file != file)],
+    )
+    return splits
+
+
+@pytest.mark.parametrize("unlisted", ["000", "002"])
+def test_a_copy_in_the_test_split_is_found_without_the_copy_that_a_file_of_splits_leaves_out(
+    tmp_path, unlisted
+):
+    dataset = with_three_copies()
+    published = replace(dataset, published=dataset)
+    with pytest.raises(DataError, match=r"\(1 byte for byte\)"):
+        built(published, tmp_path, splits=without(dataset, unlisted, tmp_path))
+
+
+def test_near_duplicates_are_found_without_the_equal_copy_that_is_left_out(tmp_path):
+    again = encode(photo(0), compress_level=0)
+    dataset = with_three_copies(encode(photo(0)), encode(photo(0)), again)
+    published = replace(dataset, published=dataset)
+    with pytest.raises(DataError, match=r"002 \(train, a\) ≈ 032 \(test, a\): the same picture, saved"):
+        built(published, tmp_path, 64, splits=without(dataset, "000", tmp_path))
+
+
+@pytest.mark.parametrize("seed", range(8, 12))
+def test_few_labels_never_hide_a_copy_in_the_test_split(tmp_path, seed):
+    dataset = with_three_copies()
+    few = {"fraction": 0.5, "split_seed": seed}
+    cached = built(replace(dataset, published=dataset), tmp_path, on_leak="drop", **few)
+    assert not {"000", "002"} & set(cached.split("train").files)
+    assert "032" in cached.open_test().files
+
+
+def test_a_patient_is_moved_with_a_copy_of_a_test_image(tmp_path):
+    dataset = with_three_copies()
+    for number in (1, 2, 3):
+        dataset = changed(dataset, number, group="patient")
+    cached = built(replace(dataset, published=dataset), tmp_path, on_leak="move")
+    assert {"000", "001", "002", "003", "032"} <= set(cached.open_test().files)
+    assert cached.notes[0].startswith(
+        "2 images moved because the same picture is in another split too, and 2 other images of 1 group"
     )
 
 

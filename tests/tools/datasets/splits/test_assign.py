@@ -49,6 +49,19 @@ def test_images_that_are_alike_stay_together_where_a_leaking_group_was_dropped()
         assert split_of[f"{one:03d}"] == split_of[f"{other:03d}"]
 
 
+def test_images_that_were_alike_through_a_dropped_one_stay_together():
+    leaking = (Record("000", 0, "train", "shared"), Record("001", 0, "test", "shared"))
+    others = tuple(Record(f"{at:03d}", at % 2, "train", f"{at}") for at in range(2, 62))
+    tested = tuple(Record(f"{at}", at % 2, "test", f"{at}") for at in (900, 901))
+    dataset = Dataset(card(), (*leaking, *others, *tested), MemorySource({}), missing=("validation",))
+    star = [(0, at) for at in (4, 14, 24, 34)]
+    for seed in range(8):
+        divided = assign_splits(dataset, DataConfig(on_leak="drop", split_seed=seed), star)
+        split_of = {record.file: record.split for record in divided.records}
+        assert "000" not in split_of
+        assert len({split_of[file] for file in ("004", "014", "024", "034")}) == 1
+
+
 # folds
 
 
