@@ -1,11 +1,12 @@
 """`cheap.json` in a study's folder: candidates that it measured cheaply and in full, and what it knew of other studies.
 
 Later studies with the same runs folder read the pairs of all studies before they trust the cheap measure. A study looks
-at the others' once, and writes down what it saw: a resumed one decides by the same.
+at the others' once, and writes down what it saw: a resumed one decides by the same. What it decided by the room in its
+budget is written down as well, before anything is trained by it: the trainings themselves take of that room.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ class CheapFile:
     own: tuple[Pair, ...] = ()
     others: tuple[tuple[Pair, ...], ...] = ()
     """Pairs of every other study, when this one first looked."""
+    decided: Mapping[str, bool] = field(default_factory=dict)
+    """What was asked, such as 'iteration 3: cheap first' → the answer."""
 
 
 def write_pairs(folder: Path, content: CheapFile) -> None:
@@ -69,6 +72,7 @@ def _parsed(content: Any) -> CheapFile:
         about=str(content["about"]),
         own=_pairs(content["own"]),
         others=tuple(_pairs(each) for each in content["others"]),
+        decided={str(what): bool(answer) for what, answer in content.get("decided", {}).items()},
     )
 
 

@@ -2,8 +2,8 @@
 
 Where the cheap measure is trusted (`cheap.py`), all are measured cheaply and the best alone is trained in full. Else
 they race: all are trained under the first seed, the better half under the second, and so on. What was left behind is
-recorded with what it got. Every decision follows from results that do not change any more, so that a killed study,
-when it is resumed, decides alike.
+recorded with what it got. Every decision follows from results that do not change any more, or is written down before
+anything is trained by it, so that a killed study, when it is resumed, decides alike.
 """
 
 from collections.abc import Sequence
@@ -11,17 +11,15 @@ from collections.abc import Sequence
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.history import IterationRecord
-from agent.steps.finish_plan import trials_of_iteration
 from agent.steps.search.cheap import (
     TAG,
     Measured,
-    cheap_first_cost,
+    is_cheap_first,
     measure,
     measure_both_ways,
     say_trust,
     trust_of,
 )
-from agent.steps.stopping import no_room_for
 from agent.steps.trials import train_candidates
 from evaluators.recommendation import Contender, Kind, leading_half, rank
 from evaluators.wording import signed
@@ -34,9 +32,7 @@ def train_iteration(context: Context, candidates: Sequence[Candidate]) -> str | 
     if len(candidates) == 1:
         [only] = candidates
         return train_candidates(context, [only], seeds, "search", only.name)
-    # An iteration has room, or it had not begun; the first one that measures cheaply trains the trunks as well.
-    more = max(0.0, cheap_first_cost(context, candidates) - trials_of_iteration(context.config.search))
-    if trust_of(context, candidates).is_given and not no_room_for(context, more):
+    if is_cheap_first(context, candidates):
         return _cheap_first(context, candidates, seeds)
     return _race(context, candidates, seeds)
 
