@@ -2,7 +2,8 @@
 
 Later studies with the same runs folder read the pairs of all studies before they trust the cheap measure. A study looks
 at the others' once, and writes down what it saw: a resumed one decides by the same. What it decided by the room in its
-budget is written down as well, before anything is trained by it: the trainings themselves take of that room.
+budget is written down as well, before anything is trained by it: the trainings themselves take of that room. A pair has
+the keys of its two trials, since studies reuse one another's; files of earlier versions have none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -77,4 +78,12 @@ def _parsed(content: Any) -> CheapFile:
 
 
 def _pairs(items: Sequence[Any]) -> tuple[Pair, ...]:
-    return tuple(Pair(str(each["candidate"]), float(each["cheap"]), float(each["full"])) for each in items)
+    return tuple(
+        Pair(str(each["candidate"]), float(each["cheap"]), float(each["full"]), _keys(each.get("trials")))
+        for each in items
+    )
+
+
+def _keys(found: Any) -> tuple[str, str] | None:
+    """Of both trials; None in files of earlier versions."""
+    return None if found is None else (str(found[0]), str(found[1]))

@@ -204,11 +204,12 @@ def measure_both_ways(context: Context, candidates: Sequence[Candidate]) -> None
 
 
 def _pair(context: Context, candidate: Candidate, cheap: Measured, seed: int) -> Pair | None:
-    result = _result(context, trial_spec(context, candidate, seed).key)
+    keys = cheap_spec(context, candidate, seed).key, trial_spec(context, candidate, seed).key
+    result = _result(context, keys[1])
     full = None if result is None or result.scores is None else result.scores.of(context.config.search.metric)
-    return (
-        None if full is None or seed not in cheap.scores else Pair(candidate.name, cheap.scores[seed], full)
-    )
+    if full is None or seed not in cheap.scores:
+        return None
+    return Pair(candidate.name, cheap.scores[seed], full, keys)
 
 
 def decided_once(context: Context, what: str, ask: Callable[[], bool]) -> bool:
