@@ -31,6 +31,7 @@ from evaluators.length import (
     Groups,
     Point,
     is_done,
+    reference_length,
     scaled_losses,
     sentence,
     study_length,
@@ -232,8 +233,7 @@ class Phase:
 
     def may_go_on(self, costs: Costs, epochs: int, settled: int, spent: int) -> bool:
         """Whether the next length is within the share."""
-        none = self.curve(REFERENCE)
-        reused = len(self.seeds) * self.images * (settled + (none.best.epochs if none.points else settled))
+        reused = len(self.seeds) * self.images * (settled + reference_length(self.curve(REFERENCE), settled))
         if self.nothing_learnt:
             reused = 0
         trials = len(self.active()) * len(self.seeds)
@@ -261,7 +261,7 @@ class Phase:
             self.warning = f"{why[0].upper()}{why[1:]}."
             return self.recorded(epochs, epochs, text, found=False)
         epochs = study_length(none, default)
-        reference = none.best.epochs if none.points else epochs
+        reference = reference_length(none, epochs)
         if not none.points:
             text = f"The study trains {times(epochs)}; no training without augmentation finished."
         else:

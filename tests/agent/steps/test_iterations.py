@@ -92,7 +92,7 @@ def test_the_number_is_settled_by_the_speed_that_was_written_down_and_stays(
 
 
 def settled_after_length(
-    folder: Path, samples: int, baselines: list[str] | None = None, **budget: float
+    folder: Path, samples: int, budget: dict[str, float], **search: object
 ) -> StudyConfig:
     """Trained by 2 workers, 500 images a second each, 1,000 images and 16 epochs; the length took so many images."""
     (folder / "speed.json").write_text(
@@ -101,7 +101,7 @@ def settled_after_length(
     tried = [
         Tried(arm, epochs, 1, 0.7, 0.5) for epochs in (4, 8, 16, 32) for arm in ("no augmentation", "default")
     ]
-    config = config_of(**({} if baselines is None else {"baselines": baselines}))
+    config = config_of(**search)
     training = config.training.model_copy(update={"epochs": "auto"})
     context: Any = SimpleNamespace(
         config=config.model_copy(
@@ -124,12 +124,12 @@ def test_finding_the_length_takes_of_the_time_what_the_study_does_not_need_anywa
 ):
     taken = 2 * 2 * (4 + 8 + 16 + 32) * 1000 * 4
     """Images: of two seeds and two policies, four times as many for a clear difference."""
-    config = settled_after_length(tmp_path, taken, **{limit: seconds})
+    config = settled_after_length(tmp_path, taken, {limit: seconds})
     needed = 2 * (8 + 16) * 1000
     left = 3600 - (taken - needed) / 500 / 2
-    assert config.search.iterations == iterations_within(config, left, 16.0)
-    assert config.search.iterations < iterations_within(config, 3600.0, 16.0)
-    whole = trainings(config, int(config.search.iterations)) * 16.0 + (taken - needed) / 1000
+    count = iteration_count(config.search)
+    assert count == iterations_within(config, left, 16.0) < iterations_within(config, 3600.0, 16.0)
+    whole = trainings(config, count) * 16.0 + (taken - needed) / 1000
     assert 0.8 * 3600 < whole <= 3600
 
 
@@ -137,9 +137,9 @@ def test_a_length_that_is_trained_anyway_takes_nothing_and_the_default_is_where_
     tmp_path: Path,
 ):
     needed = 2 * (8 + 16) * 1000
-    config = settled_after_length(tmp_path, needed, wall_clock=900.0)
+    config = settled_after_length(tmp_path, needed, {"wall_clock": 900.0})
     assert config.search.iterations == iterations_within(config, 900.0, 16.0)
-    alone = settled_after_length(tmp_path, needed, baselines=[], wall_clock=900.0)
+    alone = settled_after_length(tmp_path, needed, {"wall_clock": 900.0}, baselines=[])
     assert alone.search.iterations == iterations_within(alone, 900.0 - 2 * 16.0, 16.0)
 
 
