@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.history import IterationRecord
+from agent.memory.ranking import contender_of
 from agent.steps.search.cheap import (
     TAG,
     Measured,
@@ -100,8 +101,8 @@ def _better_half(context: Context, left: Sequence[Candidate], seeds: Sequence[in
     names = {each.name for each in left}
     records = context.tracking.records()
     current = {record.name: record for record in records if record.name in names}
-    contenders = [_of_record(r, None) for r in records if r.number < left[0].number]
-    contenders += [_of_record(record, seeds) for record in current.values()]
+    contenders = [contender_of(record) for record in records if record.number < left[0].number]
+    contenders += [contender_of(record, seeds) for record in current.values()]
     kept = leading_half(contenders, names)
     for each in left:
         if each.name not in kept:
@@ -132,17 +133,6 @@ def _behind(
 def _stop(context: Context, candidate: Candidate, reason: str, gain: float | None) -> None:
     context.tracking.stop_candidate(context.tracking.open_candidate(candidate, "search"), reason, gain)
     context.terminal.note(f"{candidate.name}: {reason}")
-
-
-def _of_record(record: IterationRecord, seeds: Sequence[int] | None) -> Contender:
-    """A candidate of the search as the rule of the recommendation takes it; of `seeds` only, where given."""
-    trials = [t for t in record.trials if t.score is not None and (seeds is None or t.seed in seeds)]
-    return Contender(
-        record.name,
-        _kind_of(record.name) if record.number == 0 else "policy",
-        {trial.seed: trial.score for trial in trials if trial.score is not None},
-        {trial.seed: trial.validation_loss for trial in trials if trial.validation_loss is not None},
-    )
 
 
 def _contender(name: str, kind: Kind, found: Measured) -> Contender:
