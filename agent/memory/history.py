@@ -182,6 +182,16 @@ class History:
         """How many there are."""
         return sum(self.class_counts.values()) if self.images is None else self.images
 
+    @property
+    def own_iteration(self) -> int:
+        """The current iteration, from 1, among those whose proposals are the arm's own.
+
+        Those that try what earlier studies found do not count.
+        """
+        marks = tuple(each.mark for each in self.earlier)
+        taken_over = {each.number for each in self.past if each.proposal.hypothesis.startswith(marks)}
+        return self.iteration - len(taken_over)
+
 
 def noise_of(records: Iterable[IterationRecord]) -> float | None:
     """Standard deviation of a trial's score (0..1) over seeds, pooled over all candidates; None with one seed."""

@@ -123,13 +123,15 @@ def test_what_was_decided_is_read_as_it_was_written(tmp_path):
     assert known.decided == decided
 
 
-def record(number: int, name: str, skill: float, seeds: int, over_trained: float = 0.0) -> IterationRecord:
+def record(
+    number: int, name: str, skill: float, seeds: int, luck: float = 0.0, over_trained: float = 0.0
+) -> IterationRecord:
     """Trials whose best epoch was chosen; at the end, the loss was higher by `over_trained`."""
     draw = np.random.default_rng([number, round(1000 * (1 + skill))])
     trials = []
     for seed in range(seeds):
         loss = 0.6 - 3 * skill + draw.normal(0, 0.003)
-        score = 0.8 + skill + draw.normal(0, 0.012)
+        score = 0.8 + skill + luck + (draw.normal(0, 0.012) if number < 8 else 0.0)
         trials.append(TrialRecord(seed, "finished", score, validation_loss=loss + over_trained, loss=loss))
     return IterationRecord(number, "tpe", name, NOTHING, tuple(trials), 0.8, None, None, None, None)
 
@@ -138,7 +140,9 @@ def test_a_race_goes_by_the_log_loss_of_the_epoch_that_was_chosen(monkeypatch):
     """The best two over-train after that epoch: of the last one, the log loss would say nothing good of them."""
     records = [record(0, "no augmentation", 0.0, 3), record(0, "default", 0.01, 3)]
     records += [record(number, f"iteration {number}", (number - 4) / 100, 3) for number in range(1, 8)]
-    racing_now = [record(8, f"iteration 8.{place}", skill, 1, over) for place, skill, over in RACING]
+    racing_now = [
+        record(8, f"iteration 8.{place}", skill, 1, luck, over) for place, skill, luck, over in RACING
+    ]
     stopped: list[str] = []
     monkeypatch.setattr(racing, "_stop", lambda context, candidate, *_: stopped.append(candidate.name))
     context: Any = SimpleNamespace(tracking=SimpleNamespace(records=lambda: records + racing_now))
@@ -147,8 +151,8 @@ def test_a_race_goes_by_the_log_loss_of_the_epoch_that_was_chosen(monkeypatch):
     assert stopped == ["iteration 8.3", "iteration 8.4"]
 
 
-RACING = ((1, 0.03, 0.2), (2, 0.025, 0.2), (3, 0.0, 0.0), (4, -0.01, 0.0))
-"""Place, true skill, how much the loss rises after the best epoch."""
+RACING = ((1, 0.03, -0.01, 0.2), (2, 0.025, -0.03, 0.2), (3, 0.0, 0.006, 0.0), (4, -0.01, 0.0, 0.0))
+"""Place, true skill, what luck adds to the score, how much the loss rises after the best epoch."""
 
 
 def test_of_a_candidate_in_a_race_the_seeds_so_far_count():
