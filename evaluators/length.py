@@ -104,8 +104,9 @@ def change(shorter: Point, longer: Point, groups: Groups | None, shared: bool = 
     Args:
         shorter: of an arm.
         longer: of the same arm.
-        groups: images of one group are one draw. None: each is its own.
-        shared: whether every seed validates on the same images, rather than on a fold of its own.
+        groups: images of one group are one draw, also of several seeds. None: each is its own, and where they are not
+            `shared`, no two seeds have an image in common.
+        shared: whether every seed validates on the same images, rather than on folds in turn.
     """
     seeds = [seed for seed in shorter.losses if seed in longer.losses]
     if not seeds:

@@ -209,10 +209,14 @@ class Phase:
 
     @cached_property
     def groups(self) -> Groups | None:
-        """Seed → groups of the images that it validates on; None where every image is its own."""
+        """Seed → groups of the images that it validates on; None where each is its own, and in one fold only.
+
+        With fewer folds than seeds, some validate on the same images, whose names then say so.
+        """
         specs = [trial_spec(self.context, self.candidate(REFERENCE, 1), seed) for seed in self.seeds]
         found = {spec.seed: validation_view(spec).groups for spec in specs}
-        return found if any(len(set(each)) < len(each) for each in found.values()) else None
+        again = 1 < (self.context.fold_count or 1) < len(self.seeds)
+        return found if again or any(len(set(each)) < len(each) for each in found.values()) else None
 
     def curves(self) -> tuple[Curve, Curve]:
         """No augmentation, and the default policy."""
