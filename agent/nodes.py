@@ -60,7 +60,7 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     ended = results_of(context, candidates, seeds)
     settle_speed(context, ended)
     settle_iterations(context, trained=True)
-    cut = cut or check_length(context)
+    cut = cut or check_length(context, sum(samples for samples, _ in ended))
     for candidate in candidates:
         judge_candidate(context, candidate, "reference")
     records = context.tracking.records()
