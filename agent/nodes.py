@@ -26,7 +26,7 @@ from agent.steps.iterations import settle_iterations
 from agent.steps.length.finding import check_length, find_length
 from agent.steps.length.report import tell_given
 from agent.steps.plan import tell_found, tell_plan, tell_rest
-from agent.steps.search.cheap import drop_trunks, settle_trust
+from agent.steps.search.cheap import drop_trunks, has_begun_to_settle, settle_trust
 from agent.steps.search.online import adapted, log_decisions
 from agent.steps.search.proposing import announce, ask_arm, log_contact_sheet, make_images
 from agent.steps.search.racing import train_iteration
@@ -60,7 +60,7 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     ended = results_of(context, candidates, seeds)
     settle_speed(context, ended)
     settle_iterations(context, trained=True)
-    cut = cut or check_length(context)
+    cut = cut or check_length(context, sum(samples for samples, _ in ended))
     for candidate in candidates:
         judge_candidate(context, candidate, "reference")
     records = context.tracking.records()
@@ -73,7 +73,8 @@ def prepare(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
             f"No trial of the reference (no augmentation) finished: {'; '.join(sorted({r.reason for r in failed}))}. "
             "Nothing can be compared with it. Fix the cause (model, recipe, device, timeout), then start a new study."
         )
-    stop = why_stop(context, 1, cut)
+    # Asked once: what the trust in the cheap measure takes is no reason to stop.
+    stop = (cut or "") if has_begun_to_settle(context) else why_stop(context, 1, cut)
     if not stop:
         warn_of_nothing_learnt(context, candidates)
         settle_trust(context)

@@ -4,9 +4,11 @@ How well two rankings agree is said by Kendall's τ: 1 if every pair of candidat
 none is, 0 by chance. Each study has a τ of its own, over the candidates that it measured in both ways; studies are
 pooled as Fisher's z of τ, whose variance is 0.437 / (n − 4) for n candidates (Fieller, Hartley and Pearson 1957). What
 is compared is noisy in both rankings, so that τ is what a search really gets, and not what endless seeds would give.
+
+Studies of the same data, recipe and seed reuse one another's trials: each pair of trials counts once (`counted_once`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,11 +31,13 @@ class Pair:
     candidate: str
     cheap: float
     full: float
+    trials: tuple[str, str] | None = None
+    """Keys of the cheap trial and the full one; None where an earlier version did not write them down."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well the two rankings agree, over all studies."""
+    """How well the two rankings agree, over all studies; those that share trials are one (`counted_once`)."""
 
     tau: float | None
     """Pooled; None where no study has enough candidates."""
@@ -98,12 +102,13 @@ class Trust:
 def agreement_of(studies: Sequence[Sequence[Pair]]) -> Agreement:
     """τ between the cheap and the full ranking, pooled over studies; candidates of different studies are not compared.
 
-    A study whose candidates are all equal in one of the two rankings says nothing, and does not count.
+    Studies that share trials count as one. A study whose candidates are all equal in one of the two rankings says
+    nothing, and does not count.
     """
     from scipy import stats
 
     found: list[tuple[float, int]] = []
-    for pairs in studies:
+    for pairs in counted_once(studies):
         if len(pairs) < FEWEST_CANDIDATES:
             continue
         compared = stats.kendalltau([pair.cheap for pair in pairs], [pair.full for pair in pairs])
@@ -118,6 +123,41 @@ def agreement_of(studies: Sequence[Sequence[Pair]]) -> Agreement:
     half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * float(np.sqrt(_VARIANCE / weights.sum()))
     low, middle, high = (float(np.tanh(value)) for value in (z - half, z, z + half))
     return Agreement(middle, low, high, candidates, len(found))
+
+
+def counted_once(studies: Sequence[Sequence[Pair]]) -> list[list[Pair]]:
+    """The studies with each pair of trials once: what is seen again says nothing new.
+
+    Studies that share a pair of trials with the same results are one: they have the same data, recipe, seed and metric,
+    so that all of their candidates may be compared. Of pairs whose keys were not written down, those are the same that
+    have the same name and the same two results; this makes no two studies one.
+    """
+    found: list[list[Pair]] = []
+    known: set[Hashable] = set()
+    for pairs in studies:
+        results = _results(pairs)
+        same = [each for each in found if results & _results(each)]
+        fresh = [pair for pair in pairs if not _marks(pair, of_copies=True) & known]
+        known.update(*(_marks(pair) for pair in pairs))
+        found = [each for each in found if each not in same]
+        found.append([pair for each in (*same, fresh) for pair in each])
+    return found
+
+
+def _results(pairs: Sequence[Pair]) -> set[Hashable]:
+    """The pairs of trials whose keys are known, with what they came to."""
+    return {(pair.trials, pair.cheap, pair.full) for pair in pairs if pair.trials is not None}
+
+
+def _marks(pair: Pair, of_copies: bool = False) -> set[Hashable]:
+    """What a pair is known by; with `of_copies`, what another one may be known by that is the same.
+
+    One without keys is the same as any with its name and results; one with keys is so only where the other has none.
+    """
+    by_name = (pair.candidate, pair.cheap, pair.full)
+    if pair.trials is None:
+        return {("any", by_name)} if of_copies else {("any", by_name), ("without keys", by_name)}
+    return {pair.trials, ("without keys", by_name) if of_copies else ("any", by_name)}
 
 
 def cheap_share(planned: int, cooldown: float) -> float:

@@ -59,9 +59,20 @@ def unlearnt(contenders: Sequence[Contender], trained: str) -> str:
     lowest = min(float(np.mean([each.mean() for each in one.calibrated.values()])) for one in contenders)
     first = contenders[0]
     constant = float(np.mean([each.constant for each in first.answers.values()]))
-    images = len(np.unique(np.concatenate([each.ids for each in first.images.values()])))
-    shown = f"as far as {counted(images, 'validation image')} can show"
+    shown = f"as far as {_validated_on(first)} can show"
     return nothing_learnt(f"{trained}, {shown}", lowest, constant)
+
+
+def _validated_on(contender: Contender) -> str:
+    """Its validation images, and their groups where there are fewer: '200 validation images in 20 groups'.
+
+    Seeds validate on the same images or, with folds, on others.
+    """
+    sets = {each.ids.tobytes(): each.ids for each in contender.images.values()}
+    ids = np.concatenate(list(sets.values()))
+    groups = len(np.unique(ids))
+    images = counted(len(ids), "validation image")
+    return images if groups == len(ids) else f"{images} in {counted(groups, 'group')}"
 
 
 def has_learnt(contender: Contender) -> bool:

@@ -104,8 +104,9 @@ def change(shorter: Point, longer: Point, groups: Groups | None, shared: bool = 
     Args:
         shorter: of an arm.
         longer: of the same arm.
-        groups: images of one group are one draw. None: each is its own.
-        shared: whether every seed validates on the same images, rather than on a fold of its own.
+        groups: images of one group are one draw, also of several seeds. None: each is its own, and where they are not
+            `shared`, no two seeds have an image in common.
+        shared: whether every seed validates on the same images, rather than on folds in turn.
     """
     seeds = [seed for seed in shorter.losses if seed in longer.losses]
     if not seeds:
@@ -247,15 +248,22 @@ def study_length(none: Curve, default: Curve) -> int:
     """Epochs of the study: the default's best length.
 
     Or no augmentation's, where that is longer and the default is not shown to be worse there, since stronger policies
-    need more training than either; or the longest that was tried, where the default has learnt nothing.
+    need more training than either; or the longest that was tried, where the default has learnt nothing. The best
+    length of a curve on which nothing was learnt is chance.
     """
     if not default.learnt:
         return default.points[-1].epochs
     best = default.best
-    for point in default.points:
-        if none.points and point.epochs == none.best.epochs > best.epochs:
-            return best.epochs if default.change(best, point).worsens else point.epochs
+    if none.points and none.learnt:
+        for point in default.points:
+            if point.epochs == none.best.epochs > best.epochs:
+                return best.epochs if default.change(best, point).worsens else point.epochs
     return best.epochs
+
+
+def reference_length(none: Curve, study_epochs: int) -> int:
+    """Epochs of no augmentation: its own best length, or the study's where it has learnt nothing at any."""
+    return none.best.epochs if none.points and none.learnt else study_epochs
 
 
 def sentence(none: Curve, default: Curve, study_epochs: int, reference_epochs: int) -> str:

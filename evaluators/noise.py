@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluators.scatter import scatter_of
-from evaluators.statistics import Interval, t_bounds
+from evaluators.statistics import DIFFERENCES, Interval, Limits, t_bounds
 
 Accuracies = Mapping[str, Mapping[int, float]]
 """Candidate → seed → accuracy (0..1), over the finished trials."""
@@ -47,11 +47,15 @@ def pooled_noise(accuracies: Accuracies) -> Noise | None:
 
 
 def pooled_gain(
-    treatment: Mapping[int, float], control: Mapping[int, float], noise: Noise | None
+    treatment: Mapping[int, float],
+    control: Mapping[int, float],
+    noise: Noise | None,
+    limits: Limits = DIFFERENCES,
 ) -> Interval | None:
     """Mean of treatment − control over the seeds that both have, with the 95% interval that the pooled noise gives.
 
-    None without a pair. There are no bounds where the noise has fewer than two degrees of freedom, or is zero.
+    It is cut at `limits` (`differences_of_metric`). None without a pair. There are no bounds where the noise has fewer
+    than two degrees of freedom, or is zero.
     """
     seeds = sorted(treatment.keys() & control.keys())
     if not seeds:
@@ -61,7 +65,7 @@ def pooled_gain(
     if noise is None or noise.freedom < FEWEST_FREEDOM or noise.paired < _EQUAL:
         return Interval(mean, None, None, len(values), values)
     error = noise.paired * float(np.sqrt(2 / len(values)))
-    return Interval(mean, *t_bounds(mean, error, noise.freedom), len(values), values)
+    return Interval(mean, *t_bounds(mean, error, noise.freedom, limits), len(values), values)
 
 
 def chance_of_gain(

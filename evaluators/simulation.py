@@ -245,7 +245,7 @@ def _mixed(results: Results, one: int, other: int, swapped: np.ndarray) -> _Rows
 def _verdict(treatment: _Rows, control: _Rows) -> bool:
     """Whether the product's verdict on the test is 'better'; over seeds alone where nothing is known by image."""
     scores = [dict(enumerate(map(float, rows[0]))) for rows in (treatment, control)]
-    over_seeds = paired_difference(*scores)
+    over_seeds = paired_difference(scores[0], scores[1])
     if over_seeds is None or over_seeds.low is None or over_seeds.low <= 0:
         return False
     if treatment[2] is None or control[2] is None:

@@ -10,8 +10,9 @@ sample of images would have given another score. A difference counts as shown on
   readers and several cases (Dorfman, Berbaum and Metz 1992; degrees of freedom of Hillis 2007). Each of the first two
   holds one chance fixed, so that where both matter alike each alone would be too narrow.
 
-No interval reaches beyond what is possible: accuracies lie in 0..1, their differences in -1..1. Cutting an interval
-there changes nothing of how often it covers the truth, which lies there too.
+No interval reaches beyond what is possible: accuracies lie in 0..1, their differences in -1..1, and kappa and its
+differences in twice that. Cutting an interval there changes nothing of how often it covers the truth, which lies there
+too.
 """
 
 import warnings
@@ -21,14 +22,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evaluators.wording import signed
+from tools.training.metrics import Metric
 
 CONFIDENCE = 0.95
 FEWEST_SEEDS = 3
 """With fewer values there are no bounds: a t interval of two values is 9 standard deviations wide on either side."""
 FEWEST_IMAGES = 6
 """With fewer test images (or groups of them) there are no bounds: even five heads in a row may well be chance."""
+Limits = tuple[float, float]
+"""Smallest and largest possible value."""
 SCORES, DIFFERENCES = (0.0, 1.0), (-1.0, 1.0)
 """What accuracies, and differences of accuracies, can be."""
+WIDE_DIFFERENCES = (-2.0, 2.0)
+"""Likewise, of what lies in -1..1 itself: kappa, or a difference."""
 _EQUAL = 1e-9
 """Values closer than this differ by rounding only: accuracies are shares of far fewer than 10⁹ images."""
 
@@ -50,7 +56,17 @@ class Interval:
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
-def mean_interval(values: Sequence[float], limits: tuple[float, float] = SCORES) -> Interval:
+def scores_of_metric(metric: Metric) -> Limits:
+    """What the metric can be."""
+    return DIFFERENCES if metric == "kappa" else SCORES
+
+
+def differences_of_metric(metric: Metric) -> Limits:
+    """What differences of the metric can be."""
+    return WIDE_DIFFERENCES if metric == "kappa" else DIFFERENCES
+
+
+def mean_interval(values: Sequence[float], limits: Limits = SCORES) -> Interval:
     """Mean and 95% t interval of `values`, within `limits`; no bounds with fewer than three, or with equal values.
 
     Raises:
@@ -66,9 +82,7 @@ def mean_interval(values: Sequence[float], limits: tuple[float, float] = SCORES)
     return Interval(mean, *t_bounds(mean, error, array.size - 1, limits), array.size, kept)
 
 
-def t_bounds(
-    mean: float, error: float, freedom: float, limits: tuple[float, float] = DIFFERENCES
-) -> tuple[float, float]:
+def t_bounds(mean: float, error: float, freedom: float, limits: Limits = DIFFERENCES) -> tuple[float, float]:
     """The bounds of Student's 95% interval, cut at `limits`.
 
     Args:
@@ -83,16 +97,25 @@ def t_bounds(
     return max(limits[0], mean - half), min(limits[1], mean + half)
 
 
-def paired_difference(treatment: Mapping[int, float], control: Mapping[int, float]) -> Interval | None:
-    """Mean of treatment − control over the seeds that both have, with its 95% t interval; None without a pair."""
+def paired_difference(
+    treatment: Mapping[int, float], control: Mapping[int, float], limits: Limits = DIFFERENCES
+) -> Interval | None:
+    """Mean of treatment − control over the seeds that both have, with its 95% t interval; None without a pair.
+
+    `limits` are of the differences, of the study's metric as of `differences_of_metric`.
+    """
     seeds = sorted(treatment.keys() & control.keys())
     if not seeds:
         return None
-    return mean_interval([treatment[seed] - control[seed] for seed in seeds], DIFFERENCES)
+    return mean_interval([treatment[seed] - control[seed] for seed in seeds], limits)
 
 
 def image_interval(
-    treatment: np.ndarray, control: np.ndarray, groups: Sequence[str] | None = None, resamples: int = 2000
+    treatment: np.ndarray,
+    control: np.ndarray,
+    groups: Sequence[str] | None = None,
+    resamples: int = 2000,
+    limits: Limits = DIFFERENCES,
 ) -> Interval:
     """Mean difference over images, with its 95% BCa bootstrap interval; groups are resampled whole.
 
@@ -103,6 +126,7 @@ def image_interval(
         control: the same for the other arm, same images in the same order.
         groups: name of each image's group; each image on its own where None.
         resamples: bootstrap samples.
+        limits: of the differences.
 
     Raises:
         ValueError: if the shapes differ, there is no image, or a share is not finite.
@@ -122,7 +146,7 @@ def image_interval(
     low, high = _bootstrap(sums, counts, resamples, "BCa" if sums.size <= 5000 else "percentile")
     if not np.isfinite([low, high]).all():
         low, high = _bootstrap(sums, counts, resamples, "percentile")
-    return Interval(mean, max(DIFFERENCES[0], low), min(DIFFERENCES[1], high), sums.size)
+    return Interval(mean, max(limits[0], low), min(limits[1], high), sums.size)
 
 
 def by_group(difference: np.ndarray, groups: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:
@@ -235,18 +259,21 @@ def mean_squares(difference: np.ndarray, groups: Sequence[str] | None) -> MeanSq
 
 
 def interval_over_both(
-    treatment: np.ndarray, control: np.ndarray, groups: Sequence[str] | None = None
+    treatment: np.ndarray,
+    control: np.ndarray,
+    groups: Sequence[str] | None = None,
+    limits: Limits = DIFFERENCES,
 ) -> Interval:
-    """Mean difference with its 95% interval for another training run on another test set at once.
+    """Mean difference with its 95% interval, within `limits`, for another training run on another test set at once.
 
-    There are no bounds where `error_over_both` has none; arguments and errors are its own.
+    There are no bounds where `error_over_both` has none; the other arguments and errors are its own.
     """
     difference = _paired(treatment, control)
     mean, by_seed = float(difference.mean()), tuple(float(value) for value in difference.mean(axis=1))
     found = error_over_both(treatment, control, groups)
     if found is None:
         return Interval(mean, None, None, len(by_seed), by_seed)
-    return Interval(mean, *t_bounds(mean, found.error, found.freedom), len(by_seed), by_seed)
+    return Interval(mean, *t_bounds(mean, found.error, found.freedom, limits), len(by_seed), by_seed)
 
 
 def _paired(treatment: np.ndarray, control: np.ndarray) -> np.ndarray:

@@ -81,6 +81,37 @@ def write_json(file: Path, data: object, scratch: Path | None = None) -> None:
     write_whole(file, json.dumps(data, indent=1).encode(), scratch)
 
 
+def mend_last_line(file: Path) -> None:
+    """Mend the end of a file of JSON lines, so that another line may be appended: a process may have been killed there.
+
+    A last line that lacks only its line break gets it; one that is torn is dropped. Only for a caller that knows that
+    nobody else is writing the file.
+
+    Raises:
+        OSError: as the system raises it.
+    """
+    content = file.read_bytes() if file.exists() else b""
+    kept = content.rfind(b"\n") + 1
+    if kept == len(content):
+        return
+    if not is_json(content[kept:]):
+        os.truncate(file, kept)
+        return
+    with file.open("ab") as stream:
+        stream.write(b"\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def is_json(text: bytes | str) -> bool:
+    """Whether `text` is JSON, whole."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
 def read_json(file: Path) -> Any | None:
     """The content of a JSON file, or None if it is missing or damaged."""
     try:

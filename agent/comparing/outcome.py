@@ -15,7 +15,7 @@ from evaluators.race.forecasts import Forecast, ForecastScore, score
 from evaluators.race.power import measured, smallest_gain
 from evaluators.race.result import ArmResult, RaceResult, SearchResult, Step, sentence_of
 from evaluators.report.comparison import TestScores
-from evaluators.statistics import DIFFERENCES, SCORES, mean_interval
+from evaluators.statistics import mean_interval, scores_of_metric
 from evaluators.wording import in_groups
 from tools.policy.named import DEFAULT
 from tools.text import counted
@@ -114,7 +114,7 @@ def _arm(
 ) -> ArmResult:
     by_name = {each.name: each for each in entrants.candidates}
     by_seed = dict(averaged(test).values) if test else {}
-    limits = DIFFERENCES if context.config.search.metric == "kappa" else SCORES
+    limits = scores_of_metric(context.config.search.metric)
     names = entrants.of_arm[arm]
     own = [each for each in entrants.found if each.arm == arm]
     return ArmResult(

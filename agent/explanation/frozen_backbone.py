@@ -8,7 +8,12 @@ from agent.explanation.work import Work
 from evaluators.explanation import Frozen, Measured
 from evaluators.frozen import NEITHER, fit_frozen
 from evaluators.influence import image_values
-from evaluators.statistics import image_interval, mean_interval
+from evaluators.statistics import (
+    differences_of_metric,
+    image_interval,
+    mean_interval,
+    scores_of_metric,
+)
 from evaluators.wording import signed
 from tools.text import counted
 from tools.training.metrics import metric_title
@@ -44,11 +49,11 @@ def compare_with_frozen(work: Work) -> dict[str, Any]:
         )
         return {}
     groups = work.groups(np.arange(len(labels)))
-    gain = Measured.of(image_interval(theirs, own, groups))
+    gain = Measured.of(image_interval(theirs, own, groups, limits=differences_of_metric(metric)))
     alone = (
-        image_interval(own, np.zeros_like(own), groups)
+        image_interval(own, np.zeros_like(own), groups, limits=scores_of_metric(metric))
         if len(own) > 1
-        else mean_interval([float(own.mean())])
+        else mean_interval([float(own.mean())], scores_of_metric(metric))
     )
     score = Measured(mean=float(own.mean()), low=alone.low, high=alone.high)
     name = work.pair.winner.name

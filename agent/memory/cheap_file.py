@@ -1,11 +1,13 @@
 """`cheap.json` in a study's folder: candidates that it measured cheaply and in full, and what it knew of other studies.
 
 Later studies with the same runs folder read the pairs of all studies before they trust the cheap measure. A study looks
-at the others' once, and writes down what it saw: a resumed one decides by the same.
+at the others' once, and writes down what it saw: a resumed one decides by the same. What it decided by the room in its
+budget is written down as well, before anything is trained by it: the trainings themselves take of that room. A pair has
+the keys of its two trials, since studies reuse one another's; files of earlier versions have none.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ class CheapFile:
     own: tuple[Pair, ...] = ()
     others: tuple[tuple[Pair, ...], ...] = ()
     """Pairs of every other study, when this one first looked."""
+    decided: Mapping[str, bool] = field(default_factory=dict)
+    """What was asked, such as 'iteration 3: cheap first' → the answer."""
 
 
 def write_pairs(folder: Path, content: CheapFile) -> None:
@@ -69,8 +73,17 @@ def _parsed(content: Any) -> CheapFile:
         about=str(content["about"]),
         own=_pairs(content["own"]),
         others=tuple(_pairs(each) for each in content["others"]),
+        decided={str(what): bool(answer) for what, answer in content.get("decided", {}).items()},
     )
 
 
 def _pairs(items: Sequence[Any]) -> tuple[Pair, ...]:
-    return tuple(Pair(str(each["candidate"]), float(each["cheap"]), float(each["full"])) for each in items)
+    return tuple(
+        Pair(str(each["candidate"]), float(each["cheap"]), float(each["full"]), _keys(each.get("trials")))
+        for each in items
+    )
+
+
+def _keys(found: Any) -> tuple[str, str] | None:
+    """Of both trials; None in files of earlier versions."""
+    return None if found is None else (str(found[0]), str(found[1]))

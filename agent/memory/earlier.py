@@ -38,6 +38,11 @@ class Earlier:
         """'iteration 3 of study NAME'."""
         return f"{self.name} of study {self.study}"
 
+    @property
+    def mark(self) -> str:
+        """How the hypothesis begins of what is taken over of it."""
+        return f"From {self.origin} ("
+
 
 def write_earlier(folder: Path, found: list[Earlier]) -> None:
     """Write down what the study in `folder` begins with."""

@@ -10,7 +10,7 @@ from agent.memory.earlier import Earlier
 from agent.memory.look_ups import Instruments, Notebook
 from agent.memory.proposal import Proposal
 from evaluators.noise import Noise, pooled_gain, pooled_noise
-from evaluators.statistics import Interval
+from evaluators.statistics import Interval, Limits, differences_of_metric
 from tools.aga.chain_facts import ChainFacts
 from tools.datasets.types import Card
 from tools.policy.named import DEFAULT
@@ -182,6 +182,16 @@ class History:
         """How many there are."""
         return sum(self.class_counts.values()) if self.images is None else self.images
 
+    @property
+    def own_iteration(self) -> int:
+        """The current iteration, from 1, among those whose proposals are the arm's own.
+
+        Those that try what earlier studies found do not count.
+        """
+        marks = tuple(each.mark for each in self.earlier)
+        taken_over = {each.number for each in self.past if each.proposal.hypothesis.startswith(marks)}
+        return self.iteration - len(taken_over)
+
 
 def noise_of(records: Iterable[IterationRecord]) -> float | None:
     """Standard deviation of a trial's score (0..1) over seeds, pooled over all candidates; None with one seed."""
@@ -189,8 +199,10 @@ def noise_of(records: Iterable[IterationRecord]) -> float | None:
     return None if noise is None else noise.between_seeds
 
 
-def with_pooled_gains(records: Sequence[IterationRecord]) -> list[IterationRecord]:
-    """The records with their gains and intervals by the noise of all of them.
+def with_pooled_gains(
+    records: Sequence[IterationRecord], metric: Metric = "accuracy"
+) -> list[IterationRecord]:
+    """The records with their gains and intervals, in `metric`, by the noise of all of them.
 
     What was written when a candidate was judged knew only the candidates before it. Records without a gain over no
     augmentation stay as they are, and so do all where the reference is not among them.
@@ -200,7 +212,8 @@ def with_pooled_gains(records: Sequence[IterationRecord]) -> list[IterationRecor
         return list(records)
     default = next((record for record in records if record.number == 0 and record.name == DEFAULT), None)
     noise = pooled_noise({record.name: record.scores for record in records})
-    return [_pooled(record, reference, default, noise) for record in records]
+    limits = differences_of_metric(metric)
+    return [_pooled(record, reference, default, noise, limits) for record in records]
 
 
 def _pooled(
@@ -208,13 +221,14 @@ def _pooled(
     reference: IterationRecord,
     default: IterationRecord | None,
     noise: Noise | None,
+    limits: Limits,
 ) -> IterationRecord:
     if record is not reference and record.gain is not None:
-        gain = pooled_gain(record.scores, reference.scores, noise)
+        gain = pooled_gain(record.scores, reference.scores, noise, limits)
         if gain is not None:
             record = replace(record, gain_interval=_bounds(gain), within_noise=not gain.excludes_zero)
     if default is not None and record.name != default.name and record.mean is not None:
-        over = pooled_gain(record.scores, default.scores, noise)
+        over = pooled_gain(record.scores, default.scores, noise, limits)
         if over is not None:
             record = replace(record, gain_over_default=over.mean, interval_over_default=_bounds(over))
     return record

@@ -22,6 +22,7 @@ from typing import Any
 from agent.settings.config import BudgetConfig
 from tools.durations import as_flag, exactly
 from tools.errors import AugurError
+from tools.files import is_json, mend_last_line
 from tools.text import counted
 
 
@@ -211,21 +212,19 @@ class Ledger:
         self._events[event["id"]] = event
 
     def _read(self) -> None:
+        if self._begins:
+            mend_last_line(self._path)
         if not self._path.exists():
             return
-        text = self._path.read_text(encoding="utf-8")
-        if not self._begins:  # another process may be writing the last line just now
-            text = text[: text.rfind("\n") + 1]
-        lines = text.split("\n")
+        *lines, last = self._path.read_text(encoding="utf-8").split("\n")
+        if is_json(last):  # else another process may be writing it just now
+            lines.append(last)
         for number, line in enumerate(lines, start=1):
             if not line:
                 continue
             try:
                 self._take(json.loads(line))
             except (ValueError, KeyError) as error:
-                if number == len(lines):  # no newline follows: the process was killed while writing the line
-                    self._path.write_text(text[: len(text) - len(line)], encoding="utf-8")
-                    return
                 raise AugurError(
                     f"{self._path}, line {number} is not a ledger entry ({error}). Restore the file from a "
                     "backup, or remove that line; what it recorded then no longer counts."

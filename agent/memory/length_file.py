@@ -35,7 +35,7 @@ class Lengths:
     epochs: int
     """Every candidate but no augmentation."""
     reference: int
-    """No augmentation: its own best length."""
+    """No augmentation: its own best length, or the study's where it has learnt nothing."""
     found: bool
     """Whether the study found it; otherwise it was given."""
     sentence: str

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from tools.errors import AugurError
+from tools.files import mend_last_line
 
 if TYPE_CHECKING:
     from agent.memory.writing import Tracking
@@ -102,10 +103,8 @@ class Openings:
                 ) from error
 
     def _append(self, entry: dict[str, str]) -> None:
-        text = self._file.read_text("utf-8") if self._file.exists() else ""
-        if text and not text.endswith("\n"):
-            # The torn line of a killed process: its study has not looked, and records itself when it is resumed.
-            os.truncate(self._file, len(text[: text.rfind("\n") + 1].encode()))
+        # Whoever left a torn line has not looked, and records itself when it is resumed; a whole one may have looked.
+        mend_last_line(self._file)
         with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
             file.flush()

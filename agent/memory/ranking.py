@@ -4,7 +4,7 @@ The measure is that of the choice at the end (`evaluators/measure.py`): metric a
 study's own candidates show that the two go together, else the metric alone. Scores that are shown stay the metric.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from agent.memory.candidate import REFERENCE
@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from evaluators.evidence import Measure
 
 
-def contender_of(record: "IterationRecord") -> Contender:
-    """The record as something that may be recommended, with what its trials came to."""
-    losses = {
-        trial.seed: trial.loss
+def contender_of(record: "IterationRecord", seeds: Collection[int] | None = None) -> Contender:
+    """The record as something that may be recommended, with what its trials came to; of `seeds` only, where given."""
+    trials = {
+        trial.seed: trial
         for trial in record.trials
-        if trial.score is not None and trial.loss is not None
+        if trial.score is not None and (seeds is None or trial.seed in seeds)
     }
-    return Contender(record.name, _kind(record), record.scores, losses)
+    scores = {seed: trial.score for seed, trial in trials.items() if trial.score is not None}
+    losses = {seed: trial.loss for seed, trial in trials.items() if trial.loss is not None}
+    return Contender(record.name, _kind(record), scores, losses)
 
 
 def _kind(record: "IterationRecord") -> Kind:

@@ -71,7 +71,7 @@ class Reader(Opened):
             for run in runs
             if run.data.tags["kind"] == "iteration"
         ]
-        return with_pooled_gains(found)
+        return with_pooled_gains(found, self.metric)
 
     def trial_results(self, candidate: str, phase: Phase) -> dict[int, TrialResult]:
         """Seed → result, over the ended trials of a candidate."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.memory.finding import Finder
+from tools.files import mend_last_line
 
 if TYPE_CHECKING:
     from agent.llm import CallRecord
@@ -26,6 +27,7 @@ class IterationTrace:
     def __init__(self, tracking: Finder, folder: Path) -> None:
         """`folder` is the study's own; `tracking` is attached to it."""
         self._tracking, self._file = tracking, folder / FILE
+        mend_last_line(self._file)
         self._node_began: int | None = None
 
     def call(self, call: "CallRecord") -> None:

@@ -13,6 +13,7 @@ from agent.memory.history import History, IterationRecord
 from agent.memory.ranking import contender_of, measured
 from evaluators.noise import pooled_gain, pooled_noise
 from evaluators.recommendation import Estimate, recommend
+from evaluators.statistics import differences_of_metric
 from evaluators.wording import likelihood
 from tools.policy.named import DEFAULT
 
@@ -75,7 +76,9 @@ class Standing:
     def _versus(
         self, record: IterationRecord, other: IterationRecord, believed: float, probability: float
     ) -> Versus | None:
-        gain = pooled_gain(record.scores, other.scores, self._noise)
+        gain = pooled_gain(
+            record.scores, other.scores, self._noise, differences_of_metric(self._history.metric)
+        )
         if record.name == other.name or gain is None:
             return None
         known = gain.low is not None and gain.high is not None

@@ -35,7 +35,7 @@ class NearbyProposer:
             ConfigurationError: none was found.
         """
         space, draw = space_of(history), np.random.default_rng(seeds_of(history))
-        turn = history.iteration + len(history.pending) + len(history.rejections)
+        turn = history.own_iteration + len(history.pending) + len(history.rejections)
         for start in starts_for(history.card.modality)[turn:]:
             proposal = Proposal(
                 hypothesis=f"A usual policy for such images: {start.name}.",

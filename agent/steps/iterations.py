@@ -9,7 +9,7 @@ from agent.memory.candidate import baseline_count
 from agent.proposers.factory import LLM_ARMS
 from agent.settings.config import StudyConfig
 from agent.steps.finish_plan import UNTIL_KNOWN, plan_finish, trials_of_iteration
-from agent.steps.length.plan import images_of, planned_trials
+from agent.steps.length.plan import images_of, planned_trials, taken_by_length
 from agent.steps.plan import OF_A_CALL, OF_A_TRIAL, usual_trial
 from agent.steps.speed import limited_in_time, measure_speed, read_speed
 from agent.study_folder import write_config
@@ -113,7 +113,7 @@ def _limit(config: StudyConfig) -> float:
 
 
 def _time(context: Context) -> float:
-    """Seconds that all workers together have, from the beginning."""
+    """Seconds that all workers together have for what is planned: finding the length, where it is found, is over."""
     budget, workers = context.config.budget, len(context.machines)
     speed = read_speed(context.folder)
     begun = 0.0 if speed is None else speed.begun
@@ -121,7 +121,8 @@ def _time(context: Context) -> float:
         *([] if budget.wall_clock is None else [budget.wall_clock - begun]),
         *([] if budget.training_seconds is None else [budget.training_seconds / workers]),
     ]
-    return max(0.0, min(limits))
+    before = 0.0 if speed is None else taken_by_length(context) / speed.images_per_second / speed.workers
+    return max(0.0, min(limits) - before)
 
 
 def _seconds_of_a_trial(context: Context) -> float | None:

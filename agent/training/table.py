@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.memory.candidate import REFERENCE
 from evaluators.noise import Noise, chance_of_gain, pooled_gain, pooled_noise
-from evaluators.statistics import Interval
+from evaluators.statistics import Interval, differences_of_metric
 from evaluators.wording import gain, likelihood, percent
 from tools.files import write_whole
 from tools.policy.named import DEFAULT
@@ -85,6 +85,7 @@ def _row(
         failures = [f"no synthetic images: {unmade[record.name]}"]
     elif not values and not failures and cut:
         failures = [cut]
+    limits = differences_of_metric(context.config.search.metric)
     return Row(
         data=context.data.card.name,
         model=context.config.model.title,
@@ -96,10 +97,10 @@ def _row(
         scores=scores,
         mean=sum(values) / len(values) if values else None,
         std=stdev(values) if len(values) > 1 else None,
-        over_none=pooled_gain(scores, control, noise) if against else None,
+        over_none=pooled_gain(scores, control, noise, limits) if against else None,
         chance=chance_of_gain(scores, control, noise) if against else None,
         other=other,
-        over_other=pooled_gain(scores, by_name.get(other, {}), noise)
+        over_other=pooled_gain(scores, by_name.get(other, {}), noise, limits)
         if against and record.name != other
         else None,
         failures=tuple(failures),

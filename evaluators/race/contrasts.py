@@ -15,11 +15,11 @@ import numpy as np
 
 from evaluators.report.comparison import TestScores, verdict_between
 from evaluators.statistics import (
-    DIFFERENCES,
     FEWEST_SEEDS,
     Interval,
     Verdict,
     by_group,
+    differences_of_metric,
     error_over_both,
     mean_interval,
 )
@@ -185,7 +185,7 @@ def _over_repeats(one: Sequence[TestScores], other: Sequence[TestScores]) -> Int
         if not seeds:
             return None
         values.append(float(np.mean([first.values[seed] - second.values[seed] for seed in seeds])))
-    return mean_interval(values, DIFFERENCES)
+    return mean_interval(values, differences_of_metric(one[0].metric))
 
 
 def _p_t(differences: np.ndarray) -> float | None:

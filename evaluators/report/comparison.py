@@ -9,14 +9,16 @@ import numpy as np
 from evaluators.influence import correct_shares, image_values, label_values
 from evaluators.recommendation import Estimate
 from evaluators.statistics import (
-    DIFFERENCES,
     SCORES,
     Interval,
+    Limits,
     Verdict,
+    differences_of_metric,
     image_interval,
     interval_over_both,
     mean_interval,
     paired_difference,
+    scores_of_metric,
 )
 from tools.training.metrics import Metric, metric_title
 from tools.training.types import Predictions
@@ -157,7 +159,8 @@ def verdict_between(
         groups: group of each test image; None where every image is its own.
         resamples: bootstrap samples of the interval over images.
     """
-    over_seeds = paired_difference(treatment.values, control.values)
+    limits = differences_of_metric(treatment.metric)
+    over_seeds = paired_difference(treatment.values, control.values, limits)
     if over_seeds is None:
         return None
     one, other = treatment.by_image, control.by_image
@@ -166,8 +169,8 @@ def verdict_between(
     controls = np.stack([other[seed] for seed in seeds]).astype(np.float64)
     return Verdict(
         over_seeds,
-        image_interval(treated.mean(axis=0), controls.mean(axis=0), groups, resamples),
-        interval_over_both(treated, controls, groups),
+        image_interval(treated.mean(axis=0), controls.mean(axis=0), groups, resamples, limits),
+        interval_over_both(treated, controls, groups, limits),
         metric_title(treatment.metric),
     )
 
@@ -207,7 +210,7 @@ def compare(
         metric: of the study.
     """
     test = arm.test
-    limits = DIFFERENCES if metric == "kappa" else SCORES
+    limits = scores_of_metric(metric)
     return Comparison(
         name=arm.name,
         policy=arm.policy,
@@ -217,7 +220,7 @@ def compare(
         test=_interval(test.values, limits) if test else None,
         accuracy=_interval(test.accuracy) if test else None,
         macro_f1=_interval(test.macro_f1) if test else None,
-        kappa=_interval(test.quadratic_kappa, DIFFERENCES) if test else None,
+        kappa=_interval(test.quadratic_kappa, scores_of_metric("kappa")) if test else None,
         average_precision=_interval(test.average_precision) if test else None,
         verdict=verdict_between(test, reference, groups) if test and reference else None,
         over_default=verdict_between(test, default, groups) if test and default else None,
@@ -227,7 +230,7 @@ def compare(
     )
 
 
-def _interval(by_seed: Mapping[int, float], limits: tuple[float, float] = SCORES) -> Interval | None:
+def _interval(by_seed: Mapping[int, float], limits: Limits = SCORES) -> Interval | None:
     """Over the seeds under which the score is defined: kappa is not where all images are of one class."""
     values = [by_seed[seed] for seed in sorted(by_seed) if np.isfinite(by_seed[seed])]
     return mean_interval(values, limits) if values else None

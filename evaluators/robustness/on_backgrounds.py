@@ -13,7 +13,7 @@ import numpy as np
 
 from evaluators.explanation import BackgroundLine, Backgrounds, Measured
 from evaluators.robustness.on_corruptions import Correct
-from evaluators.statistics import interval_over_both
+from evaluators.statistics import WIDE_DIFFERENCES, interval_over_both
 
 AS_THEY_ARE = "as they are"
 SAME_CLASS = "background of the same class"
@@ -86,7 +86,7 @@ def measure_backgrounds(
         for name, images in changed.items()
     }
     gaps = found[SAME_CLASS] - found[OTHER_CLASS]
-    change = interval_over_both(gaps[1], gaps[0], groups)
+    change = interval_over_both(gaps[1], gaps[0], groups, WIDE_DIFFERENCES)
     return Backgrounds(
         images=len(labels),
         tried=tried,

@@ -1,5 +1,7 @@
 """When a cheap measure is trusted: only where it is shown to rank like the full one, at a cost that is worth while."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -71,3 +73,48 @@ def test_the_trunk_is_shared_by_all_candidates():
 def test_candidates_that_are_all_equal_say_nothing():
     found = agreement_of([[Pair(str(i), 0.5, float(i)) for i in range(6)]])
     assert (found.tau, found.studies) == (None, 0)
+
+
+def keyed(pairs: list[Pair], data: str = "data", renamed: str = "") -> list[Pair]:
+    """The same pairs, with the keys of trials on `data`."""
+    return [
+        replace(each, candidate=renamed + each.candidate, trials=(f"{data} c{i}", f"{data} f{i}"))
+        for i, each in enumerate(pairs)
+    ]
+
+
+@pytest.mark.parametrize("copies", [2, 6])
+@pytest.mark.parametrize("with_keys", [True, False])
+def test_the_same_trials_seen_by_several_studies_count_once(copies: int, with_keys: bool):
+    own = study(12, 0.6, seed=3)
+    seen = [keyed(own, renamed=f"{number}: ") if with_keys else own for number in range(copies)]
+    assert agreement_of(seen) == agreement_of([own])
+
+
+def test_studies_that_share_some_trials_are_one_with_the_candidates_of_both():
+    every = keyed(study(14, 0.6, seed=4))
+    first, second = every[:9], every[6:]
+    assert agreement_of([first, second]) == agreement_of([every])
+    assert agreement_of([second, first]) == agreement_of([every])
+    alone, apart = keyed(study(7, 0.6, seed=5), data="other"), [every[:3], every[11:], every[2:12]]
+    found = agreement_of([*apart, alone])
+    assert (found.candidates, found.studies) == (21, 2), "a third study joins two that had nothing in common"
+
+
+def test_trials_that_were_judged_by_another_metric_are_copies_and_are_not_compared():
+    own = keyed(study(8, 0.3, seed=6))
+    by_another = [replace(each, cheap=100 - each.cheap, full=100 - each.full) for each in own[:4]]
+    more = [replace(each, trials=("more c", each.candidate)) for each in study(6, 0.3, seed=7)]
+    assert agreement_of([own, by_another]) == agreement_of([own])
+    assert agreement_of([own, [*by_another, *more]]) == agreement_of([own, more])
+
+
+def test_pairs_without_keys_are_copies_where_name_and_results_are_equal():
+    """Earlier versions wrote no keys down; two small data sets may agree by chance in a pair, and stay two."""
+    old = study(8, 0.3, seed=8)
+    assert agreement_of([old, keyed(old)]) == agreement_of([keyed(old), old]) == agreement_of([old])
+    other = [old[0], *study(8, 0.3, seed=9)[1:]]
+    assert agreement_of([old, other]) == agreement_of([old, other[1:]])
+    assert agreement_of([old, other]).studies == 2
+    alike = keyed([old[0], *other[1:]], data="other")
+    assert agreement_of([keyed(old), alike]).candidates == 16, "the keys say that they are different trials"

@@ -1,6 +1,7 @@
 """Whether anything was learnt, on answers whose truth is known."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,6 +67,20 @@ def test_where_no_contender_looks_at_the_images_it_is_said_with_what_to_do():
         "nothing was learnt in 2 epochs (20 steps), as far as 240 validation images can show: the validation loss is "
     )
     assert "--training.learning_rate" in said
+
+
+def test_the_images_are_counted_and_the_groups_that_they_are_of():
+    idle = contender("none", constant, seeds=3)
+
+    def said(*ids: np.ndarray) -> str:
+        images = {seed: replace(idle.images[seed], ids=each) for seed, each in enumerate(ids)}
+        return unlearnt([replace(idle, images=images)], "2 epochs")
+
+    patients = np.random.default_rng(0).permutation(np.arange(IMAGES) % 20)
+    assert "as far as 240 validation images in 20 groups can show" in said(patients, patients, patients)
+    assert "as far as 480 validation images in 40 groups can show" in said(patients, patients + 20, patients)
+    alone = np.arange(IMAGES)
+    assert "as far as 480 validation images can show" in said(alone, alone + IMAGES, alone)
 
 
 def test_one_contender_that_has_learnt_is_enough_though_its_loss_is_above_that_of_a_constant_answer():

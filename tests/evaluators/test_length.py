@@ -11,6 +11,7 @@ from evaluators.length import (
     Point,
     change,
     is_done,
+    reference_length,
     scaled_losses,
     sentence,
     study_length,
@@ -118,6 +119,27 @@ def test_lengths_go_on_while_nothing_was_learnt():
         study_length(at_chance("no augmentation", {**flat, 24: 0.4}), at_chance("default", {**flat, 24: 1.1}))
         == 24
     )
+
+
+def test_no_augmentation_that_has_learnt_nothing_gets_the_length_of_the_study():
+    """Its best length would be chance: here, the shortest, or one at which it is a little lower than elsewhere."""
+    chance = float(np.log(3))
+    default = at_chance("default", {6: chance, 12: 0.9, 24: 0.7, 48: 0.5})
+    none = at_chance("no augmentation", dict.fromkeys((6, 12, 24, 48), chance))
+    assert (none.learnt, none.best.epochs) == (False, 6)
+    assert (study_length(none, default), reference_length(none, 48)) == (48, 48)
+    text = sentence(none, default, 48, reference_length(none, 48))
+    assert text.startswith("No augmentation has learnt nothing in up to 48 epochs")
+    assert text.endswith("The study trains 48 epochs, and so does no augmentation.")
+
+    level = at_chance("default", {6: chance, 12: 0.7, 24: 0.7, 48: 0.7})
+    falling = at_chance("no augmentation", {6: 1.4, 12: 1.3, 24: 1.3, 48: 1.2})
+    assert (falling.learnt, falling.best.epochs) == (False, 48)
+    assert study_length(falling, level) == 12
+
+    learnt = at_chance("no augmentation", {6: 0.5, 12: 0.6, 24: 0.7})
+    assert reference_length(learnt, 48) == 6
+    assert reference_length(at_chance("no augmentation", {}), 48) == 48
 
 
 def test_a_length_is_learnt_where_its_answers_agree_with_the_classes_though_its_loss_is_that_of_a_constant():

@@ -241,3 +241,20 @@ def test_the_metric_of_the_study_decides_the_verdict_and_heads_the_columns(tmp_p
     assert ("| test accuracy |" in text) == (metric != "accuracy")
     assert "quadratic kappa" in text
     assert "gain over the default" in text
+
+
+def test_a_verdict_on_kappa_has_intervals_around_its_gain():
+    """One arm is right, the other takes each end of the scale for the other one: kappa differs by nearly two."""
+    draw = np.random.default_rng(0)
+
+    def scores(right: bool) -> TestScores:
+        of_image = {seed: (0.9 if right else -0.9) + draw.normal(0, 0.05, 40) for seed in range(4)}
+        values = {seed: float(each.mean()) for seed, each in of_image.items()}
+        return TestScores({}, {}, {}, metric="kappa", images=of_image, quadratic_kappa=values)
+
+    found = verdict_between(scores(True), scores(False), None)
+    assert found is not None
+    for interval in (found.over_seeds, found.over_images, found.over_both):
+        assert interval.low is not None
+        assert interval.high is not None
+        assert 1.7 < interval.low < interval.mean < interval.high < 1.9

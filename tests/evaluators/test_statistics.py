@@ -10,10 +10,12 @@ from evaluators.statistics import (
     DIFFERENCES,
     Interval,
     Verdict,
+    differences_of_metric,
     image_interval,
     interval_over_both,
     mean_interval,
     paired_difference,
+    scores_of_metric,
 )
 
 
@@ -81,6 +83,35 @@ def test_a_difference_is_taken_within_seeds_only():
 
 def test_without_a_common_seed_there_is_no_difference():
     assert paired_difference({0: 0.9}, {1: 0.9}) is None
+
+
+def test_differences_of_kappa_reach_twice_as_far_as_those_of_accuracy():
+    better, worse = {0: 0.9, 1: 0.95, 2: 0.92}, {0: -0.2, 1: -0.15, 2: -0.22}
+    found = paired_difference(better, worse, differences_of_metric("kappa"))
+    assert found is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert 1.05 < found.low < found.mean < found.high < 1.2
+    wide = paired_difference(
+        {0: 1.0, 1: 0.9, 2: 0.1}, {0: -1.0, 1: -0.9, 2: 0.0}, differences_of_metric("kappa")
+    )
+    assert wide is not None
+    assert wide.high == 2.0
+    assert (scores_of_metric("kappa"), scores_of_metric("auroc")) == ((-1, 1), (0, 1))
+    assert differences_of_metric("macro_f1") == DIFFERENCES
+
+
+def test_what_images_add_to_kappa_may_differ_by_more_than_one():
+    draw = np.random.default_rng(0)
+    treated, controls = (mean + draw.normal(0, 0.1, (4, 30)) for mean in (0.7, -0.7))
+    limits = differences_of_metric("kappa")
+    for found in (
+        image_interval(treated.mean(axis=0), controls.mean(axis=0), limits=limits),
+        interval_over_both(treated, controls, limits=limits),
+    ):
+        assert found.low is not None
+        assert found.high is not None
+        assert 1.3 < found.low < found.mean < found.high < 1.5
 
 
 def test_pairing_finds_a_small_gain_that_seeds_would_hide():

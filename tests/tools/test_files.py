@@ -17,6 +17,7 @@ from tools.files import (
     DamagedFile,
     allocate_array,
     locked,
+    mend_last_line,
     read_checked_json,
     read_json,
     remove_unfinished,
@@ -184,3 +185,27 @@ def test_a_file_system_without_locks_is_named_with_a_remedy(tmp_path: Path, monk
     monkeypatch.setattr(fcntl, "flock", refuse)
     with pytest.raises(DiskError, match=r"no locks.*--runs-dir on a local disk"), locked(tmp_path / "lock"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("left", "kept"),
+    [
+        (b"", b""),
+        (b'{"a": 1}\n', b'{"a": 1}\n'),
+        (b'{"a": 1}', b'{"a": 1}\n'),
+        (b'{"a": 1}\n{"b": 2}', b'{"a": 1}\n{"b": 2}\n'),
+        (b'{"a": 1}\n{"b": ', b'{"a": 1}\n'),
+        (b'{"a": 1}\n\x00\x00\x00', b'{"a": 1}\n'),
+        (b'{"a": "\xc3', b""),
+    ],
+)
+def test_what_a_kill_left_of_a_last_line_is_ended_or_dropped(tmp_path: Path, left: bytes, kept: bytes):
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(left)
+    mend_last_line(file)
+    assert file.read_bytes() == kept
+
+
+def test_a_file_of_lines_that_is_not_there_is_not_made(tmp_path: Path):
+    mend_last_line(tmp_path / "lines.jsonl")
+    assert not list(tmp_path.iterdir())

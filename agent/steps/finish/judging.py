@@ -10,7 +10,7 @@ from agent.memory.ledger import describe
 from agent.memory.run_names import run_name
 from evaluators.fit import Training, mean_training
 from evaluators.noise import Noise, chance_of_gain, pooled_gain, pooled_noise
-from evaluators.statistics import Interval
+from evaluators.statistics import Interval, differences_of_metric
 from evaluators.wording import likelihood
 from tools.policy.named import DEFAULT
 
@@ -114,7 +114,8 @@ def _gain_over(
     if candidate.name == control:
         return None
     own: Phase = phase if phase in ("final", "choice") else "reference"
-    return pooled_gain(found, scores_of(context, control, own), noise)
+    limits = differences_of_metric(context.config.search.metric)
+    return pooled_gain(found, scores_of(context, control, own), noise, limits)
 
 
 def judge_all_again(context: Context) -> None:

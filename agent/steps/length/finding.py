@@ -32,8 +32,13 @@ def find_length(context: Context) -> str | None:
     return cut
 
 
-def check_length(context: Context) -> str | None:
-    """Say whether a length that was given is too short for augmentation; why a limit cut that short, or None."""
+def check_length(context: Context, spent: int) -> str | None:
+    """Say whether a length that was given is too short for augmentation; why a limit cut that short, or None.
+
+    Args:
+        context: of the study, whose reference and baselines are trained.
+        spent: training images of these. Not those of the ledger, which has the check's own where it was killed.
+    """
     config = context.config
     epochs, wanted = context.recipe.epochs, config.search.check_length
     if config.training.epochs == "auto" or context.lengths is not None or wanted == "off":
@@ -43,7 +48,7 @@ def check_length(context: Context) -> str | None:
     own = config.data.dataset == "folder" and config.training.epochs is not None
     if wanted == "auto" and not (own and extra <= CHECK_SHARE * costs_of(context).study(epochs)):
         return None
-    if not costs_of(context).fits(epochs, context.ledger.spent().samples + extra):
+    if not costs_of(context).fits(epochs, spent + extra):
         context.terminal.note("The budget leaves no room for a look at twice the length.")
         return None
     cut = phase.train_at(epochs) or phase.train_at(2 * epochs)

@@ -31,6 +31,7 @@ from evaluators.length import (
     Groups,
     Point,
     is_done,
+    reference_length,
     scaled_losses,
     sentence,
     study_length,
@@ -208,10 +209,14 @@ class Phase:
 
     @cached_property
     def groups(self) -> Groups | None:
-        """Seed → groups of the images that it validates on; None where every image is its own."""
+        """Seed → groups of the images that it validates on; None where each is its own, and in one fold only.
+
+        With fewer folds than seeds, some validate on the same images, whose names then say so.
+        """
         specs = [trial_spec(self.context, self.candidate(REFERENCE, 1), seed) for seed in self.seeds]
         found = {spec.seed: validation_view(spec).groups for spec in specs}
-        return found if any(len(set(each)) < len(each) for each in found.values()) else None
+        again = 1 < (self.context.fold_count or 1) < len(self.seeds)
+        return found if again or any(len(set(each)) < len(each) for each in found.values()) else None
 
     def curves(self) -> tuple[Curve, Curve]:
         """No augmentation, and the default policy."""
@@ -232,8 +237,7 @@ class Phase:
 
     def may_go_on(self, costs: Costs, epochs: int, settled: int, spent: int) -> bool:
         """Whether the next length is within the share."""
-        none = self.curve(REFERENCE)
-        reused = len(self.seeds) * self.images * (settled + (none.best.epochs if none.points else settled))
+        reused = len(self.seeds) * self.images * (settled + reference_length(self.curve(REFERENCE), settled))
         if self.nothing_learnt:
             reused = 0
         trials = len(self.active()) * len(self.seeds)
@@ -261,7 +265,7 @@ class Phase:
             self.warning = f"{why[0].upper()}{why[1:]}."
             return self.recorded(epochs, epochs, text, found=False)
         epochs = study_length(none, default)
-        reference = none.best.epochs if none.points else epochs
+        reference = reference_length(none, epochs)
         if not none.points:
             text = f"The study trains {times(epochs)}; no training without augmentation finished."
         else:

@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 from agent.context import Context
-from agent.memory.candidate import baseline_count
+from agent.memory.candidate import REFERENCE, baseline_count
 from agent.steps.finish_plan import iteration_count, plan_finish, trials_of_iteration
 from agent.steps.speed import allowed_at_first, limits_for, samples_allowed
 from evaluators.length import times
 from evaluators.length_costs import Costs, lengths_within
 from evaluators.statistics import FEWEST_SEEDS
+from tools.policy.named import DEFAULT
 from tools.training.recipes import training_steps
 
 LONGEST_STEPS = 65_536
@@ -24,6 +25,21 @@ def planned_trials(context: Context) -> int:
     )
     planned = searched + plan.choice + plan.test
     return planned if limit is None else min(planned, limit)
+
+
+def taken_by_length(context: Context) -> float:
+    """Training images that the phase `length` took and that the rest of the study does not need anyway; 0 before it.
+
+    It needs no augmentation at its length, and the default at the study's where that is a baseline.
+    """
+    lengths = context.lengths
+    if lengths is None:
+        return 0.0
+    needed = {REFERENCE: lengths.reference}
+    if DEFAULT in context.config.search.baselines:
+        needed[DEFAULT] = lengths.epochs
+    again = sum(tried.epochs for tried in lengths.tried if needed.get(tried.arm) == tried.epochs)
+    return max(0.0, lengths.samples - again * lengths.seeds * images_of(context))
 
 
 def images_of(context: Context) -> int:

@@ -53,7 +53,9 @@ def length_facts(context: Context) -> list[tuple[str, str]]:
     """(name, value) lines: the lengths that were found, or how no augmentation did within the one that was given."""
     lengths = context.lengths
     if lengths is not None and lengths.found:
-        own = f"; no augmentation: {times(lengths.reference)}, its own best length"
+        own = ", the same for no augmentation"
+        if lengths.reference != lengths.epochs:
+            own = f"; no augmentation: {times(lengths.reference)}, its own best length"
         return [("length of training", f"{times(lengths.epochs)}, found first{own}")]
     curve = _within_schedule(context, REFERENCE)
     given = [("length of training", f"{times(context.recipe.epochs)}, the same for all")]

@@ -5,7 +5,7 @@ compared with nothing but other cheap measures, in MLflow's phase `probe`. Wheth
 `evaluators/cheap.py`, from candidates that studies measured in both ways (`agent/memory/cheap_file.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -13,7 +13,7 @@ from agent.context import Context
 from agent.memory.candidate import Candidate, baselines, default_of, reference
 from agent.memory.cheap_file import TAG, CheapFile, pairs_of_others, read_pairs, write_pairs
 from agent.memory.proposal import SCHEMA_VERSION
-from agent.steps.finish_plan import iteration_count
+from agent.steps.finish_plan import iteration_count, trials_of_iteration
 from agent.steps.stopping import no_room_for
 from agent.steps.trials import recipe_of, share_of, train_candidates, trial_spec
 from evaluators.cheap import Pair, Trust, agreement_of, cheap_share
@@ -191,21 +191,54 @@ def measure_both_ways(context: Context, candidates: Sequence[Candidate]) -> None
     # What is trained in full for another length than the study's cannot be compared.
     alike = [each for each in candidates if recipe_of(context, each).epochs == context.recipe.epochs]
     wanted = [each for each in alike if each.name not in done][: MOST_PAIRS - len(done)]
-    if not wanted or no_room_for(context, _cost(context, wanted, [seed])):
+    if not wanted or not decided_once(
+        context,
+        _both_ways(wanted[0].number),
+        lambda: not no_room_for(context, _cost(context, wanted, [seed])),
+    ):
         return
     found, _ = measure(context, wanted, [seed], "is a cheap measure to be trusted?")
     pairs = [_pair(context, each, found[each.name], seed) for each in wanted if each.name in found]
-    write_pairs(
-        context.folder, replace(known, own=(*known.own, *(each for each in pairs if each is not None)))
-    )
+    own = (*known.own, *(each for each in pairs if each is not None))
+    write_pairs(context.folder, replace(read_pairs(context.folder) or known, own=own))
 
 
 def _pair(context: Context, candidate: Candidate, cheap: Measured, seed: int) -> Pair | None:
-    result = _result(context, trial_spec(context, candidate, seed).key)
+    keys = cheap_spec(context, candidate, seed).key, trial_spec(context, candidate, seed).key
+    result = _result(context, keys[1])
     full = None if result is None or result.scores is None else result.scores.of(context.config.search.metric)
-    return (
-        None if full is None or seed not in cheap.scores else Pair(candidate.name, cheap.scores[seed], full)
-    )
+    if full is None or seed not in cheap.scores:
+        return None
+    return Pair(candidate.name, cheap.scores[seed], full, keys)
+
+
+def decided_once(context: Context, what: str, ask: Callable[[], bool]) -> bool:
+    """The answer of `ask`, written down when it was first asked for.
+
+    What is trained by it takes of the budget that it was decided by: asked again, after a kill, it could be another.
+
+    Args:
+        context: of the study; where it has no `cheap.json`, nothing is written down.
+        what: is decided, unique in the study.
+        ask: makes the decision.
+    """
+    known = read_pairs(context.folder)
+    if known is None:
+        return ask()
+    if what not in known.decided:
+        known = replace(known, decided={**known.decided, what: ask()})
+        write_pairs(context.folder, known)
+    return known.decided[what]
+
+
+def _both_ways(iteration: int) -> str:
+    return f"{f'iteration {iteration}' if iteration else 'before the search'}: in both ways"
+
+
+def has_begun_to_settle(context: Context) -> bool:
+    """Whether `settle_trust` was begun, in this session or an earlier one: the search was then found to have room."""
+    known = read_pairs(context.folder)
+    return known is not None and _both_ways(0) in known.decided
 
 
 def settle_trust(context: Context) -> None:
@@ -230,10 +263,21 @@ def _cost(context: Context, candidates: Sequence[Candidate], seeds: Sequence[int
     return sum(share_of(spec) for spec in specs if _result(context, spec.key) is None)
 
 
-def cheap_first_cost(context: Context, candidates: Sequence[Candidate]) -> float:
-    """Trials that an iteration takes whose candidates are measured cheaply under every seed of the search."""
-    seeds = context.config.search.search_seeds
-    return _cost(context, candidates, seeds) + len(seeds)
+def is_cheap_first(context: Context, candidates: Sequence[Candidate]) -> bool:
+    """Whether the candidates of an iteration are measured cheaply, and the best alone is trained in full.
+
+    It is decided before the first of them is trained, and stays so for an iteration that is killed and resumed.
+    """
+
+    def ask() -> bool:
+        if not trust_of(context, candidates).is_given:
+            return False
+        # An iteration has room, or it had not begun; the first one that measures cheaply trains the trunks as well.
+        seeds = context.config.search.search_seeds
+        takes = _cost(context, candidates, seeds) + len(seeds)
+        return not no_room_for(context, max(0.0, takes - trials_of_iteration(context.config.search)))
+
+    return decided_once(context, f"iteration {candidates[0].number}: cheap first", ask)
 
 
 def drop_trunks(context: Context) -> None:

@@ -2,8 +2,8 @@
 
 Where the cheap measure is trusted (`cheap.py`), all are measured cheaply and the best alone is trained in full. Else
 they race: all are trained under the first seed, the better half under the second, and so on. What was left behind is
-recorded with what it got. Every decision follows from results that do not change any more, so that a killed study,
-when it is resumed, decides alike.
+recorded with what it got. Every decision follows from results that do not change any more, or is written down before
+anything is trained by it, so that a killed study, when it is resumed, decides alike.
 """
 
 from collections.abc import Sequence
@@ -11,17 +11,16 @@ from collections.abc import Sequence
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.history import IterationRecord
-from agent.steps.finish_plan import trials_of_iteration
+from agent.memory.ranking import contender_of
 from agent.steps.search.cheap import (
     TAG,
     Measured,
-    cheap_first_cost,
+    is_cheap_first,
     measure,
     measure_both_ways,
     say_trust,
     trust_of,
 )
-from agent.steps.stopping import no_room_for
 from agent.steps.trials import train_candidates
 from evaluators.recommendation import Contender, Kind, leading_half, rank
 from evaluators.wording import signed
@@ -34,9 +33,7 @@ def train_iteration(context: Context, candidates: Sequence[Candidate]) -> str | 
     if len(candidates) == 1:
         [only] = candidates
         return train_candidates(context, [only], seeds, "search", only.name)
-    # An iteration has room, or it had not begun; the first one that measures cheaply trains the trunks as well.
-    more = max(0.0, cheap_first_cost(context, candidates) - trials_of_iteration(context.config.search))
-    if trust_of(context, candidates).is_given and not no_room_for(context, more):
+    if is_cheap_first(context, candidates):
         return _cheap_first(context, candidates, seeds)
     return _race(context, candidates, seeds)
 
@@ -104,8 +101,8 @@ def _better_half(context: Context, left: Sequence[Candidate], seeds: Sequence[in
     names = {each.name for each in left}
     records = context.tracking.records()
     current = {record.name: record for record in records if record.name in names}
-    contenders = [_of_record(r, None) for r in records if r.number < left[0].number]
-    contenders += [_of_record(record, seeds) for record in current.values()]
+    contenders = [contender_of(record) for record in records if record.number < left[0].number]
+    contenders += [contender_of(record, seeds) for record in current.values()]
     kept = leading_half(contenders, names)
     for each in left:
         if each.name not in kept:
@@ -136,17 +133,6 @@ def _behind(
 def _stop(context: Context, candidate: Candidate, reason: str, gain: float | None) -> None:
     context.tracking.stop_candidate(context.tracking.open_candidate(candidate, "search"), reason, gain)
     context.terminal.note(f"{candidate.name}: {reason}")
-
-
-def _of_record(record: IterationRecord, seeds: Sequence[int] | None) -> Contender:
-    """A candidate of the search as the rule of the recommendation takes it; of `seeds` only, where given."""
-    trials = [t for t in record.trials if t.score is not None and (seeds is None or t.seed in seeds)]
-    return Contender(
-        record.name,
-        _kind_of(record.name) if record.number == 0 else "policy",
-        {trial.seed: trial.score for trial in trials if trial.score is not None},
-        {trial.seed: trial.validation_loss for trial in trials if trial.validation_loss is not None},
-    )
 
 
 def _contender(name: str, kind: Kind, found: Measured) -> Contender:

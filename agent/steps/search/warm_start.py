@@ -133,7 +133,7 @@ def _marked(earlier: Earlier, epochs: int) -> Proposal:
     """As it is tried in trainings of `epochs`, with its origin; a policy by epoch changes at the same share of them."""
     where = "the same images" if earlier.same_data else "other images"
     gain = f"{100 * earlier.gain:+.1f} points over {earlier.over} on validation"
-    why = f"From {earlier.origin} ({where}, {earlier.model}), where it gained {gain}. {earlier.proposal.hypothesis}"
+    why = f"{earlier.mark}{where}, {earlier.model}), where it gained {gain}. {earlier.proposal.hypothesis}"
     expected = 100 * (earlier.gain if earlier.over_none is None else earlier.over_none)
     update = {"hypothesis": why[:1_500], "expected_gain": round(expected, 2), "notes": "", "length": 1}
     if earlier.proposal.changes and earlier.epochs:

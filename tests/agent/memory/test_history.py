@@ -39,6 +39,14 @@ def test_an_earlier_interval_follows_from_all_candidates():
     assert not among.within_noise
 
 
+def test_gains_of_kappa_are_cut_where_kappa_ends():
+    none = record(0, -0.42, -0.40, -0.41, arm="reference")
+    records = [none, *(record(number, 0.80, 0.83, 0.82) for number in (1, 2, 3))]
+    _, first, *_ = with_pooled_gains(records, "kappa")
+    assert first.gain_interval is not None
+    assert 1.2 < first.gain_interval[0] < first.gain_interval[1] < 1.25
+
+
 def test_records_without_a_gain_stay_as_they_are():
     failed, running = record(1, None, None), replace(record(2, 0.9), gain=None, gain_interval=None)
     records = [REFERENCE, failed, running, record(3, 0.9, 0.91), record(4, 0.9, 0.93)]

@@ -155,6 +155,22 @@ def test_a_line_torn_by_a_kill_is_dropped_and_the_file_is_continued(tmp_path):
     assert [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def test_a_kill_at_any_byte_loses_no_more_than_the_line_that_it_tore(tmp_path):
+    """Also where it came between the last byte of a line and its line break."""
+    path = tmp_path / "ledger.jsonl"
+    Ledger(path).add_trial("a", 10.0, reused=False)
+    whole = path.read_bytes()
+    begun = whole.rstrip(b"\n").rfind(b"\n") + 1
+    for length in range(begun, len(whole) + 1):
+        path.write_bytes(whole[:length])
+        known = int(length >= len(whole) - 1)
+        assert Ledger(path, begins=False).spent().trials == known
+        assert path.read_bytes() == whole[:length], "whoever only reads changes nothing"
+        Ledger(path).add_trial("b", 1.0, reused=False)
+        assert Ledger(path).spent().trials == known + 1
+        assert [json.loads(line) for line in path.read_text().splitlines()]
+
+
 def test_a_damaged_line_in_the_middle_stops_with_its_number(tmp_path):
     path = tmp_path / "ledger.jsonl"
     Ledger(path).add_trial("a", 10.0, reused=False)

@@ -90,6 +90,17 @@ def test_a_line_that_a_killed_process_tore_is_no_opening(study, tmp_path, digest
     assert names(Openings(tmp_path, study("c")).open(digest, "f")) == ["a", "b"]
 
 
+def test_a_line_that_a_kill_robbed_of_its_line_break_stays_an_opening(study, tmp_path, digest):
+    """Its study finds it when it is resumed, does not record itself again, and looks."""
+    first = study("a")
+    Openings(tmp_path, first).open(digest, "f")
+    (tmp_path / FILE).write_text((tmp_path / FILE).read_text().removesuffix("\n"))
+    assert Openings(tmp_path, first).open(digest, "f") == []
+    first.client.delete_experiment(first.experiment_id)
+    assert names(Openings(tmp_path, study("b")).open(digest, "f")) == ["a"]
+    assert names(Openings(tmp_path, study("c")).open(digest, "f")) == ["a", "b"]
+
+
 def test_a_damaged_line_is_named(study, tmp_path, digest):
     (tmp_path / FILE).write_text("{}\nnot json\n{}\n")
     with pytest.raises(AugurError, match="line 2"):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from agent.memory.earlier import Earlier
 from agent.memory.history import History
 from agent.proposers.nearby import NearbyProposer
 from tests.agent.proposers.arms import REFERENCE_MEAN, history, operation, proposal, record
@@ -28,6 +29,39 @@ def test_it_begins_with_the_other_usual_policies() -> None:
             start.policy.operations,
             f"A usual policy for such images: {start.name}.",
         )
+
+
+def earlier(name: str) -> Earlier:
+    return Earlier(
+        "before", name, True, "resnet18", proposal(*BEST), 0.02, None, "the default policy", 0.05, 3
+    )
+
+
+@pytest.mark.parametrize("each", [1, 2])
+def test_what_earlier_studies_found_takes_no_turn_of_a_usual_policy(each: int) -> None:
+    """Four iterations of `each` proposals were theirs; then come the usual policies, and then the changes."""
+    found = [earlier("iteration 3"), earlier("iteration 7")]
+    taken = [
+        proposal(operation("rotate", degrees=10 + i), hypothesis=f"{found[i % 2].mark}the same images)")
+        for i in range(8)
+    ]
+    past = [record(1 + i // each, taken[i], 0.8, name=f"{i}") for i in range(4 * each)]
+    _, *others = starts_for("natural")
+    for number, start in enumerate(others, start=5):
+        told = replace(history(past=past, iteration=number), earlier=tuple(found))
+        made = NearbyProposer().ask(told)
+        assert made.hypothesis == f"A usual policy for such images: {start.name}."
+        past.append(record(number, made, 0.7))
+    told = replace(history(past=past, iteration=5 + len(others)), earlier=tuple(found))
+    assert NearbyProposer().ask(told).hypothesis.startswith("One of the best so far")
+
+
+def test_without_earlier_studies_every_iteration_is_a_turn() -> None:
+    past = [
+        record(i, proposal(operation("rotate", degrees=10 + i), hypothesis="From nowhere ("), 0.8)
+        for i in (1, 2)
+    ]
+    assert history(past=past).own_iteration == 3
 
 
 def test_several_candidates_of_an_iteration_are_different_ones() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agent.memory.candidate import baseline_count
+from agent.memory.length_file import Lengths, Tried
 from agent.settings.config import BudgetConfig, SearchConfig, StudyConfig
 from agent.settings.sources import load_config
 from agent.steps.finish_plan import (
@@ -20,6 +21,12 @@ from agent.steps.finish_plan import (
 from agent.steps.iterations import iterations_within, settle_iterations, with_time_as_count
 from tools.errors import ConfigurationError
 from tools.files import read_yaml
+
+
+@pytest.fixture(autouse=True)
+def no_usual_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The speed is written down: none is measured."""
+    monkeypatch.setattr("agent.steps.iterations.usual_trial", lambda context, epochs: None)
 
 
 def config_of(**search: object) -> StudyConfig:
@@ -60,9 +67,8 @@ def test_until_it_is_settled_a_study_plans_with_the_usual_number():
 
 
 def test_the_number_is_settled_by_the_speed_that_was_written_down_and_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ):
-    monkeypatch.setattr("agent.steps.iterations.usual_trial", lambda context, epochs: None)
     for images_per_second, said in ((500.0, "in 15m: "), (0.5, "15m is too short for one iteration")):
         speed = {"images_per_second": images_per_second, "workers": 2, "first": True, "begun": 0.0}
         (tmp_path / "speed.json").write_text(json.dumps(speed))
@@ -83,6 +89,58 @@ def test_the_number_is_settled_by_the_speed_that_was_written_down_and_stays(
         assert read_yaml(tmp_path / "config.yaml")["search"]["iterations"] == count
         settle_iterations(context)
         assert (context.config.search.iterations, len(told)) == (count, 1)
+
+
+def settled_after_length(
+    folder: Path, samples: int, budget: dict[str, float], **search: object
+) -> StudyConfig:
+    """Trained by 2 workers, 500 images a second each, 1,000 images and 16 epochs; the length took so many images."""
+    (folder / "speed.json").write_text(
+        json.dumps({"images_per_second": 500.0, "workers": 2, "first": True, "begun": 0.0})
+    )
+    tried = [
+        Tried(arm, epochs, 1, 0.7, 0.5) for epochs in (4, 8, 16, 32) for arm in ("no augmentation", "default")
+    ]
+    config = config_of(**search)
+    training = config.training.model_copy(update={"epochs": "auto"})
+    context: Any = SimpleNamespace(
+        config=config.model_copy(
+            update={"training": training, "budget": BudgetConfig.model_validate(budget)}
+        ),
+        folder=folder,
+        lengths=Lengths(16, 8, True, "", seeds=2, tried=tuple(tried), samples=samples),
+        recipe=SimpleNamespace(epochs=16),
+        data=SimpleNamespace(size={"train": 1000}.__getitem__),
+        machines=[{}, {}],
+        terminal=SimpleNamespace(note=lambda _: None, warn=lambda _: None),
+    )
+    settle_iterations(context)
+    return context.config
+
+
+@pytest.mark.parametrize(("limit", "seconds"), [("wall_clock", 3600.0), ("training_seconds", 7200.0)])
+def test_finding_the_length_takes_of_the_time_what_the_study_does_not_need_anyway(
+    tmp_path: Path, limit: str, seconds: float
+):
+    taken = 2 * 2 * (4 + 8 + 16 + 32) * 1000 * 4
+    """Images: of two seeds and two policies, four times as many for a clear difference."""
+    config = settled_after_length(tmp_path, taken, {limit: seconds})
+    needed = 2 * (8 + 16) * 1000
+    left = 3600 - (taken - needed) / 500 / 2
+    count = iteration_count(config.search)
+    assert count == iterations_within(config, left, 16.0) < iterations_within(config, 3600.0, 16.0)
+    whole = trainings(config, count) * 16.0 + (taken - needed) / 1000
+    assert 0.8 * 3600 < whole <= 3600
+
+
+def test_a_length_that_is_trained_anyway_takes_nothing_and_the_default_is_where_it_is_a_baseline(
+    tmp_path: Path,
+):
+    needed = 2 * (8 + 16) * 1000
+    config = settled_after_length(tmp_path, needed, {"wall_clock": 900.0})
+    assert config.search.iterations == iterations_within(config, 900.0, 16.0)
+    alone = settled_after_length(tmp_path, needed, {"wall_clock": 900.0}, baselines=[])
+    assert alone.search.iterations == iterations_within(alone, 900.0 - 2 * 16.0, 16.0)
 
 
 def test_without_a_limit_in_time_nothing_follows():

@@ -126,6 +126,11 @@ def test_a_study_learns_how_well_the_cheap_measure_ranks(learning):
     for pair in known.own:
         assert pair.full == full[pair.candidate]["selected_validation_accuracy"]
         assert pair.cheap == cheap[f"{pair.candidate}, last quarter"]["selected_validation_accuracy"]
+        assert pair.trials is not None
+    trained = {event["id"].removeprefix("trial:") for event in ledger(learning) if event["kind"] == "trial"}
+    keys = [key for pair in known.own for key in pair.trials or ()]
+    assert len(set(keys)) == len(keys) == 2 * len(names)
+    assert set(keys) == trained
 
 
 def test_a_cheap_trial_counts_as_the_quarter_that_it_trains(learning):
