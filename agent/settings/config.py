@@ -101,8 +101,7 @@ class SearchConfig(BaseModel):
     backgrounds: Literal["auto", "off", "optional", "always"] = Field(
         default="auto",
         description="whether proposals have prompts for new backgrounds (AGA): 'optional' lets the proposer decide; "
-        "'auto': 'optional' for photographs of subjects and for digits, 'off' if the whole image is the subject "
-        "(scans, tissue)",
+        "'auto': 'optional' for photographs of subjects and digits, 'off' for scans and tissue",
     )
     advice: Literal["on", "off"] = Field(
         default="on",

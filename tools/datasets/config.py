@@ -108,7 +108,7 @@ class DataConfig(BaseModel):
     on_leak: Literal["stop", "drop", "move"] = Field(
         default="stop",
         description="what happens to an image or group in two splits: stop the run, drop it from all but one of "
-        "them (test before validation before train), or move all copies to that one, and their groups with them",
+        "them (test before validation before train), or move all there, with their groups",
     )
     on_two_labels: Literal["auto", "keep", "drop"] = Field(
         default="auto",

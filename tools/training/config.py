@@ -39,9 +39,8 @@ class ModelConfig(BaseModel):
     weights: str | None = Field(
         default=None,
         description="from scratch if unset; 'pretrained' (the model's published ones, ImageNet); a .safetensors or "
-        ".pth file; or 'auto': published ones where they are on this machine or may be fetched, else "
-        "efficientnet_lite0 where no model is named, else from scratch, "
-        "which is the default for a folder of images",
+        ".pth file; or 'auto', the default for a folder of images: published ones that are here or may be fetched, "
+        "else EfficientNet-Lite0, or from scratch if a model is named",
     )
     stem: Literal["auto", "imagenet", "small", "small-pool"] = Field(
         default="auto",
