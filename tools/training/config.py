@@ -39,8 +39,8 @@ class ModelConfig(BaseModel):
     weights: str | None = Field(
         default=None,
         description="from scratch if unset; 'pretrained' (the model's published ones, ImageNet); a .safetensors or "
-        ".pth file; or 'auto', the default for a folder of images: published ones that are here or may be fetched, "
-        "else EfficientNet-Lite0, or from scratch if a model is named",
+        ".pth file; or 'auto', the default for a folder of images: published ones that are here or may be "
+        "fetched; else EfficientNet-Lite0, unless a model is named",
     )
     stem: Literal["auto", "imagenet", "small", "small-pool"] = Field(
         default="auto",
