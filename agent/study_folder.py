@@ -13,6 +13,7 @@ from agent.memory.study_file import ONE_WAY, StudyFileGone
 from agent.memory.study_lock import HOLDER, LOCK
 from agent.memory.study_lock import is_running as is_running
 from agent.memory.study_lock import locked as locked
+from agent.screen.exits import runs_dir_flag
 from agent.settings.config import StudyConfig
 from agent.settings.sources import dump_config
 from agent.settings.table import settings
@@ -48,10 +49,11 @@ def folder_of(study: str, runs_dir: Path) -> Path:
             "(agent ui)."
         )
     known = names(runs_dir)
-    near = closest(study, known, most=3) or known[-3:]
+    near = closest(study, known, most=3)
     hint = f" Did you mean {', '.join(near)}?" if near else ""
     raise ConfigurationError(
-        f"There is no study {study!r} in {(runs_dir / 'studies').resolve()}.{hint} See: agent list"
+        f"There is no study {study!r} in {(runs_dir / 'studies').resolve()}.{hint} "
+        f"See: agent list{runs_dir_flag(runs_dir)}"
     )
 
 
@@ -104,10 +106,13 @@ def reserve(config: StudyConfig) -> tuple[str, Path]:
     if config.study is not None:
         folder = parent / config.study
         if left := _present(folder):
+            command = f"agent {{}} {config.study}{runs_dir_flag(config.runs_dir)}"
+            todo = f"Resume it with `{command.format('resume')}`"
+            if is_running(folder):
+                todo = f"It is running: follow it with `{command.format('watch')}`"
             raise ConfigurationError(
-                f"--study {config.study}: there is already a study of that name in {folder} "
-                f"({', '.join(left)}). Resume it "
-                f"with `agent resume {config.study}`, or choose another name."
+                f"--study {config.study}: there is already a study of that name in {folder} ({', '.join(left)}). "
+                f"{todo}, or choose another name."
             )
         folder.mkdir(exist_ok=True)
         return config.study, folder

@@ -304,10 +304,15 @@ def too_short(none: Curve, default: Curve) -> str:
     reference = [point for point in none.points if point.epochs in (given.epochs, double.epochs)]
     better = default.change(given, double)
     scores = f"{100 * given.score:.1f} after {given.epochs}, {100 * double.score:.1f} after {double.epochs}"
+    if not default.learnt:
+        return (
+            f"The default policy has learnt nothing in up to {times(double.epochs)}, so that this says nothing "
+            "of how long to train: try more epochs, a higher learning rate or a smaller batch."
+        )
     if not (better.improves and better.is_shown):
         return (
             f"Nothing speaks for more than {times(given.epochs)}: twice as many do not clearly lower the validation "
-            f"loss of the default policy ({scores})."
+            f"loss of the default policy (scores {scores})."
         )
     text = f"{times(given.epochs)} are too short for augmentation: the default policy goes on improving ({scores})"
     if len(reference) == 2:

@@ -59,7 +59,7 @@ def main(words: Sequence[str]) -> int:
         "--minutes",
         type=float,
         metavar="N",
-        help="leave out what would take longer (default: everything is computed; how long it takes is told first)",
+        help="leave out what would take longer; 2 or more (default: all is computed; how long it takes is told first)",
     )
     parser.add_runs_dir()
     parser.add_common_flags()
@@ -70,8 +70,10 @@ def main(words: Sequence[str]) -> int:
         raise ConfigurationError(f"--images {options.images}: at least 1")
     if not 0 <= options.least_score <= 1:
         raise ConfigurationError(f"--least-score {options.least_score}: a score is between 0 and 1")
-    if options.minutes is not None and options.minutes <= 0:
-        raise ConfigurationError(f"--minutes {options.minutes}: more than 0")
+    if options.minutes is not None and options.minutes < 2:
+        raise ConfigurationError(
+            f"--minutes {options.minutes:g}: 2 or more, since less measures nothing; leave it out to compute everything"
+        )
 
     def explain(terminal: Terminal) -> int:
         from agent.explanation.work import Options

@@ -87,7 +87,7 @@ def _write_csv(found: object, about: "Preprocessing", stream: TextIO, terminal: 
             continue
         predicted = _predicted(each.probabilities, about)
         writer.writerow((each.file, predicted, *(f"{value:.6f}" for value in each.probabilities)))
-    return int(faults > 0)
+    return _told(faults, terminal)
 
 
 def _predicted(probabilities: "np.ndarray", about: "Preprocessing") -> str:
@@ -110,6 +110,11 @@ def _as_table(found: "Sequence[Predicted]", about: "Preprocessing", terminal: Te
         words = ", ".join(f"{classes[int(at)]} {each.probabilities[at]:.1%}" for at in best)
         rows.append((str(each.file), _predicted(each.probabilities, about) or "–", words))
     terminal.table(("image", "labels" if about.several_labels else "class", "probabilities"), rows)
+    return _told(faults, terminal)
+
+
+def _told(faults: int, terminal: Terminal) -> int:
+    """The exit code, after saying how many images could not be read."""
     if faults:
         terminal.warn(f"{counted(faults, 'image')} could not be read")
     return int(faults > 0)

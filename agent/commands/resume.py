@@ -14,7 +14,8 @@ from agent.settings.sources import load_file, read_changes
 def main(words: Sequence[str]) -> int:
     """Resume a study, with the settings that the flags change; the exit code."""
     changes, options = read_changes(words, _add_flags)
-    runs_dir = Path(options.runs_dir or os.environ.get("AGENT_RUNS_DIR") or "runs")
+    given = getattr(options, "runs_dir", None)  # flags that are not given are not there
+    runs_dir = Path(given or os.environ.get("AGENT_RUNS_DIR") or "runs")
 
     def resume(terminal: Terminal) -> int:
         from agent.comparing.marks import refuse_search

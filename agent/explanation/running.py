@@ -7,6 +7,7 @@ from typing import Any
 from agent.context import Context
 from agent.explanation.pair import Pair
 from agent.explanation.work import Options, Work
+from agent.screen.exits import runs_dir_flag
 from evaluators.explanation import FOLDER, Explanation
 from tools.errors import AugurError, first_line
 from tools.machine import free_memory, is_out_of_memory
@@ -96,7 +97,8 @@ def _computed(work: Work) -> dict[str, Any]:
 
 
 def _more(work: Work) -> str:
-    return f"agent explain {work.context.study} computes all"
+    context = work.context
+    return f"Without --minutes, agent explain {context.study}{runs_dir_flag(context.config.runs_dir)} computes all"
 
 
 def _about(seconds: float) -> str:

@@ -105,12 +105,12 @@ class FlagParser(argparse.ArgumentParser):
         """Add the folder of the runs, for a command that reads no other setting."""
         self.add_argument(
             "--runs-dir",
-            type=Path,
+            type=_path,
             default=Path(os.environ.get("AGENT_RUNS_DIR") or "runs"),
             metavar="PATH",
             help="folder of the runs (AGENT_RUNS_DIR; default: %(default)s)",
         )
-        self.add_argument("--runs_dir", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        self.add_argument("--runs_dir", type=_path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
     def parse_all(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Parse every argument. The values of unknown flags are not repeated: one may be a key.
@@ -142,6 +142,12 @@ class FlagParser(argparse.ArgumentParser):
         full = f"--{nearest_key(key)}"
         hint = did_you_mean(flag, own) or did_you_mean(full, set(own) & {full}) or f"see `{self.prog} --help`"
         return f"unknown flag {flag}: {hint}"
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty: give a path, or leave the flag out")
+    return Path(text)
 
 
 def unknown_word(kind: str, word: str, known: Sequence[str]) -> ConfigurationError:

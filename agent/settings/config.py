@@ -36,11 +36,13 @@ class LLMConfig(BaseModel):
     model: str | None = Field(
         default=None,
         pattern=r"^[a-z0-9_]+:\S+$",
+        json_schema_extra={"form": "'provider:model', such as openai:gpt-5-mini"},
         description="'provider:model', such as openai:gpt-5-mini or google_genai:gemini-3-flash",
     )
     base_url: str | None = Field(
         default=None,
         pattern=r"^https?://\S+$",
+        json_schema_extra={"form": "an address that begins with http:// or https://"},
         description="http(s) address of a server that uses the provider's protocol (vLLM, Ollama, …)",
     )
     unlisted: bool = Field(
@@ -96,6 +98,7 @@ class SearchConfig(BaseModel):
     augmentations: str = Field(
         default="2-3",
         pattern=r"^\d+(-\d+)?$",
+        json_schema_extra={"form": "a number or a range, such as 2 or 2-3"},
         description="operations in a policy: a number or a range (the paper: 2 or 3)",
     )
     backgrounds: Literal["auto", "off", "optional", "always"] = Field(
@@ -278,6 +281,7 @@ class TrackingConfig(BaseModel):
     experiment: str | None = Field(
         default=None,
         pattern=r"^[^\s/](.{0,198}\S)?$",
+        json_schema_extra={"form": "up to 200 characters that begin with neither a blank nor a slash"},
         description="name of the MLflow experiment; made from data and model if unset",
     )
     checkpoints: str | None = Field(
@@ -317,6 +321,9 @@ class StudyConfig(BaseModel):
     study: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$",
+        json_schema_extra={
+            "form": "up to 80 letters, digits, dots, dashes and underscores, a letter or digit first"
+        },
         description="name of the study; made from data, model and date if unset",
     )
     runs_dir: Path = Field(default=Path("runs"), description="folder of everything that a run leaves behind")

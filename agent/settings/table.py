@@ -102,7 +102,9 @@ class Setting:
         elif get_origin(kind) is dict:
             words = "pairs NAME=VALUE separated by commas"
         elif kind is str:
-            words = self.field.description or "text"
+            extra = self.field.json_schema_extra
+            form = extra.get("form") if isinstance(extra, dict) else None
+            words = str(form or self.field.description or "text")
         elif self.is_time:
             words = f"a time such as 2h, 1h30m, 90m or 45s, or a number of seconds, {self.bounds}"
         else:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent.comparing.marks import race_folder
+from agent.screen.exits import runs_dir_flag
 from agent.study_folder import folder_of
 from tools.errors import AugurError, ConfigurationError, did_you_mean
 from tools.files import read_json
@@ -87,7 +88,8 @@ def _of_study(study: str, runs_dir: Path) -> Exported:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigurationError(
-            f"{file} is not there: study {study} recommends nothing yet. Finish it first (agent resume {study})"
+            f"{file} is not there: study {study} recommends nothing yet. Finish it first "
+            f"(agent resume {study}{runs_dir_flag(runs_dir)})"
         ) from None
     policy, content = read_policy(text), read_json(file)
     about = content.get(ABOUT, {}) if isinstance(content, dict) else {}

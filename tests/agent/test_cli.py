@@ -111,6 +111,38 @@ def test_an_unknown_variable_ends_a_run_before_it_begins(agent: Run) -> None:
     assert "AGENT_SEARCH__ITERATIONS" in err
 
 
+def test_resume_looks_in_the_usual_runs_folder_where_none_is_named(
+    agent: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = agent("resume", "digits")
+    assert (code, f"There is no study 'digits' in {tmp_path / 'runs/studies'}" in err) == (2, True)
+    code, _, err = agent("resume", "digits", AGENT_RUNS_DIR=str(tmp_path / "elsewhere"))
+    assert (code, f"in {tmp_path / 'elsewhere/studies'}" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run", "--data", ""), "--data is empty: give a path"),
+        (("run", "--dataset", "demo", "--runs-dir", ""), "--runs-dir is empty: give a path"),
+        (("datasets", "check", "--data", ""), "--data is empty: give a path"),
+        (("list", "--runs-dir", ""), "--runs-dir: it is empty: give a path"),
+        (("run", "--study", "a/b"), "must be up to 80 letters, digits, dots, dashes and underscores"),
+        (("run", "--fold", "abc"), "must be a fold and how many there are, such as 1/5"),
+        (("run", "--augmentations", "2-"), "must be a number or a range, such as 2 or 2-3"),
+        (("run", "--llm-base-url", "ftp://x"), "must be an address that begins with http:// or https://"),
+        (("run", "--llm", "gpt"), "must be 'provider:model', such as openai:gpt-5-mini"),
+        (("explain", "study", "--minutes", "1"), "--minutes 1: 2 or more"),
+    ],
+)
+def test_a_value_of_the_wrong_form_is_refused_with_the_form_that_is_right(
+    agent: Run, words: tuple[str, ...], said: str
+) -> None:
+    code, _, err = agent(*words)
+    assert (code, said in " ".join(err.split())) == (2, True), err
+
+
 @pytest.mark.parametrize("words", [("resume",), ("show",), ("list", "--prot", "1"), ("ui", "--port", "x")])
 def test_wrong_words_for_a_command_are_wrong_usage(agent: Run, words: tuple[str, ...]) -> None:
     code, _, err = agent(*words)

@@ -263,6 +263,13 @@ def test_a_given_length_is_called_too_short_only_where_twice_as_much_is_better()
     assert text.startswith("Nothing speaks for more than 30 epochs")
 
 
+def test_where_the_default_learns_nothing_a_longer_training_that_is_no_better_says_nothing():
+    none, default = at_chance("no augmentation", {2: 1.1, 4: 1.1}), at_chance("default", {2: 1.1, 4: 1.1})
+    text = too_short(none, default)
+    assert text.startswith("The default policy has learnt nothing in up to 4 epochs")
+    assert "Nothing speaks for more" not in text
+
+
 def test_leaders_that_are_unfinished_are_tried_longer_and_over_trained_ones_shorter():
     leading = [
         ("iteration 3", "unfinished", 30),

@@ -146,6 +146,7 @@ class DataConfig(BaseModel):
     fold: str | None = Field(
         default=None,
         pattern=r"^[1-9][0-9]*/[1-9][0-9]*$",
+        json_schema_extra={"form": "a fold and how many there are, such as 1/5"},
         description="I/K: the I-th of K folds of train and validation is validation, the rest train; test stays",
     )
     folds: Literal["auto", "on", "off"] = Field(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agent.context import Context
-from agent.memory.candidate import Candidate, baselines, reference
+from agent.memory.candidate import REFERENCE, Candidate, baselines, reference
 from agent.steps.finish.contenders import chosen_by, contenders_of, kind_of, nothing_learnt_by, phases_of
 from agent.steps.finish.judging import judge
 from agent.steps.finish.room import has_room
@@ -92,8 +92,11 @@ def choose(context: Context) -> Choice:
         contenders = contenders_of(context, every)
     validation = {each.name: chosen_by(context, each) for each in every}
     found = recommend(contenders) if contenders else None
-    choice = Choice(every, found, rank(contenders) if contenders else (), validation, note)
-    return replace(choice, parts=ablations(choice.proposal), unlearnt=nothing_learnt_by(context, contenders))
+    unlearnt = nothing_learnt_by(context, contenders)
+    if found and unlearnt and any(each.name == REFERENCE for each in contenders):
+        found = replace(found, name=REFERENCE, reason="nothing speaks for more than the simplest")
+    choice = Choice(every, found, rank(contenders) if contenders else (), validation, note, unlearnt=unlearnt)
+    return replace(choice, parts=ablations(choice.proposal))
 
 
 def _with_epochs(context: Context, candidate: Candidate) -> Candidate:

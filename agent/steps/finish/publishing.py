@@ -89,8 +89,8 @@ def _reason(choice: Choice) -> str:
     """Why the recommended is recommended; empty where there was no choice."""
     if choice.recommendation is None:
         return ""
-    chance = "; but nothing was learnt, so that this rests on chance" if choice.unlearnt else ""
-    return f"{choice.recommendation.reason}{chance}"
+    chance = "nothing was learnt, so that all differences rest on chance; " if choice.unlearnt else ""
+    return f"{chance}{choice.recommendation.reason}"
 
 
 def _facts(context: Context) -> list[tuple[str, str]]:

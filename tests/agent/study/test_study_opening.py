@@ -43,5 +43,5 @@ def test_a_quiet_study_prints_its_warnings_and_the_result(tmp_path, runs):
     assert "carved" not in ended.stdout + ended.stderr
     said = " ".join(ended.stdout.split())
     assert said.startswith("Nothing was learnt in 1 epoch (")
-    assert "What follows rests on chance. Use " in said
+    assert "What follows rests on chance. Use no augmentation" in said
     assert "warning: Nothing was learnt in 1 epoch" in " ".join(ended.stderr.split())

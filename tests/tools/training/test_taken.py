@@ -17,7 +17,7 @@ from tools.training.evaluation import Classifier
 from tools.training.networks.models import build_model
 from tools.training.normalisation import IMAGENET
 from tools.training.taken.config import Preprocessing
-from tools.training.taken.folder import ModelFolder, write_model
+from tools.training.taken.folder import ModelFolder, images_in, write_model
 from tools.training.taken.onnx_export import NoOnnx, write_onnx
 
 STEP = "from PIL import ImageOps\n\ndef invert(image):\n    return ImageOps.invert(image)\n"
@@ -56,6 +56,18 @@ def png(pixels: np.ndarray) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     return stream.getvalue()
+
+
+def test_in_folders_hidden_files_and_those_of_a_system_are_passed_over(tmp_path: Path):
+    for name in ("a.png", "below/b.JPG", ".thumbs/c.png", "__MACOSX/._d.jpg", "below/._b.JPG"):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4)).save(file, "PNG")
+    (tmp_path / "folder.png").mkdir()
+    assert images_in([tmp_path]) == [tmp_path / "a.png", tmp_path / "below/b.JPG"]
+    assert images_in([tmp_path / ".thumbs/c.png"]) == [tmp_path / ".thumbs/c.png"], "what is named is taken"
+    with pytest.raises(AugurError, match="has no images"):
+        images_in([tmp_path / "folder.png"])
 
 
 def test_the_users_code_travels_with_the_folder_and_is_needed_nowhere_else(tmp_path: Path):

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tools.datasets.types import SPLITS, Card, Record, Split
+from tools.text import counted
 
 UNBALANCED = 5
 """From this ratio of the largest class of a split to its smallest on, accuracy alone misleads."""
@@ -74,7 +75,7 @@ def in_one_line(counts: ClassCounts) -> str:
 
 def _classes(by_class: Mapping[str, int]) -> str:
     if len(by_class) > 2 and len(set(by_class.values())) == 1:
-        return f"{len(by_class)} classes of {next(iter(by_class.values())):,} images each"
+        return f"{len(by_class)} classes of {counted(next(iter(by_class.values())), 'image')} each"
     if len(by_class) <= _NAMED:
         return f"{len(by_class)} classes: " + ", ".join(
             f"{name} {count:,}" for name, count in by_class.items()

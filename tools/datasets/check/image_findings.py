@@ -89,7 +89,7 @@ def class_sizes(counts: ClassCounts, several_labels: bool = False) -> Finding:
     present = {name: count for name, count in of_class.items() if count}
     large, small = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
     if of_class[large] == of_class[small]:
-        sizes = f"{of_class[large]:,} images each"
+        sizes = f"{counted(of_class[large], 'image')} each"
     else:
         sizes = (
             f"{of_class[small]:,} ({small}) to {of_class[large]:,} ({large}) images each, a ratio of "

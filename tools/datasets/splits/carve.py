@@ -7,6 +7,7 @@ import numpy as np
 
 from tools.datasets.types import Split
 from tools.errors import DataError
+from tools.text import counted
 
 
 def carve_splits(
@@ -99,7 +100,7 @@ def fold_splits(
     if len(codes) < parts or smallest < parts:
         raise DataError(
             f"{parts} folds need {parts} images of each class and {parts} groups: there are {len(codes)} groups, and "
-            f"the smallest class has {smallest} images. Use fewer folds."
+            f"the smallest class has {counted(smallest, 'image')}. Use fewer folds."
         )
     cutter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
     folds = list(cutter.split(np.zeros(len(order)), sorted_labels, sorted_groups))
@@ -134,8 +135,9 @@ def _carve_class(
     name: str,
 ) -> None:
     if len(groups) <= len(wanted):
+        size = sum(len(images[group]) for group in groups)
         raise DataError(
-            f"{name} has {sum(len(images[group]) for group in groups)} images in {len(groups)} groups; to be in "
+            f"{name} has {counted(size, 'image')} in {counted(len(groups), 'group')}; to be in "
             f"train and {' and '.join(wanted)} it needs at least {len(wanted) + 1} groups. Add images, omit "
             "the class, or define the splits yourself (manifest.csv)."
         )

@@ -117,7 +117,9 @@ def resolve_image_leaks(
     within = len({max(pair.one, pair.other) for pair in pairs} - kept_in.keys())
     more = []
     if within:
-        more.append(f"{within} images show the same picture as another in the same split")
+        more.append(
+            f"{counted(within, 'image shows', 'images show')} the same picture as another in the same split"
+        )
     return cleared, (*notes, *more)
 
 
@@ -150,7 +152,7 @@ def _resolved(
     if not strays:
         return list(records), ()
     kept = [record for position, record in enumerate(records) if position not in strays]
-    note = f"{len(strays)} images dropped because {why} in another split too"
+    note = f"{counted(len(strays), 'image')} dropped because {why} in another split too"
     return kept, (f"{note} (kept in test before validation before train)",)
 
 
@@ -163,7 +165,7 @@ def _moved(
     if not strays:
         return moved, ()
     others = [position for position in strays if position not in leaked]
-    note = f"{len(strays) - len(others)} images moved because {why} in another split too"
+    note = f"{counted(len(strays) - len(others), 'image')} moved because {why} in another split too"
     if others:
         groups = counted(len({records[position].group for position in others}), "group")
         note += f", and {counted(len(others), 'other image')} of {groups} (patients, sources) with them"

@@ -12,6 +12,7 @@ import numpy as np
 
 from tools.datasets.types import Split
 from tools.errors import DataError
+from tools.text import counted
 
 
 def divide(labels: np.ndarray, groups: np.ndarray, shares: Sequence[float], rank: np.ndarray) -> np.ndarray:
@@ -68,8 +69,9 @@ def carve_several(
     counts = (_counts(labels, codes)[:, :-1] > 0).sum(axis=0)
     if len(few := np.flatnonzero(counts < len(parts))):
         first = few[np.argmin(counts[few])]
+        size = int(labels[:, first].sum())
         raise DataError(
-            f"label {names[first]!r} is on {int(labels[:, first].sum())} images in {counts[first]} groups; to be in "
+            f"label {names[first]!r} is on {counted(size, 'image')} in {counted(counts[first], 'group')}; to be in "
             f"{', '.join(parts[:-1])} and {parts[-1]} it needs at least {len(parts)} groups. Add images, leave out its "
             "column (--data.labels FILE:ID:LABEL,LABEL,…), or define the splits yourself (--data.splits)."
         )

@@ -12,6 +12,7 @@ from tools.datasets.folder.walk import SPLIT_SPELLINGS
 from tools.datasets.types import Card, Record
 from tools.errors import DataError
 from tools.files import written_whole
+from tools.text import counted
 
 NAME = "splits.csv"
 _NAMED = 5
@@ -62,7 +63,10 @@ def read_splits(file: Path, records: Sequence[Record]) -> tuple[list[Record], st
     if not chosen:
         raise DataError(f"{file} lists no images")
     unlisted = len(records) - len(chosen)
-    rest = f"; {unlisted} images that it does not list are not used" if unlisted else ""
+    rest = ""
+    if unlisted:
+        unused = counted(unlisted, "image that it does not list is", "images that it does not list are")
+        rest = f"; {unused} not used"
     return [chosen[record.file] for record in records if record.file in chosen], f"splits from {file}{rest}"
 
 

@@ -60,7 +60,7 @@ def no_weights_file(file: str | Path) -> ConfigurationError:
 
 def unknown_model(name: str) -> ConfigurationError:
     """The error for a name that is no model, with those that are like it."""
-    hint = did_you_mean(name.lower(), torchvision_names(), most=3, cutoff=0.4) or "resnet18 is one"
+    hint = did_you_mean(name.lower(), torchvision_names(), most=3, cutoff=0.4) or "resnet18 is one."
     return ConfigurationError(
         f"there is no model {name!r} in torchvision.models (model.name); {hint} Other models: timm:NAME, or "
         "path/to/file.py:FUNCTION"

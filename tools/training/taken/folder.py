@@ -224,15 +224,18 @@ class _Images:
 def images_in(paths: Sequence[Path]) -> list[Path]:
     """The files that are named, and the images in the folders that are named, at any depth, in order.
 
+    Hidden files and what a system makes for itself are passed over in folders, as in a data set.
+
     Raises:
+        DataError: a folder cannot be listed.
         ConfigurationError: one of them is not there, or there is no image.
     """
-    from tools.datasets.formats import image_suffixes
+    from tools.datasets.folder.walk import find_images
 
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = [each for each in sorted(path.rglob("*")) if each.suffix.lower() in image_suffixes()]
+            inside = [path / name for name in find_images(path, path, companions="keep").images]
             if not inside:
                 raise ConfigurationError(f"{path} has no images")
             found += inside
