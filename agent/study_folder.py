@@ -19,7 +19,7 @@ from agent.settings.sources import dump_config
 from agent.settings.table import settings
 from tools.disk import explain, is_explainable
 from tools.errors import AugurError, ConfigurationError, closest
-from tools.files import read_yaml, write_whole
+from tools.files import read_json, read_yaml, write_whole
 
 if TYPE_CHECKING:
     from agent.memory import Tracking
@@ -35,7 +35,7 @@ def folder_of(study: str, runs_dir: Path) -> Path:
     """The folder of an existing study.
 
     Raises:
-        ConfigurationError: there is none of that name.
+        ConfigurationError: there is none of that name, or it is a race.
         StudyFileGone: there is, but its settings are gone.
     """
     folder = runs_dir / "studies" / study
@@ -48,6 +48,8 @@ def folder_of(study: str, runs_dir: Path) -> Path:
             "study's run in MLflow "
             "(agent ui)."
         )
+    if race := race_folder(study, runs_dir):
+        raise _is_race(study, race)
     known = names(runs_dir)
     near = closest(study, known, most=3)
     hint = f" Did you mean {', '.join(near)}?" if near else ""
@@ -55,6 +57,22 @@ def folder_of(study: str, runs_dir: Path) -> Path:
         f"There is no study {study!r} in {(runs_dir / 'studies').resolve()}.{hint} "
         f"See: agent list{runs_dir_flag(runs_dir)}"
     )
+
+
+def race_folder(name: str, runs_dir: Path) -> Path | None:
+    """The folder of the race of that name; None where there is none."""
+    folder = runs_dir / "compares" / name
+    return folder if (folder / RACE_PLAN).exists() else None
+
+
+def _is_race(name: str, folder: Path) -> ConfigurationError:
+    """The error where the name of a study is asked for, and `name` is a race."""
+    known = read_json(folder / RACE_PLAN)
+    command = known.get("command") if isinstance(known, dict) else None
+    report = folder / "report.md"
+    what = f"its report is {report.resolve()}" if report.exists() else "it has no report yet"
+    more = f". Its own command continues it: {command}" if command else ""
+    return ConfigurationError(f"{name} is a race of arms (agent compare), not a study; {what}{more}")
 
 
 def names(runs_dir: Path) -> list[str]:

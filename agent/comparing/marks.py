@@ -4,16 +4,11 @@ from pathlib import Path
 
 from agent.study_folder import RACE_MARK as MARK
 from agent.study_folder import RACE_PLAN as PLAN
+from agent.study_folder import race_folder
 from tools.errors import ConfigurationError
 from tools.files import read_json
 
 __all__ = ["MARK", "PLAN", "race_folder", "refuse_search"]
-
-
-def race_folder(name: str, runs_dir: Path) -> Path | None:
-    """The folder of the race of that name; None where there is none."""
-    folder = runs_dir / "compares" / name
-    return folder if (folder / PLAN).exists() else None
 
 
 def refuse_search(name: str, runs_dir: Path) -> None:

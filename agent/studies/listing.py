@@ -12,7 +12,7 @@ from agent.screen.exits import runs_dir_flag
 from agent.screen.terminal import Terminal
 from agent.settings.config import TrackingConfig
 from agent.study import address_of
-from agent.study_folder import began, folder_of, is_running, names
+from agent.study_folder import began, folder_of, is_running, names, race_folder
 from evaluators.wording import percent
 from tools.errors import AugurError
 from tools.text import counted
@@ -113,13 +113,16 @@ def _rows(address: Address, here: list[str], runs_dir: Path, terminal: Terminal)
         if summary.name not in latest or latest[summary.name].status == "DELETED":
             latest[summary.name] = summary
     for summary in latest.values():
-        folder = runs_dir / "studies" / summary.name
+        race = race_folder(summary.name, runs_dir)
+        folder = race or runs_dir / "studies" / summary.name
         state = state_in_words(summary.status, folder, local=address.kind == "own")
+        if race and state == "finished" and not (race / "report.md").exists():
+            state = "running" if is_running(race) else "interrupted"
         started = datetime.fromtimestamp(summary.started)
         cells = (
             summary.name,
             summary.experiment,
-            "given policies" if _is_given(summary) else summary.arm,
+            "race" if race else "given policies" if _is_given(summary) else summary.arm,
             state,
             _amount(summary),
             _score(summary),
@@ -129,7 +132,7 @@ def _rows(address: Address, here: list[str], runs_dir: Path, terminal: Terminal)
         document = {
             "study": summary.name,
             "experiment": summary.experiment,
-            "arm": summary.arm,
+            "arm": "race" if race else summary.arm,
             "state": state,
             "iterations": summary.iterations,
             "metric": summary.metric,

@@ -118,6 +118,15 @@ def test_a_search_of_a_race_is_not_resumed_alone(raced):
     assert "r.tpe-1 is a search of the race r" in done.stderr
 
 
+def test_a_race_is_in_the_list_and_is_not_taken_for_a_study(raced):
+    listed = json.loads(agent("list", "--json", "--runs-dir", str(raced)).stdout)["studies"]
+    assert [(row["arm"], row["state"]) for row in listed if row["study"] == "r"] == [("race", "finished")]
+    shown = agent("show", "r", "--runs-dir", str(raced))
+    assert shown.returncode == 2
+    assert "r is a race of arms (agent compare), not a study; its report is" in shown.stderr
+    assert "agent compare" in shown.stderr
+
+
 def test_an_arm_whose_language_model_is_missing_is_told_before_any_other_searches(
     tmp_path, monkeypatch, capsys
 ):
