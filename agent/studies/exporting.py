@@ -88,8 +88,8 @@ def _of_study(study: str, runs_dir: Path) -> Exported:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigurationError(
-            f"{file} is not there: study {study} recommends nothing yet. Finish it first "
-            f"(agent resume {study}{runs_dir_flag(runs_dir)})"
+            f"{file} is not there: study {study} recommends nothing. If it has not finished: "
+            f"agent resume {study}{runs_dir_flag(runs_dir)}"
         ) from None
     policy, content = read_policy(text), read_json(file)
     about = content.get(ABOUT, {}) if isinstance(content, dict) else {}

@@ -69,7 +69,14 @@ def fit_study(study: str, wanted: Wanted, runs_dir: Path, terminal: Terminal) ->
             f"{out} is not an empty folder: name another one with --out, or remove it (its training is kept, and "
             "writing it again takes seconds)"
         )
-    candidate = found_by(study, tracking.study_tags().get("recommended") or REFERENCE, runs_dir, terminal)
+    recommended = tracking.study_tags().get(
+        "recommended", REFERENCE
+    )  # the earliest versions did not write it down
+    if not recommended:
+        raise ConfigurationError(
+            f"No training of study {study} finished, so that it recommends nothing: begin another one with more time"
+        )
+    candidate = found_by(study, recommended, runs_dir, terminal)
     report = stored_report(folder, tracking)
     with locked(folder, study), opened(study, folder, runs_dir, terminal, "agent fit") as context:
         from agent.taking.writing import write_folder

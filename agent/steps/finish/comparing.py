@@ -106,7 +106,7 @@ def sentence_of(
     choice = finish.choice
     recommended, proposal = choice.recommended, choice.proposal
     if choice.recommendation is None:
-        return "Nothing finished a trial, so that nothing can be recommended."
+        return "No training finished, so that nothing can be recommended."
 
     def against(one: Candidate, other: Candidate | None, whose: Candidate | None) -> Against | None:
         if other is None or whose is None or one == other:

@@ -190,9 +190,11 @@ def _backgrounds(context: Context, finish: Finish) -> Backgrounds | None:
 def publish(context: Context, report: Report, finish: Finish) -> None:
     """Write the report to the study's folder and to MLflow, and its essence to the terminal."""
     folder, recommended = context.folder, finish.choice.recommended
+    chosen = finish.choice.recommendation is not None
     context.tracking.log_leaderboard([_row(report, each) for each in report.comparisons])
     log_spending(context)
-    files = hand_over(context, recommended, about(context, recommended, report.sentence), report.python)
+    lines = about(context, recommended, report.sentence)
+    files = hand_over(context, recommended, lines, report.python) if chosen else []
     report = replace(report, pictures=_pictures(context, recommended.proposal.in_one_line(), files))
     page = write_files(report, folder, context.tracking)
     _log_result(context, report, finish.choice)
@@ -201,7 +203,7 @@ def publish(context: Context, report: Report, finish: Finish) -> None:
             FinalRow(
                 name=c.name,
                 policy=c.policy,
-                role="recommended" if c.recommended else c.role,
+                role="recommended" if c.recommended and chosen else c.role,
                 validation=c.validation,
                 test=c.test,
                 gain=c.verdict.over_both if c.verdict else None,

@@ -7,6 +7,7 @@ from agent.memory.candidate import Candidate, reference
 from tests.agent.studies import (
     SHORT,
     SMALL,
+    agent,
     conclusions,
     copy_trials,
     ledger,
@@ -141,6 +142,13 @@ def test_where_time_is_up_before_the_finish_the_test_set_stays_sealed(runs):
     assert "Test set: 1000 images, not opened" in report(runs)
     assert "test_opened" not in tracking(runs).study_tags()
     assert not (runs / "test_openings.jsonl").exists()
+    assert "No training finished, so that nothing can be recommended." in " ".join(done.stdout.split())
+    assert "(recommended)" not in done.stdout
+    assert not list((runs / "studies/s").glob("policy.*"))
+    for command in ("export", "fit"):
+        refused = agent(command, "s", "--runs-dir", str(runs))
+        assert refused.returncode == 2, refused.stdout
+        assert "recommends nothing" in refused.stderr
 
 
 def test_a_study_of_an_earlier_version_is_never_tested_by_seeds_of_its_search(runs, finished):
