@@ -361,7 +361,7 @@ def test_a_patient_is_moved_with_a_copy_of_a_test_image(tmp_path):
 def test_copies_within_a_split_are_counted(tmp_path):
     dataset = in_memory()
     cached = built(with_bytes(dataset, {"002": dataset.source.read("000")}), tmp_path)
-    assert cached.notes == ("1 images show the same picture as another in the same split",)
+    assert cached.notes == ("1 image shows the same picture as another in the same split",)
 
 
 def test_an_image_with_two_labels_is_warned_of(tmp_path):
@@ -370,7 +370,7 @@ def test_an_image_with_two_labels_is_warned_of(tmp_path):
     assert cached.warnings == (
         "2 images show a picture that has two different labels, such as 000 (train, a) = 001 (train, b)",
     )
-    assert cached.notes == ("1 images show the same picture as another in the same split",)
+    assert cached.notes == ("1 image shows the same picture as another in the same split",)
 
 
 def test_empty_files_are_unreadable_and_not_copies_of_each_other(tmp_path):

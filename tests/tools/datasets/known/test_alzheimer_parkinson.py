@@ -124,4 +124,4 @@ def test_a_slice_in_both_published_splits_stays_in_test(shared_data, tmp_path_fa
     cached = build_cache(slices(root, validation_fraction=0.2), config, 16, tmp_path_factory.mktemp("cache"))
     kept = len(cached.split("train")) + len(cached.split("validation"))
     assert (kept, len(cached.open_test())) == (30, 15)
-    assert any(note.startswith("1 images dropped") for note in cached.notes)
+    assert any(note.startswith("1 image dropped") for note in cached.notes)

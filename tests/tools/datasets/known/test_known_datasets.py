@@ -108,7 +108,7 @@ def test_an_image_in_two_published_splits_stays_in_test(repackaged, tmp_path_fac
     dataset = aptos(repackaged)
     cached = build_cache(dataset, DataConfig(), 8, tmp_path_factory.mktemp("cache"))
     assert (len(cached.split("train")), len(cached.open_test())) == (19, 10)
-    assert any(note.startswith("1 images dropped") for note in cached.notes)
+    assert any(note.startswith("1 image dropped") for note in cached.notes)
 
 
 @pytest.mark.parametrize("name", ["aptos", "melanoma"])

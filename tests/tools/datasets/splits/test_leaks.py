@@ -38,7 +38,7 @@ def test_a_patient_is_moved_with_the_image_that_leaks():
     where, notes = moved(("a1", "t0"))
     assert where == dict.fromkeys(("a0", "a1", "a2"), "test")
     assert notes == (
-        "1 images moved because the same picture is in another split too, and 2 other images of 1 group (patients, "
+        "1 image moved because the same picture is in another split too, and 2 other images of 1 group (patients, "
         f"sources) with them {ORDER}",
     )
 
@@ -57,14 +57,14 @@ def test_a_patient_goes_where_another_image_of_the_moved_ones_has_to_be():
 def test_copies_within_a_split_move_nobody():
     where, notes = moved(("a0", "b0"))
     assert where == {}
-    assert notes == ("1 images show the same picture as another in the same split",)
+    assert notes == ("1 image shows the same picture as another in the same split",)
 
 
 def test_an_image_that_is_a_group_of_its_own_is_moved_alone():
     records = [Record(f"{at}", at % 2, "train" if at < 3 else "test", f"{at}") for at in range(6)]
     found, notes = resolve_image_leaks(records, [Pair(1, 4, EXACT)], "move", card())
     assert [record.split for record in found] == ["train", "test", "train", "test", "test", "test"]
-    assert notes == (f"1 images moved because the same picture is in another split too {ORDER}",)
+    assert notes == (f"1 image moved because the same picture is in another split too {ORDER}",)
 
 
 def test_dropping_leaves_the_other_images_of_a_patient_where_they_are():
