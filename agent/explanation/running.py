@@ -98,7 +98,7 @@ def _computed(work: Work) -> dict[str, Any]:
 
 def _more(work: Work) -> str:
     context = work.context
-    return f"Without --minutes, agent explain {context.study}{runs_dir_flag(context.config.runs_dir)} computes all"
+    return f"agent explain {context.study}{runs_dir_flag(context.config.runs_dir)} computes all"
 
 
 def _about(seconds: float) -> str:
