@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent.screen.exits import perform, runs_dir_flag
 from agent.screen.terminal import Terminal
-from agent.settings.arguments import FlagParser
+from agent.settings.arguments import FlagParser, usual_runs_dir
 from agent.settings.config import StudyConfig
 from agent.settings.sources import load_file, read_changes
 
@@ -14,8 +14,7 @@ from agent.settings.sources import load_file, read_changes
 def main(words: Sequence[str]) -> int:
     """Resume a study, with the settings that the flags change; the exit code."""
     changes, options = read_changes(words, _add_flags)
-    given = getattr(options, "runs_dir", None)  # flags that are not given are not there
-    runs_dir = Path(given or os.environ.get("AGENT_RUNS_DIR") or "runs")
+    runs_dir = Path(getattr(options, "runs_dir", usual_runs_dir()))  # a flag that is not given is not there
 
     def resume(terminal: Terminal) -> int:
         from agent.comparing.marks import refuse_search

@@ -4,11 +4,10 @@ from pathlib import Path
 
 from agent.study_folder import RACE_MARK as MARK
 from agent.study_folder import RACE_PLAN as PLAN
-from agent.study_folder import race_folder
 from tools.errors import ConfigurationError
 from tools.files import read_json
 
-__all__ = ["MARK", "PLAN", "race_folder", "refuse_search"]
+__all__ = ["MARK", "PLAN", "refuse_search"]
 
 
 def refuse_search(name: str, runs_dir: Path) -> None:

@@ -106,7 +106,7 @@ class FlagParser(argparse.ArgumentParser):
         self.add_argument(
             "--runs-dir",
             type=_path,
-            default=Path(os.environ.get("AGENT_RUNS_DIR") or "runs"),
+            default=usual_runs_dir(),
             metavar="PATH",
             help="folder of the runs (AGENT_RUNS_DIR; default: %(default)s)",
         )
@@ -142,6 +142,11 @@ class FlagParser(argparse.ArgumentParser):
         full = f"--{nearest_key(key)}"
         hint = did_you_mean(flag, own) or did_you_mean(full, set(own) & {full}) or f"see `{self.prog} --help`"
         return f"unknown flag {flag}: {hint}"
+
+
+def usual_runs_dir() -> Path:
+    """The folder of the runs where no flag names it."""
+    return Path(os.environ.get("AGENT_RUNS_DIR") or "runs")
 
 
 def _path(text: str) -> Path:

@@ -14,7 +14,6 @@ from pydantic_settings import BaseSettings, CliSettingsSource
 from agent.settings.arguments import FlagParser
 from agent.settings.table import NONE, Setting, settings
 from tools.durations import as_flag
-from tools.errors import ConfigurationError
 
 SHORT_FLAGS: dict[str, str] = {
     "data.dataset": "--dataset",
@@ -224,20 +223,17 @@ class FlagSource(CliSettingsSource[FlagParser]):
         """Parse `arguments`; afterwards the source holds their settings. Returns all that was parsed.
 
         Raises:
-            ConfigurationError: an unknown flag, one without its value, or an empty path.
+            ConfigurationError: an unknown flag, or one without its value.
             SystemExit: after --help, with status 0.
         """
         namespace = self.root_parser.parse_all(arguments)
         given = {key: value for key, value in vars(namespace).items() if key in settings()}
+        self(parsed_args=given)
         keys = {flag: action.dest for action in self.root_parser._actions for flag in action.option_strings}
         for word in arguments:
             flag = word.partition("=")[0]
             if keys.get(flag) in given:
                 self.typed[keys[flag]] = flag
-        for key, flag in self.typed.items():
-            if given[key] == "" and settings()[key].metavar == "PATH":
-                raise ConfigurationError(f"{flag} is empty: give a path, or leave it out")
-        self(parsed_args=given)
         return namespace
 
 

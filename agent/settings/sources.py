@@ -168,11 +168,12 @@ def read_changes(
     """The flags of `agent resume`: the settings to change from now on.
 
     Raises:
-        ConfigurationError: an unknown flag, or one of a setting that cannot change within a study.
+        ConfigurationError: an unknown flag, an empty path, or a setting that cannot change within a study.
         SystemExit: after --help, with status 0.
     """
     flags = FlagSource(_Tree, "resume", add_flags, shown=is_changeable)
     options = flags.read(arguments)
+    _refuse_empty_paths(flags, _EnvironmentSource(_Tree, {}), None)
     if fixed := [flag for key, flag in flags.typed.items() if not is_changeable(key)]:
         raise ConfigurationError(
             f"{', '.join(fixed)}: cannot change within a study, because its results would no longer be comparable; "
@@ -252,6 +253,7 @@ def _resolved(
         faults = [_complaint(dict(fault), flags, variables, file) for fault in error.errors()]
         # A value of a union has one fault for each of its kinds, all of which read alike.
         raise ConfigurationError("\n".join(dict.fromkeys(faults))) from None
+    _refuse_empty_paths(flags, variables, file)
     data = tree.setdefault("data", {})
     if data.get("dataset") is None:
         data["dataset"] = "folder" if data.get("path") else "demo"
@@ -270,6 +272,16 @@ def _resolved(
             key = key.rpartition(".")[0]
         value = mask(str(first.get("input")))
         raise ConfigurationError(f"{key} = {value!r} (preset {of_data}): {first['msg']}") from None
+
+
+def _refuse_empty_paths(
+    flags: FlagSource | None, variables: _EnvironmentSource, file: FileSource | None
+) -> None:
+    """An empty path would be the current folder: mostly a variable of a shell that was not set."""
+    for key in (key for key, setting in settings().items() if setting.metavar == "PATH"):
+        where, value = _origin(key, flags, variables, file)
+        if value == "":
+            raise ConfigurationError(f"{key} is empty ({where}): give a path, or leave it out")
 
 
 def _find_length_of_own_data(tree: dict[str, Any]) -> None:

@@ -106,12 +106,12 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}" if number else ""
 
 
-def room_for_trials(spent: Spent, budget: BudgetConfig) -> int | None:
-    """How many more trials the budget allows, by what trials took that were trained; None where it bounds neither.
+def room_in_time(spent: Spent, budget: BudgetConfig) -> int | None:
+    """How many more trials fit into the limits in time, by what trials took that were trained; None without any.
 
     Reused trials took no time here.
     """
-    rooms = [] if budget.trials is None else [budget.trials - spent.trials]
+    rooms = []
     for limit, used in (
         (budget.training_seconds, spent.training_seconds),
         (budget.wall_clock, spent.wall_clock),

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from agent.comparing.marks import race_folder
 from agent.screen.exits import runs_dir_flag
-from agent.study_folder import folder_of
+from agent.study_folder import folder_of, race_folder
 from tools.errors import AugurError, ConfigurationError, did_you_mean
 from tools.files import read_json
 from tools.policy.policy import Policy

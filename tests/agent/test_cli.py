@@ -124,9 +124,10 @@ def test_resume_looks_in_the_usual_runs_folder_where_none_is_named(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("run", "--data", ""), "--data is empty: give a path"),
-        (("run", "--dataset", "demo", "--runs-dir", ""), "--runs-dir is empty: give a path"),
-        (("datasets", "check", "--data", ""), "--data is empty: give a path"),
+        (("run", "--data", ""), "data.path is empty (flag --data): give a path"),
+        (("run", "--dataset", "demo", "--runs-dir", ""), "runs_dir is empty (flag --runs-dir): give a path"),
+        (("resume", "study", "--data", ""), "data.path is empty (flag --data): give a path"),
+        (("datasets", "check", "--data", ""), "data.path is empty (flag --data): give a path"),
         (("list", "--runs-dir", ""), "--runs-dir: it is empty: give a path"),
         (("run", "--study", "a/b"), "must be up to 80 letters, digits, dots, dashes and underscores"),
         (("run", "--fold", "abc"), "must be a fold and how many there are, such as 1/5"),
@@ -141,6 +142,12 @@ def test_a_value_of_the_wrong_form_is_refused_with_the_form_that_is_right(
 ) -> None:
     code, _, err = agent(*words)
     assert (code, said in " ".join(err.split())) == (2, True), err
+
+
+def test_an_empty_path_in_a_file_is_refused_with_its_place(agent: Run, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("study: s\ndata:\n  path: ''\n")
+    code, _, err = agent("run", "--config", str(tmp_path / "study.yaml"), "--dry-run")
+    assert (code, "data.path is empty" in err, "study.yaml" in err) == (2, True, True)
 
 
 @pytest.mark.parametrize("words", [("resume",), ("show",), ("list", "--prot", "1"), ("ui", "--port", "x")])

@@ -140,9 +140,8 @@ def train_for_choice(context: Context, candidates: Sequence[Candidate]) -> str:
     epochs = [recipe_of(context, each).epochs for each in candidates]
     for seed in search.choice_seeds[search.seeds :]:
         keys = [trial_spec(context, each, seed).key for each in candidates]
-        begun = not context.ledger.trial_keys().isdisjoint(
-            keys
-        )  # in an earlier session, which had room for it
+        # Begun in an earlier session, which had room for it.
+        begun = not context.ledger.trial_keys().isdisjoint(keys)
         if not begun and not has_room(context, epochs):
             return "what is left of the budget is kept for the test"
         if cut := train_candidates(context, candidates, [seed], "choice", title):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import ceil
 
 from agent.context import Context
-from agent.steps.finish_plan import plan_finish, room_for_trials
+from agent.steps.finish_plan import plan_finish, room_in_time
 from agent.steps.speed import samples_allowed
 
 
@@ -30,7 +30,7 @@ def has_room(context: Context, trainings: Sequence[int], longest: int = 0) -> bo
     if allowed is not None:
         test = (least - fresh) * usual + fresh * longest
         return spent.samples + context.data.size("train") * (sum(trainings) + test) <= allowed
-    left = room_for_trials(spent, budget.model_copy(update={"trials": None}))  # by time alone
+    left = room_in_time(spent, budget)
     if left is None:
         return True
     taken = sum(max(1, ceil(epochs / usual)) for epochs in trainings)

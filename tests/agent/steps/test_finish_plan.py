@@ -8,7 +8,7 @@ from agent.steps.finish_plan import (
     FinishPlan,
     describe_finish,
     plan_finish,
-    room_for_trials,
+    room_in_time,
     trials_of_iteration,
 )
 
@@ -58,20 +58,18 @@ def test_where_the_length_is_found_the_leading_contenders_may_be_trained_at_anot
 
 def test_a_budget_leaves_room_for():
     spent = Spent(trials=10, training_seconds=100.0, wall_clock=150.0)
-    assert room_for_trials(spent, BudgetConfig()) is None
-    assert room_for_trials(spent, BudgetConfig(dollars=1.0)) is None
-    assert room_for_trials(spent, BudgetConfig(trials=13)) == 3
-    assert room_for_trials(spent, BudgetConfig(trials=10)) == 0
-    assert room_for_trials(spent, BudgetConfig(trials=100, training_seconds=145.0)) == 4
-    assert room_for_trials(spent, BudgetConfig(training_seconds=500.0, wall_clock=165.0)) == 1
+    assert room_in_time(spent, BudgetConfig()) is None
+    assert room_in_time(spent, BudgetConfig(dollars=1.0)) is None
+    assert room_in_time(spent, BudgetConfig(trials=100, training_seconds=145.0)) == 4
+    assert room_in_time(spent, BudgetConfig(training_seconds=500.0, wall_clock=165.0)) == 1
 
 
 def test_reused_trials_say_nothing_of_how_long_a_trial_takes():
     trained = Spent(trials=10, training_seconds=1000.0)
     reused = Spent(trials=10, reused_trials=20, training_seconds=1000.0)
     limit = BudgetConfig(training_seconds=2000.0)
-    assert room_for_trials(reused, limit) == room_for_trials(trained, limit) == 10
-    assert room_for_trials(Spent(reused_trials=20, wall_clock=5.0), BudgetConfig(wall_clock=60.0)) is None
+    assert room_in_time(reused, limit) == room_in_time(trained, limit) == 10
+    assert room_in_time(Spent(reused_trials=20, wall_clock=5.0), BudgetConfig(wall_clock=60.0)) is None
 
 
 @pytest.mark.parametrize("seed", [0, 1, 3, 5, 2**31 - 1])

@@ -196,8 +196,8 @@ def _leak_message(records: Sequence[Record], crossing: Sequence[Pair], card: Car
         else ""
     )
     return (
-        f"{len(crossing)} pairs of images of {card.name} in different splits are the same picture ({said}), so its "
-        "scores would be too good:\n"
+        f"{counted(len(crossing), 'pair')} of images of {card.name} in different splits "
+        f"{'is' if len(crossing) == 1 else 'are'} the same picture ({said}), so its scores would be too good:\n"
         + "\n".join([*lines, *_more(len(crossing))])
         + "\nGive both the same split (a "
         "manifest.csv with columns file,label,split does it), delete one of them, or use --data.on_leak drop to keep "
