@@ -20,6 +20,8 @@ def run_graph(graph: Any, study: str, context: "Context") -> None:
         return
     context.terminal.note(
         "This study is finished; there is nothing to resume. (A new study reuses every trial that it shares.)"
+        if context.tracking.has_tested
+        else "This study ended before anything was tested, and its budget is spent. With a larger one it goes on."
     )
     if not (context.folder / "report.md").exists():
         context.terminal.warn(
@@ -40,6 +42,24 @@ def continue_graph(graph: Any, study: str, context: "Context") -> bool:
     with end_marked(context.tracking):
         graph.invoke(None if snapshot.values else {"stop": ""}, thread, context=context, durability="sync")
     return True
+
+
+def reopen(graph: Any, thread: Any, iterations: int) -> None:
+    """Let a study that ended before anything could be tested go on where it stopped, as more of a budget allows.
+
+    Args:
+        graph: whose checkpoint says that the study has ended.
+        thread: the study's.
+        iterations: how many the search has.
+    """
+    from langgraph.graph import START
+
+    values = graph.get_state(thread).values
+    begun = values["iteration"]
+    if begun == 1:  # the baselines, or what the first proposal needs, may be missing
+        graph.update_state(thread, {"stop": ""}, as_node=START)
+    else:
+        graph.update_state(thread, {"stop": "" if begun <= iterations else values["stop"]}, as_node="judge")
 
 
 def unfinished(snapshot: Any) -> tuple[str, ...]:

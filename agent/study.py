@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.graph_run import Act, run_graph, thread_of, unfinished
+from agent.graph_run import Act, reopen, run_graph, thread_of, unfinished
 from agent.memory.study_file import recorded
 from agent.memory.tracking.store import Address, experiment_of, find_recorded_store, find_store
 from agent.screen.exits import runs_dir_flag
@@ -301,8 +301,8 @@ def _run_session(
         if tracking.study_run and not may_hold_checkpoint(folder, config.runs_dir):
             check_complete(folder, study, tracking, {}, (), _has_spent(folder))
         with checkpointer(folder, config.runs_dir, study, config.tracking, terminal.warn) as saver:
-            graph = build_graph(saver)
-            state = graph.get_state(thread_of(study, config))
+            graph, thread = build_graph(saver), thread_of(study, config)
+            state, iterations = graph.get_state(thread), iteration_count(config.search)
             if state.values and not tracking.study_run:
                 raise StudyFileGone(
                     f"Study {study} has begun, but is not in the MLflow store {tracking.address.shown}, "
@@ -311,9 +311,11 @@ def _run_session(
                 )
             if tracking.study_run:
                 check_complete(folder, study, tracking, state.values, state.next, _has_spent(folder))
-            llm = None
-            proposes = may_propose(state.values, unfinished(state), iteration_count(config.search))
-            if proposes and has_budget(folder / LEDGER, config.budget):
+            llm, affords = None, has_budget(folder / LEDGER, config.budget)
+            if affords and state.values and not unfinished(state) and not tracking.has_tested:
+                reopen(graph, thread, iterations)
+                state = graph.get_state(thread)
+            if affords and may_propose(state.values, unfinished(state), iterations):
                 if resumed:
                     terminal.study = study
                     check_models_answer(config, dataset.card, terminal.warn)

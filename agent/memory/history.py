@@ -25,7 +25,8 @@ class TrialRecord:
     """One trained classifier. `score` is the metric of the study on validation: 0..1, kappa -1..1."""
 
     seed: int
-    status: Literal["finished", "failed"]
+    status: Literal["finished", "failed", "stopped"]
+    """Stopped: it has no result, since a limit or an interruption ended it, or since it still trains."""
     score: float | None
     per_class_recall: tuple[float | None, ...] = ()
     train_loss: float | None = None

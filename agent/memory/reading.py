@@ -114,6 +114,11 @@ class Reader(Opened):
         """Tags of the study's run."""
         return dict(self.client.get_run(self.study_run).data.tags)
 
+    @property
+    def has_tested(self) -> bool:
+        """Whether the study has opened its test set."""
+        return "test_opened" in self.study_tags()
+
     def study_params(self) -> dict[str, str]:
         """Parameters of the study's run."""
         return dict(self.client.get_run(self.study_run).data.params)
@@ -257,7 +262,7 @@ class Reader(Opened):
         seed = int(run.data.tags["seed"])
         result = self._result(run)
         if result is None:
-            return TrialRecord(seed, "failed", None, reason="stopped before its end")
+            return TrialRecord(seed, "stopped", None)
         if result.scores is None:
             return TrialRecord(seed, "failed", None, reason=f"{result.failure}: {result.reason}")
         last = result.epochs[-1] if result.epochs else None

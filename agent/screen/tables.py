@@ -65,7 +65,8 @@ def without_score(record: "IterationRecord") -> str:
     room for it."""
     if record.stopped:
         return "cheap only"
-    return "failed" if record.trials or record.generated.startswith("failed") else "not trained"
+    failed = any(trial.status == "failed" for trial in record.trials) or record.generated.startswith("failed")
+    return "failed" if failed else "not trained"
 
 
 def noise_of_all(records: Sequence["IterationRecord"]) -> "Noise | None":

@@ -139,7 +139,7 @@ def _play(
 def copy_trials(source: Path, runs: Path) -> None:
     """Gives the studies of `runs` the trials that those of `source` trained, and their decoded images."""
     for name in ("trials", "cache"):
-        shutil.copytree(source / name, runs / name)
+        shutil.copytree(source / name, runs / name, dirs_exist_ok=True)
 
 
 def run(runs: Path, *more: str, size: str = SMALL, **how: Any) -> Ended:

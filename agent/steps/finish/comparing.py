@@ -47,7 +47,7 @@ def compare_all(
                 validation=choice.validation.get(each.name, {}),
                 fresh_validation=finish.fresh.validation.get(each.name, {}),
                 test=scores.get(each.name),
-                recommended=each == choice.recommended,
+                recommended=choice.recommendation is not None and each == choice.recommended,
                 estimate=estimates.get(each.name),
             ),
             None if each.name == REFERENCE else scores.get(REFERENCE),

@@ -81,7 +81,7 @@ def _verdict(
     if candidate.name == REFERENCE:
         return "reference"
     if not found:
-        return "failed"
+        return "failed" if context.tracking.trial_results(candidate.name, phase) else "not trained"
     own: Phase = phase if phase in ("final", "choice") else "reference"
     for control in (DEFAULT, REFERENCE):
         if candidate.name != control and (scores := scores_of(context, control, own)):

@@ -53,7 +53,7 @@ def build_report(context: Context, finish: Finish) -> Report:
         sentence=sentence,
         why_stopped=finish.why_stopped,
         ledger=describe(spent, config.budget),
-        python=policy_as_python(context, recommended, about(context, recommended, sentence)),
+        python=policy_as_python(context, recommended, about(context, recommended, sentence)) if found else "",
         classes=_classes(context, finish, groups),
         several_labels=data.card.several_labels,
         shown_candidate=_shown(finish) if data.card.several_labels else "",
@@ -190,11 +190,10 @@ def _backgrounds(context: Context, finish: Finish) -> Backgrounds | None:
 def publish(context: Context, report: Report, finish: Finish) -> None:
     """Write the report to the study's folder and to MLflow, and its essence to the terminal."""
     folder, recommended = context.folder, finish.choice.recommended
-    chosen = finish.choice.recommendation is not None
     context.tracking.log_leaderboard([_row(report, each) for each in report.comparisons])
     log_spending(context)
     lines = about(context, recommended, report.sentence)
-    files = hand_over(context, recommended, lines, report.python) if chosen else []
+    files = hand_over(context, recommended, lines, report.python) if finish.choice.recommendation else []
     report = replace(report, pictures=_pictures(context, recommended.proposal.in_one_line(), files))
     page = write_files(report, folder, context.tracking)
     _log_result(context, report, finish.choice)
@@ -203,7 +202,7 @@ def publish(context: Context, report: Report, finish: Finish) -> None:
             FinalRow(
                 name=c.name,
                 policy=c.policy,
-                role="recommended" if c.recommended and chosen else c.role,
+                role="recommended" if c.recommended else c.role,
                 validation=c.validation,
                 test=c.test,
                 gain=c.verdict.over_both if c.verdict else None,
@@ -263,25 +262,25 @@ def _row(report: Report, comparison: Comparison) -> dict[str, str]:
 
 def _log_result(context: Context, report: Report, choice: Choice) -> None:
     """Tags, metrics and the note of the study's run."""
-    winner = next(c for c in report.comparisons if c.recommended)
+    winner = next((c for c in report.comparisons if c.recommended), None)
     tags = {
         "recommended": choice.recommended.name if choice.recommendation else "",
         "best_proposal": choice.proposal.name if choice.proposal else "",
-        "verdict": _word(winner, report),
+        "verdict": _word(winner, report) if winner else "not tested",
         "sentence": report.sentence,
         "phase": "final",
         "cautions": "\n".join(report.cautions),
         **({"test_opened_before": report.earlier} if report.earlier else {}),
     }
     metrics = {}
-    if winner.test is not None:
+    if winner and winner.test is not None:
         metrics[f"test_{report.metric}"] = winner.test.mean
-    if winner.verdict is not None:
+    if winner and winner.verdict is not None:
         metrics["test_gain"] = winner.verdict.over_seeds.mean
         both = winner.verdict.over_both
         bounds = {"test_gain_low": both.low, "test_gain_high": both.high}
         metrics |= {name: value for name, value in bounds.items() if value is not None}
-    if winner.over_default is not None:
+    if winner and winner.over_default is not None:
         metrics["test_gain_over_default"] = winner.over_default.over_seeds.mean
     cautions = (f"Caution: {warning}" for warning in report.cautions)
     note = "\n\n".join(

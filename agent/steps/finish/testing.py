@@ -6,11 +6,12 @@ lucky more often than not, and would carry its luck into the test.
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from agent.context import Context
 from agent.memory.candidate import Candidate
 from agent.memory.openings import Openings, describe_openings
+from agent.screen.exits import runs_dir_flag
 from agent.shifts import Shift
 from agent.steps.finish.choosing import Choice, Validation
 from agent.steps.finish.judging import judge, pool_of, scores_of
@@ -67,7 +68,15 @@ def train_for_test(context: Context, choice: Choice) -> Fresh:
     for candidate in every:
         judge(context, candidate, "final", pool)
     validation = {each.name: scores_of(context, each.name, "final") for each in every}
-    return Fresh(every, validation, list(missing_trials(context, every, cut)))
+    fresh = Fresh(every, validation, list(missing_trials(context, every, cut)))
+    return replace(fresh, notes=[*fresh.notes, _how_to_go_on(context)]) if cut and not fresh.tested else fresh
+
+
+def _how_to_go_on(context: Context) -> str:
+    return (
+        "Nothing was tested, and nothing is lost: with a larger budget the study goes on from here "
+        f"(agent resume {context.study}{runs_dir_flag(context.config.runs_dir)} and the flag of the budget)."
+    )
 
 
 def missing_trials(context: Context, candidates: Sequence[Candidate], cut: str | None) -> Iterable[str]:

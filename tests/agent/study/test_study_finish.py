@@ -144,11 +144,29 @@ def test_where_time_is_up_before_the_finish_the_test_set_stays_sealed(runs):
     assert not (runs / "test_openings.jsonl").exists()
     assert "No training finished, so that nothing can be recommended." in " ".join(done.stdout.split())
     assert "(recommended)" not in done.stdout
+    assert "(recommended)" not in report(runs)
+    assert "torchvision" not in report(runs)
+    assert "not trained" in done.stdout
+    assert "failed" not in done.stdout
     assert not list((runs / "studies/s").glob("policy.*"))
     for command in ("export", "fit"):
         refused = agent(command, "s", "--runs-dir", str(runs))
         assert refused.returncode == 2, refused.stdout
         assert "recommends nothing" in refused.stderr
+
+
+def test_what_a_budget_left_untested_goes_on_with_a_larger_one(runs, finished):
+    cut = run(runs, "--proposer", "tpe", "--budget.trials", "1", size=SMALL)
+    assert cut.returncode == 0, cut.stderr
+    assert "Nothing was tested" in cut.stderr
+    assert "agent resume s --runs-dir" in " ".join(cut.stderr.split())
+    same = resume(runs)
+    assert same.returncode == 0, same.stderr
+    assert "With a larger one it goes on." in same.stdout
+    copy_trials(finished, runs)
+    last = agent("resume", "s", "--runs-dir", str(runs), "--budget.trials", "100")
+    assert last.returncode == 0, last.stderr
+    assert conclusions(runs) == conclusions(finished)
 
 
 def test_a_study_of_an_earlier_version_is_never_tested_by_seeds_of_its_search(runs, finished):
