@@ -19,10 +19,11 @@ _ROOM = (
     "synthetic images that no study uses"
 )
 _OWNER = (
-    "check its owner and permissions, and whether the disk is mounted read-only; or choose another --runs-dir"
+    "check its owner and permissions, and whether the disk is mounted read-only; or choose another folder "
+    "(--runs-dir, --out)"
 )
 _HARDWARE = "check the disk or the network mount, and the system's log (dmesg)"
-_IN_THE_WAY = "something else stands in its place: move that away, or choose another --runs-dir"
+_IN_THE_WAY = "something else stands in its place: move that away, or choose another place"
 _REMEDIES = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
@@ -38,7 +39,7 @@ _REMEDIES = {
     errno.EISDIR: _IN_THE_WAY,
     errno.EEXIST: _IN_THE_WAY,
     errno.ELOOP: _IN_THE_WAY,
-    errno.ENAMETOOLONG: "choose a shorter --runs-dir",
+    errno.ENAMETOOLONG: "choose a shorter path",
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
     errno.ENFILE: "raise the system's limit on open files (fs.file-max)",
     errno.ENOLCK: "this file system gives no locks, as some network mounts do: mount it with locks, or choose a "
@@ -119,16 +120,35 @@ def explain(error: OSError, path: Path | str | None = None) -> str:
     return f"{what}{free}; {(_REMEDIES | _GONE).get(error.errno or 0, 'check the file')}."
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """See, without a trace, whether `folder` can be made or written to.
+
+    Raises:
+        OSError: it cannot, as the system would say it.
+    """
+    there = _nearest(folder)
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
+
+
 def free_space(place: Path) -> str:
     """How much room there is where `place` lies, or would lie, in words."""
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    place = _nearest(place)
     try:
         free = shutil.disk_usage(place).free
     except OSError:
         return "how much is free cannot be read"
     amount = f"{free / 2**30:.2f} GiB" if free >= 2**30 else f"{free / 2**20:.1f} MiB"
     return f"{amount} free"
+
+
+def _nearest(place: Path) -> Path:
+    """`place`, or what there is of the folders above it."""
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    return place
 
 
 def _system_error(error: BaseException) -> tuple[int, str] | None:

@@ -17,6 +17,7 @@ from agent.study_folder import folder_of
 from tools.aga.chain_steps import caption_kind, writes_captions
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Card, Dataset
+from tools.disk import refuse_unwritable
 from tools.errors import AugurError, ConfigurationError
 from tools.policy.own import try_own
 from tools.training.networks.names import check_names
@@ -31,7 +32,9 @@ def check_before_start(config: StudyConfig) -> Dataset:
 
     Raises:
         AugurError: something is wrong; says what, where and what helps.
+        OSError: the runs folder cannot be written to.
     """
+    refuse_unwritable(config.runs_dir)
     check_settings(config)
     _check_earlier(config)
     check_names(config.model)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tools.disk import DiskError, disk_error, disk_errors_explained, free_space
+from tools.disk import DiskError, disk_error, disk_errors_explained, free_space, refuse_unwritable
 
 
 def full(file: str = "") -> OSError:
@@ -56,3 +56,18 @@ def test_libraries_that_wrap_it_are_understood(tmp_path: Path):
 
 def test_room_is_that_of_the_nearest_folder_there_is(tmp_path: Path):
     assert free_space(tmp_path / "not" / "there").endswith("iB free")
+
+
+def test_a_folder_that_cannot_be_made_is_refused_without_making_one(tmp_path: Path):
+    refuse_unwritable(tmp_path / "not" / "there")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="file"):
+        refuse_unwritable(tmp_path / "file" / "runs")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_to_is_refused(tmp_path: Path):
+    (tmp_path / "sealed").mkdir(mode=0o500)
+    with pytest.raises(PermissionError, match="sealed"):
+        refuse_unwritable(tmp_path / "sealed" / "runs")
