@@ -1,4 +1,4 @@
-"""`agent delete`: a study goes, with all that no other study needs."""
+"""`agent delete`: a study goes, or a race with its searches, with all that no other study needs."""
 
 import sys
 from collections.abc import Sequence
@@ -13,9 +13,10 @@ def main(words: Sequence[str]) -> int:
     """Say what goes, ask, and delete it; the exit code."""
     parser = FlagParser(
         "delete",
-        description="Delete a study: its folder, its runs in MLflow, and the trials that no other study uses.",
+        description="Delete a study: its folder, its runs in MLflow, and the trials that no other study uses. A race "
+        "(agent compare) goes with its searches.",
     )
-    parser.add_argument("study", metavar="STUDY", help="name of the study, as `agent list` shows it")
+    parser.add_argument("study", metavar="STUDY", help="name of the study or race, as `agent list` shows it")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_runs_dir()
     parser.add_json()

@@ -167,7 +167,7 @@ class _Beat(threading.Thread):
                 now = _read(self._file.parent)
                 if now is not None and now.token != self._holder.token:
                     return self._lose(f"was taken over by {now.host} (process {now.pid}, {now.since})")
-                if now is None:
+                if now is None and self._file.parent.is_dir():  # a folder that was deleted stays away
                     write_json(self._file, asdict(self._holder))
                 os.utime(self._file)
                 touched = time.monotonic()

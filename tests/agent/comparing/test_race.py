@@ -127,6 +127,20 @@ def test_a_race_is_in_the_list_and_is_not_taken_for_a_study(raced):
     assert "agent compare" in shown.stderr
 
 
+def test_a_race_is_deleted_with_its_searches_and_a_search_only_so(raced, tmp_path):
+    runs = tmp_path / "runs"
+    shutil.copytree(raced, runs)
+    alone = agent("delete", "r.tpe-1", "--runs-dir", str(runs), "--yes")
+    assert alone.returncode == 2
+    assert "r.tpe-1 is a search of the race r, and goes with it: agent delete r" in alone.stderr
+    done = agent("delete", "r", "--runs-dir", str(runs), "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["trials_kept"] == 0
+    for place in ("studies", "compares", "trials"):
+        assert not [path for path in (runs / place).iterdir() if path.is_dir()]
+    assert json.loads(agent("list", "--runs-dir", str(runs), "--json").stdout)["studies"] == []
+
+
 def test_an_arm_whose_language_model_is_missing_is_told_before_any_other_searches(
     tmp_path, monkeypatch, capsys
 ):
