@@ -190,6 +190,7 @@ def _read_data(
     counts: ClassCounts = {
         split: data.class_counts(split) for split in SPLITS if any(data.class_counts(split).values())
     }
+    groups: ClassCounts = {split: data.class_groups(split) for split in counts}
     several = data.card.several_labels
     sizes: dict[Split, int] = {split: data.size(split) for split in counts}
     used = labels_line(counts, sizes, data.without_label) if several else in_one_line(counts)
@@ -200,7 +201,8 @@ def _read_data(
         terminal.warn(
             f"{counted(len(data.skipped), 'unreadable image is', 'unreadable images are')} skipped: {shown}"
         )
-    for line in (*data.card.warnings, *data.warnings, "" if several else unbalanced(counts), scarce(counts)):
+    few = scarce(counts, groups)
+    for line in (*data.card.warnings, *data.warnings, "" if several else unbalanced(counts), few):
         if line:
             terminal.warn(line)
     return data

@@ -155,6 +155,7 @@ class CachedDataset:
         self.warnings: tuple[str, ...] = tuple(about.get("warnings", ()))
         """What was found that may spoil results. (Views of earlier versions have none.)"""
         self._class_counts: dict[str, dict[str, int]] = meta["class_counts"]
+        self._class_groups: dict[str, dict[str, int]] = meta.get("class_groups", self._class_counts)
         self._sizes: dict[str, int] = meta.get("images", {})
         self.without_label: int = meta.get("without_label", 0)
         """Images that have none, of all splits, where an image may have several labels."""
@@ -170,6 +171,10 @@ class CachedDataset:
     def class_counts(self, split: Split) -> dict[str, int]:
         """Images of each class, or with each label. Also for test: the counts are not in the sealed file."""
         return dict(self._class_counts[split])
+
+    def class_groups(self, split: Split) -> dict[str, int]:
+        """As `class_counts`, with images of one group counted once. (Views of earlier versions count images.)"""
+        return dict(self._class_groups[split])
 
     def size(self, split: Split) -> int:
         """Images of a split; also for test."""

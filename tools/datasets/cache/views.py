@@ -73,6 +73,7 @@ def write_view(parent: Path, view: View, decoding: Decoding, gaps: set[tuple[Spl
                 "image_size": decoding.size,
                 "span": decoding.span,
                 "class_counts": counts,
+                "class_groups": count_groups(view),
                 "skipped": [asdict(each) for each in view.skipped],
                 **(_counts_of_sets(view) if view.card.several_labels else {}),
             },
@@ -137,6 +138,18 @@ def count_classes(view: View, gaps: set[tuple[Split, int]]) -> dict[Split, dict[
             f"no usable image of class {', '.join(empty)} in {view.card.name}{removed}. Every class needs at least one "
             "image in each split."
         )
+    return counts
+
+
+def count_groups(view: View) -> dict[Split, dict[str, int]]:
+    """Groups (patients, sources) of each class in each split."""
+    card = view.card
+    counts: dict[Split, dict[str, int]] = {split: dict.fromkeys(card.classes, 0) for split in SPLITS}
+    seen: set[tuple[Split, str, int]] = {
+        (each.split, each.group, label) for each in view.records for label in card.labels_of(each.label)
+    }
+    for split, _, label in seen:
+        counts[split][card.classes[label]] += 1
     return counts
 
 

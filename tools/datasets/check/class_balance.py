@@ -9,7 +9,7 @@ from tools.text import counted
 UNBALANCED = 5
 """From this ratio of the largest class of a split to its smallest on, accuracy alone misleads."""
 FEW = 5
-"""Below this number of images of a class in validation or test, a single one decides what is said about it."""
+"""Below this number of groups (else images) of a class in validation or test, one decides what is said about it."""
 _NAMED = 10
 """At most this many classes are counted one by one."""
 _LABELS_NAMED = 20
@@ -106,19 +106,30 @@ def unbalanced(counts: ClassCounts) -> str:
     )
 
 
-def scarce(counts: ClassCounts) -> str:
-    """Which classes have too few validation or test images to be judged; '' where all have enough."""
-    few = [
-        f"{split} has {count} of {name}"
-        for split, of_class in counts.items()
+def scarce(counts: ClassCounts, groups: ClassCounts) -> str:
+    """Which classes have too few validation or test images to be judged; '' where all have enough.
+
+    Args:
+        counts: images (`class_counts`).
+        groups: groups of them: the images of one patient say little of other patients.
+    """
+    few = {
+        (split, name): (counts[split][name], count)
+        for split, of_class in groups.items()
         if split != "train"
         for name, count in of_class.items()
         if 0 < count < FEW
-    ]
+    }
     if not few:
         return ""
-    more = f" and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
+    said = [
+        f"{split} has {images} of {name}" + (f" in {counted(count, 'group')}" if count < images else "")
+        for (split, name), (images, count) in few.items()
+    ]
+    more = f" and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
+    grouped = any(count < images for images, count in few.values())
+    what, one = ("images or groups", "group (patient, source)") if grouped else ("images", "image")
     return (
-        f"too few images to judge a class by: {', '.join(few[:_NAMED])}{more}. A single image changes what is said of "
+        f"too few {what} to judge a class by: {', '.join(said[:_NAMED])}{more}. A single {one} changes what is said of "
         "it: collect more, or raise data.validation_fraction and data.test_fraction"
     )

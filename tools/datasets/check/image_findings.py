@@ -6,6 +6,7 @@ from statistics import median
 
 from tools.datasets.cache.decode import UnreadableImage, read_header
 from tools.datasets.cache.value_range import describe_span
+from tools.datasets.cache.views import count_groups
 from tools.datasets.check.class_balance import ClassCounts, class_counts, imbalance, scarce, unbalanced
 from tools.datasets.check.finding import Finding, shortened
 from tools.datasets.check.inspection import Inspection
@@ -116,7 +117,7 @@ def split_sizes(found: Inspection, leaking: bool) -> Finding:
     text = f"{when} uses {_by_split(sizes)}"
     lines = [note for note in found.division.notes if note not in published.notes]
     lines += [line for line in found.division.warnings if line not in published.warnings]
-    few = scarce(class_counts(found.division.records, published.card))
+    few = scarce(class_counts(found.division.records, published.card), count_groups(found.division))
     lines += [few] if few else []
     return Finding("splits", "warning" if few else "right", text, tuple(lines), {"sizes": dict(sizes)})
 

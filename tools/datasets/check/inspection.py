@@ -28,7 +28,7 @@ class Inspection:
     pairs: Sequence[Pair]
     """Those of `usable` (by position) that show the same picture, in the same split or not."""
     division: View | None
-    """The splits that a study would use, with leaks dropped; None if no study is possible."""
+    """The splits that a study would use, with leaks dropped where it would stop; None if no study is possible."""
     refusal: str
     """Why no study is possible; '' if one is, or if the data set is published for tests only."""
     pixels: Path
@@ -60,7 +60,8 @@ def inspect(
     Raises:
         AugurError: the disk is full or cannot be written, or a decoding process died.
     """
-    lenient = config.model_copy(update={"on_corrupt": "skip", "on_leak": "drop"})
+    on_leak = "drop" if config.on_leak == "stop" else config.on_leak
+    lenient = config.model_copy(update={"on_corrupt": "skip", "on_leak": on_leak})
     division, refusal = None, ""
     with decoded_images(published, lenient, image_size, root, progress) as found:
         if published.shift_of is None:

@@ -43,10 +43,10 @@ def _copies(
     lines = shortened([describe(records, pair, card) for pair in (*across, *within)])
     parts = [
         f"{counted(len(group), 'pair')} {place}"
-        for group, place in ((across, "across splits"), (within, "within one"))
+        for group, place in ((across, "across splits"), (within, "within one split"))
         if group
     ]
-    text = f"{' and '.join(parts)} have {alike}"
+    text = f"{' and '.join(parts)} {'has' if len(pairs) == 1 else 'have'} {alike}"
     if not across:
         return Finding(name, "warning", text, lines, numbers)
     if config.splits is not None:
@@ -94,7 +94,9 @@ def groups(published: Dataset, config: DataConfig) -> Finding:
         ]
     )
     severity: Severity = "problem" if config.on_leak == "stop" and config.splits is None else "warning"
-    return Finding("groups", severity, f"{text}; {len(crossing):,} are in two splits", lines, numbers)
+    return Finding(
+        "groups", severity, f"{text}; {counted(len(crossing), 'is', 'are')} in two splits", lines, numbers
+    )
 
 
 def _crosses_splits(records: Sequence[Record], pair: Pair, config: DataConfig) -> bool:

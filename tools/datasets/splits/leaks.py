@@ -79,7 +79,7 @@ def resolve_group_leaks(
             if record.group in crossing
         },
         on_leak,
-        "its group (patient, source) is",
+        "the same group (patient, source) is",
     )
 
 

@@ -176,6 +176,7 @@ def test_a_copy_in_another_split_is_a_warning_where_the_settings_take_care_of_it
     shutil.copy(split_folders / "train/cat/0003.png", split_folders / "test/cat/copy.png")
     report = checked(folder(split_folders), tmp_path / "cache", **settings)
     assert finding(report, "exact copies").severity == "warning"
+    assert finding(report, "exact copies").text.startswith("1 pair across splits has the same bytes")
 
 
 def test_a_copy_that_was_published_in_two_splits_is_a_warning(tmp_path):

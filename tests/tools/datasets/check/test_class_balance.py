@@ -42,5 +42,13 @@ def test_classes_of_similar_size_are_not(small):
 
 
 def test_classes_that_few_images_judge_are_named_but_not_those_that_none_does():
-    assert "validation has 1 of min, test has 1 of min" in scarce(UNEVEN)
-    assert scarce(counts(train={"a": 1}, validation={"a": 5, "b": 0}, test={"a": 5})) == ""
+    assert "validation has 1 of min, test has 1 of min. A single image" in scarce(UNEVEN, UNEVEN)
+    enough = counts(train={"a": 1}, validation={"a": 5, "b": 0}, test={"a": 5})
+    assert scarce(enough, enough) == ""
+
+
+def test_many_images_of_few_groups_judge_a_class_no_better():
+    images = counts(train={"a": 40, "b": 40}, validation={"a": 12, "b": 12}, test={"a": 12, "b": 3})
+    groups = counts(train={"a": 2, "b": 2}, validation={"a": 12, "b": 5}, test={"a": 2, "b": 3})
+    said = scarce(images, groups)
+    assert "judge a class by: test has 12 of a in 2 groups, test has 3 of b. A single group" in said

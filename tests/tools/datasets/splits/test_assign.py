@@ -364,7 +364,7 @@ def test_a_patient_in_two_splits_is_moved_to_the_most_protected_one():
     assert len(dataset.records) == 16
     assert {"000", "012"} <= files(dataset, "test")
     assert {"001", "008"} <= files(dataset, "validation")
-    assert any(note.startswith("2 images moved because its group") for note in dataset.notes)
+    assert any(note.startswith("2 images moved because the same group") for note in dataset.notes)
 
 
 # sets of tests only
