@@ -10,6 +10,7 @@ from tools.datasets.assemble import Item
 from tools.datasets.folder.csv_table import TableRow, read_table
 from tools.datasets.folder.finder import ImageFinder
 from tools.datasets.folder.tables.image_index import ImageIndex, comparable
+from tools.datasets.folder.tables.label_names import named_group, note_ungrouped
 from tools.datasets.folder.walk import SPLIT_SPELLINGS, split_named
 from tools.datasets.folder.wording import shortened
 from tools.datasets.types import Split
@@ -47,6 +48,7 @@ def read_manifest(file: Path, finder: ImageFinder) -> Listed:
     items: list[Item] = []
     lines: dict[str, int] = {}
     unsplit: list[int] = []
+    groups: list[str] = []
     paths = _Paths(file.parent, finder)
     for row in read_table(file, ("file", "label")):
         if not any(row.values.values()):
@@ -59,9 +61,8 @@ def read_manifest(file: Path, finder: ImageFinder) -> Listed:
         lines[name] = row.line
         if not row.values.get("split"):
             unsplit.append(row.line)
-        items.append(
-            Item(name, row.values["label"], split_of(row) or "train", row.values.get("group") or None)
-        )
+        groups.append(row.values.get("group", ""))
+        items.append(Item(name, row.values["label"], split_of(row) or "train", named_group(groups[-1])))
     if not items:
         raise DataError(f"{file} lists no images")
     if unsplit and len(unsplit) < len(items):
@@ -69,7 +70,7 @@ def read_manifest(file: Path, finder: ImageFinder) -> Listed:
             f"{file}, line {unsplit[0]}: the split is empty ({len(unsplit)} such rows of {len(items)}). Give a split "
             "for every row, or for no row to have the splits carved."
         )
-    return Listed(items, list(lines.values()), paths.notes(lines.keys()))
+    return Listed(items, list(lines.values()), [*paths.notes(lines.keys()), *note_ungrouped(groups)])
 
 
 def split_of(row: TableRow) -> Split | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tools.datasets.folder.csv_table import TableRow, read_table
 from tools.datasets.folder.manifest import split_of
+from tools.datasets.folder.tables.label_names import named_group
 from tools.datasets.folder.walk import SPLIT_SPELLINGS
 from tools.datasets.types import Card, Record
 from tools.errors import DataError
@@ -82,4 +83,6 @@ def _record(row: TableRow, by_file: dict[str, Record], chosen: dict[str, Record]
     split = split_of(row)
     if split is None:
         raise DataError(f"{row.at}: the split is empty; use one of {SPLIT_SPELLINGS}")
-    return replace(by_file[name], split=split, group=row.values.get("group") or by_file[name].group)
+    return replace(
+        by_file[name], split=split, group=named_group(row.values.get("group", "")) or by_file[name].group
+    )

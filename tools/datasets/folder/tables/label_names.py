@@ -1,4 +1,7 @@
-"""Labels that are not what they seem: the same class in two spellings, and values that mean that there is no label."""
+"""Labels that are not what they seem: the same class in two spellings, and values that mean that there is no label.
+
+The same values mean that there is no group.
+"""
 
 import re
 import unicodedata
@@ -12,7 +15,8 @@ from tools.datasets.folder.wording import counts_in_words
 from tools.errors import DataError
 from tools.text import counted
 
-_NO_LABEL = frozenset(("", "nan", "none", "null", "n/a", "#n/a", "na", "<na>", "nat", "?", "-", "--"))
+_NOTHING = frozenset(("", "nan", "none", "null", "n/a", "#n/a", "na", "<na>", "nat", "?", "-", "--"))
+"""What a cell without a value holds, as spreadsheets and programs write it."""
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _GAP = re.compile(r"(?<=[^\W_])[\s_\-]+(?=[^\W_])")
 
@@ -39,6 +43,23 @@ def settle_labels(
     return merged, [*notes, *more]
 
 
+def named_group(cell: str) -> str | None:
+    """The group that a cell of a table names; None where it is empty, or holds a word for nothing, such as nan."""
+    return None if cell.strip().casefold() in _NOTHING else cell
+
+
+def note_ungrouped(cells: Sequence[str]) -> list[str]:
+    """A note on images without a group, where others have one; `cells` are those of the column of groups."""
+    counts = Counter(cell for cell in cells if named_group(cell) is None)
+    if counts.total() in (0, len(cells)):
+        return []
+    one, many = (
+        "image has no group and is one of its own",
+        "images have no group and are each one of their own",
+    )
+    return [f"{counted(counts.total(), one, many)} ({counts_in_words(counts.most_common())})"]
+
+
 def comparable_label(label: str) -> str:
     """What labels have in common that differ only in case, blanks, Unicode form or the format of a number."""
     text = unicodedata.normalize("NFKC", label).strip()
@@ -59,7 +80,7 @@ def _without_missing(
     labels = {item.label for item in items}
     negative = {label for label in labels if comparable_label(label) == "-1.0"}
     # Labels of -1 and 1 are two classes; beside two others, -1 is a way to write 'unknown'.
-    meaningless = {label for label in labels if label.strip().casefold() in _NO_LABEL}
+    meaningless = {label for label in labels if label.strip().casefold() in _NOTHING}
     if len(labels - negative - meaningless) >= 2:
         meaningless |= negative
     missing = [at for at, item in enumerate(items) if item.label in meaningless]

@@ -8,6 +8,7 @@ from typing import Literal
 from tools.datasets.folder.csv_table import Table, load_table
 from tools.datasets.folder.layout import Placed
 from tools.datasets.folder.tables.image_index import ImageIndex
+from tools.datasets.folder.tables.label_names import named_group, note_ungrouped
 from tools.datasets.folder.tables.label_spec import Columns, LabelSpec, find_columns, truth
 from tools.datasets.folder.wording import shortened
 from tools.datasets.label_sets import NONE
@@ -55,6 +56,7 @@ def read_labels(spec: LabelSpec, placed: Sequence[Placed], several: SeveralLabel
     sets = _has_sets(table, columns, several, bool(spec.label))
     found: dict[str, tuple[Placed, int]] = {}
     lost: list[str] = []
+    groups: list[str] = []
     again = 0
     for line, row in list(zip(table.lines, table.cells, strict=True))[columns.first :]:
         at = f"{spec.file}, line {line}"
@@ -68,6 +70,7 @@ def read_labels(spec: LabelSpec, placed: Sequence[Placed], several: SeveralLabel
             again += 1
             continue
         found[file] = image, line
+        groups.append("" if columns.group is None else row[columns.group])
     if not found:
         raise _no_match(table, columns, placed)
     rest = sorted(of_file.keys() - found.keys())
@@ -86,6 +89,7 @@ def read_labels(spec: LabelSpec, placed: Sequence[Placed], several: SeveralLabel
     if again:
         what = counted(again, f"row of {name} repeats", f"rows of {name} repeat")
         notes.append(f"{what} an image with the same label")
+    notes += note_ungrouped(groups)
     images, lines = zip(*found.values(), strict=True)
     labels = tuple(columns.names[at] for at in columns.labels) if sets else None
     if sets:
@@ -140,7 +144,7 @@ def _image_of(name: str, index: ImageIndex, at: str) -> str | None:
 
 
 def _labelled(image: Placed, row: Sequence[str], columns: Columns, at: str, sets: bool) -> Placed:
-    group = image.group if columns.group is None else row[columns.group] or None
+    group = image.group if columns.group is None else named_group(row[columns.group])
     if sets:
         return Placed(image.file, "", image.split, group, frozenset(_chosen(row, columns, at)))
     return Placed(image.file, _label(row, columns, at), image.split, group)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tools.datasets.folder.csv_table import SHEET_SUFFIXES, Table, load_table
 from tools.datasets.folder.finder import ImageFinder
 from tools.datasets.folder.tables.image_index import ImageIndex
+from tools.datasets.folder.tables.label_names import named_group
 from tools.datasets.folder.tables.label_spec import one_hot_columns, tables_in, truth
 from tools.datasets.folder.wording import counts_in_words
 from tools.errors import DataError
@@ -169,7 +170,7 @@ def _match(table: Table, index: ImageIndex, total: int) -> MatchingTable | None:
         labels = [one_hot, *(each for each in labels if each.name not in one_hot.counts)]
     if not labels:
         return None
-    groups = len({rows[at][group] for at in image_of}) if group is not None else 0
+    groups = len({named_group(rows[at][group]) or at for at in image_of}) if group is not None else 0
     return MatchingTable(
         table.file,
         names[identity],
@@ -228,7 +229,7 @@ def _group_column(
     for column, name in enumerate(names):
         if column == identity or not _GROUP_WORDS.search(re.sub(r"[_\W]+", " ", name)):
             continue
-        counts = Counter(rows[at][column] for at in image_of)
+        counts = Counter(named_group(rows[at][column]) or at for at in image_of)
         if 2 < len(counts) < len(image_of) and len(counts) > len(image_of) / 50:
             return column
     return None
