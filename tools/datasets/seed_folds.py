@@ -13,6 +13,7 @@ from tools.datasets.config import DataConfig
 from tools.datasets.splits.folds import cut_into_parts, fold_count
 from tools.datasets.types import Dataset
 from tools.errors import ConfigurationError
+from tools.text import counted
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def seed_folds(config: DataConfig, published: Dataset, data: CachedDataset, gate
         return SeedFolds(None, "off")
     if config.folds == "auto" and (reason := _own_splits(config, published)):
         return SeedFolds(None, reason)
-    train, validation = (sum(data.class_counts(split).values()) for split in ("train", "validation"))
+    train, validation = map(data.size, ("train", "validation"))
     count = fold_count(train, validation)
     problem = _problem(data, count)
     if gate:
@@ -84,7 +85,8 @@ def _problem(data: CachedDataset, count: int) -> str:
     for part in range(count - 1):
         held = parts == part
         if not held.any():
-            return f"{count} folds need more groups than the training split has ({len(set(train.groups))} groups)"
+            groups = counted(len(set(train.groups)), "group")
+            return f"{count} folds need more groups than the training split has ({groups})"
         left = in_validation | _present(train.labels[~held])
         if lost := sorted(_present(train.labels) - left):
             return f"class {data.card.classes[lost[0]]!r} would have no training image in fold {part + 2} of {count}"

@@ -72,6 +72,18 @@ def test_a_classifier_that_judges_images_has_seen_some_that_seeds_are_validated_
         folds_of(carved, tmp_path, gate=True, folds="on")
 
 
+def test_folds_go_by_images_and_not_by_the_labels_that_they_have(tmp_path: Path):
+    root = fill(tmp_path / "images", {"train": 24, "val": 8, "test": 8})
+    rows = [
+        (f"{split}/{at:04d}.png", *((1, 1) if split == "val" or at < 4 else (0, 0)))
+        for split, count in (("train", 24), ("val", 8), ("test", 8))
+        for at in range(count)
+    ]
+    write_csv(root / "t.csv", [("file", "wet", "old"), *rows])
+    found = folds_of(root, tmp_path / "cache", labels="t.csv:file:wet,old", layout="split", folds="on")
+    assert found.why == "4 of the 32 training and validation images"
+
+
 def test_too_few_patients_for_folds_turn_them_off_and_say_so(tmp_path: Path):
     root = fill(tmp_path / "images", {"a": 20, "b": 20})
     # sixteen images of one patient, and two of each of two others
@@ -83,7 +95,7 @@ def test_too_few_patients_for_folds_turn_them_off_and_say_so(tmp_path: Path):
     write_csv(root / "manifest.csv", [("file", "label", "group"), *rows])
     found = folds_of(root, tmp_path / "cache", validation_fraction=0.1, test_fraction=0.1)
     assert (found.count, found.unusual) == (None, True)
-    assert "more groups than the training split has" in found.why
+    assert "folds need more groups than the training split has (2 groups)" in found.why
     with pytest.raises(ConfigurationError, match=r"data\.folds off"):
         folds_of(root, tmp_path / "cache", validation_fraction=0.1, test_fraction=0.1, folds="on")
 

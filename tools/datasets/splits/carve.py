@@ -1,11 +1,11 @@
 """Carve the splits that a data set does not have: stratified, never dividing a group, seeded."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tools.datasets.types import Split
+from tools.datasets.types import SPLITS, Split
 from tools.errors import DataError
 from tools.text import counted
 
@@ -39,12 +39,7 @@ def carve_splits(
     """
     fractions: dict[Split, float] = {"test": test_fraction, "validation": validation_fraction}
     wanted: dict[Split, float] = {split: fraction for split, fraction in fractions.items() if fraction > 0}
-    if not 0 <= sum(wanted.values()) < 1:
-        raise DataError(
-            f"validation_fraction {validation_fraction} and test_fraction {test_fraction} leave no training "
-            "images: their sum must be below 1"
-        )
-
+    check_fractions(wanted)
     images: dict[str, list[int]] = {}
     for label, group in zip(labels, groups, strict=True):
         images.setdefault(group, []).append(label)
@@ -67,6 +62,17 @@ def carve_splits(
                     "with other classes. Try another --data.split_seed, or define the splits yourself (manifest.csv)."
                 )
     return splits
+
+
+def check_fractions(wanted: Mapping[Split, float]) -> None:
+    """Check that the splits that are wanted leave something to train on.
+
+    Raises:
+        DataError: they do not.
+    """
+    if not 0 <= sum(wanted.values()) < 1:
+        said = " and ".join(f"data.{split}_fraction {wanted[split]:g}" for split in SPLITS if split in wanted)
+        raise DataError(f"{said} leave no training images: their sum must be below 1")
 
 
 def fold_splits(
@@ -136,10 +142,13 @@ def _carve_class(
 ) -> None:
     if len(groups) <= len(wanted):
         size = sum(len(images[group]) for group in groups)
+        within, needed = (
+            ("", "") if size == len(groups) else (f" in {counted(len(groups), 'group')}", " groups")
+        )
+        *before, last = (split for split in SPLITS if split == "train" or split in wanted)
         raise DataError(
-            f"{name} has {counted(size, 'image')} in {counted(len(groups), 'group')}; to be in "
-            f"train and {' and '.join(wanted)} it needs at least {len(wanted) + 1} groups. Add images, omit "
-            "the class, or define the splits yourself (manifest.csv)."
+            f"{name} has {counted(size, 'image')}{within}; to be in {', '.join(before)} and {last} it needs at least "
+            f"{len(wanted) + 1}{needed}. Add images, omit the class, or define the splits yourself (manifest.csv)."
         )
     # Sorted first, so that the order in which the images were listed does not matter.
     listed = sorted(groups)

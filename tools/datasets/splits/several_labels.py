@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tools.datasets.splits.carve import check_fractions
 from tools.datasets.types import Split
 from tools.errors import DataError
 from tools.text import counted
@@ -18,7 +19,8 @@ from tools.text import counted
 def divide(labels: np.ndarray, groups: np.ndarray, shares: Sequence[float], rank: np.ndarray) -> np.ndarray:
     """The part of each group: int64 (G,), 0 to len(shares) - 1.
 
-    A label that has as many groups as there are parts, or more, is in every part.
+    A label that has as many groups as there are parts, or more, is in every part, but for very few images: there its
+    groups may have gone along with a rarer label.
 
     Args:
         labels: 0 or 1 (N, L).
@@ -62,8 +64,10 @@ def carve_several(
         names: of the labels.
 
     Raises:
-        DataError: a label has fewer groups than there are splits.
+        DataError: a label has fewer groups than there are splits, or is not in all of them, or nothing is left to
+            train on.
     """
+    check_fractions(shares)
     parts: list[Split] = ["train", *shares]
     codes, ranks = _coded(groups, seed)
     counts = (_counts(labels, codes)[:, :-1] > 0).sum(axis=0)
@@ -76,7 +80,15 @@ def carve_several(
             "column (--data.labels FILE:ID:LABEL,LABEL,…), or define the splits yourself (--data.splits)."
         )
     found = divide(labels, codes, [1 - sum(shares.values()), *shares.values()], ranks)
-    return [parts[part] for part in found[codes]]
+    splits = np.array([parts[part] for part in found[codes]])
+    for label, name in enumerate(names):
+        for split in parts:
+            if not labels[splits == split, label].any():
+                raise DataError(
+                    f"label {name!r} would be on no image in the {split} split, since its images have rarer labels "
+                    "too. Add images, try another --data.split_seed, or define the splits yourself (--data.splits)."
+                )
+    return splits.tolist()
 
 
 def fold_several(

@@ -101,6 +101,13 @@ def test_a_class_with_too_few_groups_is_named():
         carve_splits(labels, groups, 0.15, 0.15, 0, class_names=["common", "rare"])
 
 
+def test_a_class_of_single_images_is_told_without_groups():
+    labels = [0] * 20 + [1] * 2
+    needed = "class 'rare' has 2 images; to be in train, validation and test it needs at least 3. Add images"
+    with pytest.raises(DataError, match=needed):
+        carve_splits(labels, alone(labels), 0.15, 0.15, 0, class_names=["common", "rare"])
+
+
 def test_fractions_that_leave_no_training_images_are_refused():
     with pytest.raises(DataError, match="sum must be below 1"):
         carve_splits([0, 1] * 10, alone([0, 1] * 10), 0.6, 0.4, 0)

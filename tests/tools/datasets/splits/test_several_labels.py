@@ -42,6 +42,22 @@ def test_no_group_is_divided_and_the_order_of_the_images_does_not_matter():
     assert carve_several(labels, groups, SHARES, 4, NAMES) != splits
 
 
+def test_a_label_that_went_along_with_rarer_ones_is_named_with_what_helps():
+    labels = np.array([[0, 1, 1], [1, 1, 0], [0, 0, 1], [1, 1, 1], [1, 1, 0]], dtype=np.uint8)
+    with pytest.raises(
+        DataError, match=r"label 'seldom' would be on no image in the test .*data\.split_seed"
+    ):
+        carve_several(labels, list("abcde"), SHARES, 0, ("usual", "common", "seldom"))
+
+
+def test_fractions_that_leave_no_training_images_are_refused():
+    labels, groups = drawn()
+    with pytest.raises(
+        DataError, match=r"data\.validation_fraction 0\.6 and data\.test_fraction 0\.4 leave no"
+    ):
+        carve_several(labels, groups, {"validation": 0.6, "test": 0.4}, 0, NAMES)
+
+
 def test_a_label_in_as_few_groups_as_there_are_splits_is_in_each():
     labels, groups = drawn()
     labels[:, 3] = 0
