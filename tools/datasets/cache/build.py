@@ -169,8 +169,7 @@ def _pairs(
 
 def _near_duplicates(folder: PixelFolder, comparing: OnProgress | None) -> list[tuple[int, int, str]]:
     """Rows that show the same picture, and how; searched for once in a folder."""
-    file = folder.folder / "alike.json"
-    if not file.exists():
+    if not folder.alike.exists():
         thumbnails = np.load(folder.thumbnails, mmap_mode="r", allow_pickle=False)
 
         def report(done: int, total: int) -> None:
@@ -178,8 +177,8 @@ def _near_duplicates(folder: PixelFolder, comparing: OnProgress | None) -> list[
                 comparing(len(thumbnails) * done // total, len(thumbnails))
 
         found = find_alike(thumbnails, report, folder.folder)
-        write_json(file, {"pairs": [(each.one, each.other, each.how) for each in found]})
-    return [tuple(pair) for pair in read_part(file)["pairs"]]
+        write_json(folder.alike, {"pairs": [(each.one, each.other, each.how) for each in found]})
+    return [tuple(pair) for pair in read_part(folder.alike)["pairs"]]
 
 
 def make_view(

@@ -105,7 +105,9 @@ def fill_folder(
 def _repair(
     folder: PixelFolder, plan: DecodePlan, source: Source, config: DataConfig, progress: OnProgress | None
 ) -> tuple[dict[int, str], tuple[str, ...]]:
-    """Check every pixel of a complete folder, and decode damaged rows again.
+    """Check every pixel of a complete folder, and decode damaged and unreadable rows again.
+
+    What was unreadable may be readable now: a package that knows the format was installed, or the disk answers again.
 
     Raises:
         DataError: it is damaged beyond that.
@@ -118,12 +120,16 @@ def _repair(
     ) != list(range(len(plan.rows))):
         raise DataError(f"{folder.folder / 'book.npy'} does not list the {len(plan.rows)} images")
     damaged = folder.damaged(there)
-    if damaged:
+    if damaged or unreadable:
         folder.book("r+")["there"][damaged] = 0
-        rows = [plan.rows[row] for row in damaged]
-        lost = decode_rows(folder, source, rows, plan.decoding, config.decode_workers, None)
-        if lost:
+        rows = [plan.rows[row] for row in (*damaged, *unreadable)]
+        still = decode_rows(folder, source, rows, plan.decoding, config.decode_workers, None)
+        if lost := still.keys() & set(damaged):
             raise DataError(f"{len(lost)} damaged images could not be decoded again")
+        if still != unreadable:
+            folder.alike.unlink(missing_ok=True)  # before: it lacks those that are there now
+            folder.complete(still)
+        unreadable = still
     if progress is not None:
         progress(len(plan.rows), len(plan.rows))
     were = counted(len(damaged), "decoded image was", "decoded images were")

@@ -116,6 +116,11 @@ class PixelFolder:
             sync(file)
         write_json(self.folder / "unreadable.json", {str(row): reason for row, reason in unreadable.items()})
 
+    @property
+    def alike(self) -> Path:
+        """File of the rows that show the same picture."""
+        return self.folder / "alike.json"
+
     def allocate(self, contents: Sequence[bytes], decoding: Decoding) -> None:
         """Make the files at their full size, unless an earlier, interrupted call did.
 

@@ -1,11 +1,13 @@
 """The decode-once cache: what it holds, what it refuses, and what its fingerprint stands for."""
 
+import errno
 import json
+import os
 import pickle
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from tools.datasets.cache.build import build_cache
 from tools.datasets.cache.decode import decode
 from tools.datasets.cache.read import SealedTestError, Skipped, open_cache
 from tools.datasets.config import DataConfig
+from tools.datasets.folder.source import FolderSource
 from tools.datasets.registry import open_dataset
 from tools.datasets.types import Dataset, Record
 from tools.disk import DiskError
@@ -217,6 +220,33 @@ def test_a_cache_made_by_skipping_still_stops_a_run_that_does_not_skip(tmp_path)
     built(dataset, tmp_path, on_corrupt="skip")
     with pytest.raises(DataError, match="3 of 12 images cannot be read"):
         built(dataset, tmp_path)
+
+
+@dataclass(frozen=True)
+class AwaySource(FolderSource):
+    """A folder one of whose images cannot be read, as on a disk that is in trouble for a while."""
+
+    away: str = ""
+
+    def read(self, file: str) -> bytes:
+        if file == self.away:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().read(file)
+
+
+def test_what_could_not_be_read_is_tried_again_and_compared_with_the_others(tmp_path):
+    root = fill(tmp_path / "data", {"a": 10, "b": 10})
+    photo(77, 200, 160).save(root / "a" / "one.png")
+    photo(77, 200, 160).save(root / "a" / "two.jpg", quality=90)
+    dataset = open_dataset(DataConfig(path=root))
+    assert dataset.published is not None
+    away = replace(dataset.published, source=AwaySource(root, "a/two.jpg"))
+    before = built(replace(dataset, published=away), tmp_path / "cache", 64, on_corrupt="skip")
+    assert [each.file for each in before.skipped] == ["a/two.jpg"]
+    after = built(dataset, tmp_path / "cache", 64, on_corrupt="skip")
+    assert after.skipped == ()
+    assert "1 image shows the same picture as another in the same split" in after.notes
+    assert built(dataset, tmp_path / "cache", 64).folder == after.folder
 
 
 def test_only_the_first_twenty_are_listed(tmp_path):
