@@ -59,18 +59,12 @@ def unreadable_images(found: Inspection, config: DataConfig) -> Finding:
 
 
 def files(published: Dataset) -> Finding:
-    """What is in the folder and not used, and what is used and may be no image of the class."""
+    """How the folder was read: what is not used, and what is used and may be no image of the class."""
     if published.warnings:
-        text = (
-            "what is used should be looked at"
-            if len(published.warnings) == 1
-            else "files should be looked at"
-        )
         lines = shortened([*published.warnings, *published.notes])
-        return Finding("files", "warning", text, lines, {"warnings": list(published.warnings)})
-    text = (
-        "what is not used is no image of a class" if published.notes else "every file is an image of a class"
-    )
+        numbers = {"warnings": list(published.warnings)}
+        return Finding("files", "warning", "some should be looked at", lines, numbers)
+    text = "none is in doubt; how they were read:" if published.notes else "every file is an image of a class"
     return Finding("files", "right", text, published.notes, {"warnings": []})
 
 

@@ -10,6 +10,7 @@ import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def download(fetch: str, folder: Path, say: Say) -> Path:
         raise ConfigurationError(
             f"{fetch!r} cannot be downloaded: expected one of {', '.join(f'{name}:…' for name in fetchers)}"
         )
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return fetchers[source](what, folder, say)
@@ -64,6 +66,10 @@ def download(fetch: str, folder: Path, say: Say) -> Path:
             f"{fetch} cannot be written to {folder} ({error.strerror or error}): free some space, or choose another "
             "folder"
         ) from error
+    finally:
+        for each in new:
+            with suppress(OSError):  # it holds what was downloaded
+                each.rmdir()
 
 
 def fetch_medmnist(

@@ -161,6 +161,14 @@ def test_without_a_network_it_is_said_what_to_do(fetch, tmp_path):
     assert fetch.partition(":")[2] in str(error.value)
 
 
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("fetch", ["medmnist:breastmnist", "kaggle:me/cats"])
+def test_where_nothing_arrives_no_empty_folder_is_left(fetch, tmp_path):
+    with pytest.raises(DataError):
+        download(fetch, tmp_path / "data" / "set", quiet)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot be written to .*file/data"):
