@@ -5,14 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from tools.datasets.cache.appearance import Oddity
 from tools.datasets.cache.build import DecodedImages, decoded_images, make_view, published_gaps
 from tools.datasets.cache.decode_all import OnProgress
 from tools.datasets.cache.levels import Span
+from tools.datasets.cache.pixels import PixelFolder
 from tools.datasets.cache.read import Skipped
 from tools.datasets.cache.views import View, count_classes
 from tools.datasets.config import DataConfig
 from tools.datasets.splits.leaks import Pair
+from tools.datasets.splits.likeness import count_plain
 from tools.datasets.types import Dataset, Record
 from tools.errors import AugurError
 
@@ -27,6 +31,8 @@ class Inspection:
     skipped: Sequence[Skipped]
     pairs: Sequence[Pair]
     """Those of `usable` (by position) that show the same picture, in the same split or not."""
+    plain: int
+    """How many of `usable` have too little structure to be compared with others."""
     division: View | None
     """The splits that a study would use, with leaks dropped where it would stop; None if no study is possible."""
     refusal: str
@@ -72,15 +78,17 @@ def inspect(
                 count_classes(division, published_gaps(published, config))
             except AugurError as error:
                 division, refusal = None, str(error)
+        rows = _rows(found)
         return Inspection(
             published,
             found.usable.records,
             found.skipped,
             found.pairs,
+            count_plain(np.load(PixelFolder(found.folder).thumbnails, mmap_mode="r")[rows]),
             division,
             refusal,
             found.folder,
-            found.odd(found.usable.records, _rows(found)),
+            found.odd(found.usable.records, rows),
             found.plan.decoding.span,
         )
 

@@ -1,6 +1,7 @@
 """Findings about the same thing more than once: a file, a picture or a group in two splits, or under two labels."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tools.datasets.check.finding import Finding, Severity, shortened
@@ -24,7 +25,16 @@ def near_copies(found: Inspection, config: DataConfig) -> Finding:
             "unknown",
             f"not searched for, since data.leak_guard is {config.leak_guard}",
         )
-    return _copies(found, config, "near copies", "the same appearance", lambda pair: pair.how != EXACT)
+    copies = _copies(found, config, "near copies", "the same appearance", lambda pair: pair.how != EXACT)
+    if not found.plain:
+        return copies
+    plain = counted(found.plain, "is", "are")
+    return replace(
+        copies,
+        severity="warning" if copies.severity == "right" else copies.severity,
+        text=f"{copies.text}; of {len(found.usable):,}, {plain} too plain to be compared (blank or nearly black)",
+        numbers={**copies.numbers, "too_plain": found.plain},
+    )
 
 
 def _copies(

@@ -204,6 +204,12 @@ def has_structure(transforms: np.ndarray) -> np.ndarray:
     return (structure >= LEAST_STRUCTURE) & (np.bitwise_count(_clear_bits(transforms)) >= _LEAST_BITS)
 
 
+def count_plain(thumbnails: np.ndarray) -> int:
+    """How many of the pictures have too little structure to be compared; `thumbnails` as for `find_alike`."""
+    chunks = (thumbnails[start : start + CHUNK] for start in range(0, len(thumbnails), CHUNK))
+    return sum(int((~has_structure(transform(chunk))).sum()) for chunk in chunks)
+
+
 def _scratch_array(shape: tuple[int, int], scratch: Path | None) -> np.ndarray:
     """A float32 array; if there is a folder for it, in a file that disappears with it."""
     if scratch is None or 0 in shape:

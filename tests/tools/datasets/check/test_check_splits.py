@@ -1,9 +1,10 @@
-"""The splits that `agent datasets check` says a study would use are those that a study uses."""
+"""What `agent datasets check` says of splits and leaks is what a study does, and no more than was looked at."""
 
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.tools.datasets.images import fill, write_csv
 from tools.datasets.cache.build import build_cache
@@ -16,9 +17,9 @@ from tools.datasets.types import SPLITS
 PER_SPLIT = {"train": 12, "validation": 6, "test": 6}
 
 
-def splits_found(config: DataConfig, root: Path) -> Finding:
+def found_by(name: str, config: DataConfig, root: Path) -> Finding:
     report = check(open_published(config), (), config, 16, root)
-    (found,) = (each for each in report.findings if each.check == "splits")
+    (found,) = (each for each in report.findings if each.check == name)
     return found
 
 
@@ -42,7 +43,7 @@ def patients(tmp_path) -> Path:
 )
 def test_leaks_are_dropped_or_moved_as_a_study_does(patients, tmp_path, on_leak, sizes):
     config = DataConfig(path=patients, on_leak=on_leak)
-    assert splits_found(config, tmp_path / "cache").numbers["sizes"] == sizes
+    assert found_by("splits", config, tmp_path / "cache").numbers["sizes"] == sizes
     study = build_cache(open_dataset(config), config, 16, tmp_path / "cache")
     assert {split: study.size(split) for split in SPLITS} == sizes
 
@@ -57,9 +58,20 @@ def test_a_class_of_few_patients_is_scarce_however_many_images_they_have(tmp_pat
     assert Counter(row[2] for row in rows) == dict.fromkeys(PER_SPLIT, 24)
     write_csv(root / "manifest.csv", [("file", "label", "split", "group"), *rows])
     config = DataConfig(path=root)
-    found = splits_found(config, tmp_path / "cache")
+    found = found_by("splits", config, tmp_path / "cache")
     assert found.severity == "warning"
     assert "test has 12 of a in 2 groups, test has 12 of b in 2 groups" in found.details[-1]
     study = build_cache(open_dataset(config), config, 16, tmp_path / "cache")
     assert study.class_groups("test") == {"a": 2, "b": 2}
     assert study.class_groups("validation") == {"a": 6, "b": 6}
+
+
+def test_pictures_too_plain_to_be_compared_are_not_called_different(tmp_path):
+    root = fill(tmp_path / "data", {"a": 20, "b": 20})
+    for number in range(3):
+        Image.new("L", (24, 20), 10 + number).save(root / "a" / f"dark{number}.png")
+    found = found_by("near copies", DataConfig(path=root), tmp_path / "cache")
+    assert found.severity == "warning"
+    assert found.text.startswith(
+        "no two images have the same appearance; of 43, 3 are too plain to be compared"
+    )
