@@ -103,9 +103,13 @@ def split_sizes(found: Inspection, leaking: bool) -> Finding:
     if published.shift_of is not None:
         text = f"a test split only, for classifiers trained on {published.shift_of}"
         return Finding("splits", "right", text, published.notes, {"shift_of": published.shift_of})
+    first, *rest = found.refusal.splitlines() or [""]
     if found.division is None:
-        first, *rest = found.refusal.splitlines()
         return Finding("splits", "problem", f"no study can use it: {first}", shortened(rest))
+    if (
+        first and not leaking
+    ):  # by the splits of a file, which are not those that the other findings looked at
+        return Finding("splits", "problem", f"a study with these settings stops: {first}", shortened(rest))
     sizes = Counter(str(record.split) for record in found.division.records)
     when = "once leaked images are dropped, a study" if leaking else "a study with these settings"
     text = f"{when} uses {_by_split(sizes)}"

@@ -36,7 +36,7 @@ class Inspection:
     division: View | None
     """The splits that a study would use, with leaks dropped where it would stop; None if no study is possible."""
     refusal: str
-    """Why no study is possible; '' if one is, or if the data set is published for tests only."""
+    """Why a study stops, be it at leaks only; '' if it does not, or if the data set is published for tests only."""
     pixels: Path
     """The folder of decoded images, whose rows `division` names."""
     odd: Sequence[Oddity]
@@ -66,18 +66,15 @@ def inspect(
     Raises:
         AugurError: the disk is full or cannot be written, or a decoding process died.
     """
-    on_leak = "drop" if config.on_leak == "stop" else config.on_leak
-    lenient = config.model_copy(update={"on_corrupt": "skip", "on_leak": on_leak})
+    lenient = config.model_copy(update={"on_corrupt": "skip"})
     division, refusal = None, ""
     with decoded_images(published, lenient, image_size, root, progress) as found:
         if published.shift_of is None:
-            try:
-                asked = replace(published, published=published)
-                division = make_view(found.usable, asked, found.pairs, found.plan, lenient)
-                division = replace(division, skipped=found.skipped)
-                count_classes(division, published_gaps(published, config))
-            except AugurError as error:
-                division, refusal = None, str(error)
+            division, refusal = _divided(found, published, lenient)
+        if refusal and config.on_leak == "stop":
+            dropping = lenient.model_copy(update={"on_leak": "drop"})
+            division, further = _divided(found, published, dropping)
+            refusal = further or refusal
         rows = _rows(found)
         return Inspection(
             published,
@@ -91,6 +88,18 @@ def inspect(
             found.odd(found.usable.records, rows),
             found.plan.decoding.span,
         )
+
+
+def _divided(found: DecodedImages, published: Dataset, config: DataConfig) -> tuple[View | None, str]:
+    """The splits of a study with these settings, or why there are none."""
+    try:
+        asked = replace(published, published=published)
+        division = make_view(found.usable, asked, found.pairs, found.plan, config)
+        division = replace(division, skipped=found.skipped)
+        count_classes(division, published_gaps(published, config))
+    except AugurError as error:
+        return None, str(error)
+    return division, ""
 
 
 def _rows(found: DecodedImages) -> list[int]:

@@ -1,5 +1,6 @@
 """What `agent datasets check` says of splits and leaks is what a study does, and no more than was looked at."""
 
+import csv
 from collections import Counter
 from pathlib import Path
 
@@ -46,6 +47,18 @@ def test_leaks_are_dropped_or_moved_as_a_study_does(patients, tmp_path, on_leak,
     assert found_by("splits", config, tmp_path / "cache").numbers["sizes"] == sizes
     study = build_cache(open_dataset(config), config, 16, tmp_path / "cache")
     assert {split: study.size(split) for split in SPLITS} == sizes
+
+
+def test_leaks_in_a_file_of_splits_are_a_problem_as_they_stop_a_study(patients, tmp_path):
+    with (patients / "manifest.csv").open() as opened:
+        rows = [(row["file"], row["split"]) for row in csv.DictReader(opened)]
+    write_csv(tmp_path / "mine.csv", [("file", "split"), *rows])
+    found = found_by("splits", DataConfig(path=patients, splits=tmp_path / "mine.csv"), tmp_path / "cache")
+    assert found.severity == "problem"
+    assert "a study with these settings stops: in" in found.text
+    assert "  patient 23: img/0000.png (train) and img/0023.png (test)" in found.details
+    taken = DataConfig(path=patients, splits=tmp_path / "mine.csv", on_leak="drop")
+    assert found_by("splits", taken, tmp_path / "cache").severity == "warning", "of few images"
 
 
 def test_a_class_of_few_patients_is_scarce_however_many_images_they_have(tmp_path):
