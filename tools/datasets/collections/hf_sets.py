@@ -16,9 +16,10 @@ from typing import Any
 from tools.datasets.assemble import Item, assemble
 from tools.datasets.config import DataConfig
 from tools.datasets.folder.walk import SPLIT_SPELLINGS, split_named
-from tools.datasets.location import DATA, not_found
+from tools.datasets.location import DATA, not_found, shortened
 from tools.datasets.types import Card, Dataset
 from tools.errors import ConfigurationError, DataError
+from tools.text import counted
 
 _ROLES = ("image", "label")
 
@@ -89,7 +90,7 @@ def open_hub(config: DataConfig) -> Dataset:
         split = split_named(title) if len(splits) > 1 or split_named(title) else "train"
         labels = list(rows[label])
         if split is None:
-            notes.append(f"{len(labels)} images of the split {title!r} are not used")
+            notes.append(f"the split {title!r} is not used ({counted(len(labels), 'image')})")
             continue
         items += [
             Item(f"{title}/{row:07d}", classes[number], split)
@@ -97,7 +98,8 @@ def open_hub(config: DataConfig) -> Dataset:
             if number is not None and number >= 0
         ]
         if unlabelled := sum(number is None or number < 0 for number in labels):
-            notes.append(f"{unlabelled} images of the split {title!r} have no label and are not used")
+            what = counted(unlabelled, "image without a label is", "images without a label are")
+            notes.append(f"{what} not used, of the split {title!r}")
     if not items:
         raise DataError(
             f"{folder} has no labelled image in a split named {SPLIT_SPELLINGS}; it has the splits "
@@ -105,7 +107,8 @@ def open_hub(config: DataConfig) -> Dataset:
         )
     found = {item.label for item in items}
     if unused := [each for each in classes if each not in found]:
-        notes.append(f"{len(unused)} classes without an image are omitted: {', '.join(unused[:10])}")
+        what = counted(len(unused), "class without an image is", "classes without an image are")
+        notes.append(f"{what} omitted: {shortened(unused)}")
     present = tuple(each for each in classes if each in found)
     assembled = assemble(items, folder, present, gaps=True)
     return Dataset(

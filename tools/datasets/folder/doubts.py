@@ -68,7 +68,7 @@ def folder_doubts(tree: Folder) -> list[str]:
         found.append(f"{shortened(other)}: the name of a split, beside folders that are none")
     if other := [name for name in names if name.casefold() in NO_CLASSES]:
         found.append(f"{shortened(other)}: the name describes what it holds, not a class")
-    if len(names) > 1 and all(_PART.search(name) for name in names):
+    if are_numbered(names):
         found.append(f"the names look like numbered parts or patients: {shortened(names)}")
     found += [
         f"{copy} holds folders with the names of those beside it ({shortened(same)}): it may be a copy"
@@ -79,6 +79,11 @@ def folder_doubts(tree: Folder) -> list[str]:
             f"the same names recur below the folders: {shortened(sorted(again))} (below {shortened(names)})"
         )
     return found
+
+
+def are_numbered(names: Sequence[str]) -> bool:
+    """Whether all names number a part of the images, or a person."""
+    return len(names) > 1 and all(_PART.search(name) for name in names)
 
 
 def is_never_a_class(name: str) -> bool:

@@ -22,6 +22,7 @@ from tools.datasets.folder.walk import (
 )
 from tools.datasets.types import Card, Dataset, Record, Split
 from tools.errors import ConfigurationError, DataError
+from tools.text import counted
 
 _LAYOUTS = tree(
     [
@@ -153,7 +154,9 @@ def open_split_folders(
         card,
         assembled.records,
         FolderSource(root),
-        notes=(f"{unused} files are not images of a class and are not used",) if unused else (),
+        notes=(f"{counted(unused, 'file is', 'files are')} no image of a class and not used",)
+        if unused
+        else (),
         missing=assembled.missing,
         known_leaks=True,
     )

@@ -143,7 +143,7 @@ class _Paths:
         """What the user should know about the files."""
         notes = []
         if unlisted := len(self._known - set(listed)):
-            notes.append(f"{unlisted} images are not listed in {NAME} and are not used")
+            notes.append(f"{counted(unlisted, 'image is', 'images are')} not listed in {NAME} and not used")
         if self._otherwise:
             notes.append(
                 f"{counted(len(self._otherwise), 'file')} of {NAME} are spelled otherwise on disk: "

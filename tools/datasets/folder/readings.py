@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tools.datasets.folder.doubts import (
     IMAGE_NAMES,
     NO_CLASSES,
+    are_numbered,
     class_folders_by_split,
     copies,
     folder_doubts,
@@ -172,6 +173,8 @@ def _candidates(finder: ImageFinder, tree: Folder, tables: Sequence[MatchingTabl
         found += [("any", "split", "class"), ("class", "split")] if deeper else [("class", "split")]
     elif classes_below and (recurring or len(tree.below) == 1):
         several: list[Levels] = [("group", "class"), ("any", "class"), ("class", "group")]
+        if are_numbered(inner) and not are_numbered(list(tree.below)):
+            several.reverse()
         found += several if len(tree.below) > 1 else [("any", "class")]
     if len(tree.below) > 1:
         found.append(("class",))

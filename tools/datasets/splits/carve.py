@@ -49,8 +49,9 @@ def carve_splits(
 
     chosen: dict[str, Split] = dict.fromkeys(images, "train")
     for label in sorted(strata):
-        generator = np.random.default_rng([seed, label])
-        _carve_class(strata[label], images, wanted, generator, chosen, _name(label, class_names))
+        if len(strata[label]) <= len(wanted):
+            raise _too_few(label, strata[label], images, wanted, _name(label, class_names))
+        _carve_class(strata[label], images, wanted, np.random.default_rng([seed, label]), chosen)
 
     splits: list[Split] = [chosen[group] for group in groups]
     present = set(zip(labels, splits, strict=True))
@@ -132,24 +133,34 @@ def _name(label: int, class_names: Sequence[str] | None) -> str:
     return f"class {class_names[label]!r}" if class_names else f"class {label}"
 
 
+def _too_few(
+    label: int,
+    groups: Sequence[str],
+    images: Mapping[str, list[int]],
+    wanted: Mapping[Split, float],
+    name: str,
+) -> DataError:
+    """The error for a class that has `groups`, too few to be in each split."""
+    holding = [labels.count(label) for labels in images.values() if label in labels]
+    has, needed = f"has {counted(sum(holding), 'image')}", ""
+    if sum(holding) > len(holding):
+        has, needed = f"{has} in {counted(len(holding), 'group')}", " groups"
+    if len(holding) > len(groups):
+        has = f"{has}, and most of the images in {len(groups)} of these"
+    *before, last = (split for split in SPLITS if split == "train" or split in wanted)
+    return DataError(
+        f"{name} {has}; to be in {', '.join(before)} and {last} it needs at least {len(wanted) + 1}{needed}. Add "
+        "images, omit the class, or define the splits yourself (manifest.csv)."
+    )
+
+
 def _carve_class(
     groups: list[str],
     images: dict[str, list[int]],
     wanted: dict[Split, float],
     generator: np.random.Generator,
     chosen: dict[str, Split],
-    name: str,
 ) -> None:
-    if len(groups) <= len(wanted):
-        size = sum(len(images[group]) for group in groups)
-        within, needed = (
-            ("", "") if size == len(groups) else (f" in {counted(len(groups), 'group')}", " groups")
-        )
-        *before, last = (split for split in SPLITS if split == "train" or split in wanted)
-        raise DataError(
-            f"{name} has {counted(size, 'image')}{within}; to be in {', '.join(before)} and {last} it needs at least "
-            f"{len(wanted) + 1}{needed}. Add images, omit the class, or define the splits yourself (manifest.csv)."
-        )
     # Sorted first, so that the order in which the images were listed does not matter.
     listed = sorted(groups)
     remaining = [listed[position] for position in generator.permutation(len(listed))]

@@ -59,7 +59,7 @@ def test_other_spellings_of_the_splits_are_understood_and_other_splits_left_out(
     )
     dataset = opened("hf:me/animals", folder)
     assert splits(dataset) == {"train": 8, "validation": 4, "test": 4}
-    assert "3 images of the split 'unsupervised' are not used" in dataset.notes
+    assert "the split 'unsupervised' is not used (3 images)" in dataset.notes
 
 
 def test_a_single_part_is_train_and_the_others_are_carved(tmp_path):
@@ -72,7 +72,7 @@ def test_a_test_split_without_labels_is_not_used(tmp_path):
     dataset = opened(
         "hf:me/animals", saved(tmp_path / "set", train=rows(40, 0), test=rows(4, 100, labels=[-1] * 4))
     )
-    assert "4 images of the split 'test' have no label and are not used" in dataset.notes
+    assert "4 images without a label are not used, of the split 'test'" in dataset.notes
     assert all(record.file.startswith("train/") for record in dataset.records)
 
 

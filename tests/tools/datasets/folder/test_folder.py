@@ -159,7 +159,7 @@ def test_images_that_the_manifest_does_not_list_are_counted(tmp_path):
     write_csv(
         tmp_path / "manifest.csv", [("file", "label"), *[(f"images/{n:04d}.png", n % 2) for n in range(18)]]
     )
-    assert "2 images are not listed in manifest.csv and are not used" in open_folder(tmp_path).notes
+    assert "2 images are not listed in manifest.csv and not used" in open_folder(tmp_path).notes
 
 
 @pytest.mark.parametrize(

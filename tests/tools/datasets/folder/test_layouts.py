@@ -132,6 +132,22 @@ def test_class_folders_around_a_folder_of_their_images_are_classes(tmp_path):
 # what is asked
 
 
+@pytest.mark.parametrize(
+    ("folders", "likeliest"),
+    [
+        (("sick/p1", "sick/p2", "well/p1", "well/p2"), "class/group"),
+        (("p1/sick", "p1/well", "p2/sick", "p2/well"), "group/class"),
+        (("fold1/p1", "fold1/p2", "fold2/p1", "fold2/p2"), "group/class"),
+    ],
+)
+def test_folders_that_number_people_are_offered_as_groups_first(tmp_path, folders, likeliest):
+    fill(tmp_path, dict.fromkeys(folders, 3))
+    with pytest.raises(DataError) as error:
+        opened(tmp_path)
+    flags = [line.strip() for line in str(error.value).splitlines() if "--data.layout" in line]
+    assert flags[0] == f"--data.layout {likeliest}"
+
+
 def _ham(root: Path) -> None:
     fill(root, {"HAM_part_1": 0, "HAM_part_2": 0})
     rows = []

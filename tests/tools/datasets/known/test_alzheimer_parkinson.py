@@ -92,7 +92,7 @@ def test_other_files_are_not_used_and_counted(tmp_path):
     (tmp_path / "train/AD/Thumbs.db").write_bytes(b"no image")
     dataset = slices(tmp_path)
     assert len(dataset.records) == 75
-    assert "1 files are not images of a class and are not used" in dataset.notes
+    assert "1 file is no image of a class and not used" in dataset.notes
 
 
 @pytest.mark.parametrize("there", [False, True])

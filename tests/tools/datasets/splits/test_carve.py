@@ -101,6 +101,18 @@ def test_a_class_with_too_few_groups_is_named():
         carve_splits(labels, groups, 0.15, 0.15, 0, class_names=["common", "rare"])
 
 
+def test_images_of_other_classes_in_its_groups_are_not_counted_as_a_class_s_own():
+    labels = [0, 0, 0, 1, 0, 0, 0, 1, *[1] * 8]
+    groups = ["a"] * 4 + ["b"] * 4 + alone([1] * 8)
+    with pytest.raises(DataError, match="class 'rare' has 6 images in 2 groups; to be in"):
+        carve_splits(labels, groups, 0.15, 0.15, 0, class_names=["rare", "common"])
+    shared = [0, 1, 1, *labels]
+    with pytest.raises(
+        DataError, match="has 7 images in 3 groups, and most of the images in 2 of these; to be"
+    ):
+        carve_splits(shared, ["c"] * 3 + groups, 0.15, 0.15, 0, class_names=["rare", "common"])
+
+
 def test_a_class_of_single_images_is_told_without_groups():
     labels = [0] * 20 + [1] * 2
     needed = "class 'rare' has 2 images; to be in train, validation and test it needs at least 3. Add images"

@@ -118,8 +118,9 @@ def _has_sets(table: Table, columns: Columns, several: SeveralLabels, named: boo
 def _about_sets(images: Sequence[Placed]) -> str:
     sizes = [len(image.labels or ()) for image in images]
     without, many = sum(size == 0 for size in sizes), sum(size > 1 for size in sizes)
+    have, none = counted(many, "image has", "images have"), counted(without, "has", "have")
     return (
-        f"an image may have several labels (data.several_labels): {many:,} images have, and {without:,} have none; "
+        f"an image may have several labels (data.several_labels): {have}, and {none} none; "
         "if the columns are classes that exclude each other, use --data.several_labels off"
     )
 
