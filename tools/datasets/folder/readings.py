@@ -164,24 +164,28 @@ def _candidates(finder: ImageFinder, tree: Folder, tables: Sequence[MatchingTabl
     recurring = bool(recurring_names(tree))
     splits = class_folders_by_split(tree)
     if "train" in splits.values():
-        if any(unwrapped(each).below for top in tops for each in top.below.values()):
-            found += [("split", "group", "class"), ("split", "any", "class"), ("split", "class", "group")]
+        deeper = [name for top in tops for each in top.below.values() for name in unwrapped(each).below]
+        if deeper:
+            found += [("split", *levels) for levels in _two_levels(inner, deeper)]
         found.append(("split", "class"))
         return [*found, ("any", "class"), ("class",)] if only_train_is_a_split(tree, splits) else found
     if recurring and split_names(inner) and set(split_names(inner)) == set(inner):
-        deeper = any(unwrapped(each).below for top in tops for each in top.below.values())
-        found += [("any", "split", "class"), ("class", "split")] if deeper else [("class", "split")]
+        under = any(unwrapped(each).below for top in tops for each in top.below.values())
+        found += [("any", "split", "class"), ("class", "split")] if under else [("class", "split")]
     elif classes_below and (recurring or len(tree.below) == 1):
-        several: list[Levels] = [("group", "class"), ("any", "class"), ("class", "group")]
-        if are_numbered(inner) and not are_numbered(list(tree.below)):
-            several.reverse()
-        found += several if len(tree.below) > 1 else [("any", "class")]
+        found += _two_levels(list(tree.below), inner) if len(tree.below) > 1 else [("any", "class")]
     if len(tree.below) > 1:
         found.append(("class",))
     named = split_names(list(tree.below))
     if not tables and _names_are_labels(_all_files(finder, tree)):
         found.append(("split", "filename") if "train" in named.values() and len(named) > 1 else ("filename",))
     return found
+
+
+def _two_levels(outer: Sequence[str], inner: Sequence[str]) -> list[Levels]:
+    """What two levels of folders with these names may mean: groups of classes, unless only the inner are numbered."""
+    found: list[Levels] = [("group", "class"), ("any", "class"), ("class", "group")]
+    return found[::-1] if are_numbered(inner) and not are_numbered(outer) else found
 
 
 def _names_are_labels(files: Sequence[str]) -> bool:

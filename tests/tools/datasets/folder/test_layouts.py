@@ -137,6 +137,7 @@ def test_class_folders_around_a_folder_of_their_images_are_classes(tmp_path):
     [
         (("sick/p1", "sick/p2", "well/p1", "well/p2"), "class/group"),
         (("p1/sick", "p1/well", "p2/sick", "p2/well"), "group/class"),
+        (("train/sick/p1", "train/sick/p2", "train/well/p1", "train/well/p2"), "split/class/group"),
         (("fold1/p1", "fold1/p2", "fold2/p1", "fold2/p2"), "group/class"),
     ],
 )
