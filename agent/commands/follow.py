@@ -1,11 +1,14 @@
 """`agent follow`: what a study in a service's queue does, as it does it."""
 
+import argparse
 import json
 import os
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from agent.screen.exits import perform
+from agent.screen.exits import perform, runs_dir_flag
 from agent.screen.terminal import Terminal
 from agent.service.client import Client, add_service_flags
 from agent.settings.arguments import FlagParser
@@ -38,14 +41,23 @@ def main(words: Sequence[str]) -> int:
         client = Client.of(options.server, options.token_file, options.runs_dir, os.environ)
         return follow(client, options.study, terminal, quiet=options.quiet)
 
-    return perform(show, options, pages=True, again=f"agent follow {options.study}")
+    again = f"agent follow {options.study}{service_flags(options, options.runs_dir)}"
+    return perform(show, options, pages=True, again=again)
+
+
+def service_flags(options: argparse.Namespace, runs_dir: Path) -> str:
+    """What follows `agent follow STUDY`, so that it finds the same service."""
+    given = (("--server", options.server), ("--token-file", options.token_file))
+    return runs_dir_flag(runs_dir) + "".join(
+        f" {flag} {shlex.quote(str(value))}" for flag, value in given if value
+    )
 
 
 def follow(client: Client, study: str, terminal: Terminal, *, quiet: bool = False) -> int:
     """Show what a study does until it has ended; the exit code: 0 finished, 1 failed or cancelled.
 
     Raises:
-        AugurError: the study failed, there is none of that name, or the service is away for too long.
+        AugurError: the study failed or was deleted, there is none of that name, or the service is away for too long.
     """
     terminal.study = study
     told, summary = "", {}
@@ -75,6 +87,8 @@ def _ended(client: Client, study: str, summary: dict[str, Any], terminal: Termin
     if summary["state"] == "cancelled":
         terminal.result(f"{study} was cancelled.")
         return 1
-    terminal.result(f"{study} has finished. Its report: {client.address}{summary['links']['report']}")
+    if (report := summary["links"].get("report")) is None:
+        raise AugurError(f"{study} has finished, but its files are gone: it was deleted (agent delete).")
+    terminal.result(f"{study} has finished. Its report: {client.address}{report}")
     terminal.document = {**summary, "result": client.result(study)}
     return 0

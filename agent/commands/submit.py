@@ -4,7 +4,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from agent.screen.exits import perform, runs_dir_flag
+from agent.commands.follow import follow, service_flags
+from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
 from agent.service.client import Client, add_service_flags
 from agent.settings.arguments import FlagParser
@@ -25,10 +26,8 @@ def main(words: Sequence[str]) -> int:
         place = f", number {found['position']} in the queue" if found["position"] else ""
         terminal.result(f"{name} is {found['state']}{place}.")
         if not options.follow:
-            terminal.note(f"follow it: agent follow {name}{_service_flags(options, config)}")
+            terminal.note(f"follow it: agent follow {name}{service_flags(options, config.runs_dir)}")
             return 0
-        from agent.commands.follow import follow
-
         return follow(client, name, terminal, quiet=options.quiet)
 
     return perform(submit, options, pages=True)
@@ -45,13 +44,6 @@ def as_submitted(config: StudyConfig) -> dict[str, Any]:
         if setting.metavar == "PATH" and branch.get(name) is not None:
             branch[name] = os.path.abspath(branch[name])
     return tree
-
-
-def _service_flags(options: Any, config: StudyConfig) -> str:
-    found = runs_dir_flag(config.runs_dir)
-    if options.server:
-        found += f" --server {options.server}"
-    return found + (f" --token-file {options.token_file}" if options.token_file else "")
 
 
 def _add_flags(parser: FlagParser) -> None:

@@ -19,7 +19,7 @@ from agent.service.config import (
     address_file,
     token_file,
 )
-from agent.service.token import read_token
+from agent.service.token import checked_token, read_token
 from agent.settings.arguments import FlagParser
 from agent.settings.secrets import mask
 from tools.errors import AugurError, ConfigurationError
@@ -75,14 +75,14 @@ class Client:
         """
         own = (read_json(address_file(runs_dir)) or {}).get("address", f"http://127.0.0.1:{DEFAULT_PORT}")
         address = (server or own).rstrip("/")
-        if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).netloc:
+        if not _is_address(address):
             raise ConfigurationError(
                 f"--server {mask(address)!r}: must be an address such as http://127.0.0.1:8765"
             )
         if file is not None:
             return cls(address, read_token(file))
         if token := environ.get(TOKEN_VARIABLE):
-            return cls(address, token)
+            return cls(address, checked_token(token, TOKEN_VARIABLE))
         local = token_file(runs_dir)
         return cls(address, read_token(local) if address == own and local.is_file() else None)
 
@@ -118,7 +118,7 @@ class Client:
                 if time.monotonic() - since > _PATIENCE:
                     raise AugurError(
                         f"the service at {mask(self.address)} has not answered for {_PATIENCE:.0f} s ({error}). The "
-                        f"study goes on where it can; follow it again with: agent follow {study}"
+                        "study goes on where it can; once the service answers, agent follow shows it again."
                     ) from None
             time.sleep(1.0)
 
@@ -176,6 +176,17 @@ class Client:
             text += f". Name it with --token-file PATH or {TOKEN_VARIABLE}"
         kind = ConfigurationError if error.code in (401, 422) else AugurError
         return kind(f"{mask(self.address)}: {text}")
+
+
+def _is_address(text: str) -> bool:
+    """Whether `text` is where a service can listen; a user and a password in it would not be sent."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
+    return known and port != 0 and not any(letter.isspace() for letter in text)
 
 
 class _Away(Exception):

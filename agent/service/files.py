@@ -38,11 +38,11 @@ def folder_of(config: ServiceConfig, name: str) -> Path:
     """The folder of a study that has begun.
 
     Raises:
-        NoSuchFile: it has not.
+        NoSuchFile: it has not, or was deleted.
     """
     folder = config.runs_dir / "studies" / name
     if not folder.is_dir():
-        raise NoSuchFile(f"study {name!r} has not begun: it has no files yet")
+        raise NoSuchFile(f"study {name!r} has no files: it has not begun to train, or it was deleted")
     return folder
 
 

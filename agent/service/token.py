@@ -23,7 +23,7 @@ def token_of(file: Path, environ: Mapping[str, str]) -> str:
         AugurError: others can read the file.
     """
     if given := environ.get(TOKEN_VARIABLE):
-        return _checked(given, TOKEN_VARIABLE)
+        return checked_token(given, TOKEN_VARIABLE)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -54,7 +54,7 @@ def read_token(file: Path) -> str:
             f"the token file {file} can be read by others (mode {stat.S_IMODE(mode):04o}): chmod 600 {file}, and, if "
             "others use this machine, delete it, so that a new token is made"
         )
-    return _checked(text, str(file))
+    return checked_token(text, str(file))
 
 
 def is_token(shown: str, token: str) -> bool:
@@ -67,7 +67,12 @@ def reading_pass(token: str) -> str:
     return hmac.new(token.encode(), b"augur page", sha256).hexdigest()
 
 
-def _checked(token: str, place: str) -> str:
+def checked_token(token: str, place: str) -> str:
+    """`token`, which `place` holds.
+
+    Raises:
+        ConfigurationError: it is too short to be safe, or cannot be sent in a header.
+    """
     if len(token) < _SHORTEST or any(letter.isspace() for letter in token) or not token.isascii():
         raise ConfigurationError(
             f"the token in {place} must have {_SHORTEST} characters or more, in ASCII without blanks: "

@@ -1,6 +1,8 @@
 """The API over a real connection: what a service answers, and what it refuses."""
 
 import json
+import os
+import signal
 import socket
 import stat
 import time
@@ -9,11 +11,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from agent.service.client import Client
 from agent.service.config import ServiceConfig, token_file
 from agent.service.guard import COOKIE
+from agent.service.queue import Queue
 from agent.service.server import serve
-from tests.agent.service.services import SETTINGS, Service
-from tests.agent.studies import agent, environment
+from agent.service.submission import as_stored, settings_of
+from agent.service.types import Submission
+from tests.agent.service.services import SETTINGS, Service, until
+from tests.agent.studies import agent, environment, session
 from tools.errors import ConfigurationError
 
 
@@ -223,6 +229,51 @@ def test_submit_and_follow_are_clients_that_need_no_heavy_library(served: Servic
     again = agent("submit", *flags, "--search.seed", "7", "--study", "waits", "--json", env=given)
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["state"] == "paused"
+
+
+def test_a_finished_study_that_was_deleted_is_told_as_that(served: Service) -> None:
+    queue = Queue(ServiceConfig(runs_dir=served.runs).folder / "queue.db")
+    if "gone" not in {entry.name for entry in queue.entries()}:
+        queue.add("gone", as_stored(settings_of(Submission(settings=SETTINGS), served.runs, {})))
+        queue.end("gone", "finished")
+    followed = agent("follow", "gone", "--runs-dir", str(served.runs))
+    assert (followed.returncode, "bug" in followed.stderr) == (1, False)
+    assert "it was deleted" in followed.stderr
+    assert "or it was deleted" in served.ask("GET", "/api/studies/gone/result")[1]["error"]
+
+
+def test_where_following_was_interrupted_the_same_command_is_told(served: Service, tmp_path: Path) -> None:
+    words = ("follow", "waits", "--server", served.address, "--runs-dir", str(served.runs), "--token-file")
+    process = session(str(tmp_path), "none", (*words, str(token_file(served.runs))), environment())
+    process.start()
+    until(lambda: "is paused" in _text(tmp_path / "stdout"), "it does not follow", served)
+    os.kill(process.pid, signal.SIGINT)
+    process.join()
+    told = " ".join(_text(tmp_path / "stderr").split())
+    assert f"agent follow waits --runs-dir {served.runs} --server {served.address} --token-file" in told
+
+
+def _text(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
+
+
+@pytest.mark.parametrize("token", ["a-token-with-a-break\n", "ein-Schlüssel-mit-Umlaut", "short"])
+def test_a_token_that_cannot_be_one_is_refused_and_not_shown(served: Service, token: str) -> None:
+    for command in (("follow", "s"), ("submit", "--dataset", "demo")):
+        refused = agent(*command, env=environment(AGENT_SERVICE_TOKEN=token, AGENT_SERVER=served.address))
+        assert (refused.returncode, "the token in AGENT_SERVICE_TOKEN must have" in refused.stderr) == (
+            2,
+            True,
+        )
+        assert token.strip() not in refused.stderr + refused.stdout
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[::1", "http://127.0.0.1:abc", "http://a b", "http://u:p@host", "http://"]
+)
+def test_an_address_that_is_none_is_refused(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ConfigurationError, match="must be an address such as"):
+        Client.of(address, None, tmp_path, {})
 
 
 def test_every_answer_is_described(served: Service) -> None:
