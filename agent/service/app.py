@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from fastapi import FastAPI, Request, Response
 from fastapi import Path as PathParameter
@@ -23,7 +23,19 @@ from agent.service.scheduler import Scheduler
 from agent.service.streaming import Streams, add_events
 from agent.service.submission import as_stored, new_name, settings_of
 from agent.service.token import reading_pass
-from agent.service.types import NAME, Artifact, Detail, Fault, Health, Note, Submission, Summary, WrittenNote
+from agent.service.types import (
+    NAME,
+    NAME_IN_WORDS,
+    Artifact,
+    Detail,
+    Fault,
+    Health,
+    Note,
+    State,
+    Submission,
+    Summary,
+    WrittenNote,
+)
 from agent.settings.secrets import mask
 from agent.study_folder import names
 from tools.errors import AugurError, ConfigurationError
@@ -38,6 +50,15 @@ _FAULTS: dict[int | str, dict[str, Any]] = {
     429: {"model": Fault, "description": "too many requests"},
 }
 _MOST_LISTED = 1_000
+_REASONS = {
+    "extra_forbidden": "is not known here; /docs lists what a request may have, and settings go below `settings`",
+    "missing": "is missing",
+    "dict_type": "must be an object, as in {…}",
+    "model_attributes_type": "must be an object, as in {…}",
+    "string_type": "must be a text",
+    "string_unicode": "has a character that Unicode does not have",
+}
+"""Kinds of pydantic's faults → what they say here."""
 _SUMMARIES = TypeAdapter(list[Summary])
 
 
@@ -79,6 +100,8 @@ def _add_studies(
     @app.get("/api/studies", tags=["studies"], response_model=list[Summary])
     def list_studies(state: str = "", limit: int = _MOST_LISTED) -> Response:
         """The studies in the order of their submission; `state`: only those in it; `limit`: only the latest."""
+        if state and state not in get_args(State):
+            raise ConfigurationError(f"state = {state!r}: must be one of {', '.join(get_args(State))}")
         return _written(_SUMMARIES.dump_json(answers.summaries(state, min(max(limit, 1), _MOST_LISTED))))
 
     @app.post(
@@ -253,8 +276,10 @@ def _add_faults(app: FastAPI) -> None:
 
 def _in_words(fault: Any) -> str:
     """What is wrong with one value of a request; the value itself is not repeated: it may be a secret."""
-    place = ".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path"))
-    reason = fault["msg"]
-    if fault["type"] == "extra_forbidden":
-        reason = "is not known here: a submission has name, yaml and settings; settings themselves go below `settings`"
-    return f"{place or 'the request'}: {reason[:1].lower()}{reason[1:]}"
+    place = ".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path", "header"))
+    reason: str = _REASONS.get(fault["type"]) or fault["msg"]
+    if fault["type"] == "string_pattern_mismatch" and place == "name":
+        reason = f"must be {NAME_IN_WORDS}"
+    if fault["type"] == "json_invalid":
+        return f"the body is no JSON: {fault['ctx']['error']} at character {place}"
+    return f"{place or 'the body'}: {reason[:1].lower()}{reason[1:]}"

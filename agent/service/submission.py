@@ -15,6 +15,8 @@ from agent.study_folder import name_stem
 from tools.errors import ConfigurationError
 
 _PLACE = "the submitted settings"
+_OF_THE_SERVICE = ("AGENT_RUNS_DIR", "AGENT_STUDY")
+"""Variables that are no defaults of a submission: every study has the service's folder of runs and its own name."""
 
 
 def settings_of(submission: Submission, runs_dir: Path, environ: Mapping[str, str]) -> StudyConfig:
@@ -29,17 +31,12 @@ def settings_of(submission: Submission, runs_dir: Path, environ: Mapping[str, st
         raise ConfigurationError(
             "a submission has either `yaml`, the text of a file of settings, or `settings`, the same as JSON"
         )
-    text = submission.yaml
-    if text is None:
-        text = json.dumps(_nested(submission.settings or {}), indent=1, ensure_ascii=False)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "settings.yaml"
-        file.write_text(text, encoding="utf-8", errors="replace")
-        try:
-            config_of, _ = load_with_presets(["--config", str(file)], {})
-            config = config_of(variables_of(environ))
-        except ConfigurationError as error:
-            raise ConfigurationError(str(error).replace(str(file), _PLACE)) from None
+    try:
+        config = _loaded(submission, environ)
+    except RecursionError:
+        raise ConfigurationError(
+            f"{_PLACE} have too many sections within sections: a setting has two or three names, as search.iterations"
+        ) from None
     _check_places(config, runs_dir)
     name = submission.name or config.study
     if submission.name and config.study and submission.name != config.study:
@@ -47,6 +44,21 @@ def settings_of(submission: Submission, runs_dir: Path, environ: Mapping[str, st
             f"name = {submission.name!r}, but study = {config.study!r} ({_PLACE}): give one name"
         )
     return config.model_copy(update={"study": name, "runs_dir": runs_dir})
+
+
+def _loaded(submission: Submission, environ: Mapping[str, str]) -> StudyConfig:
+    text = submission.yaml
+    if text is None:
+        text = json.dumps(_nested(submission.settings or {}), indent=1, ensure_ascii=False)
+    defaults = {name: value for name, value in environ.items() if name not in _OF_THE_SERVICE}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "settings.yaml"
+        file.write_text(text, encoding="utf-8", errors="replace")
+        try:
+            config_of, _ = load_with_presets(["--config", str(file)], {})
+            return config_of(variables_of(defaults))
+        except ConfigurationError as error:
+            raise ConfigurationError(str(error).replace(str(file), _PLACE)) from None
 
 
 def check_defaults(environ: Mapping[str, str]) -> None:
@@ -98,17 +110,26 @@ def _check_places(config: StudyConfig, runs_dir: Path) -> None:
 def _nested(given: Mapping[str, Any]) -> dict[str, Any]:
     """Sections from dotted keys."""
     tree: dict[str, Any] = {}
+    _add(tree, given, "")
+    return tree
+
+
+def _add(tree: dict[str, Any], given: Mapping[str, Any], above: str) -> None:
     for key, value in given.items():
         *sections, name = key.split(".")
         branch = tree
         for section in sections:
-            inner = branch.setdefault(section, {})
-            if not isinstance(inner, dict):
-                raise ConfigurationError(f"{key} ({_PLACE}): {section} is a value and a section at once")
-            branch = inner
-        nested = _nested(value) if isinstance(value, Mapping) else value
-        if isinstance(nested, dict) and isinstance(branch.get(name), dict):
-            branch[name] |= nested
+            branch = _section(branch, section, above + key)
+        if isinstance(value, Mapping) and above + key not in settings():
+            _add(_section(branch, name, above + key), value, f"{above}{key}.")
+        elif name in branch:
+            raise ConfigurationError(f"{above}{key} is set twice ({_PLACE})")
         else:
-            branch[name] = nested
-    return tree
+            branch[name] = value
+
+
+def _section(tree: dict[str, Any], name: str, key: str) -> dict[str, Any]:
+    inner = tree.setdefault(name, {})
+    if not isinstance(inner, dict):
+        raise ConfigurationError(f"{key} ({_PLACE}): {name} is a value and a section at once")
+    return inner

@@ -11,6 +11,7 @@ ACTIVE: tuple[State, ...] = ("running", "pausing", "cancelling")
 """A process works on it, or will again."""
 ENDED: tuple[State, ...] = ("finished", "failed", "cancelled")
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"
+NAME_IN_WORDS = "up to 80 letters, digits, dots, dashes and underscores, a letter or digit first"
 _STRICT = ConfigDict(extra="forbid")
 
 

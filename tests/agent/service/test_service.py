@@ -102,17 +102,38 @@ def _cookie(service: Service) -> str:
         ({"settings": {"runs_dir": "/elsewhere"}}, "leave runs_dir out"),
         ({"settings": {}, "yaml": ""}, "either `yaml`"),
         ({}, "either `yaml`"),
-        ({"settings": {}, "name": "../up"}, "name: "),
+        ({"settings": {}, "name": "../up"}, "name: must be up to 80 letters"),
         ({"settings": {}, "iterations": 3}, "iterations: is not known here"),
+        ({"settings": []}, "settings: must be an object"),
+        (b"{", "the body is no JSON: "),
+        (b"[]", "the body: must be an object"),
+        ({"settings": json.loads('{"a":' * 600 + "1" + "}" * 600)}, "too many sections within sections"),
+        ({"yaml": "{a: " * 3_000 + "1" + "}" * 3_000}, "too many sections within sections"),
+        ({"settings": {"search.seeds": 2, "search": {"seeds": 3}}}, "search.seeds is set twice"),
+        ({"settings": {"search": {"seeds": 3}, "search.seeds": 2}}, "search.seeds is set twice"),
+        ({"settings": {"search": 3, "search.seeds": 2}}, "a value and a section at once"),
     ],
 )
 def test_what_is_wrong_with_a_submission_is_said_in_plain_words(
-    served: Service, body: dict, told: str
+    served: Service, body: dict | bytes, told: str
 ) -> None:
     status, answer = served.ask("POST", "/api/studies", body)
     assert status == 422
     assert told in answer["error"]
     assert "/tmp" not in answer["error"]
+
+
+def test_settings_of_a_section_may_be_given_in_several_ways_at_once(tmp_path: Path) -> None:
+    given = {"aga.compose.edge": 2, "aga": {"compose": {"light": "match"}}, "aga.subjects": {"a.b": "cat"}}
+    config = settings_of(Submission(settings=given), tmp_path, {})
+    assert (config.aga.compose.edge, config.aga.compose.light) == (2, "match")
+    assert config.aga.subjects == {"a.b": "cat"}
+
+
+def test_the_service_s_own_folder_and_name_are_no_defaults_of_a_submission(tmp_path: Path) -> None:
+    variables = {"AGENT_RUNS_DIR": "elsewhere", "AGENT_STUDY": "one", "AGENT_TRAINING__EPOCHS": "7"}
+    config = settings_of(Submission(settings={}), tmp_path, variables)
+    assert (config.runs_dir, config.study, config.training.epochs) == (tmp_path, None, 7)
 
 
 def test_the_same_submission_twice_is_one_study(served: Service) -> None:
@@ -128,6 +149,7 @@ def test_the_same_submission_twice_is_one_study(served: Service) -> None:
         ("POST", "/api/studies/s/pause", 409, "'s' is finished and cannot be paused"),
         ("POST", "/api/studies/nobody/pause", 404, "the queue holds none of that name"),
         ("GET", "/api/studies/waits/report", 404, "has not begun"),
+        ("GET", "/api/studies?state=finishd", 422, "state = 'finishd': must be one of queued, running"),
         ("GET", "/nowhere", 404, "there is nothing at this address"),
         ("DELETE", "/api/studies/s", 405, "does not take this method"),
     ],
