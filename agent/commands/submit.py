@@ -10,8 +10,8 @@ from agent.screen.terminal import Terminal
 from agent.service.client import Client, add_service_flags
 from agent.settings.arguments import FlagParser
 from agent.settings.config import StudyConfig
+from agent.settings.paths import make_absolute
 from agent.settings.sources import load_config
-from agent.settings.table import settings
 
 
 def main(words: Sequence[str]) -> int:
@@ -36,13 +36,7 @@ def main(words: Sequence[str]) -> int:
 def as_submitted(config: StudyConfig) -> dict[str, Any]:
     """The settings that were given, and no defaults: those of the service's machine hold. Paths are made absolute."""
     tree = config.model_dump(mode="json", exclude_unset=True, exclude={"study", "runs_dir"})
-    for key, setting in settings().items():
-        *sections, name = key.split(".")
-        branch: Any = tree
-        for section in sections:
-            branch = branch.get(section, {})
-        if setting.metavar == "PATH" and branch.get(name) is not None:
-            branch[name] = os.path.abspath(branch[name])
+    make_absolute(tree)
     return tree
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.service.types import Submission
 from agent.settings.config import StudyConfig
+from agent.settings.paths import make_absolute
 from agent.settings.sources import load_config, load_with_presets, variables_of
 from agent.settings.table import settings
 from agent.study_folder import name_stem
@@ -73,13 +74,7 @@ def check_defaults(environ: Mapping[str, str]) -> None:
 def as_stored(config: StudyConfig) -> str:
     """All settings but the name and the runs folder, in one order: the same study is the same text."""
     tree = config.model_dump(mode="json", exclude={"study", "runs_dir"})
-    for key, setting in settings().items():
-        *sections, name = key.split(".")
-        branch: Any = tree
-        for section in sections:
-            branch = branch[section]
-        if setting.metavar == "PATH" and branch.get(name) is not None:
-            branch[name] = str(Path(branch[name]).absolute())
+    make_absolute(tree)
     return json.dumps(tree, sort_keys=True)
 
 
