@@ -204,6 +204,18 @@ class TestForPhotographs:
         folder = tmp_path / "runs/generated/night-traps-insects"
         assert {Image.open(each).size for each in folder.glob("*/*.png")} == {(32, 32)}
 
+    def test_names_that_are_not_utf_8_or_as_long_as_a_name_can_be_are_no_fault(self, told, tmp_path, words):
+        folder = tmp_path / "night traps" / "moth"
+        for number, name in enumerate((b"trap \xe9.png", b"trap \xe8.png", b"n" * 251 + b".png")):
+            os.rename(folder / f"trap {number}.png", os.path.join(os.fsencode(folder), name))
+        code, _, err = told(*words)
+        assert code == 0, err
+        out = tmp_path / "runs/generated/night-traps-insects"
+        table = pq.read_table(out / "provenance.parquet").to_pylist()
+        names = [row["copied_to"] for row in table]
+        assert len(set(names)) == len(names) == len(list(out.glob("*/*.png")))
+        assert {"moth/trap \\xe9.png", "moth/trap \\xe8.png"} & {row["source_file"] for row in table}
+
     def test_only_sources_that_are_needed_are_cut_out(self, told, tmp_path, words):
         code, _, err = told(*words, "--scale", "0.2")
         assert code == 0, err

@@ -13,6 +13,8 @@ from tools.training.synthetic import DESCRIPTION
 
 MARK = "set.json"
 """In the folder: the key of the set that it is a copy of; written last."""
+_LONGEST = 200
+"""Bytes of the name of a source that its images are called by: a name of a file has 255 at most."""
 
 
 def is_copy_of(folder: Path, key: str) -> bool:
@@ -33,13 +35,12 @@ def export(made: GeneratedSet, out: Path) -> None:
     import pyarrow.parquet as pq
 
     table = pq.read_table(made.provenance)
-    rows = table.select(["source_file", "copy", "file"]).to_pylist()
-    names = _names([(row["source_file"], row["file"]) for row in rows if row["file"]])
+    rows = table.select(["training_row", "source_file", "copy", "file"]).to_pylist()
+    names = _names(
+        {row["training_row"]: (row["source_file"], _folder(row["file"])) for row in rows if row["file"]}
+    )
     copies = [
-        _copy(names[row["source_file"], _folder(row["file"])], row["copy"], row["file"])
-        if row["file"]
-        else None
-        for row in rows
+        _copy(names[row["training_row"]], row["copy"], row["file"]) if row["file"] else None for row in rows
     ]
     try:
         for row, copy in zip(rows, copies, strict=True):
@@ -66,21 +67,26 @@ def _copy(name: str, copy: int, file: str) -> str:
     return f"{_folder(file)}/{name}-{copy:02d}{PurePosixPath(file).suffix}"
 
 
-def _names(pairs: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """(source, folder of the class) → what its images are called, no two alike in a folder on any system."""
-    sources = dict.fromkeys((source, _folder(file)) for source, file in pairs)
-    stems = {each: PurePosixPath(each[0]).stem for each in sources}
-    alike = Counter((folder, stems[source, folder].casefold()) for source, folder in sources)
-    named: dict[tuple[str, str], str] = {}
+def _names(sources: dict[int, tuple[str, str]]) -> dict[int, str]:
+    """What the images of each source (its file, and the folder of its class) are called, no two alike in a folder on
+    any system."""
+    stems = {row: _short(PurePosixPath(file).stem) for row, (file, _) in sources.items()}
+    alike = Counter((folder, stems[row].casefold()) for row, (_, folder) in sources.items())
+    named: dict[int, str] = {}
     taken: set[tuple[str, str]] = set()
-    for source, folder in sources:
-        name = stems[source, folder]
+    for row, (file, folder) in sources.items():
+        name = stems[row]
         if alike[folder, name.casefold()] > 1:
-            name = source.replace("/", "-").replace(".", "-")
+            name = _short(file.replace("/", "-").replace(".", "-"))
         number = 1
         while (folder, name.casefold()) in taken:
             number += 1
-            name = f"{stems[source, folder]}-no{number}"
+            name = f"{stems[row]}-no{number}"
         taken.add((folder, name.casefold()))
-        named[source, folder] = name
+        named[row] = name
     return named
+
+
+def _short(name: str) -> str:
+    """The name, cut to the bytes that leave room for the number of a copy and a suffix."""
+    return name.encode()[:_LONGEST].decode(errors="ignore")

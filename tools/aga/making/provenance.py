@@ -17,6 +17,7 @@ from tools.aga.making.background_pool import Background
 from tools.aga.making.pasting import PastingJob
 from tools.aga.making.source_images import TrainingSources
 from tools.aga.making.subjects import Subject
+from tools.text import clean
 
 Item = TypeVar("Item")
 GateResults = Sequence[Sequence[GateResult]]
@@ -149,13 +150,15 @@ def _write(file: Path, schema: pa.Schema, groups: Iterable[list[dict[str, Any]]]
 def _source(subject: Subject, sources: TrainingSources, classes: Sequence[str]) -> dict[str, Any]:
     label, box = sources.label(subject.row), subject.box
     return {
-        "source_file": sources.file(subject.row),
+        "source_file": clean(
+            sources.file(subject.row)
+        ),  # a name need not be UTF-8, and Parquet holds nothing else
         "source_sha256": subject.digest,
         "training_row": subject.row,
         "label": label,
-        "class": classes[label],
+        "class": clean(classes[label]),
         "split": "train",
-        "group": sources.group(subject.row),
+        "group": clean(sources.group(subject.row)),
         "mask": subject.mask or None,
         "subject": subject.name,
         "box_left": box and box.left,
