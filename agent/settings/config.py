@@ -359,7 +359,13 @@ class StudyConfig(BaseModel):
 
     @property
     def caption_llm(self) -> LLMConfig:
-        """The chat model that writes captions: `aga.llm` with its own server, else the study's."""
+        """The chat model that writes captions: `aga.llm` with its own server, else the study's.
+
+        What the study's model costs says nothing of another one: that has its published price, or an unknown one.
+        """
         if self.aga.llm is None:
             return self.llm
-        return self.llm.model_copy(update={"model": self.aga.llm, "base_url": self.aga.llm_base_url})
+        own = {"model": self.aga.llm, "base_url": self.aga.llm_base_url}
+        if (self.aga.llm, self.aga.llm_base_url) != (self.llm.model, self.llm.base_url):
+            own |= {"input_price": None, "output_price": None}
+        return self.llm.model_copy(update=own)

@@ -13,6 +13,8 @@ from scipy import ndimage
 
 from agent.images.synthesis import Synthesis, _held
 from agent.images.whether import backgrounds_of
+from agent.llm.prices import cost
+from agent.llm.records import usage
 from agent.memory.proposal import Proposal
 from agent.settings.config import LLMConfig, SearchConfig, StudyConfig
 from tests.tools.aga.insects import PHOTOS, copy_insects
@@ -63,6 +65,18 @@ def test_captions_are_written_by_their_own_model_on_its_own_server_where_one_is_
     )
     hosted = StudyConfig(llm=llm, aga=AgaConfig(llm="google_genai:gemini-flash-latest"))
     assert hosted.caption_llm.base_url is None
+
+
+def test_captions_do_not_cost_what_the_model_of_the_study_costs():
+    llm = LLMConfig(model="openai:qwen", base_url="http://localhost:8000/v1", input_price=0, output_price=0)
+    used = usage(1_000_000, 1_000_000)
+    assert cost(
+        StudyConfig(llm=llm, aga=AgaConfig(llm="openai:gpt-5-mini")).caption_llm, used
+    ) == pytest.approx(2.25)
+    unknown = AgaConfig(llm="openai:qwen", llm_base_url="http://gateway/v1")
+    assert cost(StudyConfig(llm=llm, aga=unknown).caption_llm, used) is None
+    same = AgaConfig(llm=llm.model, llm_base_url=llm.base_url)
+    assert cost(StudyConfig(llm=llm, aga=same).caption_llm, used) == 0
 
 
 def test_processes_of_a_maker_are_closed_after_use():
