@@ -38,7 +38,10 @@ def describe(made: GeneratedSet) -> str:
     ]
     for gate, counts in made.gates.items():
         name = _GATES_IN_WORDS.get(gate, gate.replace("_", " "))
-        parts.append(f"{name}: {counts.get('passed', 0)} passed, {counts.get('refused', 0)} refused")
+        unchecked = f", {counts['not_checked']} not checked" if counts.get("not_checked") else ""
+        parts.append(
+            f"{name}: {counts.get('passed', 0)} passed, {counts.get('refused', 0)} refused{unchecked}"
+        )
     if made.without:
         more = f" and {len(made.without) - _CLASSES} more" if len(made.without) > _CLASSES else ""
         parts.append(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.images.set_in_words import describe
 from tests.tools.aga.drive_generation import PROMPTS, World, open_world, real_tools, rows
 from tests.tools.aga.insects import FLOWER, copy_insects
 from tools.aga.gates.recognised import RecognisedGate
@@ -74,6 +75,18 @@ def test_nothing_is_asked_where_it_is_off_or_imagenet_has_no_such_class(
     same = insects.generate(PROMPT, TOOLS, gates={"recognised": 0, "recognised_share": 0.5})
     assert same.key == off.key, "a limit of what is not asked changes no image"
     assert insects.generate(PROMPT, TOOLS, gates={"recognised": 0.03}).key == made.key, "that is the default"
+
+
+def test_a_class_that_imagenet_does_not_have_has_not_passed_but_was_not_checked(insects: World) -> None:
+    made = insects.generate(PROMPTS, TOOLS, classes=["ants", "gizmos"])
+    assert made.gates["recognised"] == {"passed": 2, "refused": 0, "not_checked": 3}
+    assert (
+        "recognised: 2 passed, 0 refused, 3 not checked; recognised share: 2 passed, 0 refused"
+        in describe(made)
+    )
+    asked = {row["class"]: row["gate_recognised"] for row in rows(made, "sources")}
+    assert asked == {"ants": True, "gizmos": None}
+    assert all(row["usable"] for row in rows(made, "sources"))
 
 
 def test_a_set_is_made_anew_where_another_network_or_other_classes_are_asked(

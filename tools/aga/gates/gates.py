@@ -25,6 +25,11 @@ class GateResult:
     reason: str
     """Why it was refused, or why it was not checked; else empty."""
 
+    @property
+    def checked(self) -> bool:
+        """Whether the gate looked at all: what it cannot judge it lets through."""
+        return not (self.passed and self.reason)
+
 
 def detector_score(box: Box | None, config: GatesConfig, by_segmenter: bool = False) -> GateResult:
     """Was the subject found with enough confidence? Value: the box's score, 0..1; `box` is None where there is none.

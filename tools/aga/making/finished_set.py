@@ -125,5 +125,6 @@ def _counts(results: Iterable[GateResult]) -> dict[str, dict[str, int]]:
     gates: dict[str, dict[str, int]] = {}
     for result in results:
         counts = gates.setdefault(result.gate, {"passed": 0, "refused": 0})
-        counts["passed" if result.passed else "refused"] += 1
+        said = "not_checked" if not result.checked else "passed" if result.passed else "refused"
+        counts[said] = counts.get(said, 0) + 1
     return gates

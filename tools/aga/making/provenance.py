@@ -191,7 +191,7 @@ def _gates(gates: Sequence[str], results: Sequence[GateResult]) -> dict[str, Any
     columns: dict[str, Any] = {}
     for gate in gates:
         result = by_gate.get(gate)
-        columns[f"gate_{gate}"] = result and result.passed
+        columns[f"gate_{gate}"] = result.passed if result and result.checked else None
         columns[f"gate_{gate}_value"] = result and result.value
     columns["refused_because"] = "; ".join(result.reason for result in results if not result.passed)
     return columns

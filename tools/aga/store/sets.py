@@ -41,7 +41,8 @@ class GeneratedSet:
     images: int
     """Accepted ones: those in `pixels.npy`."""
     gates: dict[str, dict[str, int]]
-    """For each gate how many it 'passed' and 'refused': sources, backgrounds or composites, whichever it judges."""
+    """For each gate how many it 'passed' and 'refused': sources, backgrounds or composites, whichever it judges; and,
+    where there are any, how many were 'not_checked', because it cannot judge them."""
     skipped: dict[str, int]
     """Sources that were skipped before any gate: 'no subject'."""
     provenance: Path
