@@ -4,7 +4,7 @@ from pathlib import Path
 
 from agent.memory.candidate import Candidate
 from evaluators.report.sections import Backgrounds
-from tools.aga.config import PromptSet
+from tools.aga.config import AgaConfig, PromptSet
 from tools.aga.making.set_facts import SetFacts, facts_of
 from tools.aga.store.sets import GeneratedSet
 
@@ -12,7 +12,7 @@ _CAPTIONS, _WORDS = 8, 12
 
 
 def backgrounds_section(
-    candidate: Candidate, made: GeneratedSet | None, said: str, folder: Path, root: Path
+    candidate: Candidate, made: GeneratedSet | None, said: str, folder: Path, root: Path, aga: AgaConfig
 ) -> Backgrounds | None:
     """The prompts, the gates and some captions of a proposal; None where it has no backgrounds.
 
@@ -22,6 +22,7 @@ def backgrounds_section(
         said: what came of making them, in a sentence.
         folder: of the study, with its contact sheets.
         root: the store of synthetic images.
+        aga: how the images are made and trained on.
     """
     prompts = candidate.proposal.prompts
     if prompts is None:
@@ -36,6 +37,8 @@ def backgrounds_section(
         captions=known.captions if known else (),
         sheet=sheet if (folder / sheet).is_file() else "",
         facts=_fact_lines(known) if known else (),
+        edited=aga.generator == "alia",
+        in_place=aga.mixing.mode == "replace",
     )
 
 
@@ -75,8 +78,8 @@ def _fact_lines(known: SetFacts) -> list[tuple[str, str]]:
         lines.append(
             (
                 "class by the background alone",
-                f"{100 * leak.accuracy:.0f}% by a linear classifier on the colours of {leak.images} backgrounds; "
-                f"guessing has {100 * leak.chance:.0f}%",
+                f"{100 * leak.accuracy:.0f}% by a linear classifier on the colours behind {leak.images} images; "
+                f"the most frequent class has {100 * leak.chance:.0f}%",
             )
         )
     return lines

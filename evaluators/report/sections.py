@@ -97,6 +97,10 @@ class Backgrounds:
     """File of the contact sheet, in the study's folder."""
     facts: Sequence[tuple[str, str]] = ()
     """More (name, text) lines: verdicts by setting, what the background alone says of the label."""
+    edited: bool = False
+    """Whether whole images were edited, and no subject was put on another background."""
+    in_place: bool = False
+    """Whether they are trained on in the place of real images, and not besides them."""
 
 
 @dataclass(frozen=True)

@@ -252,3 +252,23 @@ def test_a_damaged_report_is_refused():
         read_report('{"version": 1, "report": {}}')
     with pytest.raises(ValueError, match="version"):
         read_report('{"version": 9}')
+
+
+def test_edited_images_and_those_in_the_place_of_real_ones_are_told_as_what_they_are(tmp_path):
+    Image.fromarray(np.zeros((40, 300, 3), np.uint8)).save(tmp_path / "sheet.png")
+    pasted = whole().made
+    assert pasted is not None
+    pasted = replace(pasted, sheet="sheet.png")
+    edited = replace(pasted, edited=True, in_place=True)
+    texts = {}
+    for name, made in (("pasted", pasted), ("edited", edited)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "sheet.png").write_bytes((tmp_path / "sheet.png").read_bytes())
+        texts[name] = write_page(whole(made=made), tmp_path / name, explain_command="").read_text("utf-8")
+    assert "besides the real ones: the subject of a training image on a new background." in texts["pasted"]
+    assert "Real image, mask, background, composite." in texts["pasted"]
+    assert (
+        "in the place of some real ones: whole training images, edited as the prompts ask." in texts["edited"]
+    )
+    assert "Real image, edited image." in texts["edited"]
+    assert "mask" not in texts["edited"].partition("Real image, edited")[2][:300]

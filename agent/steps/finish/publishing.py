@@ -184,7 +184,9 @@ def _backgrounds(context: Context, finish: Finish) -> Backgrounds | None:
         made = context.synthesis.set_of(proposal.proposal.prompts)
     except AugurError:  # nothing was trained on them, or they were removed since
         made = None
-    return backgrounds_section(proposal, made, said, context.folder, context.synthesis.root)
+    return backgrounds_section(
+        proposal, made, said, context.folder, context.synthesis.root, context.config.aga
+    )
 
 
 def publish(context: Context, report: Report, finish: Finish) -> None:
