@@ -24,10 +24,10 @@ def describe_prompts(made: GeneratedSet, root: Path | None = None) -> str:
 
 
 def describe_unread(made: GeneratedSet) -> str:
-    """Which words of the captions changed nothing, in one line; empty where all were understood."""
-    from tools.aga.making.set_facts import facts_of, understood_in_a_line
+    """Which captions their model did not write, and which words changed nothing, in one line; or an empty one."""
+    from tools.aga.making.set_facts import captions_in_a_line, facts_of
 
-    return understood_in_a_line(facts_of(made.folder).read)
+    return captions_in_a_line(facts_of(made.folder))
 
 
 def describe(made: GeneratedSet) -> str:

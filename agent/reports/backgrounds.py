@@ -5,7 +5,7 @@ from pathlib import Path
 from agent.memory.candidate import Candidate
 from evaluators.report.sections import Backgrounds
 from tools.aga.config import AgaConfig, PromptSet
-from tools.aga.making.set_facts import SetFacts, facts_of
+from tools.aga.making.set_facts import SetFacts, facts_of, unwritten_in_a_line
 from tools.aga.store.sets import GeneratedSet
 
 _CAPTIONS, _WORDS = 8, 12
@@ -70,6 +70,8 @@ def _fact_lines(known: SetFacts) -> list[tuple[str, str]]:
             f"{each.entry} ({each.refused} of {each.tried}: {', '.join(each.reasons)})" for each in refused
         ]
         lines.append(("refused, by entry of the prompts", "; ".join(parts)))
+    if known.unwritten is not None:
+        lines.append(("captions", unwritten_in_a_line(known.unwritten)))
     if (read := known.read) is not None:
         words = ", ".join(f"{word} ({count})" for word, count in read.unknown[:_WORDS])
         plain = f"{read.captions - read.plain} of {read.captions} captions say what can be drawn"

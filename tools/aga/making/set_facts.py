@@ -1,6 +1,7 @@
 """What a finished set says of the prompts that it was made from: for the model that wrote them, and for the report."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,17 @@ from tools.aga.backgrounds.scenes.reading import Understanding, understanding
 from tools.aga.config import PromptSet
 from tools.aga.store.pictures import kept_picture
 from tools.files import read_checked_json
+from tools.text import one_line
 from tools.training.synthetic import DESCRIPTION
 
 _ENTRIES = {"instructions": "caption_instruction", "settings": "caption_setting", "times": "caption_time"}
 """Set of a proposal → column of backgrounds.parquet."""
+_WRITTEN = ("caption_origin", "caption_attempts", "caption_warning")
 _SEEN, _FOLDS, _PENALTY = 6, 5, 10.0
 """Side in pixels to which the leak's classifier shrinks a background, its folds, and its penalty on weights."""
+
+
+_LONGEST_REASON = 200
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,16 @@ class Leak:
 
 
 @dataclass(frozen=True)
+class Unwritten:
+    """Captions that the model which is to write them did not: the template's words stand alone."""
+
+    captions: int
+    of: int
+    reason: str
+    """Why, of most of them."""
+
+
+@dataclass(frozen=True)
 class SetFacts:
     """A set of synthetic images, in facts."""
 
@@ -62,6 +78,8 @@ class SetFacts:
     """What kind 'scenes' understood of the captions; None for other makers."""
     leak: Leak | None
     """None where there are too few images or backgrounds to tell."""
+    unwritten: Unwritten | None = None
+    """None where the template was not needed in place of a model."""
 
     def of(self, name: str) -> list[EntryVerdict]:
         """The verdicts of 'instructions', 'settings' or 'times'."""
@@ -83,9 +101,8 @@ def facts_of(folder: Path, root: Path | None = None, captions: int = 5) -> SetFa
     import pyarrow.parquet as pq
 
     about = read_checked_json(folder / DESCRIPTION)
-    rows = pq.read_table(
-        folder / "backgrounds.parquet", columns=["caption", *_ENTRIES.values(), "accepted", "refused_because"]
-    ).to_pylist()
+    columns = ["caption", *_ENTRIES.values(), *_WRITTEN, "accepted", "refused_because"]
+    rows = pq.read_table(folder / "backgrounds.parquet", columns=columns).to_pylist()
     prompts = PromptSet.model_validate(about["prompts"])
     accepted = list(dict.fromkeys(row["caption"] for row in rows if row["accepted"]))
     at = np.linspace(0, len(accepted) - 1, min(captions, len(accepted))).astype(int) if accepted else []
@@ -99,7 +116,19 @@ def facts_of(folder: Path, root: Path | None = None, captions: int = 5) -> SetFa
         tuple(_verdicts(rows, prompts)),
         understanding(row["caption"] for row in rows) if drawn else None,
         None if root is None else background_leak(folder, root),
+        _unwritten(rows),
     )
+
+
+def _unwritten(rows: Sequence[dict[str, Any]]) -> Unwritten | None:
+    by_caption = {row["caption"]: row for row in rows}
+    left = [
+        row for row in by_caption.values() if row["caption_origin"] == "template" and row["caption_attempts"]
+    ]
+    if not left:
+        return None
+    ((reason, _),) = Counter(row["caption_warning"] for row in left).most_common(1)
+    return Unwritten(len(left), len(by_caption), one_line(reason, _LONGEST_REASON))
 
 
 def _verdicts(rows: Sequence[dict[str, Any]], prompts: PromptSet) -> list[EntryVerdict]:
@@ -198,7 +227,7 @@ def told_in_a_line(facts: SetFacts, most: int = 6) -> str:
         parts.append(
             f"refused: {listed}" + (f" and {len(refused) - most} more" if len(refused) > most else "")
         )
-    if said := understood_in_a_line(facts.read, most):
+    if said := captions_in_a_line(facts, most):
         parts.append(said)
     if facts.leak:
         leak = facts.leak
@@ -209,11 +238,21 @@ def told_in_a_line(facts: SetFacts, most: int = 6) -> str:
     return "; ".join(parts)
 
 
-def understood_in_a_line(read: Understanding | None, most: int = 8) -> str:
-    """What kind 'scenes' did not understand; empty where it understood all, or did not make the backgrounds."""
+def unwritten_in_a_line(unwritten: Unwritten) -> str:
+    """How many captions the model did not write, and why."""
+    return (
+        f"{unwritten.captions} of {unwritten.of} captions are the template's, without a word of the model "
+        f"({unwritten.reason})"
+    )
+
+
+def captions_in_a_line(facts: SetFacts, most: int = 8) -> str:
+    """Captions that the model did not write, and what kind 'scenes' did not understand; empty without either."""
+    parts, read = [], facts.read
+    if facts.unwritten is not None:
+        parts.append(unwritten_in_a_line(facts.unwritten))
     if read is None:
-        return ""
-    parts = []
+        return "; ".join(parts)
     if read.plain:
         parts.append(
             f"{read.plain} of {read.captions} captions name nothing that can be drawn: plain backdrops were made"

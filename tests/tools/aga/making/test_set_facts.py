@@ -1,11 +1,14 @@
 """What a finished set says of its prompts: captions, verdicts by entry, what was not understood, leaks."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from agent.images.set_in_words import describe_unread
 from tests.tools.aga.drive_generation import (
     PROMPTS,
     Waves,
@@ -16,6 +19,7 @@ from tests.tools.aga.drive_generation import (
     splits,
     write_photos,
 )
+from tools.aga.captions.captioners import LlmCaptioner
 from tools.aga.making.set_facts import background_leak, facts_of, told_in_a_line
 from tools.aga.store.pieces import piece_file
 
@@ -67,6 +71,21 @@ def test_what_scenes_did_not_understand_is_counted(world: World) -> None:
     told = told_in_a_line(facts)
     assert "1 of 2 captions name nothing that can be drawn" in told
     assert "zeppelin (1)" in told
+
+
+def test_captions_that_the_model_did_not_write_are_told(world: World) -> None:
+    answers = iter([json.dumps([{"number": 1, "caption": "An empty meadow"}]), *["No."] * 100])
+    captioner = LlmCaptioner(lambda *_: next(answers), "openai:a", attempts=2, batch_size=3)
+    made = world.generate(tools=replace(real_tools(), captioner=captioner))
+    facts = facts_of(made.folder)
+    captions = {row["caption"] for row in rows(made, "backgrounds")}
+    assert facts.unwritten is not None
+    assert (facts.unwritten.captions, facts.unwritten.of) == (len(captions) - 1, len(captions))
+    told = f"{len(captions) - 1} of {len(captions)} captions are the template's, without a word of the model (joined "
+    assert told in told_in_a_line(facts)
+    assert told in describe_unread(made)
+    assert "after 2 answers of the model, the answer was not JSON" in told_in_a_line(facts)
+    assert facts_of(world.generate().folder).unwritten is None, "nobody asked a model"
 
 
 @pytest.mark.parametrize("leaks", [True, False])
