@@ -45,6 +45,7 @@ def describe(made: GeneratedSet) -> str:
     if made.without:
         more = f" and {len(made.without) - _CLASSES} more" if len(made.without) > _CLASSES else ""
         parts.append(
-            f"no image of {', '.join(made.without[:_CLASSES])}{more}: none of their sources could be used"
+            f"no image of {', '.join(made.without[:_CLASSES])}{more}: none of their sources that were looked at could "
+            "be used"
         )
     return "; ".join(parts)

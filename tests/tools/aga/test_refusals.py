@@ -57,12 +57,21 @@ def test_a_class_of_which_no_source_can_be_used_is_told(world: World) -> None:
         Image.new("RGB", (48, 40), (20, 20, len(photo.stem) + int(photo.stem))).save(photo)
     made = open_world(world.folder).generate(tools=real_tools(detector=BrightDetector()))
     assert made.without == ("dark",)
-    assert "no image of dark: none of their sources could be used" in describe(made)
+    assert "no image of dark: none of their sources that were looked at could be used" in describe(made)
 
 
 def test_without_any_usable_subject_the_error_says_why(world: World) -> None:
     with pytest.raises(AugurError, match="mask_area 12"):
         world.generate(gates={"max_area": 0.02})
+
+
+def test_where_a_part_of_the_images_was_looked_at_the_error_speaks_of_that_part(world: World) -> None:
+    with pytest.raises(AugurError, match=r"none of the 12 training images can .* loosen aga\.gates\.$"):
+        world.generate(gates={"max_area": 0.02})
+    with pytest.raises(
+        AugurError, match=r"none of the 3 training images that were looked at can .* larger scale"
+    ):
+        world.generate(sources=world.sources().only([0, 1, 2]), wanted=2, gates={"max_area": 0.02})
 
 
 def test_a_blank_background_is_replaced_by_the_next(world: World) -> None:

@@ -53,10 +53,12 @@ class SetMaker:
         found = finder.find(lambda done, total: progress("masks", done, total))
         if not any(each.usable for each in found):
             without = sum(each.box is None for each in found)
+            part = " that were looked at" if self.request.wanted is not None else ""
+            more = " A larger scale looks at more of them." if part else ""
             raise AugurError(
-                f"none of the {len(found)} training images can be used: the detector saw no subject in {without}, and "
+                f"none of the {len(found)} training images{part} can be used: no subject was found in {without}, and "
                 f"the gates refused the others ({_refusals(found)}). Name the subject differently (the proposal's "
-                "subject, aga.subjects), choose another detector or segmenter, or loosen aga.gates."
+                f"subject, aga.subjects), choose another detector or segmenter, or loosen aga.gates.{more}"
             )
         return found
 
