@@ -115,6 +115,7 @@ def test_status_lists_the_sets_and_prune_removes_them(made, told, tmp_path):
     assert told("--prune", *place)[0] == 0
     assert not (runs / "aga/sets" / key).exists()
     assert key[:12] not in told("--status", *place)[1]
+    assert not list((runs / "aga").rglob("*.png")), "neither masks nor backgrounds nor the contact sheet stay"
 
 
 def test_prompts_of_ones_own_are_read_and_refused_with_reasons(told, tmp_path):
@@ -138,11 +139,13 @@ def test_prompts_of_ones_own_are_read_and_refused_with_reasons(told, tmp_path):
         ("--segmenter sam --aga.segmenter.checkpoint no/sam.pth", "no/sam.pth"),
         ("--background folder --aga.background.folder no/photos", "no/photos"),
         ("--detector dataset", "boxes"),
-        ("--aga.caption.kind llm --background textures", "model"),
+        ("--aga.caption.kind llm --background textures", "no model is configured"),
+        ("--aga.caption.kind llm --background diffusion", "no model is configured"),
+        ("--prompts=", "it is empty"),
         ("--background diffusion --aga.background.model a-painter/of-pictures", "--yes"),
         ("--domain moon", "'moon'"),
     ],
-    ids=["scale", "sam", "photos", "boxes", "llm", "weights", "domain"],
+    ids=["scale", "sam", "photos", "boxes", "llm", "llm first", "empty", "weights", "domain"],
 )
 def test_what_is_missing_is_named(told, tmp_path, flags, named):
     code, _, err = told(*DIGITS.split(), "--runs-dir", str(tmp_path), *flags.split())
@@ -198,6 +201,15 @@ class TestForPhotographs:
         assert told(*words, "--scale", "0.5")[0] == 0
         (other,) = set(folder.parent.iterdir()) - set(before)
         assert other.name.startswith("night-traps-insects-")
+
+    def test_a_file_is_no_folder_and_neither_is_one_of_the_data(self, told, tmp_path, words):
+        (tmp_path / "file").touch()
+        for out, fault in (("file", "is a file"), ("night traps/new/images", "lies within the data")):
+            code, _, err = told(*words, "--out", str(tmp_path / out))
+            assert code == 2
+            assert f"--out {tmp_path / out} {fault}" in " ".join(err.split())
+        assert not (tmp_path / "night traps/new").exists()
+        assert not (tmp_path / "runs/cache").exists(), "before anything is decoded"
 
     def test_the_training_size_can_be_asked_for(self, told, tmp_path, words):
         assert told(*words, "--aga.compose.size", "training")[0] == 0

@@ -6,6 +6,7 @@
     cutouts/AB/KEY.json       what a network recognised in a cut-out
     sets/KEY/                 a set of synthetic images; finished when it has set.json
     sets/KEY.lock             held by the process that writes it
+    sets/KEY.png              its contact sheet, by `agent generate`
     known/KEY.json            which set an earlier, equal request came to
 
 A key is a SHA-256 over everything that the thing depends on, so nothing is ever changed, only made or removed. Every

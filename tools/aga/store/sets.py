@@ -178,7 +178,11 @@ def prune(root: Path, keep: Collection[str], down_to: int = 0) -> int:
                 left.append(each)
             else:
                 taken -= _remove(each.folder)
-        _forget_requests(root, {each.key for each in left})
+        kept = {each.key for each in left}
+        _forget_requests(root, kept)
+        for sheet in (root / SETS).glob("*.png"):
+            if sheet.stem not in kept:
+                sheet.unlink()
         if not any(each.being_written for each in left):
             _prune_pieces(root, left, taken, down_to)
     return before - disk_usage(root)
