@@ -85,7 +85,7 @@ def describe(
 
     Args:
         ask: reaches the model.
-        llm: which it is: whether it may be told the names of the classes.
+        llm: which it is: whether it may be told the names of the classes, and a title that is the name of a folder.
         card: of the data set.
         view: the training images.
         avoid: words that no description may have.
@@ -106,7 +106,8 @@ def describe(
         pictures = [np.asarray(view.images[at]) for at in shown[start : start + each]]
         rows = [SheetRow(pictures[at : at + ACROSS]) for at in range(0, len(pictures), ACROSS)]
         sheets.append(encoded(draw_sheet("training images", rows, _TILE)))
-    told = [word for word in avoid if tells_names(llm, card) or word not in card.classes]
+    private = not tells_names(llm, card)
+    told = [word for word in avoid if not private or word not in card.classes]
     system = render("domains", part="system", most=MOST, words=_WORDS, avoid=told)
     rejected = ""
     for _ in range(_ATTEMPTS):
@@ -115,7 +116,7 @@ def describe(
             part="user",
             pictures=len(sheets),
             images=len(shown),
-            title=card.title,
+            title="" if private and "title" in card.private else card.title,
             rejected=rejected,
         )
         found, rejected = _read(ask(system, user, sheets), avoid)

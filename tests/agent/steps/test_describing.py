@@ -1,6 +1,7 @@
 """Settings described from the training images by a model that sees, through the real client."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,20 @@ def test_the_model_sees_sheets_of_training_images_and_its_usable_texts_are_taken
     body = json.dumps(request.body)
     assert body.count("data:image/png;base64,") == 2
     assert "32 training images" in body or "training images of" in body
+
+
+def test_a_title_that_is_the_name_of_a_folder_is_told_no_stranger(tmp_path: Path) -> None:
+    data = tiny_data(tmp_path)
+    card = replace(data.card, title="patients of Dr Doe", private=("title", "classes"))
+    with LoopbackServer([Answer('["a meadow"]')] * 2) as server:
+        for names in ("off", "on"):
+            config = llm_config("openai", server, names=names)
+            ask = make_ask(config, lambda call: None, "description")
+            describe(ask, config, card, data.split("train"), AVOID, seed=0)
+        private, named = (json.dumps(each.body) for each in server.requests)
+    assert "patients" not in private
+    assert "training images. Describe where" in private
+    assert "training images of patients of Dr Doe. Describe where" in named
 
 
 def test_an_answer_that_cannot_be_used_is_asked_for_again_with_the_reason(tmp_path: Path) -> None:
