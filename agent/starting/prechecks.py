@@ -191,13 +191,17 @@ def check_captioner(config: StudyConfig) -> None:
     """Check the language model that is to write captions for new backgrounds.
 
     Raises:
-        ConfigurationError: it has no provider, no key or no file, or its package is not installed.
+        ConfigurationError: none is named, it has no provider, no key or no file, or its package is not installed.
     """
     if caption_kind(config.aga) == "local":
         from tools.aga.captions.local import local_model
 
         local_model(config.aga.caption.model)
-    if writes_captions(config.aga) and config.caption_llm.model:
+    if writes_captions(config.aga):
+        if config.caption_llm.model is None:
+            from tools.aga.captions.captioners import NO_MODEL
+
+            raise ConfigurationError(NO_MODEL)
         check_llm(config.caption_llm)
 
 

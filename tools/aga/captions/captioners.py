@@ -24,6 +24,10 @@ from tools.errors import ConfigurationError
 Ask = Callable[[str, str], str]
 """(system, user) → the model's answer: '' where it has none or refuses. Raises where it cannot be reached."""
 
+NO_MODEL = (
+    "aga.caption.kind is 'llm', but no model is configured: name one with --aga.llm or --llm, or use "
+    "--aga.caption.kind template"
+)
 _WORDS_PER_TOKEN = 0.6
 """For the length that the model is asked for: plain English has about 0.75, and models count words badly."""
 
@@ -57,10 +61,7 @@ def open_captioner(
         local = LocalCaptioner(local_model(config.model), config.attempts, config.max_tokens, count_tokens)
         return CachedCaptioner(local, folder, config.batch_size)
     if ask is None:
-        raise ConfigurationError(
-            "aga.caption.kind is 'llm', but no model is configured: name one with --aga.llm or --llm, "
-            "or use --aga.caption.kind template"
-        )
+        raise ConfigurationError(NO_MODEL)
     written = LlmCaptioner(
         ask, model, config.attempts, config.batch_size, config.max_tokens, count_tokens, private
     )
