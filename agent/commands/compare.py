@@ -4,11 +4,10 @@ import argparse
 import os
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
-from agent.settings.arguments import FlagParser
+from agent.settings.arguments import FlagParser, given_path
 from agent.settings.config import StudyConfig
 from agent.settings.secrets import mask
 from agent.settings.sources import load_config
@@ -122,7 +121,7 @@ def _add_flags(parser: FlagParser) -> None:
     )
     add(
         "--prompts",
-        type=Path,
+        type=given_path,
         metavar="FILE",
         help="YAML file with a set of background prompts: these backgrounds alone, and with the default policy, are "
         "arms as well",

@@ -1,11 +1,10 @@
 """`agent evaluate`: trained classifiers on a test set."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
-from agent.settings.arguments import FlagParser
+from agent.settings.arguments import FlagParser, given_path
 from tools.errors import ConfigurationError
 
 _DESCRIPTION = """\
@@ -28,7 +27,7 @@ def main(words: Sequence[str]) -> int:
     )
     add(
         "--folder",
-        type=Path,
+        type=given_path,
         metavar="PATH",
         help="evaluate on the images of this folder, with the same class names",
     )
@@ -38,7 +37,10 @@ def main(words: Sequence[str]) -> int:
         help="evaluate on the test images of this data set, with the same class names",
     )
     add(
-        "--out", type=Path, metavar="PATH", help="write predictions and scores as CSV and JSON to this folder"
+        "--out",
+        type=given_path,
+        metavar="PATH",
+        help="write predictions and scores as CSV and JSON to this folder",
     )
     parser.add_runs_dir()
     parser.add_common_flags()

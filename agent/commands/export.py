@@ -1,11 +1,10 @@
 """`agent export`: what a study recommends, as code for torchvision, kornia or Albumentations, or as YAML."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
-from agent.settings.arguments import FlagParser
+from agent.settings.arguments import FlagParser, given_path
 from tools.errors import ConfigurationError
 
 
@@ -33,7 +32,9 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument("--arm", metavar="NAME", help="of a race: the arm whose policy is written")
     parser.add_json()
-    parser.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: the screen)")
+    parser.add_argument(
+        "--out", type=given_path, metavar="FILE", help="where to write it (default: the screen)"
+    )
     parser.add_runs_dir()
     parser.add_common_flags()
     options = parser.parse_all(words)

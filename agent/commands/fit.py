@@ -1,11 +1,10 @@
 """`agent fit`: the model of a study, to take away."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
-from agent.settings.arguments import FlagParser
+from agent.settings.arguments import FlagParser, given_path
 from tools.errors import ConfigurationError
 
 _MOST_SEEDS = 100
@@ -22,7 +21,7 @@ def main(words: Sequence[str]) -> int:
     parser = FlagParser("fit", description=_DESCRIPTION)
     add = parser.add_argument
     add("study", metavar="STUDY", help="name of a finished study (agent list)")
-    add("--out", type=Path, metavar="FOLDER", help="where to; runs/models/STUDY if unset")
+    add("--out", type=given_path, metavar="FOLDER", help="where to; runs/models/STUDY if unset")
     add(
         "--seeds",
         type=int,

@@ -18,7 +18,7 @@ from agent.images.generation import (
 )
 from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
-from agent.settings.arguments import FlagParser
+from agent.settings.arguments import FlagParser, given_path
 from agent.settings.config import LLMConfig, StudyConfig
 from agent.settings.sources import load_config
 from agent.steps.describing import agree_to_pictures, described
@@ -94,7 +94,7 @@ def _add_flags(parser: FlagParser) -> None:
         metavar="NAME",
         help="set of background prompts to use, from prompts/aga/; the data set's modality if unset",
     )
-    add("--prompts", type=Path, metavar="FILE", help="YAML file with a prompt set of your own")
+    add("--prompts", type=given_path, metavar="FILE", help="YAML file with a prompt set of your own")
     add(
         "--flip",
         type=float,
@@ -115,7 +115,7 @@ def _add_flags(parser: FlagParser) -> None:
     add("--largest", type=float, default=1.2, metavar="X", help="largest zoom of the subject (default: 1.2)")
     add(
         "--out",
-        type=Path,
+        type=given_path,
         metavar="PATH",
         help="folder for the images, one subfolder per class; runs/generated/DATA-PROMPTS if unset",
     )
@@ -150,10 +150,7 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
 
     check_captioner(config)
     check_captions_answer(config, terminal.warn)
-    if options.out is not None and options.out.exists() and any(options.out.iterdir()):
-        raise ConfigurationError(
-            f"--out {options.out} is not empty: name an empty folder, or one that does not exist yet"
-        )
+    _check_out(options.out, config.data.path)
     dataset = open_dataset(config.data)
     if dataset.card.several_labels:
         raise ConfigurationError(
@@ -207,6 +204,22 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
         [("images", str(out)), ("contact sheet", str(sheet)), ("for training", str(made.folder))],
     )
     return 0
+
+
+def _check_out(out: Path | None, data: Path | None) -> None:
+    """The folder for the images takes them, and is none of the data's, where they would be taken for photographs."""
+    if out is None:
+        return
+    remedy = "name an empty folder, or one that does not exist yet"
+    if out.exists() and not out.is_dir():
+        raise ConfigurationError(f"--out {out} is a file: {remedy}")
+    if out.exists() and any(out.iterdir()):
+        raise ConfigurationError(f"--out {out} is not empty: {remedy}")
+    if data is not None and out.resolve().is_relative_to(data.expanduser().resolve()):
+        raise ConfigurationError(
+            f"--out {out} lies within the data, {data}: its images would be taken for data the next time. Name a "
+            "folder elsewhere"
+        )
 
 
 def list_all(runs_dir: Path, terminal: Terminal) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
-from agent.settings.arguments import FlagParser
+from agent.settings.arguments import FlagParser, given_path
 from tools.errors import AugurError, ConfigurationError
 from tools.text import counted
 
@@ -30,8 +30,8 @@ def main(words: Sequence[str]) -> int:
     """`agent predict …`; the exit code: 1 where an image could not be read."""
     parser = FlagParser("predict", description=_DESCRIPTION)
     add = parser.add_argument
-    add("model", type=Path, metavar="FOLDER", help="of the model, as agent fit wrote it")
-    add("images", nargs="+", type=Path, metavar="IMAGE", help="files, and folders (at any depth)")
+    add("model", type=given_path, metavar="FOLDER", help="of the model, as agent fit wrote it")
+    add("images", nargs="+", type=given_path, metavar="IMAGE", help="files, and folders (at any depth)")
     add(
         "--csv",
         nargs="?",

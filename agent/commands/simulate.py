@@ -4,12 +4,11 @@ import json
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
-from agent.settings.arguments import FlagParser
+from agent.settings.arguments import FlagParser, given_path
 from agent.simulating.arms import NAMES, PARTS, parse_table_arms
 from tools.disk import disk_errors_explained
 from tools.errors import ConfigurationError, did_you_mean
@@ -88,7 +87,7 @@ def _add_flags(parser: FlagParser) -> None:
     add = parser.add_argument
     add(
         "table",
-        type=Path,
+        type=given_path,
         metavar="TABLE",
         nargs="?",
         help="NAME.jsonl (or NAME.jsonl.gz), beside NAME.policies.json",
@@ -143,7 +142,7 @@ def _add_flags(parser: FlagParser) -> None:
         metavar="KIND",
         help="with --arms: kind of images, which decides what the arms may draw (default: what NAME.about.json says)",
     )
-    add("--plot", type=Path, metavar="FILE", help="with --arms: draw the curves (.png, .svg or .pdf)")
+    add("--plot", type=given_path, metavar="FILE", help="with --arms: draw the curves (.png, .svg or .pdf)")
     add("--json", action="store_true", help="print only JSON on standard output, for programs")
     parser.add_common_flags()
 

@@ -5,11 +5,10 @@ import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
-from pathlib import Path
 
 from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
-from agent.settings.arguments import FlagParser
+from agent.settings.arguments import FlagParser, given_path
 from agent.settings.config import StudyConfig
 from agent.settings.secrets import mask
 from agent.settings.sources import load_config
@@ -72,7 +71,7 @@ def _add_flags(parser: FlagParser) -> None:
     )
     add(
         "--prompts",
-        type=Path,
+        type=given_path,
         metavar="FILE",
         help="YAML file with a set of background prompts: each policy is trained without and with these backgrounds; "
         "without --policy, the backgrounds alone",

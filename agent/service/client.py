@@ -20,7 +20,7 @@ from agent.service.config import (
     token_file,
 )
 from agent.service.token import checked_token, read_token
-from agent.settings.arguments import FlagParser
+from agent.settings.arguments import FlagParser, given_path
 from agent.settings.secrets import mask
 from tools.errors import AugurError, ConfigurationError
 from tools.files import read_json
@@ -50,7 +50,7 @@ def add_service_flags(parser: FlagParser) -> None:
     )
     parser.add_argument(
         "--token-file",
-        type=Path,
+        type=given_path,
         metavar="PATH",
         help=f"file with its token ({TOKEN_VARIABLE} holds the token itself); the service's own file if unset",
     )

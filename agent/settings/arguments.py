@@ -105,12 +105,12 @@ class FlagParser(argparse.ArgumentParser):
         """Add the folder of the runs, for a command that reads no other setting."""
         self.add_argument(
             "--runs-dir",
-            type=_path,
+            type=given_path,
             default=usual_runs_dir(),
             metavar="PATH",
             help="folder of the runs (AGENT_RUNS_DIR; default: %(default)s)",
         )
-        self.add_argument("--runs_dir", type=_path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        self.add_argument("--runs_dir", type=given_path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
     def parse_all(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Parse every argument. The values of unknown flags are not repeated: one may be a key.
@@ -149,9 +149,10 @@ def usual_runs_dir() -> Path:
     return Path(os.environ.get("AGENT_RUNS_DIR") or "runs")
 
 
-def _path(text: str) -> Path:
+def given_path(text: str) -> Path:
+    """A path on the command line. An empty one would be the current folder: mostly a variable that was not set."""
     if not text:
-        raise argparse.ArgumentTypeError("it is empty: give a path, or leave the flag out")
+        raise argparse.ArgumentTypeError("it is empty: give a path, or leave it out")
     return Path(text)
 
 

@@ -37,7 +37,8 @@ _BACKGROUNDS: dict[str, tuple[Nature, str]] = {
 _SMALL = "SmolLM2-135M"
 _BETTER_CUT = "u2netp"
 _BETTER_BACKGROUND = (
-    "--background folder PATH (your photos), or --background diffusion (a GPU, gigabytes of weights)"
+    "--background folder --aga.background.folder PATH (your photos), or --background diffusion (a GPU, gigabytes of "
+    "weights)"
 )
 
 

@@ -3,12 +3,11 @@
 import argparse
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from agent.commands.datasets.reading import add_reading_flags, reading_config
 from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
-from agent.settings.arguments import FlagParser, unknown_word
+from agent.settings.arguments import FlagParser, given_path, unknown_word
 from agent.settings.config import StudyConfig
 from agent.settings.sources import load_config
 from tools.errors import ConfigurationError
@@ -86,7 +85,7 @@ def _parse_name(part: str, purpose: str, words: Sequence[str]) -> argparse.Names
     parser = FlagParser(f"datasets {part}", description=purpose)
     parser.add_argument("name", metavar="NAME", nargs="?", help=_NAME)
     parser.add_argument(
-        "--data", type=Path, metavar="PATH", help="folder of the data set (default: data/NAME)"
+        "--data", type=given_path, metavar="PATH", help="folder of the data set (default: data/NAME)"
     )
     if part == "show":
         add_reading_flags(parser)
@@ -148,7 +147,7 @@ def _add_check_flags(parser: FlagParser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?", help=_NAME)
     parser.add_argument(
         "--sheet",
-        type=Path,
+        type=given_path,
         metavar="FILE",
         help="contact sheet of training images, a PNG (default: RUNS_DIR/data-NAME.png)",
     )

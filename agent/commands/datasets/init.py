@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from agent.commands.datasets.reading import add_reading_flags, reading_config
 from agent.screen.terminal import Terminal
-from agent.settings.arguments import FlagParser
+from agent.settings.arguments import FlagParser, given_path
 from tools.datasets.types import Modality
 from tools.errors import ConfigurationError, DataError, did_you_mean
 
@@ -37,7 +37,7 @@ _UNBALANCED = 1.5
 
 def add_flags(parser: FlagParser) -> None:
     """The folder, a flag for each field, and those that say how the folder is read."""
-    parser.add_argument("path", metavar="PATH", type=Path, help="folder of the images")
+    parser.add_argument("path", metavar="PATH", type=given_path, help="folder of the images")
     parser.add_argument("--name", help="short name, for the MLflow experiment (letters, digits, . _ -)")
     parser.add_argument("--title", help="title, for people")
     parser.add_argument(

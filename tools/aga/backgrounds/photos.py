@@ -13,9 +13,9 @@ from PIL import ExifTags, Image
 from tools.aga.backgrounds.photo_words import PhotoWords
 from tools.datasets.cache.decode import UnreadableImage, decode
 from tools.datasets.config import DataConfig
-from tools.datasets.folder.walk import IMAGE_SUFFIXES, find_images
+from tools.datasets.folder.walk import find_images
 from tools.errors import ConfigurationError, DataError
-from tools.text import encoded
+from tools.text import counted, encoded
 
 _LEAST_SHARE = 0.6
 """Smallest side of a crop as a share of the photo's short side: smaller ones show surfaces, not places."""
@@ -50,8 +50,8 @@ class FolderMaker:
         found = find_images(self._folder, self._folder)
         if not found.images:
             raise ConfigurationError(
-                f"no image in {self._folder.absolute()} (aga.background.folder), only {found.ignored} other files: "
-                f"backgrounds are taken from {' '.join(sorted(IMAGE_SUFFIXES))}"
+                f"there is no image in {self._folder.absolute()} (aga.background.folder) or below it, but "
+                f"{counted(found.ignored, 'other file')}: give a folder with photos (.jpg, .png and the like)"
             )
         self._photos = found.images
         digest = hashlib.sha256()
