@@ -17,7 +17,8 @@ import yaml
 from tools.errors import ConfigurationError
 from tools.policy.canonical import canonical_policy, one_line
 from tools.policy.catalogue import CATALOGUE
-from tools.policy.policy import Policy
+from tools.policy.own import is_own, parts, short_name
+from tools.policy.policy import Operation, Policy
 from tools.policy.steps import Step, steps_of
 from tools.text import clean
 
@@ -314,15 +315,23 @@ def _mix(step: Step) -> str:
 def _check_known(names: Sequence[str], library: Library) -> None:
     unknown = [name for name in dict.fromkeys(names) if name not in TABLES[library] and not _on_batch(name)]
     if unknown:
-        told = "; ".join(f"{name}: use {_INSTEAD.get(name, 'another operation')} instead" for name in unknown)
+        told = "; ".join(f"{_shown(name)}: use {_instead(name)} instead" for name in unknown)
         raise ConfigurationError(
-            f"{library} has no equivalent of {', '.join(unknown)} ({told}). The whole policy as it was tested: "
-            "--to torchvision"
+            f"{library} has no equivalent of {', '.join(map(_shown, unknown))} ({told}). The whole policy as it was "
+            "tested: --to torchvision"
         )
 
 
+def _shown(name: str) -> str:
+    return short_name(name) if is_own(name) else name
+
+
+def _instead(name: str) -> str:
+    return "your own code" if is_own(name) else _INSTEAD.get(name, "another operation")
+
+
 def _on_batch(name: str) -> bool:
-    return CATALOGUE[name].stage == "batch"
+    return not is_own(name) and CATALOGUE[name].stage == "batch"
 
 
 def as_yaml(policy: Policy, about: Mapping[str, str]) -> str:
@@ -341,10 +350,17 @@ def as_yaml(policy: Policy, about: Mapping[str, str]) -> str:
 def _as_rows(policy: Policy) -> list[dict[str, Any]]:
     return [
         {
-            "name": operation.name,
+            "name": _shown(operation.name),
             "probability": operation.probability,
             "parameters": {item.name: item.value for item in operation.parameters},
-            "meaning": CATALOGUE[operation.name].summary,
+            "meaning": _meaning(operation),
         }
         for operation in policy.operations
     ]
+
+
+def _meaning(operation: Operation) -> str:
+    if not is_own(operation.name):
+        return CATALOGUE[operation.name].summary
+    reference, digest = parts(operation.name)
+    return f"Your own transform, {reference}; SHA-256 of its source {digest}."

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from tests.tools.policy.pictures import picture
@@ -15,6 +16,7 @@ from tools.datasets.cache.read import CachedDataset
 from tools.errors import ConfigurationError
 from tools.policy.built_policy import build
 from tools.policy.canonical import canonical_json, one_line
+from tools.policy.elsewhere import TABLES, as_code, as_yaml
 from tools.policy.export import as_python
 from tools.policy.named import named_policy
 from tools.policy.own import is_own, may_be_own, pinned, try_own
@@ -168,6 +170,16 @@ def test_what_is_handed_over_imports_the_file_and_gives_the_same_pixels(kind: st
     image = picture(32)
     torch.manual_seed(5)
     assert torch.equal(augment(Image.fromarray(image)), augmented(policy, 5, image))
+
+
+def test_for_other_libraries_it_is_named_or_refused_as_what_it_is(tmp_path: Path) -> None:
+    policy = named_policy(own(tmp_path, KINDS["a function of a PIL image"]), "natural").policy
+    (operation,) = yaml.safe_load(as_yaml(policy, {}))["operations"]
+    assert operation["name"] == "own.py:augment"
+    assert f"Your own transform, {tmp_path / 'own.py'}:augment" in operation["meaning"]
+    for library in TABLES:
+        with pytest.raises(ConfigurationError, match=r"no equivalent of own\.py:augment .*use your own code"):
+            as_code(policy, library, 32, 3)
 
 
 def test_it_is_trained_and_shown_like_any_policy(tinted: CachedDataset, tmp_path: Path) -> None:
