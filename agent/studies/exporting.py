@@ -100,7 +100,8 @@ def _size_of(folder: Path) -> tuple[int, int]:
     report = read_json(folder / "report.json")
     try:
         facts = dict(report["report"]["facts"])  # type: ignore[index]
-        found = re.search(r"(\d+) classes.* (\d+) px", facts["data"])
+        # The name of the data comes first, and may hold anything.
+        found = re.search(r".*, (\d+) (?:classes|labels)\b.*, (\d+) px$", facts["data"])
         assert found is not None
         return int(found[2]), int(found[1])
     except (TypeError, KeyError, ValueError, AssertionError):

@@ -1,6 +1,7 @@
 """`agent export`: what a study recommends, as code for other libraries."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import yaml
 from PIL import Image
 
 from agent.cli import main
-from agent.studies.exporting import export
+from agent.studies.exporting import export, exported
 from tests.tools.policy.pictures import picture
 from tools.errors import AugurError
 
@@ -58,6 +59,20 @@ def test_a_study_that_recommends_nothing_yet_is_told(finished, tmp_path):
     (folder / "config.yaml").write_text((finished / "studies" / "s" / "config.yaml").read_text())
     with pytest.raises(AugurError, match="recommends nothing"):
         export("s", tmp_path, "yaml")
+
+
+@pytest.mark.parametrize("kind", ["classes", "labels (an image may have several)"])
+def test_the_size_and_the_classes_are_read_whatever_the_data_are_called(finished, tmp_path, kind):
+    folder = tmp_path / "studies" / "s"
+    shutil.copytree(finished / "studies" / "s", folder)
+    content = json.loads((folder / "report.json").read_text())
+    facts = [list(fact) for fact in content["report"]["facts"]]
+    data = next(fact for fact in facts if fact[0] == "data")
+    data[1] = f"scans, 3 classes at 9 px, 4 {kind}, 40 train, 24 validation, 16 px"
+    content["report"]["facts"] = facts
+    (folder / "report.json").write_text(json.dumps(content))
+    found = exported("s", tmp_path)
+    assert (found.classes, found.image_size) == (4, 16)
 
 
 def test_an_unknown_library_and_a_missing_name_are_told(finished, capsys):
