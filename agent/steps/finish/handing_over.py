@@ -1,7 +1,7 @@
 """What a user takes away: the recommended policy as JSON and as Python, its backgrounds, and a picture of it."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import yaml
@@ -18,10 +18,12 @@ BACKGROUNDS = "backgrounds.yaml"
 """In the study's folder: the prompt set of the recommended proposal, as `agent generate --prompts` reads it."""
 
 
-def about(context: Context, recommended: Candidate, sentence: str) -> dict[str, str]:
-    """Where the recommended policy comes from and what was measured: the head of its files."""
-    config, data = context.config, context.data
-    seeds, model = config.search.fresh_seeds, config.model
+def about(context: Context, recommended: Candidate, sentence: str, tested: Collection[int]) -> dict[str, str]:
+    """Where the recommended policy comes from and what was measured: the head of its files.
+
+    `tested`: the fresh seeds under which it was, which a budget or a failure may have made fewer than were planned.
+    """
+    config, data, model = context.config, context.data, context.config.model
     lines = {
         "study": context.study,
         "recommended": recommended.name,
@@ -30,7 +32,7 @@ def about(context: Context, recommended: Candidate, sentence: str) -> dict[str, 
         "model": f"{model.title}, {model.start}",
         "recipe": describe_recipe(recipe_of(context, recommended)),
         "length": length_of(context, recommended),
-        "seeds": f"test under fresh seeds {seeds[0]} to {seeds[-1]}",
+        "seeds": f"test under fresh seeds {', '.join(map(str, sorted(tested)))}" if tested else "not tested",
     }
     if config.data.always is not None:
         lines["before"] = (
@@ -51,7 +53,7 @@ def length_of(context: Context, recommended: Candidate) -> str:
     """For how long it is to be trained, in words: the gain was measured at that length."""
     epochs, usual = recipe_of(context, recommended).epochs, context.recipe.epochs
     if epochs == usual:
-        return f"{times(epochs)}, like everything else in the study"
+        return f"{times(epochs)}, the length of the study"
     if epochs > usual and epochs % usual == 0:
         return f"{times(epochs)}, {epochs // usual} times the study's {usual}"
     return f"{times(epochs)}, where the study trains {usual}"

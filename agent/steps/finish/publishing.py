@@ -1,6 +1,6 @@
 """What a study ends with: the comparison on the test set, the report, the words on the terminal and in MLflow."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -43,6 +43,7 @@ def build_report(context: Context, finish: Finish) -> Report:
     iterations, spent = iteration_lines(records, context.folder), context.ledger.spent()
     sentence = sentence_of(finish, scores, groups, bool(iterations), opened)
     recommended, found = choice.recommended, choice.recommendation
+    lines = about(context, recommended, sentence, _tested(finish))
     report = Report(
         study=context.study,
         title=f"{data.card.title}: augmentation for {config.model.title}",
@@ -53,7 +54,7 @@ def build_report(context: Context, finish: Finish) -> Report:
         sentence=sentence,
         why_stopped=finish.why_stopped,
         ledger=describe(spent, config.budget),
-        python=policy_as_python(context, recommended, about(context, recommended, sentence)) if found else "",
+        python=policy_as_python(context, recommended, lines) if found else "",
         classes=_classes(context, finish, groups),
         several_labels=data.card.several_labels,
         shown_candidate=_shown(finish) if data.card.several_labels else "",
@@ -79,6 +80,12 @@ def build_report(context: Context, finish: Finish) -> Report:
         origin=list(dict([*versions(), *context.machines[0].items(), ("prompts", template_hash())]).items()),
     )
     return replace(report, starts=start_lines(report, config.runs_dir)) if opened else report
+
+
+def _tested(finish: Finish) -> Collection[int]:
+    """The seeds under which what is recommended was tested."""
+    scores = (finish.scores or {}).get(finish.choice.recommended.name)
+    return [] if scores is None else scores.accuracy.keys()
 
 
 def _kind(context: Context) -> str:
@@ -194,7 +201,7 @@ def publish(context: Context, report: Report, finish: Finish) -> None:
     folder, recommended = context.folder, finish.choice.recommended
     context.tracking.log_leaderboard([_row(report, each) for each in report.comparisons])
     log_spending(context)
-    lines = about(context, recommended, report.sentence)
+    lines = about(context, recommended, report.sentence, _tested(finish))
     files = hand_over(context, recommended, lines, report.python) if finish.choice.recommendation else []
     report = replace(report, pictures=_pictures(context, recommended.proposal.in_one_line(), files))
     page = write_files(report, folder, context.tracking)

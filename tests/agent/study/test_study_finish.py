@@ -48,6 +48,8 @@ def test_a_budget_that_cuts_the_finish_leaves_fewer_fresh_seeds_and_says_so(runs
         assert line in done.stderr
     assert "an interval takes 3 seeds" in report(runs)
     assert "not shown to differ" in tracking(runs).study_tags()["sentence"]
+    taken_away = json.loads((runs / "studies/s/policy.json").read_text())["about"]
+    assert taken_away["seeds"] == "test under fresh seeds 3000000000, 3000000001"
 
 
 def test_what_is_left_of_a_budget_goes_to_the_test_before_it_goes_to_the_choice(runs, finished):
