@@ -160,7 +160,8 @@ def last_spatial_layer(classifier: Classifier, side: int) -> nn.Module:
     """The module that gives the last feature map (B, C, h, w) of more than one place.
 
     Raises:
-        NoMap: there is none, or tokens without places follow it, as in a vision transformer.
+        NoMap: there is none, or tokens without places follow it, as in a vision transformer, or maps that have the
+            channels last (B, h, w, C), as in timm's Swin.
     """
     seen: list[tuple[nn.Module, str]] = []
     # Whole stages and blocks: within a block, a module may see one of several branches only.
@@ -169,8 +170,10 @@ def last_spatial_layer(classifier: Classifier, side: int) -> nn.Module:
     def watch(module: nn.Module, given: object, made: object) -> None:
         if isinstance(made, torch.Tensor):
             spatial = made.ndim == 4 and made.shape[-1] * made.shape[-2] > 1
-            usable = spatial and id(module) in whole and "Pool" not in type(module).__name__
-            seen.append((module, "map" if usable else "tokens" if made.ndim == 3 else "other"))
+            # Images are square, and so are maps of them.
+            last = spatial and made.shape[1] == made.shape[2] > 1 and made.shape[2] != made.shape[3]
+            usable = spatial and not last and id(module) in whole and "Pool" not in type(module).__name__
+            seen.append((module, "map" if usable else "tokens" if last or made.ndim == 3 else "other"))
 
     hooks = [module.register_forward_hook(watch) for module in classifier.model.modules()]
     try:
@@ -181,7 +184,10 @@ def last_spatial_layer(classifier: Classifier, side: int) -> nn.Module:
             hook.remove()
     last = max((place for place, (_, kind) in enumerate(seen) if kind == "map"), default=None)
     if last is None or any(kind == "tokens" for _, kind in seen[last:]):
-        raise NoMap(f"Grad-CAM needs a feature map, and {type(classifier.model).__name__} ends without one")
+        raise NoMap(
+            f"Grad-CAM needs a feature map (batch, channels, rows, columns), and {type(classifier.model).__name__} "
+            "ends without one"
+        )
     return seen[last][0]
 
 

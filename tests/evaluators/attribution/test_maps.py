@@ -74,6 +74,22 @@ def test_a_vision_transformer_has_no_grad_cam():
         grad_cam(Classifier(model.eval(), PLAIN, "cpu"), photos(1), [0])
 
 
+class ChannelsLast(nn.Module):
+    """Ends like timm's Swin: a feature map (B, h, w, C), of which the mean over places is taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.norm, self.head = nn.Conv2d(3, 16, 8, 8), nn.LayerNorm(16), nn.Linear(16, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.norm(self.patches(images).permute(0, 2, 3, 1)).mean(dim=(1, 2)))
+
+
+def test_a_feature_map_with_its_channels_last_is_not_read_as_one_with_them_first():
+    with pytest.raises(NoMap, match="ChannelsLast"):
+        grad_cam(Classifier(ChannelsLast().eval(), PLAIN, "cpu"), photos(1), [0])
+
+
 def test_xrai_finds_the_regions_and_the_order_of_pair():
     from saliency.core.xrai import XRAI, _get_segments_felzenszwalb
 
