@@ -2,13 +2,15 @@
 
 import shutil
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from agent.context import Context
 from agent.explanation.pair import Pair
 from agent.explanation.work import Options, Work
 from agent.screen.exits import runs_dir_flag
-from evaluators.explanation import FOLDER, Explanation
+from evaluators.explanation import FOLDER, Explanation, read_explanation
 from tools.errors import AugurError, first_line
 from tools.machine import free_memory, is_out_of_memory
 
@@ -19,7 +21,8 @@ _LEAST_SECONDS = 120.0
 def explain(context: Context, pair: Pair, options: Options) -> Explanation:
     """Explain the winner of a study whose test set was opened; pictures and JSON go to its folder and to MLflow.
 
-    A section that fails or would take too long is left out, with a note that says why.
+    A section that fails or would take too long is left out, with a note that says why. What an earlier explanation of
+    the same two candidates has of sections that are not computed now is kept.
 
     Raises:
         AugurError: nothing can be explained.
@@ -30,6 +33,7 @@ def explain(context: Context, pair: Pair, options: Options) -> Explanation:
     fresh.mkdir(parents=True)
     work = Work(context, pair, options, fresh)
     found = _computed(work)
+    found |= kept(work, folder, found)
     explanation = Explanation(
         study=context.study,
         reference=pair.reference.name,
@@ -82,6 +86,7 @@ def _computed(work: Work) -> dict[str, Any]:
         begun = time.monotonic()
         try:
             found |= section.run(work)
+            work.computed.append(section)
         except AugurError as fault:
             work.notes.append(f"{section.title}: {fault}")
         except RuntimeError as error:
@@ -94,6 +99,32 @@ def _computed(work: Work) -> dict[str, Any]:
     if omitted:
         work.notes.append(f"Left out to save time: {', '.join(omitted)}. {_more(work)} ({_about(total)}).")
     return found
+
+
+def kept(work: Work, folder: Path, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Of sections that were not computed now: what is in `folder`, where it is of the same candidates and seeds."""
+    from agent.explanation.sections import SECTIONS
+
+    try:
+        earlier = read_explanation(folder.parent)
+    except ValueError:
+        return {}
+    seeds = [(each.name, each.seeds) for each in found["calibration"]]
+    if earlier is None or [(each.name, each.seeds) for each in earlier.calibration] != seeds:
+        return {}
+    fields, titles = {}, []
+    for name, section in SECTIONS.items():
+        pictures = [each for each in earlier.pictures if each.file.startswith(name)]
+        if section in work.computed or not (pictures or getattr(earlier, name, None)):
+            continue
+        fields[name] = getattr(earlier, name, None)
+        titles.append(section.title)
+        for picture in pictures:
+            if (folder / picture.file).is_file():
+                shutil.copy(folder / picture.file, work.picture(picture.file, picture.title, picture.alt))
+    if titles:
+        work.notes.append(f"Kept from an earlier explanation: {', '.join(titles)}.")
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _more(work: Work) -> str:

@@ -57,6 +57,8 @@ class Work:
     """For the pictures."""
     pictures: list[Picture] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    computed: list[object] = field(default_factory=list)
+    """The sections that were."""
     _classifiers: dict[str, Classifier] = field(default_factory=dict)
 
     @cached_property

@@ -1,14 +1,26 @@
 """Which candidates are explained, and what is said about the frozen backbone."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.explanation.frozen_backbone import sentence_about
 from agent.explanation.pair import Arm, choose_pair
+from agent.explanation.running import kept
+from agent.explanation.sections import SECTIONS
+from agent.explanation.work import Options, Work
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.memory.proposal import Proposal
-from evaluators.explanation import Explanation, Measured, read_explanation
+from evaluators.explanation import (
+    Calibration,
+    Corruptions,
+    Explanation,
+    Features,
+    Measured,
+    Picture,
+    read_explanation,
+)
 from tools.errors import AugurError
 
 
@@ -73,3 +85,65 @@ def test_an_explanation_is_read_as_it_was_written(tmp_path):
     assert read_explanation(tmp_path) is None
     written.write(tmp_path / "explain")
     assert read_explanation(tmp_path) == written
+
+
+def calibrated(*names: str) -> list[Calibration]:
+    return [Calibration(name=name, seeds=3, expected_error=0, brier=0, log_loss=0, bins=[]) for name in names]
+
+
+def earlier_explanation(study: Path) -> Path:
+    """Of candidate a: corrupted images, and a map of features with its picture; its folder."""
+    folder = study / "explain"
+    folder.mkdir()
+    (folder / "features.png").write_bytes(b"a picture")
+    Explanation(
+        study="s",
+        reference=REFERENCE,
+        winner="a",
+        recommended=True,
+        classes=["x", "y"],
+        test_images=3,
+        seconds=1.0,
+        calibration=calibrated(REFERENCE, "a"),
+        corruptions=Corruptions(
+            images=3,
+            seeds=3,
+            clean_reference=1,
+            clean_winner=1,
+            mean_error=None,
+            gain=Measured(mean=0),
+            lines=[],
+        ),
+        features=Features(
+            method="t-SNE",
+            of="a",
+            real=3,
+            synthetic=0,
+            spread_real=1,
+            spread_both=None,
+            apart_real=1,
+            apart_both=None,
+        ),
+        pictures=[Picture(file="features.png", title="Features", alt="Features.")],
+    ).write(folder)
+    return folder
+
+
+def test_what_is_not_computed_again_is_kept(tmp_path):
+    folder, fresh = earlier_explanation(tmp_path), tmp_path / "explain.new"
+    fresh.mkdir()
+    nothing: Any = None
+    work = Work(nothing, nothing, Options(), fresh)
+    work.computed.append(SECTIONS["corruptions"])
+    found = kept(work, folder, {"calibration": calibrated(REFERENCE, "a")})
+    assert found.keys() == {"features"}
+    assert (fresh / "features.png").read_bytes() == b"a picture"
+    assert [each.title for each in work.pictures] == ["Features"]
+    assert work.notes == ["Kept from an earlier explanation: map of features."]
+
+
+def test_nothing_of_another_candidate_is_kept(tmp_path):
+    nothing: Any = None
+    work = Work(nothing, nothing, Options(), tmp_path)
+    assert not kept(work, earlier_explanation(tmp_path), {"calibration": calibrated(REFERENCE, "b")})
+    assert not work.notes
