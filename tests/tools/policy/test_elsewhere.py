@@ -16,7 +16,8 @@ from tools.policy.built_policy import build
 from tools.policy.canonical import canonical_json, from_canonical, parse_one_line
 from tools.policy.catalogue import CATALOGUE, default_operation
 from tools.policy.elsewhere import TABLES, Library, as_code, as_yaml
-from tools.policy.policy import Policy
+from tools.policy.policy import Parameter, Policy
+from tools.policy.validate import check_policy
 
 SIDE, DRAWS = 32, 400
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else it asks for its newest version when it is imported
@@ -73,7 +74,30 @@ def test_every_operation_keeps_the_limit_that_it_states(library: Library):
         theirs = draws_of(library, run(as_code(policy, library, SIDE, 10))["augment"])
         found = apart(draws_of_ours(policy), theirs)
         assert found <= row.limit, f"{library} {name}: {found:.2f}"
-        assert f"within {row.limit:g} of 255" in as_code(policy, library, SIDE, 10)
+        assert f"within {row.limit:g} of 255" in as_code(policy, library, SIDE, 10).replace("\n# ", " ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strongest", [False, True])
+@pytest.mark.parametrize("library", list(TABLES))
+def test_it_keeps_the_limit_at_the_ends_of_its_parameters_too(
+    library: Library, strongest: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        "tests.tools.policy.test_elsewhere.DRAWS", 3000
+    )  # one strength for a whole image: much noise
+    for name, row in TABLES[library].items():
+        values = [
+            Parameter(name=each.name, value=each.high if strongest else each.low)
+            for each in CATALOGUE[name].parameters
+        ]
+        operation = default_operation(name).model_copy(update={"probability": 1.0, "parameters": values})
+        if not values or check_policy(policy := Policy(operations=[operation]), 1, 1):
+            continue  # such as an affine transform of no strength
+        found = apart(
+            draws_of_ours(policy), draws_of(library, run(as_code(policy, library, SIDE, 10))["augment"])
+        )
+        assert found <= row.limit, f"{library} {name}: {found:.2f}"
 
 
 @pytest.mark.parametrize("library", list(TABLES))
