@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
 from agent.settings.arguments import FlagParser, given_path
-from tools.errors import ConfigurationError
+from tools.errors import AugurError, ConfigurationError
 
 
 def main(words: Sequence[str]) -> int:
@@ -62,8 +62,13 @@ def main(words: Sequence[str]) -> int:
             if not options.as_document:
                 terminal.verbatim(text.rstrip("\n"))
             return 0
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text, encoding="utf-8")
+        try:
+            options.out.parent.mkdir(parents=True, exist_ok=True)
+            options.out.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise AugurError(
+                f"--out {options.out} cannot be written ({error.strerror or error}): name another file"
+            ) from error
         terminal.note(f"{options.to}: {options.out}")
         return 0
 

@@ -45,8 +45,13 @@ def main(words: Sequence[str]) -> int:
     options = parser.parse_all(words)
 
     def predict(terminal: Terminal) -> int:
+        from tools.datasets.folder.walk import IMAGE_SUFFIXES
         from tools.training.taken.folder import ModelFolder, images_in
 
+        if options.csv is not None and Path(options.csv).suffix.lower() in IMAGE_SUFFIXES:
+            raise ConfigurationError(
+                f"--csv {options.csv}: that is an image, and would be overwritten: put --csv last, or write --csv=FILE"
+            )
         files = images_in(options.images)
         try:
             model = ModelFolder(options.model, options.device)

@@ -75,6 +75,12 @@ def test_the_size_and_the_classes_are_read_whatever_the_data_are_called(finished
     assert (found.classes, found.image_size) == (4, 16)
 
 
+def test_a_place_that_cannot_be_written_is_named(finished, tmp_path, capsys):
+    assert main(["export", "s", "--runs-dir", str(finished), "--out", str(tmp_path)]) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"--out {tmp_path} cannot be written (Is a directory): name another file" in told
+
+
 def test_an_unknown_library_and_a_missing_name_are_told(finished, capsys):
     assert main(["export", "s", "--to", "jax", "--runs-dir", str(finished)]) == 2
     assert main(["export"]) == 2

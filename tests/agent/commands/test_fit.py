@@ -146,6 +146,16 @@ def test_the_same_command_finds_its_training_and_refuses_to_overwrite(fitted: Pa
     assert not (tmp_path / "other" / "model.onnx").exists()
 
 
+def test_an_image_is_never_overwritten_by_probabilities(tmp_path: Path) -> None:
+    """'agent predict MODEL one.png --csv two.png': the second was meant to be read."""
+    image = tmp_path / "two.PNG"
+    image.write_bytes(b"a picture")
+    done = agent("predict", str(tmp_path), str(image), "--csv", str(image))
+    assert done.returncode == 2
+    assert "would be overwritten: put --csv last" in " ".join(done.stderr.split())
+    assert image.read_bytes() == b"a picture"
+
+
 def test_a_study_that_has_not_finished_and_a_folder_that_is_no_model_are_refused(
     runs: Path, tmp_path: Path
 ) -> None:
