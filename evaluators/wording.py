@@ -14,6 +14,11 @@ def signed(difference: float) -> str:
     return f"{rounded:+.1f}".replace("-", "−")
 
 
+def unsigned(difference: float) -> str:
+    """The same as '1.2' points, which are lost, say; '−1.2' where they are won."""
+    return signed(difference).removeprefix("+")
+
+
 def gain(difference: float | None, interval: tuple[float | None, float | None] | None = None) -> str:
     """A difference of scores with its interval, as '+1.2 [−0.3, +2.7]' in points; a dash for None."""
     if difference is None:

@@ -22,7 +22,7 @@ from evaluators.explanation import (
     Measured,
 )
 from evaluators.report.explained import METRIC_TITLES, generated_lines
-from evaluators.wording import gain, percent
+from evaluators.wording import gain, percent, unsigned
 from tools.errors import ConfigurationError
 
 
@@ -143,8 +143,8 @@ def _show_backgrounds(found: Backgrounds, names: tuple[str, str], terminal: Term
     rows = [[line.name, percent(line.reference), percent(line.winner)] for line in found.lines]
     terminal.table((f"accuracy on {found.images} images", *names), rows)
     terminal.result(
-        f"A background of another class costs {names[0]} {100 * found.gap_reference:.1f} points more than one of the "
-        f"same class, {names[1]} {100 * found.gap_winner:.1f} (change {_points(found.gap_change)}). Always naming the "
+        f"A background of another class costs {names[0]} {unsigned(found.gap_reference)} points more than one of the "
+        f"same class, {names[1]} {unsigned(found.gap_winner)} (change {_points(found.gap_change)}). Always naming the "
         f"commonest class is right for {percent(found.chance)}."
     )
 

@@ -15,7 +15,7 @@ from evaluators.explanation import (
 )
 from evaluators.report.page import Part
 from evaluators.report.sections import Picture
-from evaluators.wording import gain, signed
+from evaluators.wording import gain, signed, unsigned
 
 METRIC_TITLES = {
     "aic": "AIC",
@@ -98,7 +98,7 @@ def _backgrounds(found: Backgrounds, winner: str) -> Part:
     return Part(
         "How much is read from the background",
         f"Where the background comes from another class instead of the same one, no augmentation loses "
-        f"{100 * found.gap_reference:.1f} points and {winner} {100 * found.gap_winner:.1f}: a difference of "
+        f"{unsigned(found.gap_reference)} points and {winner} {unsigned(found.gap_winner)}: a difference of "
         f"{_measured(found.gap_change)}. Guessing the commonest class has {_percent(found.chance)}%. "
         f"{found.images} of {found.tried} test images had a usable mask.",
         "Accuracy (%) on changed test images, mean over seeds",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluators.noise import Noise, chance_of_gain, pooled_noise
-from evaluators.wording import likelihood
+from evaluators.wording import likelihood, unsigned
 
 
 def drawn(
@@ -73,3 +73,7 @@ class TestWording:
         for hundredths in range(51, 100):
             better, worse = likelihood(hundredths / 100), likelihood(1 - hundredths / 100)
             assert better.replace("better", "worse") == worse or better == "as likely better as worse"
+
+    @pytest.mark.parametrize(("lost", "words"), [(0.0136, "1.4"), (-0.0136, "−1.4"), (-0.0001, "0.0")])
+    def test_points_that_are_lost_have_no_plus_and_no_negative_zero(self, lost: float, words: str) -> None:
+        assert unsigned(lost) == words
