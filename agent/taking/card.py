@@ -94,10 +94,9 @@ def _expectation(card: Card) -> list[str]:
         markdown(report.sentence),
         *([markdown(report.price)] if report.price else []),
         "\n".join(("| in the study's test | |", "| --- | --- |", *rows)),
-        f"These figures are of {trainings} of the same recipe, on "
-        f"{card.images['test']} test images that were opened once. This model was trained on the validation images "
-        f"as well{many}, which usually helps a little; it was not tested itself, and the test images were not opened "
-        "for it.",
+        f"These figures are of {trainings} of the same recipe, on {card.images['test']} test images, which the study "
+        f"opened once. This model was trained on the validation images as well{many}, which usually helps a little; it "
+        "was not tested itself, and the test images were not opened for it.",
     ]
 
 
@@ -157,5 +156,6 @@ def _limits(card: Card) -> list[str]:
         f"The {kind} with the fewest images is {fewest} ({card.counts[fewest]}): what is said of it is least certain.",
         "The probabilities are the network's own, and were not calibrated.",
     ]
-    lines += [caution for caution in card.cautions if caution]
+    told = [] if card.report is None else [card.report.earlier, *card.report.notes]
+    lines += [caution for caution in (*card.cautions, *told) if caution]
     return ["## Limits", "\n".join(f"- {markdown(line)}" for line in lines)]
