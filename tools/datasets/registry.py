@@ -66,7 +66,9 @@ def open_published(config: DataConfig) -> Dataset:
         ConfigurationError: there is no data set or variant of that name, or it does not accept a path.
         DataError: it is missing or malformed; the message says where it was expected and how to get it.
     """
-    name = config.dataset or ("folder" if config.path is not None else "demo")
+    name = config.dataset
+    if name is None:
+        name = "demo" if config.path is None else "folder"
     if name != "folder":
         _check_own_images(name, config)
     dataset = with_modality(_open(name, config), config)
