@@ -23,7 +23,9 @@ _OWNER = (
     "(--runs-dir, --out)"
 )
 _HARDWARE = "check the disk or the network mount, and the system's log (dmesg)"
-_IN_THE_WAY = "something else stands in its place: move that away, or choose another place"
+_IN_THE_WAY = (
+    "something else stands in its place: move that away, or choose another folder (--runs-dir, --out)"
+)
 _REMEDIES = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
@@ -39,7 +41,7 @@ _REMEDIES = {
     errno.EISDIR: _IN_THE_WAY,
     errno.EEXIST: _IN_THE_WAY,
     errno.ELOOP: _IN_THE_WAY,
-    errno.ENAMETOOLONG: "choose a shorter path",
+    errno.ENAMETOOLONG: "choose a shorter path (--runs-dir, --out)",
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
     errno.ENFILE: "raise the system's limit on open files (fs.file-max)",
     errno.ENOLCK: "this file system gives no locks, as some network mounts do: mount it with locks, or choose a "
@@ -130,7 +132,8 @@ def refuse_unwritable(folder: Path) -> None:
     if not there.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
     if not os.access(there, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
+        number = errno.EROFS if os.statvfs(there).f_flag & os.ST_RDONLY else errno.EACCES
+        raise OSError(number, os.strerror(number), str(there))
 
 
 def free_space(place: Path) -> str:
