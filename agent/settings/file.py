@@ -32,6 +32,8 @@ class FileSource(YamlConfigSettingsSource):
     def __init__(self, tree: type[BaseSettings], path: Path) -> None:
         self.path = path
         self.lines: dict[str, int] = {}
+        if path.is_dir():
+            raise ConfigurationError(f"--config {path}: that is a folder; name the file in it")
         if not path.is_file():
             raise ConfigurationError(
                 f"--config {path}: no such file (looked in {path.absolute().parent}); check the path"

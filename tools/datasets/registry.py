@@ -89,10 +89,10 @@ def _open(name: str, config: DataConfig) -> Dataset:
         if name == "folder":
             return open_folder(config, lambda dataset: _search_records(dataset, config))
         return _COLLECTIONS[prefix][1](config)
-    hint = f"{did_you_mean(name, dataset_names())} ".lstrip()
+    hint = did_you_mean(name, dataset_names())
     raise ConfigurationError(
-        f"there is no data set {name!r}: {hint}Known are {', '.join(dataset_names())}; for images of your own, use "
-        "--data PATH."
+        f"there is no data set {name!r}{': ' + hint if hint else '.'} Known are {', '.join(dataset_names())}; for "
+        "images of your own, use --data PATH."
     )
 
 

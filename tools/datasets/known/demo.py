@@ -49,7 +49,7 @@ def open_demo(config: DataConfig) -> Dataset:
     """
     if config.path is not None:
         raise ConfigurationError(
-            f"the data set 'demo' comes with its own images; for those in {config.path}, use --dataset folder"
+            f"the data set 'demo' comes with its own images; for those in {config.path}, leave --dataset out"
         )
     table = _read_table()
     labels = table[:, -1]

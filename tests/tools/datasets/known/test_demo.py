@@ -61,5 +61,5 @@ def test_its_source_can_be_sent_to_another_process():
 
 
 def test_a_path_does_not_go_with_it():
-    with pytest.raises(ConfigurationError, match="--dataset folder"):
+    with pytest.raises(ConfigurationError, match="leave --dataset out"):
         open_dataset(DataConfig(dataset="demo", path=Path("pets")))
