@@ -17,6 +17,7 @@ from torch import nn
 
 from benchmarks.__main__ import RESULTS, metadata
 from benchmarks.gpu_data import blobs, trial
+from tools.datasets.cache.read import CachedDataset
 from tools.training import loop
 from tools.training.config import TrialSpec
 from tools.training.networks.models import build_model
@@ -62,7 +63,7 @@ def measure(root: Path, device: str) -> dict[str, dict[str, list[float]]]:
     return found
 
 
-def _trial(data: Any, root: Path, policy: str, seed: int, optimizer: str) -> TrialSpec:
+def _trial(data: CachedDataset, root: Path, policy: str, seed: int, optimizer: str) -> TrialSpec:
     return trial(data, root, policy, seed, epochs=2, batch_size=BATCH, optimizer=optimizer, amp="off")
 
 

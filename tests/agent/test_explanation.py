@@ -71,9 +71,9 @@ def test_the_sentence_claims_no_more_than_the_interval(gain: Measured, words: st
     assert ("interval" in found) == (gain.low is not None)
 
 
-def test_an_explanation_is_read_as_it_was_written(tmp_path):
-    (tmp_path / "explain").mkdir()
-    written = Explanation(
+def explanation(**fields: Any) -> Explanation:
+    """Of candidate a, with no section but `fields`."""
+    return Explanation(
         study="s",
         reference=REFERENCE,
         winner="a",
@@ -81,7 +81,13 @@ def test_an_explanation_is_read_as_it_was_written(tmp_path):
         classes=["x", "y"],
         test_images=3,
         seconds=1.0,
+        **fields,
     )
+
+
+def test_an_explanation_is_read_as_it_was_written(tmp_path):
+    (tmp_path / "explain").mkdir()
+    written = explanation()
     assert read_explanation(tmp_path) is None
     written.write(tmp_path / "explain")
     assert read_explanation(tmp_path) == written
@@ -96,14 +102,7 @@ def earlier_explanation(study: Path) -> Path:
     folder = study / "explain"
     folder.mkdir()
     (folder / "features.png").write_bytes(b"a picture")
-    Explanation(
-        study="s",
-        reference=REFERENCE,
-        winner="a",
-        recommended=True,
-        classes=["x", "y"],
-        test_images=3,
-        seconds=1.0,
+    explanation(
         calibration=calibrated(REFERENCE, "a"),
         corruptions=Corruptions(
             images=3,

@@ -201,6 +201,11 @@ SOURCES = ["default", "file", "variable", "flag"]
 """From the weakest to the strongest."""
 
 
+def test_a_folder_is_no_file_of_settings(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="that is a folder; name the file in it"):
+        settings_of(["--config", str(tmp_path)])
+
+
 @pytest.mark.parametrize(("weak", "strong"), itertools.combinations(SOURCES, 2))
 def test_the_stronger_source_wins(weak: str, strong: str, tmp_path: Path) -> None:
     number = {"default": StudyConfig().search.iterations, "file": 11, "variable": 12, "flag": 13}

@@ -150,9 +150,8 @@ def _write(file: Path, schema: pa.Schema, groups: Iterable[list[dict[str, Any]]]
 def _source(subject: Subject, sources: TrainingSources, classes: Sequence[str]) -> dict[str, Any]:
     label, box = sources.label(subject.row), subject.box
     return {
-        "source_file": clean(
-            sources.file(subject.row)
-        ),  # a name need not be UTF-8, and Parquet holds nothing else
+        # Names need not be UTF-8, and Parquet holds nothing else.
+        "source_file": clean(sources.file(subject.row)),
         "source_sha256": subject.digest,
         "training_row": subject.row,
         "label": label,

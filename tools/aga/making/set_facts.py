@@ -19,11 +19,11 @@ from tools.training.synthetic import DESCRIPTION
 _ENTRIES = {"instructions": "caption_instruction", "settings": "caption_setting", "times": "caption_time"}
 """Set of a proposal → column of backgrounds.parquet."""
 _WRITTEN = ("caption_origin", "caption_attempts", "caption_warning")
+"""Columns of backgrounds.parquet: who wrote a caption, after how many tries, and what was wrong."""
 _SEEN, _FOLDS, _PENALTY = 6, 5, 10.0
 """Side in pixels to which the leak's classifier shrinks a background, its folds, and its penalty on weights."""
-
-
 _LONGEST_REASON = 200
+"""Characters."""
 
 
 @dataclass(frozen=True)

@@ -106,9 +106,8 @@ def split_sizes(found: Inspection, leaking: bool) -> Finding:
     first, *rest = found.refusal.splitlines() or [""]
     if found.division is None:
         return Finding("splits", "problem", f"no study can use it: {first}", shortened(rest))
-    if (
-        first and not leaking
-    ):  # by the splits of a file, which are not those that the other findings looked at
+    if first and not leaking:
+        # By the splits of a file, which are not those that the other findings looked at.
         return Finding("splits", "problem", f"a study with these settings stops: {first}", shortened(rest))
     sizes = Counter(str(record.split) for record in found.division.records)
     when = "once leaked images are dropped, a study" if leaking else "a study with these settings"

@@ -32,7 +32,7 @@ class Inspection:
     pairs: Sequence[Pair]
     """Those of `usable` (by position) that show the same picture, in the same split or not."""
     plain: int
-    """How many of `usable` have too little structure to be compared with others."""
+    """How many of `usable` have too little structure to be compared with others; 0 where nothing is compared."""
     division: View | None
     """The splits that a study would use, with leaks dropped where it would stop; None if no study is possible."""
     refusal: str
@@ -81,7 +81,7 @@ def inspect(
             found.usable.records,
             found.skipped,
             found.pairs,
-            count_plain(np.load(PixelFolder(found.folder).thumbnails, mmap_mode="r")[rows]),
+            _count_plain(found.folder, rows) if config.leak_guard == "near" else 0,
             division,
             refusal,
             found.folder,
@@ -100,6 +100,11 @@ def _divided(found: DecodedImages, published: Dataset, config: DataConfig) -> tu
     except AugurError as error:
         return None, str(error)
     return division, ""
+
+
+def _count_plain(folder: Path, rows: Sequence[int]) -> int:
+    thumbnails = np.load(PixelFolder(folder).thumbnails, mmap_mode="r", allow_pickle=False)
+    return count_plain(thumbnails, rows)
 
 
 def _rows(found: DecodedImages) -> list[int]:

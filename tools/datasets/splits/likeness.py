@@ -19,7 +19,7 @@ set had in common. docs/leaks.md has the figures.
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -204,10 +204,10 @@ def has_structure(transforms: np.ndarray) -> np.ndarray:
     return (structure >= LEAST_STRUCTURE) & (np.bitwise_count(_clear_bits(transforms)) >= _LEAST_BITS)
 
 
-def count_plain(thumbnails: np.ndarray) -> int:
-    """How many of the pictures have too little structure to be compared; `thumbnails` as for `find_alike`."""
-    chunks = (thumbnails[start : start + CHUNK] for start in range(0, len(thumbnails), CHUNK))
-    return sum(int((~has_structure(transform(chunk))).sum()) for chunk in chunks)
+def count_plain(thumbnails: np.ndarray, rows: Sequence[int]) -> int:
+    """How many of the pictures in `rows` have too little structure to be compared; `thumbnails` as for `find_alike`."""
+    chunks = (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
+    return sum(int((~has_structure(transform(thumbnails[chunk]))).sum()) for chunk in chunks)
 
 
 def _scratch_array(shape: tuple[int, int], scratch: Path | None) -> np.ndarray:
