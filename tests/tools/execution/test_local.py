@@ -153,8 +153,8 @@ def test_the_speed_is_measured_by_batches_of_which_nothing_is_kept(
     (timing,) = executor.time_trials(spec, tmp_path / "scratch")
     assert timing.training > 0
     assert timing.weights > 1_000_000
-    updates = executor.time_updates(spec, tmp_path / "scratch", (16, 96))
-    assert 0 < updates[16] < updates[96]
+    updates = executor.time_updates(spec, tmp_path / "scratch", (16, 256))
+    assert 0 < updates[16] < updates[256]
     assert timing.evaluation > 0
     assert timing.trial_seconds(100, 20, 4) > 4 * 100 / timing.training
     assert list(tmp_path.iterdir()) == []
