@@ -4,6 +4,7 @@ The settings are those of the command line, under the same names. What ends a st
 one resumes.
 """
 
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -203,10 +204,15 @@ def _text(value: Any) -> str:
         case bool():
             return str(value).lower()
         case Mapping():
-            return ",".join(f"{name}={_text(item)}" for name, item in value.items())
+            return _json(dict(value))
         case list() | tuple():
-            return ",".join(map(_text, value)) or "[]"
+            return _json(value)
     return str(value)
+
+
+def _json(value: Any) -> str:
+    """Several values in one word, of which no comma or other character of theirs makes more."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _tested(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""Lists written in one line, as flags and environment variables give them. Light."""
+"""Lists and tables written in one line, as flags and environment variables give them. Light."""
+
+from typing import Any
 
 
 def bracketed(text: str) -> list[str]:
@@ -19,3 +21,24 @@ def bracketed(text: str) -> list[str]:
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         raise ValueError('is not a list: write a,b or \'["a", "b"]\'')
     return items
+
+
+def braced(text: str, *, typed: bool = False) -> dict[str, Any]:
+    """The pairs of a table in braces, as JSON or YAML has it: '{"a": "b, c"}'.
+
+    Args:
+        text: begins with '{'.
+        typed: whether numbers, true and false are what they look like; otherwise all values are text.
+
+    Raises:
+        ValueError: it is no table of single values.
+    """
+    import yaml
+
+    try:
+        pairs = yaml.load(text, Loader=yaml.SafeLoader if typed else yaml.BaseLoader)
+    except yaml.YAMLError:
+        pairs = None
+    if not isinstance(pairs, dict) or any(isinstance(value, list | dict) for value in pairs.values()):
+        raise ValueError('is not a table: write a=b,c=d or \'{"a": "b", "c": "d"}\'')
+    return {str(name): value for name, value in pairs.items()}

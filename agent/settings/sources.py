@@ -320,9 +320,10 @@ def _complaint(
     where, value = _origin(key, flags, variables, file)
     setting = settings()[key]
     reason = f"must be {setting.allowed}" if fault["type"] != "value_error" else str(fault["ctx"]["error"])
-    question = did_you_mean(str(value), setting.choices)
+    text = NONE if value is None else str(value)
+    question = did_you_mean(text, setting.choices)
     hint = f" ({question})" if question else ""
-    return f"{key} = {mask(str(value))!r} ({where}): {reason}{hint}"
+    return f"{key} = {mask(text)!r} ({where}): {reason}{hint}"
 
 
 def _origin(

@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
 from agent import AugurError, Study
+from agent.api import as_config
 from tests.agent.studies import SMALL, copy_trials, environment
 from tests.repository import ROOT
 
@@ -73,6 +75,27 @@ def test_what_is_wrong_raises_with_its_remedy(tmp_path: Path):
         run_study(dataset="demo", sedes=3)
     with pytest.raises(AugurError, match="There is no study 'nothing'"):
         _ = Study("nothing", tmp_path).state
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("data.exclude", ["a,b", 'c"d', "[e]", "none", "f=g", "é\n😀"]),
+        ("data.shifts", ["there=/data/first, second"]),
+        ("aga.subjects", {"a,b": 'c="d", {e}', "f": "none", "1": "2"}),
+        (
+            "aga.background.scheduler_options",
+            {"steps": 3, "shift": 1.5, "karras": True, "kind": "a,b", "no": "3"},
+        ),
+    ],
+)
+def test_no_character_of_a_value_makes_several_of_it(key: str, value: Any):
+    section, _, name = key.rpartition(".")
+    for given in ({key: value}, {section: {name: value}}):
+        found: Any = as_config(given)
+        for part in key.split("."):
+            found = getattr(found, part)
+        assert found == value
 
 
 def test_a_study_is_read_by_its_name(finished: Path):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from tools.aga.edit_config import EditConfig
 from tools.aga.gates_config import RECOGNISED, GatesConfig
+from tools.lists import braced
 from tools.training.synthetic import Mixing
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -19,9 +20,11 @@ Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], Field(description="whe
 
 
 def _split_pairs(value: Any) -> Any:
-    """'a=b,c=d' as a mapping: how a flag or an environment variable writes one."""
+    """'a=b,c=d' or '{"a": "b"}' as a mapping: how a flag or an environment variable writes one."""
     if not isinstance(value, str):
         return value
+    if value.lstrip().startswith("{"):
+        return braced(value)
     pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
     if not all(equals and name.strip() for name, equals, _ in pairs):
         raise ValueError(f"must be written as NAME=VALUE,NAME=VALUE,…, not {value!r}")
@@ -32,6 +35,8 @@ def _split_options(value: Any) -> Any:
     """The same with values as YAML reads them: numbers, true and false, else text."""
     if not isinstance(value, str):
         return value
+    if value.lstrip().startswith("{"):
+        return braced(value, typed=True)
     import yaml
 
     try:

@@ -166,6 +166,13 @@ def test_a_bad_choice_lists_the_choices_and_the_nearest() -> None:
     assert "did you mean 'tpe'?" in text
 
 
+@pytest.mark.parametrize("key", ["search.baselines", "search.iterations", "aga.subjects"])
+def test_an_unset_value_is_shown_as_it_is_written(file, key: str) -> None:
+    section, _, name = key.rpartition(".")
+    assert f"{key} = 'none' (flag --{key}): must be" in complaint(f"--{key}", "none")
+    assert f"{key} = 'none' (" in complaint("--config", file(f"{section}:\n  {name}: none\n"))
+
+
 @pytest.mark.parametrize("number", ["nan", "inf", "-1", "1e999"])
 def test_numbers_that_are_none_are_refused(number: str) -> None:
     assert "or a number of seconds, above 0" in complaint(f"--budget.wall_clock={number}")
