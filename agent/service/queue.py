@@ -242,17 +242,16 @@ class Queue:
             return self._get(connection, name)
 
     def end(self, name: str, state: State, message: str = "") -> None:
-        """A study has stopped running."""
-        ended = None if state == "paused" else time.time()
+        """A study has stopped running; where it is not finished, a cancel that came meanwhile holds."""
         with self._change() as connection:
-            connection.execute(
-                "UPDATE studies SET state = ?, message = ?, ended = ?, not_before = NULL WHERE name = ?",
-                (state, message, ended, name),
-            )
+            self._end(connection, name, state, message)
 
     def try_again(self, name: str, message: str, retries: int, not_before: float) -> None:
-        """A study waits for a fault to pass."""
+        """A study waits for a fault to pass; a pause or cancel that came meanwhile holds."""
         with self._change() as connection:
+            if self._get(connection, name).state in ("pausing", "cancelling"):
+                self._end(connection, name, "paused", message)
+                return
             connection.execute(
                 "UPDATE studies SET state = 'queued', message = ?, retries = ?, not_before = ? WHERE name = ?",
                 (message, retries, not_before, name),
@@ -276,6 +275,15 @@ class Queue:
                     (after, ended, name),
                 )
             return self._get(connection, name)
+
+    def _end(self, connection: sqlite3.Connection, name: str, state: State, message: str) -> None:
+        if state != "finished" and self._get(connection, name).state == "cancelling":
+            state = "cancelled"
+        ended = None if state == "paused" else time.time()
+        connection.execute(
+            "UPDATE studies SET state = ?, message = ?, ended = ?, not_before = NULL WHERE name = ?",
+            (state, message, ended, name),
+        )
 
     def _check_step(
         self, connection: sqlite3.Connection, name: str, allowed: tuple[State, ...], action: str

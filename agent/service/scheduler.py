@@ -91,11 +91,15 @@ class Scheduler:
     # ------------------------------------------------------------------ the thread
 
     def _run(self) -> None:
+        said = ""
         while not self._stop.is_set():
             try:
                 self._look()
+                said = ""
             except AugurError as error:
-                print(f"agent serve: {error}", flush=True)
+                if str(error) != said:  # it is tried twice a second
+                    said = str(error)
+                    print(f"agent serve: {said}", flush=True)
             except Exception:  # a bug must not end the service: the others go on
                 traceback.print_exc()
             self._wake.wait(_EVERY)
@@ -117,8 +121,7 @@ class Scheduler:
             return
         outcome = outcome_of(self._config.own(entry.name))
         if outcome is None:
-            began = (read_json(self._config.own(entry.name) / PROCESS) or {}).get("created", time.time())
-            self._after_death(entry, time.time() - began, "it was killed")
+            self._after_death(entry, self._seconds_lived(entry.name), "it was killed")
         else:
             self._after_end(entry, outcome)
 
@@ -140,6 +143,13 @@ class Scheduler:
         (self._config.own(entry.name) / OUTCOME).unlink(missing_ok=True)
         self._start(self._queue.begin_session(entry.name, deaths))
 
+    def _seconds_lived(self, name: str) -> float:
+        """How long the process of a study that has died had lived; 0 where it died before it said who it is."""
+        known, last = read_json(self._config.own(name) / PROCESS) or {}, self._processes.get(name)
+        if last is not None and last.pid != known.get("pid"):  # the file is of an earlier process
+            return 0.0
+        return time.time() - known.get("created", time.time())
+
     def _after_end(self, entry: Entry, outcome: Outcome) -> None:
         interrupted = outcome.code in (INTERRUPTED, TERMINATED)
         if outcome.code == 0:
@@ -150,7 +160,7 @@ class Scheduler:
             self._end(entry, "paused")
         elif interrupted:  # by a service that ended, or by the machine
             self._after_death(entry, outcome.seconds, "another program told it to stop")
-        elif outcome.resumable and entry.state == "running":
+        elif outcome.resumable:
             self._try_again(entry, outcome)
         else:
             self._end(entry, "failed", outcome.message)

@@ -11,9 +11,15 @@ from tools.files import try_lock, write_json
 
 
 def lives(ticket: Ticket) -> None:
-    """Lives as the settings say: 'ends CODE', 'fails' (may be resumed), 'dies', 'waits' until it is told to stop."""
+    """Lives as the settings say: 'ends CODE', 'fails' (may be resumed), 'dies', 'waits' until it is told to stop.
+
+    'is stillborn': dies before it says who it is.
+    """
     lock = try_lock(ticket.own / LOCK)
     assert lock is not None
+    if ticket.settings == "is stillborn":
+        EventLog(ticket.own / "lives.txt").say("began")
+        os._exit(1)
     write_json(ticket.own / PROCESS, identity())
     EventLog(ticket.own / "lives.txt").say("began")
     word, _, code = ticket.settings.partition(" ")

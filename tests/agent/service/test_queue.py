@@ -61,6 +61,23 @@ def test_asking_twice_is_asking_once(queue: Queue) -> None:
     assert [queue.cancel("a").state for _ in range(2)] == ["cancelling", "cancelling"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "left"), [(["pause"], "paused"), (["cancel"], "cancelled"), (["pause", "cancel"], "cancelled")]
+)
+@pytest.mark.parametrize("ends", ["try again", "paused", "failed"])
+def test_what_was_asked_while_a_study_stopped_is_not_lost(queue: Queue, ends, asked, left) -> None:
+    queue.add("a", "{}")
+    queue.claim(1)
+    for step in asked:
+        getattr(queue, step)("a")
+    if ends == "try again":
+        queue.try_again("a", "the store does not answer", 1, 0.0)
+    else:
+        queue.end("a", ends)
+    expected = "failed" if (ends, left) == ("failed", "paused") else left
+    assert (queue.get("a").state, queue.claim(1)) == (expected, None)
+
+
 def test_notes_are_kept_in_order_until_they_are_delivered(queue: Queue) -> None:
     queue.add("a", "{}")
     first, second = queue.add_note("a", "one"), queue.add_note("a", "two")

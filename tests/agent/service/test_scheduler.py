@@ -3,8 +3,10 @@
 import multiprocessing
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from agent.service.scheduler import Scheduler
 from agent.service.session import PROCESS, is_held
 from tests.agent.service.lives import lives
 from tests.agent.service.services import until
-from tools.files import read_json
+from tools.files import read_json, write_json
 
 Start = Callable[..., Scheduler]
 
@@ -115,6 +117,31 @@ def test_a_process_that_dies_again_and_again_is_not_started_for_ever(
     assert began(tmp_path, "a") == 3
     assert "died 3 times in a row" in queue.get("a").message
     assert str(tmp_path / "service/studies/a/log.txt") in queue.get("a").message
+
+
+def test_a_process_that_dies_before_it_says_who_it_is_is_not_taken_for_an_earlier_one(
+    queue: Queue, start: Start, tmp_path: Path
+) -> None:
+    own = tmp_path / "service/studies/a"
+    own.mkdir(parents=True)
+    write_json(own / PROCESS, {"pid": 2**22, "created": time.time() - 3_600})  # of a good session
+    queue.add("a", "is stillborn")
+    start()
+    until(lambda: state(queue, "a") == "failed" or began(tmp_path, "a") > 5, "it is not started")
+    assert (state(queue, "a"), began(tmp_path, "a")) == ("failed", 3)
+
+
+def test_a_queue_that_cannot_be_read_is_told_once(queue: Queue, start: Start, tmp_path: Path, capsys) -> None:
+    scheduler = start()
+    with closing(sqlite3.connect(tmp_path / "service/queue.db", isolation_level=None)) as other:
+        for _ in range(2):
+            other.execute("ALTER TABLE notes RENAME TO gone")
+            time.sleep(0.5)
+            other.execute("ALTER TABLE gone RENAME TO notes")
+            time.sleep(0.5)
+    scheduler.stop()
+    told = capsys.readouterr().out
+    assert told.count("cannot be read or written") == 2, told
 
 
 def test_a_fault_that_may_pass_is_waited_out_and_others_go_first(
