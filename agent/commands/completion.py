@@ -10,8 +10,21 @@ from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
 from agent.settings.arguments import FlagParser
 
-_OF_STUDIES = ("delete", "evaluate", "explain", "report", "resume", "show", "watch")
+_OF_STUDIES = (
+    "delete",
+    "evaluate",
+    "explain",
+    "export",
+    "fit",
+    "follow",
+    "report",
+    "resume",
+    "show",
+    "watch",
+)
 """Commands whose first word is the name of a study."""
+_PARTS = {"datasets": ("check", "get", "init", "show")}
+"""Commands whose first word is one of these."""
 _FLAG = re.compile(r"(?<![\w-])--[a-z][\w.-]*")
 _SCRIPT = """\
 # Completion of agent and augur. In bash: eval "$(agent completion)", in ~/.bashrc to have it always; in zsh the same,
@@ -28,6 +41,7 @@ _augur() {{
   else
     case "${{COMP_WORDS[1]}}" in
       {studies}) [ "$COMP_CWORD" -eq 2 ] && words="$(ls "${{AGENT_RUNS_DIR:-runs}}/studies" 2>/dev/null)" ;;
+{parts}
     esac
   fi
   COMPREPLY=($(compgen -W "$words" -- "$current"))
@@ -60,15 +74,23 @@ def script() -> str:
     cases = [
         f'      {name}) words="{" ".join(flags_of(name))}" ;;' for name in COMMANDS if name != "completion"
     ]
+    parts = [
+        f'      {name}) [ "$COMP_CWORD" -eq 2 ] && words="{" ".join(each)}" ;;'
+        for name, each in _PARTS.items()
+    ]
     return _SCRIPT.format(
-        commands=" ".join(COMMANDS), cases="\n".join(cases), studies="|".join(_OF_STUDIES)
+        commands=" ".join(COMMANDS),
+        cases="\n".join(cases),
+        studies="|".join(_OF_STUDIES),
+        parts="\n".join(parts),
     ).rstrip()
 
 
 def flags_of(command: str) -> list[str]:
-    """Every flag that the help of a command shows, once."""
+    """Every flag that the help of a command or one of its parts shows, once."""
     module, found = import_module(f"agent.commands.{command}"), io.StringIO()
-    for wanted in ("--help", "--help-all"):
+    asked = [["--help"], ["--help-all"], *([part, "--help"] for part in _PARTS.get(command, ()))]
+    for words in asked:
         with suppress(SystemExit, Exception), redirect_stdout(found):
-            module.main([wanted])
+            module.main(words)
     return list(dict.fromkeys(_FLAG.findall(found.getvalue())))

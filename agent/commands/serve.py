@@ -6,6 +6,7 @@ from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
 from agent.service.config import DEFAULT_PORT, MIB
 from agent.settings.arguments import FlagParser
+from agent.settings.listening import given_host
 from tools.errors import ConfigurationError
 
 
@@ -16,7 +17,9 @@ def main(words: Sequence[str]) -> int:
         description="Queue and run studies for whoever has the token: an HTTP API, its page in a browser, and agent "
         "submit and agent follow. Nothing is lost when it is stopped or killed (docs/service.md).",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--host", type=given_host, default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
     parser.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help="port; 0: one that is free (default: %(default)s)"
     )
@@ -66,9 +69,11 @@ def main(words: Sequence[str]) -> int:
             )
         except ValidationError as error:
             fault = error.errors()[0]
-            flag = f"--{str(fault['loc'][0]).replace('_', '-')}"
+            flag, reason = f"--{str(fault['loc'][0]).replace('_', '-')}", fault["msg"]
+            if fault["type"] == "string_pattern_mismatch":
+                reason = "must be an address that begins with http:// or https://"
             raise ConfigurationError(
-                f"{flag} {fault['input']}: {fault['msg'][:1].lower()}{fault['msg'][1:]}; see `agent serve --help`"
+                f"{flag} {fault['input']}: {reason[:1].lower()}{reason[1:]}; see `agent serve --help`"
             ) from None
         return serve(config, terminal, guarded=not options.no_token)
 

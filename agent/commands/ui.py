@@ -17,6 +17,7 @@ from agent.commands.stores import add_tracking_uri
 from agent.screen.exits import perform
 from agent.screen.terminal import Terminal
 from agent.settings.arguments import FlagParser
+from agent.settings.listening import given_host, reached_at
 from tools.errors import AugurError
 
 if TYPE_CHECKING:
@@ -31,8 +32,12 @@ _LISTED = 6
 def main(words: Sequence[str]) -> int:
     """`agent ui …`; the exit code."""
     parser = FlagParser("ui", description="Open all studies and trials in MLflow's web interface.")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=5000, help="port to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--host", type=given_host, default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=5000, help="port; 0: one that is free (default: %(default)s)"
+    )
     parser.add_runs_dir()
     add_tracking_uri(parser)
     parser.add_common_flags()
@@ -58,7 +63,7 @@ def serve(runs_dir: Path, host: str, port: int, terminal: Terminal, uri: str | N
         raise AugurError(
             f"There are no studies in {runs_dir.resolve()}: start one with `agent run`, or name another --runs-dir"
         )
-    _check_port(host, port)
+    port = _free_port(host, port)
     from agent.memory.writing import open_store
     from agent.settings.config import TrackingConfig
 
@@ -86,7 +91,7 @@ def serve(runs_dir: Path, host: str, port: int, terminal: Terminal, uri: str | N
     # In its own session, so that Ctrl-C reaches only this process, which then ends the server with all its workers.
     server = subprocess.Popen(command, env=environment, cwd=folder, start_new_session=True)
     try:
-        address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
+        address = reached_at(host, port)
         terminal.note(f"MLflow is starting on {address} …")
         if _answers(address, server):
             terminal.note(f"MLflow shows the studies at {address} (stop with Ctrl-C)")
@@ -112,12 +117,18 @@ def _served(runs_dir: Path, uri: str | None) -> "Address":
     return address
 
 
-def _check_port(host: str, port: int) -> None:
+def _free_port(host: str, port: int) -> int:
+    """The port to listen on: `port`, or, where that is 0, one that is free.
+
+    Raises:
+        AugurError: it is taken, or there is no such host or port.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
+            return probe.getsockname()[1]
         except (OSError, OverflowError) as error:
             raise AugurError(
                 f"cannot listen on {host}:{port} ({error}); choose another port, such as "

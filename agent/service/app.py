@@ -17,12 +17,12 @@ from starlette.exceptions import HTTPException
 from agent.service import files, jobs, pages
 from agent.service.answers import Answers
 from agent.service.config import ServiceConfig
-from agent.service.guard import COOKIE, Guard
+from agent.service.guard import Guard
 from agent.service.queue import Conflict, NoSuchStudy, Queue
 from agent.service.scheduler import Scheduler
 from agent.service.streaming import Streams, add_events
 from agent.service.submission import as_stored, new_name, settings_of
-from agent.service.token import reading_pass
+from agent.service.token import pass_name, reading_pass
 from agent.service.types import (
     NAME,
     NAME_IN_WORDS,
@@ -229,7 +229,7 @@ def _add_pages(app: FastAPI, config: ServiceConfig, queue: Queue, token: str | N
         response = Response(status_code=204)
         if token is not None:
             response.set_cookie(
-                COOKIE,
+                pass_name(token),
                 reading_pass(token),
                 httponly=True,
                 samesite="strict",

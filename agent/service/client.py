@@ -16,19 +16,20 @@ from agent.service.config import (
     DEFAULT_PORT,
     SERVER_VARIABLE,
     TOKEN_VARIABLE,
-    address_file,
+    known_address,
     token_file,
 )
 from agent.service.token import checked_token, read_token
 from agent.settings.arguments import FlagParser, given_path
 from agent.settings.secrets import mask
 from tools.errors import AugurError, ConfigurationError
-from tools.files import read_json
 
 _TIMEOUT = 60.0
 """Seconds without a byte; streams of events carry one every 15 s."""
 _PATIENCE = 120.0
 """Seconds for which a service that is away is asked again while a study is followed."""
+_OF_A_PROXY = (502, 503, 504)
+"""What a proxy answers while the service behind it is away."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Client:
         Raises:
             ConfigurationError: the address is none, or there is no token for it.
         """
-        own = (read_json(address_file(runs_dir)) or {}).get("address", f"http://127.0.0.1:{DEFAULT_PORT}")
+        own = known_address(runs_dir) or f"http://127.0.0.1:{DEFAULT_PORT}"
         address = (server or own).rstrip("/")
         if not _is_address(address):
             raise ConfigurationError(
@@ -157,6 +158,8 @@ class Client:
         try:
             return urllib.request.urlopen(request, timeout=_TIMEOUT)
         except urllib.error.HTTPError as error:
+            if error.code in _OF_A_PROXY:
+                raise _Away(f"{error.code} {error.reason}") from None
             raise self._refusal(error) from None
         except urllib.error.URLError as error:
             raise _Away(str(error.reason)) from None

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tools.files import read_json
+
 DEFAULT_PORT = 8765
 SERVER_VARIABLE, TOKEN_VARIABLE = "AGENT_SERVER", "AGENT_SERVICE_TOKEN"
 """Address of the service, for its clients; the token, for both."""
@@ -53,3 +55,12 @@ def token_file(runs_dir: Path) -> Path:
 def address_file(runs_dir: Path) -> Path:
     """The file in which a running service says where it listens."""
     return service_folder(runs_dir) / "address.json"
+
+
+def known_address(runs_dir: Path) -> str | None:
+    """Where the service of a folder of runs listens; None where its file is missing, damaged or not ours to read."""
+    try:
+        found = (read_json(address_file(runs_dir)) or {})["address"]
+    except (OSError, LookupError, TypeError):
+        return None
+    return found if isinstance(found, str) else None

@@ -5,16 +5,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from http.cookies import CookieError, SimpleCookie
+from math import ceil
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.service.config import ServiceConfig
-from agent.service.token import is_token, reading_pass
+from agent.service.token import is_token, pass_name, reading_pass
 
-COOKIE = "augur_page"
 OPEN = ("/health", "/", "/docs", "/openapi.json", "/page/")
 """Paths that need no token; they tell nothing of any study. One that ends with a slash stands for all below it."""
 _CLIENTS = 4_096
@@ -35,7 +35,7 @@ class Guard:
     def __init__(self, app: ASGIApp, config: ServiceConfig, token: str | None) -> None:
         """`token` None: whoever reaches the service may use it."""
         self._app, self._config, self._token = app, config, token
-        self._pass = None if token is None else reading_pass(token)
+        self._cookie, self._pass = ("", "") if token is None else (pass_name(token), reading_pass(token))
         self._rates: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """Client → (requests that it may make now, when that was)."""
 
@@ -55,15 +55,17 @@ class Guard:
     def _too_many(self, scope: Scope) -> JSONResponse | None:
         client = (scope.get("client") or ("",))[0]
         rate, now = self._config.requests_per_second, time.monotonic()
-        left, before = self._rates.pop(client, (2 * rate, now))
-        left = min(2 * rate, left + (now - before) * rate)
-        self._rates[client] = (max(left - 1, 0.0), now)
+        burst = max(2 * rate, 1.0)
+        left, before = self._rates.pop(client, (burst, now))
+        left = min(burst, left + (now - before) * rate)
+        # A refused request costs nothing: who asks too often is slowed down, not shut out.
+        self._rates[client] = (left - 1 if left >= 1 else left, now)
         if len(self._rates) > _CLIENTS:
             self._rates.popitem(last=False)
         if left >= 1:
             return None
         text = f"more than {rate:g} requests in a second from {client}: ask less often, or follow the events of a study"
-        return JSONResponse({"error": text}, 429, {"Retry-After": "1"})
+        return JSONResponse({"error": text}, 429, {"Retry-After": str(ceil((1 - left) / rate))})
 
     def _stranger(self, scope: Scope, headers: Headers) -> JSONResponse | None:
         path = scope["path"]
@@ -74,8 +76,8 @@ class Guard:
         kind, _, shown = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and is_token(shown.strip(), self._token):
             return None
-        cookie = _cookie(headers)
-        if scope["method"] in ("GET", "HEAD") and cookie and is_token(cookie, self._pass or ""):
+        cookie = cookie_parser(headers.get("cookie", "")).get(self._cookie, "")
+        if scope["method"] in ("GET", "HEAD") and is_token(cookie, self._pass):
             return None
         text = (
             "this service needs its token, in the header `Authorization: Bearer TOKEN`. It is in the file `token` of "
@@ -121,14 +123,6 @@ async def _discard(receive: Receive, most: int) -> None:
                 taken += len(message.get("body", b""))
                 if message["type"] != "http.request" or not message.get("more_body"):
                     return
-
-
-def _cookie(headers: Headers) -> str:
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return found.value if found else ""
 
 
 def _with_headers(send: Send) -> Callable[[Message], Awaitable[None]]:

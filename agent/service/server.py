@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing import forkserver, get_context
 from types import FrameType
 from typing import Any
@@ -15,14 +15,15 @@ from fastapi import FastAPI
 
 from agent.screen.terminal import Terminal
 from agent.service.app import make_app
-from agent.service.config import ServiceConfig, address_file, token_file
+from agent.service.config import ServiceConfig, address_file, known_address, token_file
 from agent.service.jobs import Jobs
 from agent.service.queue import Queue
 from agent.service.scheduler import Scheduler
 from agent.service.submission import check_defaults
 from agent.service.token import token_of
+from agent.settings.listening import reached_at
 from tools.errors import AugurError, ConfigurationError
-from tools.files import make_folder, read_json, try_lock, write_json
+from tools.files import make_folder, try_lock, write_json
 
 _CLOSING = 5
 """Seconds that requests under way may take when the service ends."""
@@ -51,7 +52,7 @@ def serve(config: ServiceConfig, terminal: Terminal, *, guarded: bool = True) ->
     config.folder.chmod(0o700)
     with _only_one(config), _bound(config.host, config.port) as bound:
         token = token_of(token_file(config.runs_dir), os.environ) if guarded else None
-        address = _address(config.host, bound.getsockname()[1])
+        address = reached_at(config.host, bound.getsockname()[1])
         write_json(address_file(config.runs_dir), {"address": address, "pid": os.getpid()})
         try:
             _run(config, terminal, token, bound, address)
@@ -129,7 +130,7 @@ def _warm_context() -> Any:
 def _only_one(config: ServiceConfig) -> Iterator[None]:
     lock = try_lock(config.folder / "lock")
     if lock is None:
-        found = (read_json(address_file(config.runs_dir)) or {}).get("address", "an address of its own")
+        found = known_address(config.runs_dir) or "an address of its own"
         raise AugurError(
             f"{config.runs_dir.resolve()} has a service already, at {found}: use that one, or another --runs-dir"
         )
@@ -146,21 +147,16 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
     Raises:
         AugurError: it cannot.
     """
-    try:
-        family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, socket.SOCK_STREAM) as found:
+    with ExitStack() as open_until_the_end:
+        try:
+            family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            found = open_until_the_end.enter_context(socket.socket(family, socket.SOCK_STREAM))
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             found.bind(place)
             found.listen(128)
             found.set_inheritable(False)
-            yield found
-    except OSError as error:
-        raise AugurError(
-            f"cannot listen on {host}:{port} ({error.strerror or error}): choose another --port, or another --host"
-        ) from None
-
-
-def _address(host: str, port: int) -> str:
-    """For clients on this machine."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}"
+        except OSError as error:
+            raise AugurError(
+                f"cannot listen on {host}:{port} ({error.strerror or error}): choose another --port, or another --host"
+            ) from None
+        yield found

@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from agent.service.types import Submission
 from agent.settings.config import StudyConfig
 from agent.settings.paths import make_absolute
@@ -49,7 +51,9 @@ def settings_of(submission: Submission, runs_dir: Path, environ: Mapping[str, st
 
 def _loaded(submission: Submission, environ: Mapping[str, str]) -> StudyConfig:
     text = submission.yaml
-    if text is None:
+    if text is not None:
+        _refuse_aliases(text)
+    else:
         text = json.dumps(_nested(submission.settings or {}), indent=1, ensure_ascii=False)
     defaults = {name: value for name, value in environ.items() if name not in _OF_THE_SERVICE}
     with tempfile.TemporaryDirectory() as folder:
@@ -60,6 +64,19 @@ def _loaded(submission: Submission, environ: Mapping[str, str]) -> StudyConfig:
             return config_of(variables_of(defaults))
         except ConfigurationError as error:
             raise ConfigurationError(str(error).replace(str(file), _PLACE)) from None
+
+
+def _refuse_aliases(text: str) -> None:
+    """A few lines of aliases of aliases stand for more than any memory holds."""
+    try:
+        for event in yaml.parse(text, yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise ConfigurationError(
+                    f"*{event.anchor} ({_PLACE}, line {event.start_mark.line + 1}): aliases are not taken here; write "
+                    "out what it stands for"
+                )
+    except yaml.YAMLError:  # which is told, with its place, when it is read
+        return
 
 
 def check_defaults(environ: Mapping[str, str]) -> None:

@@ -41,7 +41,7 @@ def read_token(file: Path) -> str:
     """The token in a file.
 
     Raises:
-        ConfigurationError: there is none, or it is too short.
+        ConfigurationError: there is none, it is empty, or it is too short.
         AugurError: the file cannot be read, or others can read it.
     """
     try:
@@ -54,6 +54,10 @@ def read_token(file: Path) -> str:
             f"the token file {file} can be read by others (mode {stat.S_IMODE(mode):04o}): chmod 600 {file}, and, if "
             "others use this machine, delete it, so that a new token is made"
         )
+    if not text:
+        raise ConfigurationError(
+            f"the token file {file} is empty: delete it, and `agent serve` makes a new token when it starts"
+        )
     return checked_token(text, str(file))
 
 
@@ -65,6 +69,12 @@ def is_token(shown: str, token: str) -> bool:
 def reading_pass(token: str) -> str:
     """What the page keeps as its cookie: it can only read, and does not tell the token."""
     return hmac.new(token.encode(), b"augur page", sha256).hexdigest()
+
+
+def pass_name(token: str) -> str:
+    """The name of that cookie. A browser sends the cookies of one service to every other on the host, so that each
+    service needs a name of its own."""
+    return f"augur_page_{hmac.new(token.encode(), b'augur page name', sha256).hexdigest()[:8]}"
 
 
 def checked_token(token: str, place: str) -> str:

@@ -6,9 +6,13 @@ const byId = (id) => document.getElementById(id);
 let shown = "", busy = false;
 
 function tokenFromAddress() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  const given = location.hash.match(/^#token=(.*)$/);
   if (given === null) return;
-  sessionStorage.setItem(KEPT, given);
+  try {
+    sessionStorage.setItem(KEPT, decodeURIComponent(given[1]));
+  } catch { // a bare per cent sign
+    sessionStorage.setItem(KEPT, given[1]);
+  }
   history.replaceState(null, "", location.pathname); // so that it is not in the history
 }
 
@@ -30,6 +34,11 @@ async function faultOf(answer) {
 function say(text) {
   byId("fault").textContent = text;
   byId("fault").hidden = !text;
+}
+
+function away() {
+  say("The service does not answer; this page asks again.");
+  byId("fault").dataset.away = "yes";
 }
 
 function element(name, text, className) {
@@ -150,8 +159,7 @@ async function refresh() {
     if (byId("fault").dataset.away) say("");
     delete byId("fault").dataset.away;
   } catch {
-    say("The service does not answer; this page asks again.");
-    byId("fault").dataset.away = "yes";
+    away();
   } finally {
     busy = false;
   }
@@ -159,9 +167,11 @@ async function refresh() {
 
 async function open() {
   // The links of the page carry no header: from now on a cookie, which can only read, is enough for them.
-  const answer = await ask("/api/page-pass", "POST");
-  if (answer.status === 401) {
-    if (sessionStorage.getItem(KEPT)) say("This is not the token of this service.");
+  const kept = sessionStorage.getItem(KEPT) ?? "", sendable = /^[\x21-\x7e]*$/.test(kept);
+  const answer = sendable ? await ask("/api/page-pass", "POST") : null;
+  if (answer === null || answer.status === 401) {
+    const why = sendable ? "" : " A token has no blanks, and no characters outside ASCII.";
+    if (kept) say(`This is not the token of this service.${why}`);
     sessionStorage.removeItem(KEPT);
     byId("login").hidden = false;
     return false;
@@ -175,10 +185,10 @@ byId("login").addEventListener("submit", async (event) => {
   event.preventDefault();
   sessionStorage.setItem(KEPT, byId("token").value.trim());
   byId("token").value = "";
-  await open();
+  await open().catch(away);
 });
 
-window.addEventListener("hashchange", () => { tokenFromAddress(); open(); });
+window.addEventListener("hashchange", () => { tokenFromAddress(); open().catch(away); });
 tokenFromAddress();
-open().catch(() => say("The service does not answer; this page asks again."));
+open().catch(away);
 setInterval(() => { if (byId("login").hidden && !document.hidden) refresh(); }, EVERY);

@@ -23,7 +23,12 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("agent run --image", ["--image-size"]),
         ("agent train --pol", ["--policy"]),
         ("agent show fi", ["first"]),
+        ("agent fit fi", ["first"]),
+        ("agent export fi", ["first"]),
+        ("agent follow fi", ["first"]),
         ("agent run fi", []),
+        ("agent datasets s", ["show"]),
+        ("agent datasets check --data.on_le", ["--data.on_leak"]),
     ],
 )
 def test_bash_completes_commands_flags_and_studies(

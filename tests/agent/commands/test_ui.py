@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from agent.commands.ui import serve
+from agent.commands.ui import _free_port, serve
 from agent.memory.tracking.store import sqlite_uri
 from agent.screen.terminal import Terminal
 from tests.repository import ROOT
@@ -42,6 +42,11 @@ def test_a_port_that_is_none_is_named(tmp_path: Path) -> None:
         serve(tmp_path, "127.0.0.1", 70_000, Terminal())
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_port_0_is_one_that_is_free(host: str) -> None:
+    assert _free_port(host, 0) > 0
+
+
 def test_a_server_of_ones_own_is_pointed_to(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:sesame@mlflow.example.org")
     assert serve(tmp_path, "127.0.0.1", 5000, Terminal(pages=True)) == 0
@@ -61,10 +66,8 @@ def test_it_serves_the_store_and_leaves_no_process_behind(tmp_path: Path) -> Non
     store.log_view(over_default=False)
     store.log_json(store.study_run, {"answer": 42}, "a.json")
     made.rename(runs)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "agent", "ui", "--runs-dir", str(runs), "--port", str(port)],
+        [sys.executable, "-m", "agent", "ui", "--runs-dir", str(runs), "--port", "0"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,8 +1,6 @@
 """The API over a real connection: what a service answers, and what it refuses."""
 
 import json
-import os
-import signal
 import socket
 import stat
 import time
@@ -11,16 +9,23 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from agent.service.client import Client
 from agent.service.config import ServiceConfig, token_file
-from agent.service.guard import COOKIE
 from agent.service.queue import Queue
 from agent.service.server import serve
 from agent.service.submission import as_stored, settings_of
+from agent.service.token import pass_name
 from agent.service.types import Submission
-from tests.agent.service.services import SETTINGS, Service, until
-from tests.agent.studies import agent, environment, session
+from tests.agent.service.services import SETTINGS, Service
+from tests.agent.studies import agent
 from tools.errors import ConfigurationError
+
+BOMB = "data:\n  exclude: &a [x, x, x, x, x, x, x, x]\n" + "".join(
+    f"  {key}: &{after} [{', '.join([f'*{before}'] * 8)}]\n"
+    for key, before, after in zip(
+        ("shifts", "always", "labels", "splits", "path"), "abcde", "bcdef", strict=True
+    )
+)
+"""Half a thousand characters that stand for a quarter of a million."""
 
 
 def test_a_finished_study_tells_its_result_its_report_its_log_and_its_files(served: Service) -> None:
@@ -67,7 +72,7 @@ def test_without_the_token_nothing_is_told(served: Service) -> None:
 
 
 def test_the_cookie_of_the_page_reads_and_changes_nothing(served: Service) -> None:
-    with_cookie = {"Cookie": f"{COOKIE}={_cookie(served)}"}
+    with_cookie = {"Cookie": f'of-another-program={{"a": "b"}}; {_cookie(served)}'}
     assert served.token not in with_cookie["Cookie"]
     assert served.ask("GET", "/api/studies/s/log", headers=with_cookie)[0] == 200
     assert served.ask("POST", "/api/studies/waits/cancel", headers=with_cookie)[0] == 401
@@ -85,7 +90,11 @@ def _cookie(service: Service) -> str:
     (line,) = (line for line in answer.splitlines() if line.lower().startswith("set-cookie:"))
     assert "httponly" in line.lower()
     assert "samesite=strict" in line.lower()
-    return line.split(f"{COOKIE}=")[1].split(";")[0]
+    return line.partition(":")[2].strip().split(";")[0]
+
+
+def test_services_on_one_host_do_not_take_each_other_s_cookie() -> None:
+    assert pass_name("a-token-of-a-service") != pass_name("the-token-of-another")
 
 
 @pytest.mark.parametrize(
@@ -100,6 +109,7 @@ def _cookie(service: Service) -> str:
             "there is nothing there on the machine of the service",
         ),
         ({"settings": {"runs_dir": "/elsewhere"}}, "leave runs_dir out"),
+        ({"yaml": BOMB}, "*a (the submitted settings, line 3): aliases are not taken here"),
         ({"settings": {}, "yaml": ""}, "either `yaml`"),
         ({}, "either `yaml`"),
         ({"settings": {}, "name": "../up"}, "name: must be up to 80 letters"),
@@ -191,6 +201,18 @@ def test_a_client_that_asks_too_often_is_slowed_down(runs: Path) -> None:
         service.stop()
 
 
+def test_who_asks_too_often_is_answered_at_the_rate_that_is_allowed(runs: Path) -> None:
+    service = Service(runs, "--requests-per-second", "0.4").start()
+    try:
+        began, answered = time.monotonic(), 0
+        while answered < 3 and time.monotonic() - began < 60:
+            answered += service.ask("GET", "/api/studies")[0] == 200
+            time.sleep(0.2)
+        assert (answered, time.monotonic() - began > 5) == (3, True)
+    finally:
+        service.stop()
+
+
 def test_the_token_is_made_once_for_its_owner_alone(served: Service) -> None:
     file = token_file(served.runs)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -203,6 +225,24 @@ def test_one_folder_of_runs_has_one_service(served: Service) -> None:
     second = agent("serve", "--runs-dir", str(served.runs), "--port", "0")
     assert second.returncode == 1
     assert f"has a service already, at {served.address}" in second.stderr
+
+
+def test_what_is_in_the_way_of_a_file_is_not_told_as_a_port_that_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "service/address.json").mkdir(parents=True)
+    refused = agent("serve", "--runs-dir", str(tmp_path), "--port", "0")
+    assert (refused.returncode, "cannot listen" in refused.stderr) == (1, False)
+    assert "address.json" in refused.stderr
+
+
+def test_an_address_of_mlflow_that_is_none_is_refused_in_words() -> None:
+    refused = agent("serve", "--mlflow", "foo")
+    assert (
+        refused.returncode,
+        "--mlflow foo: must be an address that begins with http://" in refused.stderr,
+    ) == (
+        2,
+        True,
+    )
 
 
 def test_a_service_that_others_reach_must_have_a_token(tmp_path: Path) -> None:
@@ -234,25 +274,6 @@ def test_a_note_waits_until_the_study_begins_and_then_is_with_it(served: Service
     assert served.ask("POST", "/api/studies/s/notes", {"text": "x" * 1001})[0] == 422
 
 
-def test_submit_and_follow_are_clients_that_need_no_heavy_library(served: Service, tmp_path: Path) -> None:
-    where = ("--runs-dir", str(served.runs))
-    followed = agent("follow", "s", *where)
-    assert followed.returncode == 0, followed.stderr
-    assert "study: s" in followed.stdout
-    assert f"{served.address}/api/studies/s/report" in followed.stdout
-    gone = agent("follow", "nobody", *where)
-    assert (gone.returncode, "holds none of that name" in gone.stderr) == (1, True)
-    nobody = agent("follow", "s", "--server", "http://127.0.0.1:9")
-    assert (nobody.returncode, "start one with `agent serve`" in nobody.stderr) == (1, True)
-    stranger = agent("follow", "s", "--server", served.address, "--runs-dir", str(tmp_path))
-    assert (stranger.returncode, "--token-file" in stranger.stderr) == (2, True)
-    given = environment(AGENT_SERVICE_TOKEN=served.token, AGENT_SERVER=served.address)
-    flags = [f"--{key}={'[]' if value == [] else value}" for key, value in SETTINGS.items()]
-    again = agent("submit", *flags, "--search.seed", "7", "--study", "waits", "--json", env=given)
-    assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["state"] == "paused"
-
-
 def test_a_finished_study_that_was_deleted_is_told_as_that(served: Service) -> None:
     queue = Queue(ServiceConfig(runs_dir=served.runs).folder / "queue.db")
     if "gone" not in {entry.name for entry in queue.entries()}:
@@ -262,40 +283,6 @@ def test_a_finished_study_that_was_deleted_is_told_as_that(served: Service) -> N
     assert (followed.returncode, "bug" in followed.stderr) == (1, False)
     assert "it was deleted" in followed.stderr
     assert "or it was deleted" in served.ask("GET", "/api/studies/gone/result")[1]["error"]
-
-
-def test_where_following_was_interrupted_the_same_command_is_told(served: Service, tmp_path: Path) -> None:
-    words = ("follow", "waits", "--server", served.address, "--runs-dir", str(served.runs), "--token-file")
-    process = session(str(tmp_path), "none", (*words, str(token_file(served.runs))), environment())
-    process.start()
-    until(lambda: "is paused" in _text(tmp_path / "stdout"), "it does not follow", served)
-    os.kill(process.pid, signal.SIGINT)
-    process.join()
-    told = " ".join(_text(tmp_path / "stderr").split())
-    assert f"agent follow waits --runs-dir {served.runs} --server {served.address} --token-file" in told
-
-
-def _text(file: Path) -> str:
-    return file.read_text() if file.exists() else ""
-
-
-@pytest.mark.parametrize("token", ["a-token-with-a-break\n", "ein-Schlüssel-mit-Umlaut", "short"])
-def test_a_token_that_cannot_be_one_is_refused_and_not_shown(served: Service, token: str) -> None:
-    for command in (("follow", "s"), ("submit", "--dataset", "demo")):
-        refused = agent(*command, env=environment(AGENT_SERVICE_TOKEN=token, AGENT_SERVER=served.address))
-        assert (refused.returncode, "the token in AGENT_SERVICE_TOKEN must have" in refused.stderr) == (
-            2,
-            True,
-        )
-        assert token.strip() not in refused.stderr + refused.stdout
-
-
-@pytest.mark.parametrize(
-    "address", ["http://[::1", "http://127.0.0.1:abc", "http://a b", "http://u:p@host", "http://"]
-)
-def test_an_address_that_is_none_is_refused(tmp_path: Path, address: str) -> None:
-    with pytest.raises(ConfigurationError, match="must be an address such as"):
-        Client.of(address, None, tmp_path, {})
 
 
 def test_every_answer_is_described(served: Service) -> None:

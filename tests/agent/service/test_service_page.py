@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import uvicorn
@@ -23,7 +24,7 @@ from agent.settings.config import StudyConfig
 from tests.agent.service.services import until
 from tests.chromium import Browser, browser, needs_chromium
 
-TOKEN = "the-token-of-this-test"
+TOKEN = "the+token/of%this=test"
 EVIL = "<img src=x onerror=alert(1)>"
 
 
@@ -126,6 +127,22 @@ def test_the_page_shows_what_runs_waits_and_has_ended_and_acts(address: str, que
         assert {url for url in tab.requests if not url.startswith(address)} <= {"about:blank"}
         # A request without the token, or with a wrong one, is refused, which the browser's console notes.
         assert [each for each in tab.complaints if "401" not in each] == []
+
+
+@needs_chromium
+def test_the_page_takes_a_token_from_its_address_and_says_which_cannot_be_one(address: str) -> None:
+    with browser() as tab:
+        tab.open_address(f"{address}/", 1100)
+        until_shown(tab, "!document.getElementById('login').hidden")
+        tab.evaluate("document.getElementById('token').value = 'costs-5-€-or-more-now'")
+        tab.evaluate("document.querySelector('#login button').click()")
+        until_shown(tab, "document.getElementById('fault').innerText.includes('outside ASCII')")
+        for token in (TOKEN, quote(TOKEN)):
+            tab.evaluate("sessionStorage.clear()")
+            tab.evaluate(f"location.hash = '#token={token}'")
+            until_shown(tab, "document.querySelector('.card')")
+            assert tab.evaluate("sessionStorage.getItem('augur-token')") == TOKEN
+            assert tab.evaluate("location.hash") == ""
 
 
 @needs_chromium
