@@ -15,8 +15,8 @@ from agent.memory.study_lock import is_running as is_running
 from agent.memory.study_lock import locked as locked
 from agent.screen.exits import runs_dir_flag
 from agent.settings.config import StudyConfig
+from agent.settings.paths import make_absolute
 from agent.settings.sources import dump_config
-from agent.settings.table import settings
 from tools.disk import explain, is_explainable
 from tools.errors import AugurError, ConfigurationError, closest
 from tools.files import read_json, read_yaml, write_whole
@@ -167,14 +167,7 @@ def write_config(folder: Path, config: StudyConfig) -> None:
     import yaml
 
     tree = dump_config(config)
-    for key, setting in settings().items():
-        if setting.metavar == "PATH" and key != "runs_dir":
-            *sections, name = key.split(".")
-            branch: Any = tree
-            for section in sections:
-                branch = branch[section]
-            if branch[name] is not None:
-                branch[name] = str(Path(branch[name]).absolute())
+    make_absolute(tree, kept=True)
     text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
     write_whole(folder / CONFIG, text.encode())
 

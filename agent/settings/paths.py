@@ -1,4 +1,4 @@
-"""Paths within settings, made absolute: what a person gives in one folder is read by a service that runs in another."""
+"""Paths within settings, made absolute: what a person gives in one folder is read in another, by a service or later."""
 
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,24 @@ _FILE_OR_NAME = (
     "aga.gates.clip",
 )
 """A file or folder where there is one of that name, else a name on the hub, or a word."""
+_OF_DATA = ("data.labels", "data.shifts")
+"""Texts that hold a path."""
 
 
-def make_absolute(tree: dict[str, Any]) -> None:
+def make_absolute(tree: dict[str, Any], *, kept: bool = False) -> None:
     """Make the relative paths in a tree of settings absolute, in place; it may lack settings, and be without defaults.
 
     A relative table of labels is looked for in the data's folder first, as when it is read.
+
+    Args:
+        tree: settings, as JSON has them.
+        kept: whether the tree is what a study keeps of its own settings: where its runs are may change, and names of
+            models stay as they are, since synthetic images are found again by them.
     """
     data = tree.get("data", {}).get("path")
     for key, setting in settings().items():
+        if kept and (key == "runs_dir" or (setting.metavar != "PATH" and key not in _OF_DATA)):
+            continue
         *sections, name = key.split(".")
         branch: Any = tree
         for section in sections:

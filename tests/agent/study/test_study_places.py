@@ -98,6 +98,19 @@ def test_data_that_moved_are_asked_for_and_a_resumed_study_takes_their_new_place
     assert "data.path" in tracking(runs).study_tags()["changed_settings"]
 
 
+def test_relative_paths_are_found_again_from_another_folder(runs, tmp_path) -> None:
+    for name in ("images", "others"):
+        make_pictures(tmp_path / name)
+    rows = [f"{name}/{number}.png,{name}" for name in ("a", "b") for number in range(12)]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,kind", *rows]))
+    data = "--data images --data.labels labels.csv:file:kind --data.shifts there=others"
+    words = (*BARE.replace("--dataset demo", data).split(), "--study", "s", "--runs-dir", str(runs))
+    assert agent("run", *words, moment="before:propose", within=tmp_path).returncode == KILLED
+    done = resume(runs)
+    assert done.returncode == 0, done.stderr
+    assert "from now on" not in done.stdout, "nothing was changed"
+
+
 def make_pictures(folder: Path) -> None:
     """A folder of classes with pictures of noise."""
     import numpy as np
