@@ -67,6 +67,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        code = _run(words)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads it, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        return 1
+    return code
+
+
+def _run(words: list[str]) -> int:
+    """One command and its errors; the exit code."""
+    try:
         return _dispatch(words)
     except AugurError as error:
         from agent.screen.terminal import Terminal

@@ -7,6 +7,7 @@ still works on the study (it holds the lock), it has ended (the file is there), 
 
 import math
 import os
+import sys
 import threading
 import time
 import traceback
@@ -96,12 +97,12 @@ class Scheduler:
             try:
                 self._look()
                 said = ""
-            except AugurError as error:
-                if str(error) != said:  # it is tried twice a second
-                    said = str(error)
-                    print(f"agent serve: {said}", flush=True)
-            except Exception:  # a bug must not end the service: the others go on
-                traceback.print_exc()
+            except Exception as error:  # a bug must not end the service: the others go on
+                text = f"agent serve: {error}" if isinstance(error, AugurError) else traceback.format_exc()
+                if text != said:  # it is tried twice a second
+                    said = text
+                    with suppress(OSError):  # the disk of the log may be the one that is full
+                        print(text, file=sys.stderr, flush=True)
             self._wake.wait(_EVERY)
             self._wake.clear()
 

@@ -1,5 +1,6 @@
 """The command `agent`: what it prints, and how it ends."""
 
+import os
 import re
 import subprocess
 import sys
@@ -45,6 +46,23 @@ def test_without_a_command_help_is_printed_and_the_usage_is_wrong(agent: Run) ->
     code, out, _ = agent()
     assert code == 2
     assert "usage: agent COMMAND" in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--version", "--help", "completion", "datasets --json", "list", "list --json", "show nothing --json"],
+)
+def test_a_reader_that_has_seen_enough_ends_it_quietly(words: str, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "agent", *words.split()]
+    if words.startswith(("list", "show")):
+        command += ["--runs-dir", str(tmp_path)]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    os.close(writing)
+    assert done.returncode in (0, 1), "help is printed by argparse, which does not mind"
+    assert "Broken" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_version(agent: Run) -> None:

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -140,8 +141,24 @@ def test_a_queue_that_cannot_be_read_is_told_once(queue: Queue, start: Start, tm
             other.execute("ALTER TABLE gone RENAME TO notes")
             time.sleep(0.5)
     scheduler.stop()
-    told = capsys.readouterr().out
+    told = capsys.readouterr().err
     assert told.count("cannot be read or written") == 2, told
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_a_log_that_cannot_be_written_ends_nothing(
+    queue: Queue, start: Start, tmp_path: Path, monkeypatch
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "service/queue.db", isolation_level=None)) as other:
+        other.execute("ALTER TABLE notes RENAME TO gone")
+        with monkeypatch.context() as full:
+            for name in ("stdout", "stderr"):
+                full.setattr(sys, name, open("/dev/full", "w"))  # noqa: SIM115  (to close it would fail as well)
+            start()
+            time.sleep(0.5)
+        other.execute("ALTER TABLE gone RENAME TO notes")
+    queue.add("a", "ends 0")
+    until(lambda: state(queue, "a") == "finished", "the scheduler has ended")
 
 
 def test_a_fault_that_may_pass_is_waited_out_and_others_go_first(
