@@ -105,18 +105,19 @@ class Client:
         Raises:
             AugurError: the service refuses, or is away for too long.
         """
-        last, since = "", None
+        last, answered, away = "", False, None
         while True:
             try:
                 for event in self._stream(study, last):
-                    last, since = event.id or last, time.monotonic()
+                    last, answered, away = event.id or last, True, None
                     yield event
                     if event.kind == "end":
                         return
             except (OSError, HTTPException, _Away) as error:
-                if since is None:
+                if not answered:
                     raise self._nobody(error) from None
-                if time.monotonic() - since > _PATIENCE:
+                away = away or time.monotonic()  # not since the last event: a study may say nothing for hours
+                if time.monotonic() - away > _PATIENCE:
                     raise AugurError(
                         f"the service at {mask(self.address)} has not answered for {_PATIENCE:.0f} s ({error}). The "
                         "study goes on where it can; once the service answers, agent follow shows it again."
@@ -126,6 +127,11 @@ class Client:
     def _stream(self, study: str, last: str) -> Iterator[Event]:
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
         with self._open(f"/api/studies/{quote(study)}/events", None, headers) as answer:
+            if answer.headers.get_content_type() != "text/event-stream":
+                raise AugurError(
+                    f"what answers at {mask(self.address)} is no service of Augur's: see what listens there, or name "
+                    f"another with --server ({SERVER_VARIABLE})"
+                )
             fields: dict[str, str] = {}
             for raw in answer:
                 line = raw.decode("utf-8", "replace").rstrip("\r\n")

@@ -4,12 +4,14 @@ import json
 import os
 import signal
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
+from agent.service import client as service_client
 from agent.service.client import Client
 from agent.service.config import DEFAULT_PORT, address_file, token_file
 from agent.service.token import token_of
@@ -102,14 +104,17 @@ class _Proxy(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         status, body = self.answers.pop(0)
         self.send_response(status)
+        self.send_header("Content-Type", "text/html" if b"<html>" in body else "text/event-stream")
         self.end_headers()
         self.wfile.write(body)
+        time.sleep(6 if b"one" in body else 0)  # in which the study says nothing
 
     def log_message(self, *_: object) -> None:
         pass
 
 
-def test_a_service_that_is_away_behind_a_proxy_is_asked_again() -> None:
+def test_a_service_that_is_away_behind_a_proxy_is_asked_again(monkeypatch) -> None:
+    monkeypatch.setattr(service_client, "_PATIENCE", 5.0)
     with HTTPServer(("127.0.0.1", 0), _Proxy) as proxy:
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
         client = Client(f"http://127.0.0.1:{proxy.server_port}", None)
@@ -117,4 +122,7 @@ def test_a_service_that_is_away_behind_a_proxy_is_asked_again() -> None:
         _Proxy.answers.append((502, b""))
         with pytest.raises(AugurError, match=r"no service answers at .* \(502 Bad Gateway\)"):
             client.result("s")
+        _Proxy.answers.append((200, b"<html>Welcome: this is another program\n\n"))
+        with pytest.raises(AugurError, match="is no service of Augur's: see what listens there"):
+            list(client.events("s"))
         proxy.shutdown()
