@@ -14,13 +14,18 @@ from tools.aga.making.chain import EditingTools, Tools
 from tools.aga.types import Box, Detector, Segmenter
 from tools.datasets.cache.read import CachedDataset
 from tools.datasets.types import Dataset
+from tools.errors import ConfigurationError
+from tools.text import counted
 
 if TYPE_CHECKING:
     from tools.aga.making.chain import Judge, SemanticJudge
-    from tools.aga.types import Captioner
+    from tools.aga.types import BackgroundMaker, Captioner
 
 _PROMPT_TOKENS, _FEWEST_TOKENS = 15, 16
 """Tokens of what stands beside the caption in a prompt of ALIA; and what is left for the caption at least."""
+
+_NAMED = 5
+"""Photos that are named."""
 
 
 def describe_chain(config: StudyConfig) -> str:
@@ -44,12 +49,14 @@ class Chain:
         """`root`: folder of the store; `make_ask` connects the chat model that writes captions, when one is needed."""
         self._config, self._dataset, self._data = config, dataset, data
         self._root, self._make_ask = root, make_ask
+        self._checked_photos = ""
 
     def open(self) -> Tools | EditingTools:
         """The detector, segmenter, captioner and background maker, loaded; or, for ALIA, captioner and editor.
 
         Raises:
-            ConfigurationError: weights or a device are missing, or no model is configured for the captions.
+            ConfigurationError: weights or a device are missing, no model is configured for the captions, or photos
+                for backgrounds are held out for validation or test.
         """
         aga = self._config.aga
         classifier, semantic = self._classifier(aga.gates), self._semantic(aga.gates)
@@ -68,9 +75,33 @@ class Chain:
 
             workers = image_workers(self._config.execution, aga)
             maker = maker_on_nodes(workers)
+            self._check_photos(maker)
             return on_nodes(Tools(detector, segmenter, captioner, maker, classifier, semantic), workers)
         maker = make_background_maker(aga.background)
+        self._check_photos(maker)
         return Tools(detector, segmenter, captioner, maker, classifier, semantic)
+
+    def _check_photos(self, maker: "BackgroundMaker") -> None:
+        """No photo that becomes a background is a test or validation image: trials would train on what judges them.
+
+        Raises:
+            ConfigurationError: some are; names them.
+        """
+        from tools.aga.backgrounds.photos import FolderMaker
+
+        if not isinstance(maker, FolderMaker) or maker.identity == self._checked_photos:
+            return
+        from tools.datasets.cache.overlap import photos_held_out
+
+        found = photos_held_out(self._data, self._dataset.source, self._config.data, maker.files)
+        if found:
+            shown = ", ".join(f"{photo} = {file}" for photo, file in found[:_NAMED])
+            more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+            raise ConfigurationError(
+                f"aga.background.folder has {counted(len(found), 'validation or test image')} ({shown}{more}), which "
+                "must not be seen in training: take them out of the folder, or give a folder of other photos"
+            )
+        self._checked_photos = maker.identity
 
     def _classifier(self, gates: GatesConfig) -> "Judge | None":
         if gates.classifier is None:

@@ -1,5 +1,6 @@
 """`agent generate`: images without a study, from the command line."""
 
+import csv
 import hashlib
 import json
 import math
@@ -248,6 +249,26 @@ class TestForPhotographs:
         code, out, err = told(*words, "--background", "folder", str(tmp_path / "own"))
         assert code == 0, err
         assert "background: folder, your photos (given)" in out
+
+    @pytest.mark.parametrize("split", ["validation", "test"])
+    def test_what_is_held_out_never_becomes_a_background(self, told, tmp_path, words, split):
+        place = ("--aga.background.folder", str(tmp_path / "own"), "--background", "folder")
+        (tmp_path / "own").mkdir()
+        assert told(*words)[0] == 0
+        (table,) = (tmp_path / "runs/cache").rglob("splits.csv")
+        with table.open() as opened:
+            files = {row["split"]: row["file"] for row in csv.DictReader(opened)}
+        with Image.open(tmp_path / "night traps" / files["train"]) as trained:
+            trained.save(tmp_path / "own" / "trained on.png")
+        code, _, err = told(*words, *place)
+        assert code == 0, err
+        with Image.open(tmp_path / "night traps" / files[split]) as held_out:
+            held_out.resize((180, 120)).save(tmp_path / "own" / "beach.jpg", quality=90)
+        code, _, err = told(*words, *place)
+        assert code == 2
+        err = " ".join(err.split())
+        assert "has 1 validation or test image" in err
+        assert f"{tmp_path / 'own' / 'beach.jpg'} = {files[split]}" in err
 
     def test_settings_are_described_from_the_training_images_where_asked(
         self, told, tmp_path, words, monkeypatch

@@ -62,6 +62,11 @@ class FolderMaker:
         version = 2 if self.words.any else 1
         self.identity = f"folder/{version} sha256:{digest.hexdigest()[:32]}"
 
+    @property
+    def files(self) -> list[Path]:
+        """All photos."""
+        return [self._folder / photo for photo in self._photos]
+
     def make(self, captions: Sequence[str], seeds: Sequence[int], size: int) -> list[np.ndarray]:
         """For each caption a crop of a photo that its words mean, uint8 (size, size, 3), RGB.
 
