@@ -38,10 +38,10 @@ def describe(made: GeneratedSet) -> str:
     ]
     for gate, counts in made.gates.items():
         name = _GATES_IN_WORDS.get(gate, gate.replace("_", " "))
-        unchecked = f", {counts['not_checked']} not checked" if counts.get("not_checked") else ""
-        parts.append(
-            f"{name}: {counts.get('passed', 0)} passed, {counts.get('refused', 0)} refused{unchecked}"
-        )
+        passed, refused, unchecked = (counts.get(each, 0) for each in ("passed", "refused", "not_checked"))
+        said = [f"{passed} passed, {refused} refused"] if passed or refused or not unchecked else []
+        said += [f"{unchecked} not checked"] if unchecked else []
+        parts.append(f"{name}: {', '.join(said)}")
     if made.without:
         more = f" and {len(made.without) - _CLASSES} more" if len(made.without) > _CLASSES else ""
         parts.append(

@@ -42,6 +42,14 @@ def test_an_image_without_a_subject_is_skipped_and_counted(world: World) -> None
     assert [row["usable"] for row in rows(made, "sources")] == [False] + [True] * 11
 
 
+def test_where_nothing_looks_for_the_subject_nobody_says_that_it_was_surely_found(world: World) -> None:
+    made = world.generate(detector={"kind": "none"})
+    assert made.gates["detector_score"] == {"passed": 0, "refused": 0, "not_checked": 12}
+    assert "subject surely found: 12 not checked;" in describe(made)
+    looked = world.generate(tools=real_tools(detector=BrightDetector()), detector={"kind": "transformers"})
+    assert "subject surely found: 12 passed, 0 refused;" in describe(looked)
+
+
 def test_a_mask_that_covers_too_much_is_refused_and_counted(world: World) -> None:
     made = world.generate(gates={"max_area": 0.14})
     assert 0 < made.gates["mask_area"]["refused"] < 12

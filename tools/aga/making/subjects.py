@@ -145,7 +145,7 @@ class SubjectFinder:
             training_mask = fitted_mask(mask, self._request.image_size, self._request.fit)
             area = float(training_mask.mean())
             limits = self._request.config.gates
-            gates = (detector_score(box, limits, self._finder is not None), mask_area(training_mask, limits))
+            gates = (self._found_surely(box), mask_area(training_mask, limits))
             if self._recognised is not None and all(each.passed for each in gates):
                 gates = (
                     *gates,
@@ -154,6 +154,11 @@ class SubjectFinder:
         reference = file.relative_to(self._request.root).as_posix()
         pieces.append(reference)
         return Subject(row, digest, self._name(row), reference, box, area, gates)
+
+    def _found_surely(self, box: Box) -> GateResult:
+        if self._finder is None and self._request.config.detector.kind == "none":
+            return GateResult("detector_score", True, None, "the middle of the image was taken unseen")
+        return detector_score(box, self._request.config.gates, self._finder is not None)
 
     def _seen(
         self, gate: "RecognisedGate", row: int, file: Path, mask: np.ndarray, pieces: list[str]
