@@ -8,7 +8,9 @@ from tools.text import counted
 _GATES_IN_WORDS = {"detector_score": "subject surely found"}
 """By a detector's score, or by how far the looks of a segmenter agree that found it itself."""
 _CLASSES = 8
-"""Classes without an image that are named."""
+"""Classes that are named for a reason."""
+_FAR, _FEW = 2.0, 3
+"""How many times as large a share is that is told, and images below which it may be chance."""
 
 
 def describe_prompts(made: GeneratedSet, root: Path | None = None) -> str:
@@ -48,4 +50,21 @@ def describe(made: GeneratedSet) -> str:
             f"no image of {', '.join(made.without[:_CLASSES])}{more}: none of their sources that were looked at could "
             "be used"
         )
-    return "; ".join(parts)
+    return "; ".join([*parts, *_uneven(made.by_class)])
+
+
+def _uneven(by_class: dict[str, dict[str, int]]) -> list[str]:
+    """What is told of classes whose share of the images, or of the usable sources, is far from their training share."""
+    training, usable, images = (
+        max(1, sum(counts[what] for counts in by_class.values())) for what in ("training", "usable", "images")
+    )
+    found = []
+    for name, counts in by_class.items():
+        share, own = counts["training"] / training, counts["images"] / images
+        if max(share, own) > _FAR * min(share, own) and abs(share - own) * images > _FEW:
+            found.append(f"{name} is {own:.0%} of the set and {share:.0%} of the training images")
+        elif counts["usable"] / usable < share / _FAR and counts["images"] > _FEW:
+            sources = counted(counts["usable"], "usable source")
+            found.append(f"all {counts['images']} of {name} come from {sources}")
+    more = f" and {len(found) - _CLASSES} classes more" if len(found) > _CLASSES else ""
+    return [f"uneven: {', '.join(found[:_CLASSES])}{more}"] if found else []

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -53,7 +54,7 @@ class Synthesis:
         """Folder of the store."""
         self.chain = Chain(config, dataset, data, self.root, make_ask)
         self._sets: dict[str, GeneratedSet] = {}
-        self._fingerprint, self._wanted = data.fingerprint, None
+        self._fingerprint, self._wanted, self._counts = data.fingerprint, None, None
 
     def of(self, proposal: Proposal) -> Synthetic | None:
         """What trials of the proposal train on besides the real images; made where it does not exist yet.
@@ -101,6 +102,7 @@ class Synthesis:
         if most >= len(self._sources):
             return
         rows = self._rows_in_turn(range(len(self._sources)), most)
+        self._counts = Counter(self._sources.label(row) for row in range(len(self._sources)))
         self._sources = self._sources.only(rows)
         files = "\n".join(self._sources.file(row) for row in range(len(rows)))
         digest = hashlib.sha256(files.encode("utf-8", "surrogateescape")).hexdigest()
@@ -128,6 +130,7 @@ class Synthesis:
             # Not the data's own: a set of these few images must never be taken for one of all.
             fingerprint=f"{request.fingerprint}, preview of {files}",
             wanted=wanted,
+            counts=None,
         )
         return self._made(preview), sources
 
@@ -162,6 +165,7 @@ class Synthesis:
             classes=data.card.classes,
             fingerprint=self._fingerprint,
             wanted=self._wanted,
+            counts=self._counts,
             superclasses=dict(enumerate(data.card.superclasses)) or None,
         )
 

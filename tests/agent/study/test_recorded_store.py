@@ -75,7 +75,8 @@ def test_a_synthetic_set_has_the_key_that_it_had(tmp_path: Path) -> None:
             "--runs-dir",
             str(tmp_path),
         ),
-        # What a study of that time had in its config.yaml.
+        # Our prompts for digits as they were, and what a study of that time had in its config.yaml.
+        *("--prompts", str(ROOT / "tests" / "recorded" / "prompts-of-0.1.0.yaml")),
         *("--background", "textures", "--aga.compose.size", "training"),
     )
     assert (tmp_path / "aga" / "sets" / RECORDED_SET / "set.json").is_file()

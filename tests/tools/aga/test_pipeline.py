@@ -179,7 +179,7 @@ def test_a_scale_that_makes_no_sense_is_refused(world: World) -> None:
 
 
 def test_backgrounds_are_used_evenly_and_never_twice_for_one_source() -> None:
-    plan = SetPlan(140, usable=40, pool=30, seed=3)
+    plan = SetPlan(140, [0] * 40, pool=30, seed=3)
     pairs = [(plan[number].place, plan[number].background) for number in range(len(plan))]
     assert len(set(pairs)) == len(pairs) == 140
     used = Counter(background for _, background in pairs)
@@ -187,12 +187,13 @@ def test_backgrounds_are_used_evenly_and_never_twice_for_one_source() -> None:
     assert max(used.values()) - min(used.values()) <= 4
 
 
-def test_the_background_does_not_predict_the_label() -> None:
+@pytest.mark.parametrize("shares", [None, {0: 60, 1: 60}])
+def test_the_background_does_not_predict_the_label(shares: dict[int, int] | None) -> None:
     """Chi-square of label against background, over 400 seeds, as if both were drawn independently."""
     labels = np.repeat([0, 1], [60, 20])
     statistics = []
     for seed in range(400):
-        plan = SetPlan(160, usable=80, pool=8, seed=seed)
+        plan = SetPlan(160, labels.tolist(), 8, seed, shares)
         table = np.zeros((2, 8))
         for number in range(len(plan)):
             table[labels[plan[number].place], plan[number].background] += 1
@@ -201,6 +202,20 @@ def test_the_background_does_not_predict_the_label() -> None:
     # Seven degrees of freedom; each background being used equally often only lowers it.
     assert np.mean(statistics) < 8
     assert np.mean(np.array(statistics) > 18.5) < 0.02
+
+
+def test_classes_have_the_shares_of_the_training_set_however_few_sources_can_be_used() -> None:
+    plan = SetPlan(103, [0] * 30 + [1] * 2 + [2] * 5, 10, 0, {0: 40, 1: 40, 2: 20, 3: 10})
+    copies = Counter(plan[number].place for number in range(len(plan)))
+    assert [sum(copies[place] for place in places) for places in (range(30), (30, 31), range(32, 37))] == [
+        *(41, 41, 21)
+    ]
+    for places in (range(30), (30, 31), range(32, 37)):
+        own = [copies[place] for place in places]
+        assert max(own) - min(own) <= 1
+    assert [plan[number].copy for number in range(len(plan))] == [
+        copy for place in dict.fromkeys(plan[n].place for n in range(103)) for copy in range(copies[place])
+    ]
 
 
 def test_the_pool_is_no_larger_than_asked_and_shared_by_all_scales(world: World) -> None:

@@ -1,9 +1,11 @@
 """Sets of real photographs whose classes ImageNet has: only what is recognised is pasted, and it is looked at once."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agent.images.set_in_words import describe
@@ -41,6 +43,19 @@ def test_a_bee_that_was_cut_out_with_its_flower_is_not_pasted(made: GeneratedSet
     assert [row["usable"] for row in by_file.values()] == [True] * 4
     assert made.gates["recognised_share"] == {"passed": 4, "refused": 1}
     assert FLOWER not in {Path(row["source_file"]).name for row in rows(made)}
+
+
+def test_a_class_keeps_its_share_where_more_of_its_sources_are_refused(made: GeneratedSet) -> None:
+    assert {
+        name: (each["training"], each["usable"], each["images"]) for name, each in made.by_class.items()
+    } == {
+        "ants": (2, 2, 3),
+        "bees": (3, 2, 5),
+    }
+    assert Counter(np.load(made.folder / "labels.npy").tolist()) == {0: 3, 1: 5}
+    few = {**made.by_class, "bees": {"training": 130, "usable": 2, "images": 44}}
+    few["ants"] = {"training": 130, "usable": 20, "images": 44}
+    assert "uneven: all 44 of bees come from 2 usable sources" in describe(replace(made, by_class=few))
 
 
 def test_a_cut_out_is_looked_at_once_for_all_sets_and_kept_with_them(

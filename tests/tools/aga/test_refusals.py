@@ -1,5 +1,6 @@
 """What generation skips, refuses and replaces, and that all of it is counted and said."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,17 @@ def test_a_class_of_which_no_source_can_be_used_is_told(world: World) -> None:
     made = open_world(world.folder).generate(tools=real_tools(detector=BrightDetector()))
     assert made.without == ("dark",)
     assert "no image of dark: none of their sources that were looked at could be used" in describe(made)
+
+
+def test_classes_whose_share_is_far_from_that_of_the_training_images_are_told(world: World) -> None:
+    assert "uneven" not in describe(world.generate())
+    photos = world.folder / "photos" / "train" / "dark"
+    for photo in sorted(photos.iterdir())[1:]:
+        Image.new("RGB", (48, 40), (20, 20, len(photo.stem) + int(photo.stem))).save(photo)
+    made = open_world(world.folder).generate(tools=real_tools(detector=BrightDetector()))
+    images = Counter(np.load(made.folder / "labels.npy").tolist())[0]
+    assert made.by_class["dark"] == {"training": 6, "usable": 1, "images": images}
+    assert f"uneven: dark is {images / 18:.0%} of the set and 50% of the training images" in describe(made)
 
 
 def test_without_any_usable_subject_the_error_says_why(world: World) -> None:

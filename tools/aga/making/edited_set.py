@@ -56,7 +56,8 @@ class EditedSetMaker:
         ]
         candidates = self._captions(progress)
         captions = [each for each in candidates if each.accepted]
-        plan = SetPlan(request.images, len(sources), len(captions), request.seed)
+        labels = [request.sources.label(row) for row in range(len(sources))]
+        plan = SetPlan(request.images, labels, len(captions), request.seed)
         job = PastingJob(request, self.work, sources, captions, plan, self.needed)
         self._edit_all(job, lambda done: progress("edits", done, len(plan)))
         finish_set(key, self.tools, sources, candidates, job, judged(job, self.tools))

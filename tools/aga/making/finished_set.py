@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ def finish_set(
         "usable": len(job.subjects),
         "skipped": {"no subject": sum(not each.found for each in subjects)},
         "without": _without(subjects, request),
+        "by_class": _by_class(job, rows),
         "backgrounds": len(job.backgrounds),
         "gates": _counts(results),
         **request.content,
@@ -94,6 +96,20 @@ def _without(subjects: Sequence[Subject], request: Request) -> list[str]:
         for chosen in (subjects, [each for each in subjects if each.usable])
     )
     return [request.classes[label] for label in sorted(all_of - usable)]
+
+
+def _by_class(job: PastingJob, rows: Sequence[int]) -> dict[str, dict[str, int]]:
+    """Of each class with a usable source: training images, usable sources and synthetic images (their `rows`)."""
+    label, classes = job.request.sources.label, job.request.classes
+    usable, images = (Counter(map(label, of)) for of in ((each.row for each in job.subjects), rows))
+    return {
+        classes[each]: {
+            "training": job.request.class_counts[each],
+            "usable": usable[each],
+            "images": images[each],
+        }
+        for each in sorted(usable)
+    }
 
 
 def _write_pixels(file: Path, job: PastingJob, rows: Sequence[int]) -> None:

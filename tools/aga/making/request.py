@@ -1,6 +1,7 @@
 """One request for a set of synthetic images: what it is made from, and what follows from that alone."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,6 +37,8 @@ class Request:
     """Label → subject, as the data set has it; '' for a class whose images show no subject."""
     wanted: int | None = None
     """Synthetic images, where it is not the scale of the prompts that says how many: the sources are a part of all."""
+    counts: Mapping[int, int] | None = None
+    """Label → training images, where the sources are a part of these; None: the sources are all, or stand for all."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", self.root.absolute())
@@ -53,6 +56,11 @@ class Request:
             ConfigurationError: the scale of the prompts makes none, or is out of range.
         """
         return self.wanted or image_count(self.prompts.scale, len(self.sources))
+
+    @cached_property
+    def class_counts(self) -> Mapping[int, int]:
+        """Label → training images."""
+        return self.counts or Counter(self.sources.label(row) for row in range(len(self.sources)))
 
     @property
     def backgrounds(self) -> int:

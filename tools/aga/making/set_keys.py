@@ -43,6 +43,7 @@ def _decisive(request: Request) -> dict[str, Any]:
         asked = {
             "recognised": request.recognised,
             "recognised_by": identity_of(request.classes, request.subjects),
+            "divided": sorted(request.class_counts.items()),
         }
     unused |= {"recognised"} if asked else {"recognised", "recognised_share"}
     if config.generator == "alia":

@@ -42,7 +42,9 @@ class SetMaker:
         usable = [each for each in found if each.usable]
         candidates = self._fill_pool(usable, progress)
         backgrounds = [each for each in candidates if each.accepted]
-        plan = SetPlan(images, len(usable), len(backgrounds), self.request.seed)
+        labels = [self.request.sources.label(each.row) for each in usable]
+        shares = self.request.class_counts if self.request.recognised else None
+        plan = SetPlan(images, labels, len(backgrounds), self.request.seed, shares)
         job = PastingJob(self.request, self.work, usable, backgrounds, plan, self.needed)
         paste_all(job, lambda done, total: progress("composites", done, total), self.tools.paster)
         finish_set(key, self.tools, found, candidates, job, judged(job, self.tools))

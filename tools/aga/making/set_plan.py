@@ -3,6 +3,9 @@
 Everything here follows from the seed and the counts alone, never from what has been done so far, by how many
 processes or in which order: that is why an interrupted set comes out the same.
 
+Where cut-outs have to be recognised, which refuses many, a class has the share of the images that it has of the
+training set, however few of its sources can be used: these have more copies each. Else all sources have as many.
+
 Sources come in a random order, and each gets its copies. For every block of as many sources as there are backgrounds,
 the backgrounds come in another random order, and copy c of the source at place s gets the one at place s + offset(c).
 No order knows the labels, so the background cannot predict them; every background is used about equally often; and no
@@ -10,6 +13,7 @@ source meets a background twice while it has no more copies than there are backg
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,32 +44,66 @@ class PlannedImage:
 class SetPlan:
     """Which source and which background make which image."""
 
-    def __init__(self, images: int, usable: int, pool: int, seed: int) -> None:
-        """`images` of `usable` sources on `pool` backgrounds, each at least 1."""
+    def __init__(
+        self,
+        images: int,
+        labels: Sequence[int],
+        pool: int,
+        seed: int,
+        shares: Mapping[int, int] | None = None,
+    ) -> None:
+        """`images` of usable sources with these `labels` on `pool` backgrounds, each at least 1.
+
+        `shares`: training images of each label, in whose proportion the images are divided; None: without regard to it.
+        """
         self.images = images
         self._pool = pool
+        usable = len(labels)
         self._order = np.random.default_rng([seed, _ORDER]).permutation(usable)
         blocks = np.tile(np.arange(pool), (-(-usable // pool), 1))
         self._backgrounds = np.random.default_rng([seed, _BACKGROUNDS]).permuted(blocks, axis=1)
         self._offsets = np.random.default_rng([seed, _OFFSETS]).permutation(pool)
-        self._copies, self._with_one_more = divmod(images, usable)
+        labels, shares = ([0] * usable, {0: 1}) if shares is None else (labels, shares)
+        copies = _copies(np.asarray(labels)[self._order], _divided(images, labels, shares))
+        self._ends = np.cumsum(copies)
+        self._starts = self._ends - copies
 
     def __len__(self) -> int:
         return self.images
 
     def __getitem__(self, number: int) -> PlannedImage:
-        """Copies of one source follow one another; the first sources in the order have one more."""
+        """Copies of one source follow one another; the first sources of a class in the order have one more."""
         if not 0 <= number < self.images:
             raise IndexError(number)
-        boundary = self._with_one_more * (self._copies + 1)
-        if number < boundary:
-            place, copy = divmod(number, self._copies + 1)
-        else:
-            place, copy = divmod(number - boundary, self._copies)
-            place += self._with_one_more
+        place = int(np.searchsorted(self._ends, number, side="right"))
+        copy = number - int(self._starts[place])
         block, within = divmod(place, self._pool)
         background = self._backgrounds[block, (within + self._offsets[copy % self._pool]) % self._pool]
         return PlannedImage(number, int(self._order[place]), copy, int(background))
+
+
+def _divided(images: int, labels: Sequence[int], shares: Mapping[int, int]) -> dict[int, int]:
+    """How many of the `images` each label gets that a usable source has, in proportion to `shares`; all add up.
+
+    What is left after rounding down goes to the largest remainders.
+    """
+    present = sorted(set(labels))
+    whole = sum(shares[label] for label in present)
+    given = {label: images * shares[label] // whole for label in present}
+    by_remainder = sorted(present, key=lambda label: (-(images * shares[label] % whole), label))
+    for label in by_remainder[: images - sum(given.values())]:
+        given[label] += 1
+    return given
+
+
+def _copies(labels: np.ndarray, given: Mapping[int, int]) -> np.ndarray:
+    """How many copies each source has, int64 (N,), where sources come with these `labels`, int64 (N,)."""
+    copies = np.zeros(len(labels), np.int64)
+    for label, images in given.items():
+        own = np.flatnonzero(labels == label)
+        copies[own] = images // len(own)
+        copies[own[: images % len(own)]] += 1
+    return copies
 
 
 def image_count(scale: float, sources: int) -> int:

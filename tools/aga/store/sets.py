@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,9 @@ class GeneratedSet:
     provenance: Path
     without: tuple[str, ...] = ()
     """Classes that the set has no image of, because no source of theirs could be used; of later sets only."""
+    by_class: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Of each other class how many 'training' images there are, how many of the sources are 'usable', and how many
+    synthetic 'images' the set has; of later sets only."""
 
 
 def open_finished(root: Path, key: str) -> GeneratedSet | None:
@@ -78,6 +81,7 @@ def open_finished(root: Path, key: str) -> GeneratedSet | None:
             about["skipped"],
             folder / PROVENANCE,
             tuple(about.get("without", ())),
+            about.get("by_class", {}),
         )
     except KeyError as error:
         raise DamagedFile(folder / DESCRIPTION, f"it lacks {error}") from error
