@@ -60,6 +60,12 @@ def main(words: Sequence[str]) -> int:
     )
 
     def run(terminal: Terminal) -> int:
+        if options.status and options.prune:
+            raise ConfigurationError("--status only lists, and --prune removes: give one of them")
+        if options.keep and not options.prune:
+            raise ConfigurationError(
+                f"--keep {options.keep[0]} says what --prune leaves, which is not given: add it"
+            )
         if options.status:
             return list_all(config.runs_dir, terminal)
         if options.prune:

@@ -41,6 +41,8 @@ def check_before_start(config: StudyConfig) -> Dataset:
     if config.search.backgrounds != "off":
         check_captioner(config)
     dataset = open_dataset(config.data)
+    if writes_captions(config.aga) and _makes_backgrounds(config, dataset.card):
+        _check_price(config, config.caption_llm)
     check_labels(config, dataset.card)
     check_metric(config.search.metric, dataset)
     try_own(own_of(config.search), config.data.image_size or dataset.card.image_size)
@@ -212,18 +214,22 @@ def check_settings(config: StudyConfig) -> None:
         ConfigurationError: a baseline that is no policy, or a limit in dollars for a model whose price is unknown.
     """
     named_baselines(config.search, config.data.modality or "unknown")
-    calls = config.search.proposer in LLM_ARMS
-    if calls and config.budget.dollars is not None and not is_price_known(config.llm):
-        raise ConfigurationError(
-            f"budget.dollars is {config.budget.dollars:g}, but {_unpriced(config.llm)}: the limit could never "
-            "stop anything. Set llm.input_price and llm.output_price (dollars per million tokens; 0 for your own "
-            "model), or limit budget.tokens or budget.llm_calls instead."
-        )
+    if config.search.proposer in LLM_ARMS:
+        _check_price(config, config.llm)
 
 
-def _unpriced(llm: LLMConfig) -> str:
-    return (
-        f"the price of {llm.model} behind llm.base_url is unknown"
-        if llm.base_url
-        else f"the price of {llm.model} is unknown"
+def _check_price(config: StudyConfig, llm: LLMConfig) -> None:
+    """A limit in dollars needs the price of each model that is called."""
+    if config.budget.dollars is None or is_price_known(llm):
+        return
+    own = (llm.model, llm.base_url) == (config.llm.model, config.llm.base_url)
+    server = f" behind {'llm.base_url' if own else 'aga.llm_base_url'}" if llm.base_url else ""
+    remedy = (
+        "Set llm.input_price and llm.output_price (dollars per million tokens; 0 for your own model)"
+        if own
+        else "Name one with a published price for the captions (--aga.llm)"
+    )
+    raise ConfigurationError(
+        f"budget.dollars is {config.budget.dollars:g}, but the price of {llm.model}{server} is unknown: the limit "
+        f"could never stop anything. {remedy}, or limit budget.tokens or budget.llm_calls instead."
     )

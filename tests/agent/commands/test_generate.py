@@ -119,6 +119,19 @@ def test_status_lists_the_sets_and_prune_removes_them(made, told, tmp_path):
     assert not list((runs / "aga").rglob("*.png")), "neither masks nor backgrounds nor the contact sheet stay"
 
 
+def test_flags_that_only_mean_something_together_or_apart_are_refused(told, tmp_path):
+    place = ("--runs-dir", str(tmp_path))
+    for words, fault in (
+        (("--status", "--prune"), "--status only lists, and --prune removes"),
+        (("--keep", "abc"), "--keep abc says what --prune leaves"),
+        (("--status", "--keep", "abc"), "--keep abc says what --prune leaves"),
+    ):
+        code, _, err = told(*words, *place)
+        assert code == 2
+        assert fault in " ".join(err.split())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_prompts_of_ones_own_are_read_and_refused_with_reasons(told, tmp_path):
     prompts = tmp_path / "prompts.yaml"
     words = [*DIGITS.split(), "--runs-dir", str(tmp_path), "--prompts", str(prompts)]
