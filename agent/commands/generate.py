@@ -167,7 +167,8 @@ def generate(config: StudyConfig, options: GenerateOptions, terminal: Terminal) 
     name, prompts = prompts_for(dataset.card, _fields(options), options.prompts, options.domain)
     if reasons := vet_prompts(prompts, dataset.card.classes):
         raise ConfigurationError(
-            "The background prompts are refused:\n" + "\n".join(f"- {each}" for each in reasons)
+            f"The background prompts{f' of {options.prompts}' if options.prompts else ''} are refused:\n"
+            + "\n".join(f"- {each}" for each in reasons)
         )
     if options.describe:
         check_model_answers(config.caption_llm, "--describe", terminal.warn)

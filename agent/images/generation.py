@@ -23,6 +23,9 @@ from tools.errors import ConfigurationError
 LARGEST_SIDE = 2048
 """Longest side in pixels of images that are made at the size of their source, unless more is asked for."""
 
+_SHOWN = 5
+"""Names that are shown."""
+
 
 def prompts_for(
     card: Card, fields: dict[str, Any], file: Path | None, domain: str | None
@@ -49,12 +52,23 @@ def prompts_for(
         name: allowed(getattr(found, name), avoid)[:MOST_ENTRIES]
         for name in ("instructions", "settings", "times")
     }
+    if empty := [name for name, left in words.items() if not left]:
+        raise ConfigurationError(
+            f"all {' and all '.join(empty)} of our prompts {found.name} name a class or the subject "
+            f"({', '.join(avoid[:_SHOWN])}), which no background may show: choose others with --domain, or write your "
+            "own with --prompts FILE"
+        )
     return domain or card.modality, PromptSet.model_validate({**fields, **words})
 
 
 def _read_prompts(file: Path, fields: dict[str, Any]) -> PromptSet:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if content is None:
+            raise ConfigurationError(
+                f"--prompts {file} is empty: give it lists of instructions, settings and times, as prompts.yaml beside "
+                "images that were made has them"
+            )
         return PromptSet.model_validate({**fields, **content})
     except OSError as error:
         raise ConfigurationError(f"--prompts {file}: {error.strerror}") from error

@@ -139,11 +139,30 @@ def test_prompts_of_ones_own_are_read_and_refused_with_reasons(told, tmp_path):
     code, _, err = told(*words)
     assert code == 2
     assert "'7'" in err
+    assert f"The background prompts of {prompts} are refused" in err.replace("\n", "")
+    prompts.write_text("# later\n")
+    code, _, err = told(*words)
+    assert code == 2
+    assert "is empty: give it lists of instructions, settings and times" in " ".join(err.split())
     prompts.write_text("instruction: [a photo of]\n")
     code, _, err = told(*words)
     assert code == 2
     assert "instruction" in err
     assert "Fields: subject, scale, instructions" in err
+
+
+def test_prompts_of_ours_of_which_nothing_is_left_are_told(told, tmp_path):
+    data = photographs(tmp_path / "data")
+    for name, new in (("moth", "photograph"), ("wasp", "view")):
+        (data / name).rename(data / new)
+    words = ("--data", str(data), "--data.modality", "natural", "--runs-dir", str(tmp_path / "runs"))
+    code, _, err = told(*words, "--domain", "neutral")
+    assert code == 2
+    said = " ".join(err.split())
+    assert (
+        "all instructions of our prompts neutral name a class or the subject (photograph, view, object)"
+        in said
+    )
 
 
 @pytest.mark.parametrize(

@@ -27,11 +27,17 @@ _CAPTION = TypeAdapter(Caption)
 class CachedCaptioner:
     """Another captioner, asked only for captions that no study has asked it for."""
 
-    def __init__(self, inner: Captioner, folder: Path, batch_size: int = 8) -> None:
-        """Captions are written after every `batch_size`, so that a kill loses no more."""
+    def __init__(
+        self, inner: Captioner, folder: Path, batch_size: int = 8, keeps_template: bool = True
+    ) -> None:
+        """Captions are written after every `batch_size`, so that a kill loses no more.
+
+        `keeps_template`: also those that the template wrote in place of a model that failed, which may not fail again.
+        """
         self._inner = inner
         self._folder = folder
         self._batch_size = batch_size
+        self._keeps_template = keeps_template
 
     @property
     def identity(self) -> str:
@@ -48,7 +54,7 @@ class CachedCaptioner:
         identity = self._inner.identity
         files = {each: self._file(identity, each, avoid) for each in dict.fromkeys(combinations)}
         with self._disk_errors_explained():
-            known = _read(files)
+            known = self._kept(files)
         missing = [each for each in files if each not in known]
         for start in range(0, len(missing), self._batch_size):
             batch = missing[start : start + self._batch_size]
@@ -64,7 +70,7 @@ class CachedCaptioner:
         waits = f"Another process writes captions with the same model: waiting for it (it holds {lock})."
         with locked(lock, lambda: _log.info(waits)):
             with self._disk_errors_explained():
-                known = _read(files)
+                known = self._kept(files)
             missing = [each for each in files if each not in known]
             made = self._inner.caption(missing, avoid) if missing else []
             for each, caption in zip(missing, made, strict=True):
@@ -72,6 +78,12 @@ class CachedCaptioner:
                     _write(files[each], caption, identity)
                 known[each] = caption
         return known
+
+    def _kept(self, files: dict[Combination, Path]) -> dict[Combination, Caption]:
+        found = _read(files)
+        return {
+            each: made for each, made in found.items() if self._keeps_template or made.origin != "template"
+        }
 
     def _disk_errors_explained(self) -> AbstractContextManager[None]:
         """Not for the inner captioner: a broken connection is an OSError, too."""

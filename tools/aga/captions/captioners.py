@@ -65,7 +65,7 @@ def open_captioner(
     written = LlmCaptioner(
         ask, model, config.attempts, config.batch_size, config.max_tokens, count_tokens, private
     )
-    return CachedCaptioner(written, folder, config.batch_size)
+    return CachedCaptioner(written, folder, config.batch_size, keeps_template=False)
 
 
 @dataclass

@@ -62,9 +62,16 @@ _LONG_NAME, _LEAST_REST = 5, 3
 """Letters. What begins with a name this long and goes on for as many more is about it: 'spiderweb'. Shorter names begin
 too many other words ('ant' and 'antique')."""
 
-_ALTERNATIVES = re.compile(r"[,;/|()\[\]]")
+_ALTERNATIVES = re.compile(r"[,;/|()\[\]]|(?<=[^\W\d_]{3})\s*[&+]\s*(?=[^\W\d_]{3})")
+_TWO_NOUNS = re.compile(r"^\s*([^\W\d_]+)\s+(?:and|or)\s+([^\W\d_]+)\s*$", re.IGNORECASE)
+"""'ants and bees', but not 'black and white warbler', which would forbid everything that is black."""
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _WORD = re.compile(r"[^\W_]+")
+_NO_SPACES = (
+    r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    r"\U00020000-\U000323af]"
+)
+"""A letter of a script whose words are not parted by spaces: Thai, Lao, Tibetan, Burmese, Khmer, Japanese, Chinese."""
 
 
 def forbidden_words(prompts: PromptSet, subjects: Sequence[str], classes: Sequence[str]) -> list[str]:
@@ -78,8 +85,9 @@ def named_in(text: str, avoid: Sequence[str]) -> tuple[str, ...]:
 
     Case, accents, hyphens, underscores and spaces within a name do not matter; singular and plural of its last word
     are the same. Words within others do not count ('birch' does not name 'bir'), but compounds do: 'anthill' and
-    'honeybees' name an ant and a bee. A name with commas or slashes stands for several
-    ('box turtle, box tortoise'), and a number before a name is not part of it ('001.Albatross').
+    'honeybees' name an ant and a bee; and in scripts without spaces, a name counts wherever it stands. A name with
+    commas, slashes or '&' stands for several ('box turtle, box tortoise'; also 'ants and bees'), and a number before a
+    name is not part of it ('001.Albatross').
     """
     plain, names = _plain(text), tuple(avoid)
     within = _in_compounds(_WORD.findall(plain), names)
@@ -106,10 +114,16 @@ def _patterns(avoid: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    spellings = [_spelling(words) for part in _ALTERNATIVES.split(name) if (words := _words(part))]
+    spellings = [_spelling(words) for part in _alternatives(name) if (words := _words(part))]
     if not spellings:
         return re.compile(r"(?!)")
-    return re.compile(rf"(?<![^\W_])(?:{'|'.join(spellings)})(?![^\W_])")
+    begins, ends = rf"(?:(?<![^\W_])|(?={_NO_SPACES}))", rf"(?:(?![^\W_])|(?<={_NO_SPACES}))"
+    return re.compile(rf"{begins}(?:{'|'.join(spellings)}){ends}")
+
+
+def _alternatives(name: str) -> list[str]:
+    """The names that a class's name is made of."""
+    return _ALTERNATIVES.split(_TWO_NOUNS.sub(r"\1,\2", name))
 
 
 def _words(name: str) -> list[str]:
@@ -136,7 +150,7 @@ def _nouns(avoid: tuple[str, ...]) -> tuple[dict[str, set[str]], dict[str, set[s
     singulars: dict[str, set[str]] = {}
     forms: dict[str, set[str]] = {}
     for name in avoid:
-        for words in (_words(part) for part in _ALTERNATIVES.split(name)):
+        for words in (_words(part) for part in _alternatives(name)):
             if len(words) == 1 and words[0].isalpha():
                 for stem in (words[0], *_singulars(words[0])):
                     singulars.setdefault(stem, set()).add(name)
@@ -204,8 +218,10 @@ def _exchanged(word: str, table: dict[str, str], endings: Sequence[tuple[str, st
 
 
 def _plain(text: str) -> str:
-    """Lower case, without accents; typographic hyphens and apostrophes as plain ones."""
+    """Lower case, without accents and other marks; typographic hyphens and apostrophes as plain ones."""
     decomposed = unicodedata.normalize("NFKD", text)
-    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
+    bare = "".join(
+        character for character in decomposed if not unicodedata.category(character).startswith("M")
+    )
     hyphens = re.sub(r"[\u00ad\u2010-\u2015]", "-", bare)
     return re.sub(r"[\u2018\u2019\u02bc]", "'", hyphens).casefold()

@@ -111,6 +111,19 @@ class TestChoice:
         assert made[0] == made[1] == [Caption("A wall.", *WALL, "llm", 1)]
         assert len(asked) == 1
 
+    def test_a_model_that_failed_is_asked_again_by_the_next_run(self, tmp_path: Path) -> None:
+        config = CaptionConfig(kind="llm")
+
+        def caption(answer: str) -> Caption:
+            return open_captioner(config, tmp_path, lambda *_: answer, "openai:one").caption(
+                [WALL], ["bird"]
+            )[0]
+
+        assert caption("no idea").origin == "template"
+        written = caption('[{"number": 1, "caption": "A wall."}]')
+        assert (written.text, written.origin) == ("A wall.", "llm")
+        assert caption("no idea") == written
+
     def test_without_a_model_the_error_says_what_to_set(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=r"aga\.caption\.kind.*--aga\.llm"):
             open_captioner(CaptionConfig(kind="llm"), tmp_path)

@@ -84,6 +84,32 @@ class TestForms:
             "box turtle, box tortoise",
         )
 
+    @pytest.mark.parametrize(
+        "name", ["bees & wasps", "bees&wasps", "bees + wasps", "bees and wasps", "wasps or bees"]
+    )
+    def test_two_nouns_in_one_name_stand_for_each_of_them(self, name: str) -> None:
+        assert named_in("a beehive", [name]) == named_in("one wasp", [name]) == (name,)
+
+    def test_what_describes_is_not_parted_from_its_noun(self) -> None:
+        name = "black and white warbler"
+        assert named_in("a black rock", [name]) == ()
+        assert named_in("black-and-white warblers", [name]) == (name,)
+
+    @pytest.mark.parametrize(
+        ("text", "name"),
+        [
+            ("一只猫在草地上", "猫"),
+            ("草の上の猫", "猫"),
+            ("ガレージのネコ", "ネコ"),
+            ("สุนัขบนหญ้า", "สุนัข"),
+            ("घास पर बिल्ली", "बिल्ली"),
+            ("두 마리의 고양이", "고양이"),
+        ],
+    )
+    def test_other_scripts_are_read_also_where_no_space_parts_the_words(self, text: str, name: str) -> None:
+        assert named_in(text, [name]) == (name,)
+        assert named_in("a meadow", [name]) == named_in(text, ["bee", "马"]) == ()
+
     def test_a_number_is_a_name_only_where_it_is_all_there_is(self) -> None:
         assert named_in("7 lamps", ["7"]) == ("7",)
         assert named_in("7 lamps", ["7.heron"]) == ()

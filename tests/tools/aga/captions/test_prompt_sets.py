@@ -266,6 +266,8 @@ class TestCompounds:
             ("a dewy spiderweb", "spiders"),
             ("a birdhouse", "bird"),
             ("a hawkmoth", "moth"),
+            ("an empty carpark", "car"),
+            ("two carports", "cars"),
             ("in the dragonfly's pond", "fly"),
         ],
     )
