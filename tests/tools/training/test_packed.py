@@ -11,11 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.tools.training.trials import TRAIN, mixed, numbers, silent, tiny_trial
+from tests.tools.training.trials import CLASSES, SIZE, TRAIN, mixed, numbers, silent, tiny_trial
 from tools.datasets.cache.read import CachedDataset
 from tools.training import checkpoint
-from tools.training.config import TrialSpec, Trunk, fold_of_seed
+from tools.training.config import ModelConfig, TrialSpec, Trunk, fold_of_seed
 from tools.training.loop import train_trial
+from tools.training.networks.models import build_model
 from tools.training.packed import slot as slots
 from tools.training.packed.graphs import CannotCapture
 from tools.training.packed.pack import Outcome, Pack, Uncapturable
@@ -100,6 +101,18 @@ def test_packed_and_single_are_equal_to_the_bit(
     run = Run(specs, 2).go()
     for spec in specs[1:]:
         assert (numbers(run.result(spec)), left(spec)) == alone(spec, root)
+
+
+def test_a_network_that_is_built_otherwise_for_its_weights_is_built_so_in_a_pack(
+    tinted: CachedDataset, root: Path, tmp_path: Path
+):
+    """GoogLeNet changes the scale of its inputs where its weights were trained so."""
+    blank = ModelConfig(name="googlenet")
+    torch.save(build_model(blank, CLASSES, SIZE, 0).state_dict(), tmp_path / "weights.pt")
+    start = ModelConfig(name="googlenet", weights=str(tmp_path / "weights.pt"))
+    spec = tiny_trial(tinted, root, epochs=1).model_copy(update={"model": start})
+    run = Run([spec], 1).go()
+    assert (numbers(run.result(spec)), left(spec)) == alone(spec, root)
 
 
 def test_synthetic_images_are_mixed_in_as_ever(tinted: CachedDataset, root: Path, folder: Path):

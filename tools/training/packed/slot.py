@@ -14,7 +14,7 @@ import torch
 from tools.training.config import ModelConfig, Recipe, TrialSpec
 from tools.training.evaluation import Classifier
 from tools.training.hardware import Precision, on_device, precision_for
-from tools.training.networks.models import build_model
+from tools.training.networks.models import architecture
 from tools.training.normalisation import Normalisation, normalise
 from tools.training.packed.graphs import CannotCapture, captured
 from tools.training.packed.mixing import Mix, MixKind, MixTables, put
@@ -97,7 +97,8 @@ class Slot:
         self.precision: Precision = precision_for(device, recipe.amp)
         if self.precision.scaled:
             raise CannotCapture(f"{self.precision.name} needs its loss scaled")
-        blank = build_model(_blank(shape.model), shape.classes, shape.image_size, 0)
+        with torch.random.fork_rng(devices=[]):  # its weights come with each trial
+            blank = architecture(shape.model, shape.classes, shape.image_size)
         self.model = on_device(blank, device, recipe.channels_last)
         self.model.train()
         self._optimizer = optimizer_for(self.model, recipe)
@@ -338,8 +339,3 @@ class Slot:
     def _copy_weights(self, weights: dict[str, torch.Tensor]) -> None:
         for name, tensor in self.model.state_dict().items():
             tensor.copy_(weights[name], non_blocking=True)
-
-
-def _blank(model: ModelConfig) -> ModelConfig:
-    """The same architecture without weights to load: they come with each trial."""
-    return model.model_copy(update={"weights": None})
