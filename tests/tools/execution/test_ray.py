@@ -1,6 +1,9 @@
 """Trials by Ray on this machine; a cluster of several nodes is in `test_ray_nodes.py`."""
 
 import os
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ import psutil
 import pytest
 import torch
 
+from tests.repository import ROOT
 from tests.tools.execution.test_local import Events
 from tests.tools.training.trials import numbers, silent, tiny_trial
 from tools.datasets.cache.read import CachedDataset
@@ -140,6 +144,19 @@ def test_a_cluster_that_does_not_answer_is_named_with_what_to_check(monkeypatch:
     assert fault.resumable
     assert "ray://head:10001" in str(fault)
     assert "execution.ray_address" in str(fault)
+
+
+def test_an_address_at_which_nobody_listens_is_told_at_once():
+    """Ray itself asks there for a quarter of an hour."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    code = (
+        "from tools.execution.config import ExecutionConfig\n"
+        "from tools.execution.on_ray.cluster import connect\n"
+        f"connect(ExecutionConfig(kind='ray', ray_address='{address}'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert f"The Ray cluster {address} cannot be used: ConnectionRefusedError" in done.stderr
 
 
 def test_the_checkpoint_that_is_sent_back_first_is_that_of_training():

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -39,6 +40,9 @@ _SWITCHES = {
 }
 _SECRET = re.compile(r"(KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS?|PGPASSFILE)$", re.IGNORECASE)
 """Names of variables that hold one."""
+_HOST_AND_PORT = re.compile(r"\[?(?P<host>[^\s/\]]+)\]?:(?P<port>\d{1,5})")
+_PATIENCE = 10.0
+"""Seconds for a connection to the head."""
 _ADDRESS_WITH_PASSWORD = re.compile(r"://[^/\s@]+@")
 _OBJECT_STORE = 256 * 2**20
 """Bytes of shared memory of a cluster that is started here, where workers read the runs folder itself."""
@@ -168,6 +172,10 @@ def _end(ray: Any, folder: Path) -> None:
 def _join(ray: Any, address: str) -> None:
     if address.startswith("ray://"):
         _offer_token()
+    elif found := _HOST_AND_PORT.fullmatch(address):
+        socket.create_connection((found["host"], int(found["port"])), _PATIENCE).close()
+        # Ray asks twenty times, 40 seconds each, also where it cannot get an answer
+        os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
     ray.init(address=address, log_to_driver=False, configure_logging=False)
 
 
