@@ -34,6 +34,8 @@ class Plan:
     """The language model; empty where none proposes."""
     backgrounds: bool = False
     """Whether images with new backgrounds may come on top."""
+    trainings_more: int = 0
+    """Trainings that the finish takes on top, at most: only what the search finds shows whether."""
 
     def lines(self, free: str = "") -> list[tuple[str, str]]:
         """The same for reading: name and text of each line; `free` says how much room the disk has."""
@@ -54,6 +56,7 @@ class Plan:
         low, high = self.seconds or (None, None)
         return {
             "trainings": self.trainings,
+            "trainings_more": self.trainings_more,
             "trained_before": self.trained_before,
             "epochs": list(self.epochs),
             "seconds_low": low,
@@ -72,11 +75,12 @@ class Plan:
         low, high = self.epochs
         length = counted(high, "epoch") if low == high else f"{low} to {high} epochs"
         before = f", of which {self.trained_before} are there already" if self.trained_before else ""
+        more = in_words_of_more(self.trainings_more)
         text = f"up to {counted(self.trainings, 'training')} of {length}{before}"
         if self.seconds is None:
-            return f"{text}; how long it takes shows after the first of them"
+            return f"{text}{more}; how long it takes shows after the first of them"
         found = ", as is found first (longer ones if they help)" if low != high else ""
-        text = f"{_between(*self.seconds)} on this machine: {text}{found}"
+        text = f"{_between(*self.seconds)} on this machine: {text}{found}{more}"
         if self.images_per_second:
             text += f", {self.workers} at a time, {self.images_per_second:,.0f} images/s each"
         if self.backgrounds:
@@ -90,6 +94,11 @@ class Plan:
         if self.dollars is None:
             return f"{calls}, whose price is unknown (--llm.input_price and --llm.output_price tell it)"
         return f"{calls}, at most about ${self.dollars:,.2f} (--budget.dollars limits it)"
+
+
+def in_words_of_more(trainings: int) -> str:
+    """That so many may come on top of those that were named before; empty for none."""
+    return f", and up to {trainings} more if the finish needs them" if trainings else ""
 
 
 def _between(low: float, high: float) -> str:

@@ -24,7 +24,8 @@ class FinishPlan:
     least: int
     """Of `test`: what the first sentence rests on, that is no augmentation, the recommended and its best rival."""
     lengths: int = 0
-    """The leading contenders at another length (`second_lengths.py`): if they need it, and there is room."""
+    """The leading contenders at another length (`second_lengths.py`), and those that are no proposal under fresh seeds
+    beside themselves at the usual one: if they need it, and there is room."""
 
 
 UNTIL_KNOWN = 8
@@ -69,13 +70,15 @@ def plan_finish(search: SearchConfig, found: bool = False) -> FinishPlan:
     more = len(search.choice_seeds) - len(search.search_seeds)
     contenders = 1 + baseline_count(search) + possible
     tested = 1 + baseline_count(search) + min(possible, 1)
-    other = search.second_lengths == "on" or (search.second_lengths == "auto" and found)
+    others = 0
+    if search.second_lengths == "on" or (search.second_lengths == "auto" and found):
+        others = min(SECOND_LENGTHS, contenders - 1)
     return FinishPlan(
         choice=contenders * more if contenders > 1 else 0,
         test=tested * search.final_seeds,
         parts=2 * search.final_seeds if possible else 0,
         least=min(tested, 3) * search.final_seeds,
-        lengths=min(SECOND_LENGTHS, contenders - 1) * search.seeds if other else 0,
+        lengths=others * search.seeds + min(others, baseline_count(search)) * search.final_seeds,
     )
 
 
@@ -95,7 +98,9 @@ def describe_finish(search: SearchConfig, found: bool = False) -> str:
     )
     choice = f"{plan.choice} more seeds to choose among {among}, " if plan.choice else ""
     parts = f"; {plan.parts} more if the best proposal has a policy and backgrounds" if plan.parts else ""
-    lengths = f"; up to {plan.lengths} if the best are unfinished or over-trained" if plan.lengths else ""
+    lengths = (
+        f"; up to {plan.lengths} more if the best are unfinished or over-trained" if plan.lengths else ""
+    )
     return (
         f"up to {plan.choice + plan.test} trials: {choice}{plan.test} under {search.final_seeds} fresh seeds for the "
         f"test{parts}{lengths}"

@@ -13,7 +13,7 @@ from agent.context import Context
 from agent.memory.candidate import Candidate, baseline_count, baselines, reference
 from agent.memory.proposal import Proposal
 from agent.proposers.factory import LLM_ARMS
-from agent.screen.plan import Plan
+from agent.screen.plan import Plan, in_words_of_more
 from agent.settings.config import SearchConfig, StudyConfig
 from agent.steps.finish_plan import iteration_count, plan_finish, trials_of_iteration
 from agent.steps.length.plan import (
@@ -89,7 +89,8 @@ def tell_rest(context: Context, ended: Sequence[tuple[int, TrialResult]]) -> Non
         planned_trials(context) - (1 + baseline_count(context.config.search)) * context.config.search.seeds
     )
     if trials > 0:
-        context.terminal.note(f"left: up to {counted(trials, 'training')}, about {about(rest)}")
+        more = in_words_of_more(_more(context))
+        context.terminal.note(f"left: up to {counted(trials, 'training')}{more}, about {about(rest)}")
 
 
 def make_plan(context: Context, always: bool = False) -> Plan:
@@ -121,6 +122,7 @@ def make_plan(context: Context, always: bool = False) -> Plan:
         dollars=_dollars(context),
         model=(config.llm.model or "") if search.proposer in LLM_ARMS else "",
         backgrounds=context.backgrounds != "off",
+        trainings_more=_more(context),
     )
     if not timings:
         return plan
@@ -129,6 +131,15 @@ def make_plan(context: Context, always: bool = False) -> Plan:
     if seconds[1] < _LONG:
         return plan
     return replace(plan, cheaper=tuple(_cheaper(context, timings, (low, high), seconds[1])))
+
+
+def _more(context: Context) -> int:
+    """Trainings that the finish takes beside `planned_trials`, at most, as far as the budget allows them."""
+    config = context.config
+    plan = plan_finish(config.search, found=config.training.epochs == "auto")
+    more = plan.lengths + (plan.parts if context.backgrounds != "off" else 0)
+    limit = config.budget.trials
+    return more if limit is None else min(more, limit - planned_trials(context))
 
 
 def _epochs(context: Context) -> tuple[int, int]:
@@ -223,7 +234,7 @@ def _trained_before(context: Context) -> int:
 
 def _disk(context: Context, timings: Sequence[Timing]) -> int:
     plan, weights = plan_finish(context.config.search), timings[0].weights
-    kept = plan.choice + plan.test + context.config.search.seeds
+    kept = plan.choice + plan.test + _more(context) + context.config.search.seeds
     checkpoints = 3 * len(context.machines)  # a model and the two moments of its optimiser
     return (kept + checkpoints) * weights + _KEPT * planned_trials(context)
 

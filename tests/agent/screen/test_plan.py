@@ -47,6 +47,15 @@ def test_a_length_that_is_found_first_is_a_range_of_epochs_and_of_time():
     )
 
 
+def test_trainings_that_the_finish_may_need_besides_are_told():
+    plan = replace(PLAN, trainings_more=16, trained_before=0)
+    assert (
+        "up to 48 trainings of 30 epochs, and up to 16 more if the finish needs them, 2 at"
+        in plan.lines()[0][1]
+    )
+    assert plan.as_json()["trainings_more"] == 16
+
+
 def test_a_limit_that_ends_the_study_before_is_told():
     assert "The budget of 2h ends it before" in replace(PLAN, limit=7_200.0).lines()[0][1]
     assert "budget" not in replace(PLAN, limit=200_000.0).lines()[0][1]

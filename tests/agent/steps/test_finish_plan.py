@@ -46,12 +46,14 @@ def test_the_opening_line_says_how_many_trials_and_what_for():
 
 def test_where_the_length_is_found_the_leading_contenders_may_be_trained_at_another():
     search = SearchConfig(baselines=BASELINES)
-    assert plan_finish(search, found=True).lengths == 6
+    # 2 of them × 3 seeds; where both are baselines, 5 fresh seeds of each, besides those of the usual length
+    assert plan_finish(search, found=True).lengths == 6 + 10
+    # a proposal takes the place of itself
     assert plan_finish(SearchConfig(baselines=[], iterations=1, seeds=2), found=True).lengths == 2
     assert plan_finish(SearchConfig(second_lengths="off"), found=True).lengths == 0
-    assert plan_finish(SearchConfig(second_lengths="on")).lengths == 6
+    assert plan_finish(SearchConfig(baselines=["aug_mix"], second_lengths="on")).lengths == 6 + 5
     assert describe_finish(search, found=True).endswith(
-        "; up to 6 if the best are unfinished or over-trained"
+        "; up to 16 more if the best are unfinished or over-trained"
     )
     assert "unfinished" not in describe_finish(search)
 
