@@ -38,6 +38,9 @@ _log = logging.getLogger(__name__)
 _CHECK_EVERY = 50
 """Steps between checks of the loss; each check waits for the GPU."""
 
+_TRIES = 3
+"""To begin with a trunk that somebody deletes."""
+
 
 def train_trial(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]) -> TrialResult:
     """Train one classifier, or resume training it, or return the result that is already there.
@@ -117,10 +120,6 @@ def kept_result(spec: TrialSpec) -> TrialResult | None:
 
 def _train(spec: TrialSpec, device: str, on_epoch: Callable[[EpochReport], None]) -> TrialResult:
     training = _Training(spec, device)
-    if SharedTrunk(spec).is_missing(training.finished_epochs):
-        del training
-        train_trunk(spec, device)
-        training = _Training(spec, device)
     log = EpochLog(spec.directory)
     for report in training.inherited:
         log.append(report)
@@ -141,6 +140,28 @@ def rehearsal(spec: TrialSpec, device: str, sample: int) -> tuple[Iterator[int],
     """
     training = _Training(spec, device)
     return training.train_on(), training.predict_on(sample)
+
+
+def begin_with_trunk(
+    spec: TrialSpec, own: dict[str, Any] | None, device: str
+) -> tuple[dict[str, Any] | None, int]:
+    """As `SharedTrunk.latest`, with the trunk trained where the trial needs it and nobody has left it.
+
+    Another study may delete the trunk at any moment: its search is over.
+
+    Raises:
+        AugurError: it is gone again and again.
+        OSError: as the system raises it.
+    """
+    trunk = SharedTrunk(spec)
+    for _ in range(_TRIES):
+        state, done = trunk.latest(own, device)
+        if not trunk.is_missing(0 if state is None else len(state["reports"])):
+            return state, done
+        train_trunk(spec, device)
+    raise AugurError(
+        f"the epochs that this trial begins with are gone from {trunk.directory} as often as they are trained"
+    )
 
 
 def train_trunk(spec: TrialSpec, device: str) -> None:
@@ -171,7 +192,8 @@ class _Training:
 
     def __init__(self, spec: TrialSpec, device: str) -> None:
         self._spec, self._device = spec, device
-        recipe = spec.recipe
+        recipe, self._checkpoint = spec.recipe, Checkpoint(spec.directory, spec.key)
+        state, done = begin_with_trunk(spec, self._checkpoint.load(device), device)
         self._precision = precision_for(device, recipe.amp)
         self._images = training_images(spec)
         self._batches = epoch_batches(spec, self._images)
@@ -194,11 +216,10 @@ class _Training:
         term = class_term(recipe, self._images.counted_labels, spec.classes)
         self._class_term = None if term is None else term.to(device)
         self._progress, self._steps = Progress(spec), StepLog(spec.directory)
-        self._checkpoint = Checkpoint(spec.directory, spec.key)
         self.inherited: list[EpochReport] = []
         """Epochs that another trial of the same trunk has trained, and this one has just read."""
         self._trunk = SharedTrunk(spec)
-        self._restore()
+        self._restore(*later_of(state, done, spec, device))
         if torch.device(device).type == "cuda":
             torch.backends.cudnn.benchmark = True  # shapes rarely change
 
@@ -246,9 +267,8 @@ class _Training:
         self._steps.close()
         return result
 
-    def _restore(self) -> None:
-        state, done = self._trunk.latest(self._checkpoint.load(self._device), self._device)
-        state, done = later_of(state, done, self._spec, self._device)
+    def _restore(self, state: dict[str, Any] | None, done: int) -> None:
+        """From `state`, of which this trial has reported `done` epochs."""
         if state is None or not self._progress.restore(state, self._validation.labels):
             return
         self.inherited = self._progress.reports[done:]

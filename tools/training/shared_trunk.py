@@ -35,7 +35,7 @@ class SharedTrunk:
         return self._trunk is not None and epoch == self._end
 
     def is_missing(self, done: int) -> bool:
-        """Whether a trial with `done` finished epochs must wait for its trunk to be trained (`loop.train_trunk`)."""
+        """Whether a trial with `done` finished epochs waits for its trunk to be trained (`loop.begin_with_trunk`)."""
         return self._foreign and done < self._end
 
     def save(self, state: dict[str, Any]) -> None:
@@ -81,6 +81,12 @@ class SharedTrunk:
     def remove(self) -> None:
         """Delete the state at the end of the trunk, which is damaged or no longer needed."""
         self._file(self._end).unlink(missing_ok=True)
+
+    @property
+    def directory(self) -> Path:
+        """Where the states lie."""
+        assert self._trunk is not None
+        return self._trunk.directory
 
     @property
     def end(self) -> int:

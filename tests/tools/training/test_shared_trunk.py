@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.tools.training.test_packed import Run
 from tests.tools.training.trials import numbers, silent, tiny_recipe, tiny_trial
 from tools.datasets.cache.read import CachedDataset
-from tools.training import checkpoint
+from tools.training import checkpoint, loop
 from tools.training.config import TrialSpec, Trunk
 from tools.training.epoch_log import read_epochs
 from tools.training.loop import train_trial
@@ -137,6 +138,25 @@ def test_it_comes_to_the_same_where_the_trunk_is_gone(tinted: CachedDataset, tmp
     train_trial(branch(tinted, tmp_path / "b", 4), "cpu", silent)
     without = train_trial(foreign(tinted, tmp_path / "b", "vertical_flip(p=1)"), "cpu", silent)
     assert numbers(with_trunk) == numbers(without)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_it_comes_to_the_same_where_another_study_deletes_the_trunk_in_the_middle(
+    tinted: CachedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
+):
+    first, again = (foreign(tinted, tmp_path / name, "vertical_flip(p=1)") for name in "ab")
+    whole, train_trunk, deleted = train_trial(first, "cpu", silent), loop.train_trunk, []
+
+    def trained_and_deleted(spec: TrialSpec, device: str) -> None:
+        train_trunk(spec, device)
+        if not deleted and spec.trunk is not None:
+            deleted.extend(spec.trunk.directory.glob("epoch-*.pt"))
+            deleted[0].unlink()
+
+    monkeypatch.setattr(loop, "train_trunk", trained_and_deleted)
+    result = Run([again], 1).go().result(again) if packed else train_trial(again, "cpu", silent)
+    assert deleted
+    assert numbers(result) == numbers(whole)
 
 
 def test_a_damaged_trunk_is_trained_again_and_not_taken_from_a_shorter_one(

@@ -20,7 +20,7 @@ from tools.training.epoch_log import EpochLog
 from tools.training.evaluation import predictions_from
 from tools.training.failures import NonFiniteLoss
 from tools.training.imbalance import class_term
-from tools.training.loop import train_trunk
+from tools.training.loop import begin_with_trunk
 from tools.training.model_source import check_unchanged
 from tools.training.packed.feed import Feed, Part
 from tools.training.packed.feeder import Feeder
@@ -120,11 +120,8 @@ class Trial:
         slot.prepare(sorted(set(self._batches.sizes), reverse=True), self._mix)
         term = class_term(spec.recipe, self._source.counted_labels, spec.classes)
         slot.fill(self._stores.weights(spec), self._stores.normalisation(spec, self._source), term)
-        own = self._checkpoint.load(slot.device)
-        if self._trunk.is_missing(0 if own is None else len(own["reports"])):
-            # Rare, and not packed: the trial whose trunk it is has left none.
-            train_trunk(spec, slot.device)
-        state, done = self._trunk.latest(own, slot.device)
+        # A trunk that is missing is trained alone, which is rare: the trial whose trunk it is has left none.
+        state, done = begin_with_trunk(spec, self._checkpoint.load(slot.device), slot.device)
         if state is not None and self._progress.restore(state, validation.view.labels):
             slot.restore(state["model"], state["optimizer"])
             self._inherited = self._progress.reports[done:]
