@@ -18,11 +18,14 @@ _OWN_CORES = 2
 def workers_of(config: ExecutionConfig) -> list[WorkerPlan]:
     """The workers that `config` means; where it says so, a Ray cluster is found, or started, for them.
 
+    Where trials run in packs on this machine, a device has one, whatever `execution.workers` is.
+
     Raises:
         AugurError: the device that is asked for is missing, or the cluster.
     """
     if config.kind == "local":
-        return plan_workers(config)
+        plans = plan_workers(config)
+        return _first_of_devices(plans) if _packed(config, plans) else plans
     from tools.execution.on_ray.executors import ray_plans
 
     return ray_plans(config)
@@ -45,8 +48,7 @@ def make_executor(
         plans: as `workers_of` has them.
         loader_workers: processes that augment, for all packs together; with 0, all cores but two of each pack.
     """
-    on_cuda = all(plan.device.startswith("cuda") for plan in plans)
-    if config.pack == "off" or (config.pack == "auto" and not on_cuda):
+    if not _packed(config, plans):
         if config.kind == "local":
             return LocalExecutor(plans, config.trial_timeout)
         from tools.execution.on_ray.executors import ray_executor
@@ -63,19 +65,28 @@ def make_executor(
     return ray_packs(config, plans, packs)
 
 
+def _packed(config: ExecutionConfig, plans: Sequence[WorkerPlan]) -> bool:
+    """Whether trials run in packs."""
+    if config.pack == "auto":
+        return all(plan.device.startswith("cuda") for plan in plans)
+    return config.pack != "off"
+
+
 def _packs_of_devices(
     config: ExecutionConfig, plans: Sequence[WorkerPlan], loader_workers: int
 ) -> list[PackPlan]:
     """One pack for each device of this machine."""
-    devices = list(dict.fromkeys(plan.device for plan in plans))
-    processes = loader_workers or usable_cores() - _OWN_CORES * len(devices)
-    threads = {plan.device: plan.threads for plan in reversed(plans)}
-    return [
-        PackPlan(
-            device, threads[device], _size(config), max(1, processes // len(devices)), config.trial_timeout
-        )
-        for device in devices
-    ]
+    firsts = _first_of_devices(plans)
+    processes = loader_workers or usable_cores() - _OWN_CORES * len(firsts)
+    each = max(1, processes // len(firsts))
+    return [PackPlan(plan.device, plan.threads, _size(config), each, config.trial_timeout) for plan in firsts]
+
+
+def _first_of_devices(plans: Sequence[WorkerPlan]) -> list[WorkerPlan]:
+    first: dict[str, WorkerPlan] = {}
+    for plan in plans:
+        first.setdefault(plan.device, plan)
+    return list(first.values())
 
 
 def _size(config: ExecutionConfig) -> int | None:

@@ -20,7 +20,7 @@ from tools.errors import ConfigurationError
 from tools.execution.config import ExecutionConfig
 from tools.execution.devices import WorkerPlan
 from tools.execution.local import LocalExecutor, WorkersDie
-from tools.execution.make import described, make_executor
+from tools.execution.make import described, make_executor, workers_of
 from tools.execution.packed import PackedExecutor, PackProcess
 from tools.execution.packed_worker import PackPlan
 from tools.execution.worker import read_outcome
@@ -261,6 +261,13 @@ def test_packs_are_made_where_they_are_asked_for_and_auto_means_cuda(
         assert sum(plan.processes for plan in made.plans) == 6
         assert {plan.size for plan in made.plans} == {None if pack == "auto" else pack}
         assert "side by side" in described(made, plans)
+
+
+def test_a_device_whose_trials_run_in_a_pack_counts_as_one_worker():
+    """A limit on wall-clock time would else be planned as if there were several packs."""
+    config = ExecutionConfig(device="cpu", workers=3, threads=1, pack=2)
+    assert workers_of(config) == [WorkerPlan("cpu", 1)]
+    assert len(workers_of(config.model_copy(update={"pack": "auto"}))) == 3, "which packs on CUDA alone"
 
 
 def test_trials_are_trained_one_at_a_time_by_default():
