@@ -41,6 +41,7 @@ from tools.datasets.config import DataConfig
 from tools.datasets.grey import is_grey
 from tools.datasets.original_size import median_size
 from tools.datasets.seed_folds import describe_folds, seed_folds
+from tools.datasets.splits.split_file import what_changed
 from tools.datasets.types import SPLITS, Dataset, Split
 from tools.energy import open_meter
 from tools.errors import AugurError
@@ -127,7 +128,7 @@ def open_context(
             synthesis.chain.open()  # report what is missing now, not after the reference was trained
         if not rehearsal:
             arm = "given" if given else config.search.proposer
-            _enter(config, study, arm, why, data, recipe, folds, tracking)
+            _enter(config, study, folder, arm, why, data, recipe, folds, tracking)
             remember(folder, tracking.experiment_id, tracking.study_run)
             shutil.copyfile(data.splits_file, folder / data.splits_file.name)
             tracking.log_file(tracking.study_run, folder / data.splits_file.name)
@@ -240,6 +241,7 @@ def _grey(data: CachedDataset, terminal: Terminal) -> bool:
 def _enter(
     config: StudyConfig,
     study: str,
+    folder: Path,
     arm: str,
     why: str,
     data: CachedDataset,
@@ -272,8 +274,10 @@ def _enter(
     )
     recorded = tracking.study_tags().get("data_fingerprint", "")
     if recorded != data.fingerprint:
+        began_with = folder / data.splits_file.name
+        what = f"{what_changed(began_with, data.splits_file)}; " if began_with.exists() else ""
         raise AugurError(
-            f"The data of study {study} have changed since it began (fingerprint {recorded[:12]} then, "
+            f"The data of study {study} have changed since it began ({what}fingerprint {recorded[:12]} then, "
             f"{data.fingerprint[:12]} now): its results cannot be compared with new ones. Restore the data, or start "
             "a new study."
         )

@@ -111,6 +111,22 @@ def test_relative_paths_are_found_again_from_another_folder(runs, tmp_path) -> N
     assert "from now on" not in done.stdout, "nothing was changed"
 
 
+def test_an_image_that_can_be_read_again_is_named_and_the_study_goes_on_without_it(runs, tmp_path) -> None:
+    data = tmp_path / "data"
+    make_pictures(data)
+    broken, whole = data / "a" / "3.png", (data / "a" / "3.png").read_bytes()
+    broken.write_bytes(b"torn")
+    size = BARE.replace("--dataset demo", f"--data {data} --data.on_corrupt skip")
+    assert run(runs, size=size, moment="before:propose").returncode == KILLED
+    broken.write_bytes(whole)
+    refused = resume(runs)
+    assert refused.returncode == 1, refused.stderr
+    assert "have changed since it began (1 image is new, or can be read now: a/3.png;" in refused.stderr
+    broken.write_bytes(b"torn")
+    done = resume(runs)
+    assert done.returncode == 0, done.stderr
+
+
 def make_pictures(folder: Path) -> None:
     """A folder of classes with pictures of noise."""
     import numpy as np

@@ -13,7 +13,7 @@ from tools.datasets.folder.walk import SPLIT_SPELLINGS
 from tools.datasets.types import Card, Record
 from tools.errors import DataError
 from tools.files import written_whole
-from tools.text import counted
+from tools.text import clean, counted
 
 NAME = "splits.csv"
 _NAMED = 5
@@ -69,6 +69,39 @@ def read_splits(file: Path, records: Sequence[Record]) -> tuple[list[Record], st
         unused = counted(unlisted, "image that it does not list is", "images that it does not list are")
         rest = f"; {unused} not used"
     return [chosen[record.file] for record in records if record.file in chosen], f"splits from {file}{rest}"
+
+
+def what_changed(before: Path, after: Path) -> str:
+    """How the images of one such file differ from those of another, in words, by their names."""
+    old, new = _rows(before), _rows(after)
+    gone, come = sorted(old.keys() - new.keys()), sorted(new.keys() - old.keys())
+    told = [
+        f"{counted(len(names), one, many)}: {_first(names)}"
+        for names, one, many in (
+            (
+                gone,
+                "image is gone, or cannot be read any more",
+                "images are gone, or cannot be read any more",
+            ),
+            (come, "image is new, or can be read now", "images are new, or can be read now"),
+        )
+        if names
+    ]
+    moved = sorted(name for name in old.keys() & new.keys() if old[name] != new[name])
+    if not told and moved:
+        told = [
+            f"the label, split or group of {counted(len(moved), 'image')} is another one: {_first(moved)}"
+        ]
+    return "; ".join(told) or "the files have the same names, and some of them other content"
+
+
+def _rows(file: Path) -> dict[str, tuple[str, ...]]:
+    with file.open(newline="", encoding="utf-8", errors="surrogateescape") as opened:
+        return {row[0]: tuple(row[1:]) for row in csv.reader(opened) if row}
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(map(clean, names[:_NAMED])) + (", …" if len(names) > _NAMED else "")
 
 
 def _record(row: TableRow, by_file: dict[str, Record], chosen: dict[str, Record]) -> Record:
