@@ -49,13 +49,14 @@ def make_with(found: Named, classes: int) -> nn.Module:
 
 
 def check_made(
-    found: Named, make: Callable[[], nn.Module], classes: int, side: int, away: Sequence[str]
+    found: Named, make: Callable[[int], nn.Module], classes: int, side: int, away: Sequence[str]
 ) -> None:
-    """Refuse a function's model that no trial could train: its output, its repeatability, whether it can be moved.
+    """Refuse a function's model that no trial could train: its output, its repeatability, whether it can be moved, and
+    whether its weights are all that it learns.
 
     Args:
         found: the function.
-        make: builds the model, with the same random numbers each time.
+        make: builds the model of a seed, with the same random numbers each time.
         classes: the numbers that it must return for an image.
         side: of an image, in pixels.
         away: devices that it will be moved to, other than the CPU.
@@ -63,7 +64,7 @@ def check_made(
     Raises:
         ConfigurationError: says what is wrong with it.
     """
-    model, again = make(), make()
+    model, again = make(0), make(0)
     own, other = model.state_dict(), again.state_dict()
     if model is again or {id(each) for each in model.parameters()} & {
         id(each) for each in again.parameters()
@@ -82,6 +83,7 @@ def check_made(
         )
     for training in (True, False):
         _check_output(found, model.train(training), classes, side, training)
+    _check_weights(found, model, make(1), side)
     if away:
         _check_moves(found, model.eval(), side, away)
 
@@ -107,6 +109,26 @@ def _check_output(found: Named, model: nn.Module, classes: int, side: int, train
         raise ConfigurationError(
             f"{found.title} (model.name) returns {made.dtype} of shape {tuple(made.shape)} for 2 images in {mode} "
             f"mode; expected logits of shape (2, {classes}), one for each class"
+        )
+
+
+def _check_weights(found: Named, used: nn.Module, other: nn.Module, side: int) -> None:
+    """A model of another seed that is given the weights of `used` must be the same: so is a trained one read again."""
+    images, made = torch.rand(2, 3, side, side), []
+    try:
+        other.load_state_dict(used.state_dict())
+        for model in (used, other):
+            with torch.no_grad(), torch.random.fork_rng(devices=[]), _seeded(0):
+                torch.manual_seed(0)
+                made.append(torch.nan_to_num(model.eval()(images)))
+        same = torch.equal(*made)
+    except RuntimeError:  # its layers have other shapes
+        same = False
+    if not same:
+        raise ConfigurationError(
+            f"{found.title} (model.name) is not the same once its weights are read into a model of another seed: it "
+            "keeps random numbers, or what it learns, outside of state_dict(), and would be tested as another model. "
+            "Make them parameters, or buffers that are saved (register_buffer)"
         )
 
 

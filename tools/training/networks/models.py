@@ -49,7 +49,9 @@ def check_model(
     if found.is_code:
         away = [device for device in devices if device != "cpu"]
         blank = config.model_copy(update={"weights": None})
-        check_made(found, lambda: build_model(blank, classes, image_size, 0), classes, image_size, away)
+        check_made(
+            found, lambda seed: build_model(blank, classes, image_size, seed), classes, image_size, away
+        )
     model = _on_meta(config, classes, image_size)
     if not found.is_code:
         try:

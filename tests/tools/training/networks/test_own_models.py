@@ -108,6 +108,8 @@ BODIES = {
     "return Pair()": "returns tuple in training mode",
     "return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())": "without parameters to train",
     "return Clock(classes)": "other weights when it is called again",
+    "return Features(classes)": r"keeps random numbers.*outside of state_dict.*register_buffer",
+    "return Counts(classes)": r"what it learns, outside of state_dict",
 }
 AROUND = """
 import time
@@ -122,6 +124,14 @@ class Clock(nn.Linear):
     def forward(self, x): return super().forward(x.flatten(1))
 def make(classes):
     BODY
+class Features(nn.Linear):
+    def __init__(self, c): super().__init__(8, c); self.drawn = torch.randn(768, 8)
+    def forward(self, x): return super().forward(torch.cos(x.flatten(1) @ self.drawn))
+class Counts(nn.Linear):
+    def __init__(self, c): super().__init__(768, c); self.register_buffer("mean", torch.zeros(768), persistent=False)
+    def forward(self, x):
+        if self.training: self.mean += x.flatten(1).mean(0)
+        return super().forward(x.flatten(1) - self.mean)
 """
 
 
@@ -131,6 +141,14 @@ def test_a_function_that_no_trial_could_use_is_refused_with_the_reason(tmp_path:
     with pytest.raises(ConfigurationError, match=BODIES[body]) as caught:
         check_model(model, 3, 16)
     assert "net.py:make" in str(caught.value)
+
+
+def test_chance_in_evaluation_is_no_hidden_state(tmp_path: Path):
+    body = (
+        "m = nn.Sequential(nn.Flatten(), nn.Linear(768, classes))\n"
+        "    m.register_forward_pre_hook(lambda m, x: torch.nn.functional.dropout(x[0], 0.5))\n    return m"
+    )
+    assert check_model(written(tmp_path, AROUND.replace("BODY", body)), 3, 16) == []
 
 
 def test_a_tensor_that_stays_behind_is_refused_where_the_model_must_move(tmp_path: Path):
