@@ -276,8 +276,9 @@ def _enter(
     if recorded != data.fingerprint:
         began_with = folder / data.splits_file.name
         what = f"{what_changed(began_with, data.splits_file)}; " if began_with.exists() else ""
+        where = "" if config.data.path is None else f", which were read from {config.data.path},"
         raise AugurError(
-            f"The data of study {study} have changed since it began ({what}fingerprint {recorded[:12]} then, "
+            f"The data of study {study}{where} have changed since it began ({what}fingerprint {recorded[:12]} then, "
             f"{data.fingerprint[:12]} now): its results cannot be compared with new ones. Restore the data, or start "
             "a new study."
         )

@@ -121,7 +121,8 @@ def test_an_image_that_can_be_read_again_is_named_and_the_study_goes_on_without_
     broken.write_bytes(whole)
     refused = resume(runs)
     assert refused.returncode == 1, refused.stderr
-    assert "have changed since it began (1 image is new, or can be read now: a/3.png;" in refused.stderr
+    changed = f"read from {data}, have changed since it began (1 image is new, or can be read now: a/3.png;"
+    assert changed in refused.stderr
     broken.write_bytes(b"torn")
     done = resume(runs)
     assert done.returncode == 0, done.stderr
