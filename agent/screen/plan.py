@@ -36,6 +36,8 @@ class Plan:
     """Whether images with new backgrounds may come on top."""
     trainings_more: int = 0
     """Trainings that the finish takes on top, at most: only what the search finds shows whether."""
+    smallest: float | None = None
+    """Seconds of the smallest study that has a result; None where it was not measured."""
 
     def lines(self, free: str = "") -> list[tuple[str, str]]:
         """The same for reading: name and text of each line; `free` says how much room the disk has."""
@@ -61,6 +63,7 @@ class Plan:
             "epochs": list(self.epochs),
             "seconds_low": low,
             "seconds_high": high,
+            "seconds_smallest": self.smallest,
             "seconds_allowed": self.limit,
             "images_per_second": self.images_per_second,
             "workers": self.workers,
@@ -87,6 +90,8 @@ class Plan:
             text += "; making images with new backgrounds comes on top"
         if self.limit is not None and self.limit < self.seconds[1]:
             text += f". The budget of {as_flag(self.limit)} ends it before"
+            if self.smallest is not None and self.smallest > self.limit:
+                text += f", without a result: the smallest study that has one takes {_about(self.smallest)}"
         return text
 
     def _calls(self) -> str:

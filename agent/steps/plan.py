@@ -5,9 +5,10 @@ trainings tell the same (`tell_rest`).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 from statistics import fmean
+from typing import Any
 
 from agent.context import Context
 from agent.memory.candidate import Candidate, baseline_count, baselines, reference
@@ -19,6 +20,7 @@ from agent.steps.finish_plan import iteration_count, plan_finish, trials_of_iter
 from agent.steps.length.plan import (
     LONGEST_STEPS,
     costs_at_first,
+    costs_of,
     first_epochs,
     images_of,
     planned_trials,
@@ -43,7 +45,9 @@ _USUAL_DOUBLINGS = 3
 _LONG = 1_800.0
 """Seconds from which cheaper settings are named."""
 _CHEAPER = 0.6
-"""Of the time, that a cheaper setting may take at most."""
+"""Of the time, that a cheaper setting may take at most, to be named alone; also all together, of the best alone."""
+_HELPS = 0.9
+"""Of the time, that a setting may take at most to be named together with others."""
 _SIZES = (160, 128, 96, 64, 48, 32)
 _FINE_TUNING = 8
 """Epochs that pretrained weights usually need."""
@@ -126,11 +130,21 @@ def make_plan(context: Context, always: bool = False) -> Plan:
     )
     if not timings:
         return plan
-    seconds = tuple(_seconds(context, timings, epochs, search, share) for epochs in (low, high))
-    plan = replace(plan, seconds=seconds, disk=_disk(context, timings))
-    if seconds[1] < _LONG:
+    plan = replace(
+        plan,
+        seconds=tuple(_seconds(context, timings, epochs, search, share) for epochs in (low, high)),
+        smallest=_smallest(context, timings, low),
+        disk=_disk(context, timings),
+    )
+    if plan.seconds is None or plan.seconds[1] < _LONG:
         return plan
-    return replace(plan, cheaper=tuple(_cheaper(context, timings, (low, high), seconds[1])))
+    return replace(plan, cheaper=tuple(_cheaper(context, timings, (low, high), plan.seconds[1])))
+
+
+def _smallest(context: Context, timings: Sequence[Timing], epochs: int) -> float:
+    """Seconds of the smallest study that has a result, with so many epochs a training."""
+    trials = ceil(costs_of(context).smallest / len(context.machines))
+    return _BESIDES + trials * (OF_A_TRIAL + trial_seconds(context, timings, epochs))
 
 
 def _more(context: Context) -> int:
@@ -239,36 +253,63 @@ def _disk(context: Context, timings: Sequence[Timing]) -> int:
     return (kept + checkpoints) * weights + _KEPT * planned_trials(context)
 
 
+@dataclass(frozen=True)
+class _Settings:
+    """Settings of a study, as far as its time depends on them."""
+
+    flags: str
+    timings: Sequence[Timing]
+    epochs: tuple[int, int]
+    search: SearchConfig
+
+
 def _cheaper(
     context: Context, timings: Sequence[Timing], epochs: tuple[int, int], longest: float
 ) -> Iterator[tuple[str, float, float]]:
-    """Settings with which the study takes much less: flags, seconds for the fewest and the most epochs."""
-    search, model = context.config.search, context.config.model
-    for flags, found, lengths, other in (
+    """Settings with which the study takes much less, each alone, then all that help together: flags, seconds for the
+    fewest and the most epochs."""
+    search = context.config.search
+    now = _Settings("", timings, epochs, search)
+    fewer = {"iterations": min(4, iteration_count(search)), "seeds": min(2, search.seeds)}
+    changes: list[dict[str, Any]] = [
         *_smaller_images(context, timings, epochs),
-        *(
-            [(f"--model.weights torchvision --epochs {_FINE_TUNING}", timings, (_FINE_TUNING,) * 2, search)]
-            if model.weights is None
-            else []
-        ),
-        (
-            "--iterations 4 --seeds 2",
-            timings,
-            epochs,
-            search.model_copy(
-                update={"iterations": min(4, iteration_count(search)), "seeds": min(2, search.seeds)}
-            ),
-        ),
-    ):
-        low, high = (_seconds(context, found, length, other, 1.0) for length in lengths)
+        *_fine_tuning(context, epochs),
+        {"flags": "--iterations 4 --seeds 2", "search": search.model_copy(update=fewer)},
+    ]
+
+    def seconds(settings: _Settings) -> tuple[float, float]:
+        low, high = (
+            _seconds(context, settings.timings, each, settings.search, 1.0) for each in settings.epochs
+        )
+        return low, high
+
+    helpful, best = [], longest
+    for change in changes:
+        low, high = seconds(replace(now, **change))
         if high <= _CHEAPER * longest:
-            yield flags, low, high
+            yield change["flags"], low, high
+        if high <= _HELPS * longest:
+            helpful.append(change)
+            best = min(best, high)
+    together = {name: value for change in helpful for name, value in change.items()}
+    if len(helpful) > 1:
+        together["flags"] = " ".join(change["flags"] for change in helpful)
+        low, high = seconds(replace(now, **together))
+        if high <= _CHEAPER * best:
+            yield together["flags"], low, high
+
+
+def _fine_tuning(context: Context, epochs: tuple[int, int]) -> Iterator[dict[str, Any]]:
+    """As few epochs as published weights need, where the study trains longer."""
+    if epochs[1] > _FINE_TUNING:
+        weights = "--model.weights torchvision " if context.config.model.weights is None else ""
+        yield {"flags": f"{weights}--epochs {_FINE_TUNING}", "epochs": (_FINE_TUNING, _FINE_TUNING)}
 
 
 def _smaller_images(
     context: Context, timings: Sequence[Timing], epochs: tuple[int, int]
-) -> Iterator[tuple[str, list[Timing], tuple[int, int], SearchConfig]]:
-    """The same with about a third, or half, of the pixels, where the model takes that; its updates are timed.
+) -> Iterator[dict[str, Any]]:
+    """Images with about a third, or half, of the pixels, where the model takes that; its updates are timed.
 
     Fewer pixels need not be faster: small images have a first layer that keeps them whole (`networks/stems.py`).
     """
@@ -282,7 +323,7 @@ def _smaller_images(
     known = [(updates[size], size) for size in sizes if size in updates]
     for _, size in sorted(known)[:1]:
         found = [other for each in timings if (other := each.at_size(updates, size, now)) is not None]
-        yield f"--image-size {size}", found, epochs, context.config.search
+        yield {"flags": f"--image-size {size}", "timings": found}
 
 
 def _calls(context: Context) -> int:

@@ -47,8 +47,9 @@ MOST_TRIES = 3
 _POLL_SECONDS = 0.1
 """Between two readings of the progress of running trials."""
 
-_TIMING_SECONDS = 60.0
-"""After which a worker that measures the speed is given up."""
+_TIMING_SECONDS = 240.0
+"""After which a worker that measures the speed is given up: long, as whoever waits half a minute for a batch most needs
+to know."""
 
 _WITHOUT_LOADERS = "From now on each trial loads its images in its own process; its numbers are the same"
 

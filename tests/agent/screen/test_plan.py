@@ -61,6 +61,15 @@ def test_a_limit_that_ends_the_study_before_is_told():
     assert "budget" not in replace(PLAN, limit=200_000.0).lines()[0][1]
 
 
+def test_a_limit_under_which_no_study_has_a_result_is_told_with_what_the_smallest_takes():
+    told = replace(PLAN, limit=7_200.0, smallest=30_000.0)
+    assert told.lines()[0][1].endswith(
+        "The budget of 2h ends it before, without a result: the smallest study that has one takes about 8 h 20 min"
+    )
+    assert "without" not in replace(told, smallest=7_000.0).lines()[0][1]
+    assert told.as_json()["seconds_smallest"] == 30_000.0
+
+
 def test_what_is_unknown_is_not_told_as_a_number():
     small = replace(PLAN, seconds=None, images_per_second=None, disk=None, dollars=None, cheaper=())
     (_, plan), (_, calls) = small.lines()
