@@ -28,15 +28,19 @@ from tools.training.loop import train_trial
 from tools.training.recipes import resolve_recipe
 
 STARTS = {
-    "from scratch": ModelConfig(name="efficientnet_lite0"),
-    "published weights": ModelConfig(name="efficientnet_lite0", weights="pretrained"),
+    "from scratch": ModelConfig(name="efficientnet_lite0", norm_momentum=0.1),
+    "published weights": ModelConfig(name="efficientnet_lite0", weights="pretrained", norm_momentum=0.1),
+    "published weights, own momentum": ModelConfig(name="efficientnet_lite0", weights="pretrained"),
 }
+"""The last has the model's own momentum of batch normalisation, 0.01, in place of what a study takes."""
 MEASURES = {"accuracy": 100, "loss": 1}
 PAIRS = (
     ("from scratch", "default", "from scratch", "none"),
     ("published weights", "none", "from scratch", "none"),
     ("published weights", "default", "from scratch", "default"),
     ("published weights", "default", "published weights", "none"),
+    ("published weights", "none", "published weights, own momentum", "none"),
+    ("published weights", "default", "published weights, own momentum", "default"),
 )
 """(start, policy) less (start, policy)."""
 

@@ -129,11 +129,10 @@ class SearchConfig(BaseModel):
         description="whether the two leading contenders are also trained for twice the length at the end, if they are "
         "unfinished, or half, if they over-train; 'auto': where the study finds its length",
     )
-    shortest_steps: int = Field(
-        default=256,
-        ge=1,
-        le=100_000,
-        description="steps of the optimiser in the shortest training that the phase `length` tries, to whole epochs",
+    shortest_steps: Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"] = Field(
+        default="auto",
+        description="steps of the optimiser in the shortest training that the phase `length` tries, to whole epochs; "
+        "'auto': 256, or 64 where training starts from weights, which takes less",
     )
     iterations: Annotated[int, Field(ge=0, le=10_000)] | Literal["auto"] = Field(
         default=8,

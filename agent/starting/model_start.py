@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 TAG = "model_source"
 """Tag of a study: digest of the code and the weights that its model is made from."""
 
+_FOLLOWS = 0.1
+"""The momentum of batch normalisation that most models have: its statistics are averages over some ten steps."""
 _COST = (
     "Pretrained weights often give more than any augmentation: on a set of skin lesions at 96 px, EfficientNet-Lite0 "
     "reached 79.8% with them after 10 epochs without augmentation; from scratch, the best of 52 policies reached 79.5% "
@@ -55,6 +57,7 @@ def settle_model(
     if model.weights_file is not None:  # the study may be resumed from another folder
         model = model.model_copy(update={"weights": str(model.weights_file.expanduser().absolute())})
         config = config.model_copy(update={"model": model})
+    config = _with_norms(config, dataset, terminal)
     if model.named.kind == "timm" and model.weights == "pretrained" and config.data.image_size is None:
         from tools.training.networks.published import timm_size
 
@@ -66,6 +69,25 @@ def settle_model(
             )
             config = config.model_copy(update={"data": config.data.model_copy(update={"image_size": side})})
     return config
+
+
+def _with_norms(config: StudyConfig, dataset: Dataset, terminal: Terminal) -> StudyConfig:
+    """With statistics of batch normalisation that follow a training of a few hundred steps."""
+    model = config.model
+    if model.norm_momentum != "auto" or model.named.is_code:
+        return config
+    from tools.training.networks.models import slowest_norm
+
+    slowest = slowest_norm(
+        model, len(dataset.card.classes), config.data.image_size or dataset.card.image_size
+    )
+    if slowest is None or slowest >= _FOLLOWS:
+        return config
+    terminal.note(
+        f"batch normalisation of {model.title}: momentum {_FOLLOWS} in place of {slowest:g}, which is made for "
+        f"trainings of far more steps (--model.norm_momentum {slowest:g} keeps it)"
+    )
+    return config.model_copy(update={"model": model.model_copy(update={"norm_momentum": _FOLLOWS})})
 
 
 def _start(model: ModelConfig, terminal: Terminal, rehearsal: bool) -> ModelConfig:

@@ -303,14 +303,23 @@ def _candidate(known: Mapping[str, Any]) -> Candidate:
     return Candidate(known["name"], known["number"], known["arm"], proposal, known.get("epochs"))
 
 
+_UNKNOWN_BEFORE = (
+    ("training.layout", "auto"),
+    ("training.layout", "contiguous"),
+    ("model.norm_momentum", "auto"),
+)
+_AS_BEFORE = {("search.shortest_steps", "auto"): 256}
+"""Settings that earlier versions did not have, or wrote otherwise: their commands are still recognised."""
+
+
 def _digest(config: StudyConfig, candidates: Sequence[Candidate], found: tuple[str, bytes] | None) -> str:
     """Of everything that decides what is trained, so that the same command is recognised."""
     content = {
         "settings": {
-            key: value
+            key: _AS_BEFORE.get((key, value), value) if isinstance(value, str) else value
             for key, value in _flat(dump_config(config)).items()
             if key == "data.path" or not (is_changeable(key) or key.startswith(("study", "tracking.")))
-            if (key, value) not in (("training.layout", "auto"), ("training.layout", "contiguous"))
+            if (key, value) not in _UNKNOWN_BEFORE
         },
         "candidates": [
             (each.name, each.proposal.identity, *([each.epochs] if each.epochs else []))

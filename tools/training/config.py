@@ -52,6 +52,11 @@ class ModelConfig(BaseModel):
         description="of the images: 'auto' is what the weights expect, or from scratch the mean and deviation of the "
         "training images ('data'); 'imagenet'; or numbers of 0 to 1, as MEAN/STD: 0.5,0.5,0.5/0.5,0.5,0.5",
     )
+    norm_momentum: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] = Field(
+        default="auto",
+        description="how far batch normalisation's statistics, by which a trained model predicts, move in each step; "
+        "'auto': the model's own, but 0.1 in a new study where that is less, as it is for trainings of far more steps",
+    )
     download: Literal["ask", "yes", "no"] = Field(
         default="ask",
         description="whether model.weights auto may fetch published weights; 'ask' fetches none without a terminal",

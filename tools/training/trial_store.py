@@ -105,6 +105,8 @@ def model_identity(model: ModelConfig) -> dict[str, Any]:
         ConfigurationError: the weights file, or the code of the model, cannot be read.
     """
     described: dict[str, Any] = {"name": model.name, "weights": model.weights, "stem": model.stem}
+    if model.norm_momentum != "auto":
+        described["norm_momentum"] = model.norm_momentum
     if model.weights_file is not None:
         described["weights"] = _digest_of_weights(model.weights_file)
     if model.named.is_code:

@@ -14,6 +14,8 @@ from tools.training.recipes import training_steps
 
 LONGEST_STEPS = 65_536
 """Of the longest training that is tried."""
+_FROM_SCRATCH, _FROM_WEIGHTS = 256, 64
+"""Steps of the shortest training that is tried, unless a number is given."""
 
 
 def planned_trials(context: Context) -> int:
@@ -54,7 +56,10 @@ def steps_of(context: Context, epochs: int) -> int:
 
 def first_epochs(context: Context) -> int:
     """The shortest length that is tried."""
-    return max(1, round(context.config.search.shortest_steps / steps_of(context, 1)))
+    steps = context.config.search.shortest_steps
+    if steps == "auto":
+        steps = _FROM_SCRATCH if context.config.model.weights is None else _FROM_WEIGHTS
+    return max(1, round(steps / steps_of(context, 1)))
 
 
 def costs_of(context: Context) -> Costs:

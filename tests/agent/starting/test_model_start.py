@@ -27,7 +27,8 @@ class Told(Terminal):
 
 def settled(folder: Path, *flags: str) -> tuple[StudyConfig, str]:
     config, _ = load_config(["--data", str(folder), *flags], {})
-    dataset: Any = SimpleNamespace(card=SimpleNamespace(image_size=32, several_labels=False))
+    card = SimpleNamespace(image_size=32, several_labels=False, classes=["a", "b"])
+    dataset: Any = SimpleNamespace(card=card)
     told = Told()
     return settle_model(config, dataset, told), " ".join(told.lines)
 
@@ -85,3 +86,22 @@ def test_the_demo_and_what_is_asked_for_are_left_alone(tmp_path: Path) -> None:
     own = tmp_path / "net.py"
     own.write_text("def make(classes): ...")
     assert settled(tmp_path, "--model", f"{own}:make")[0].model.weights is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "momentum", "said"),
+    [
+        (["--model", "efficientnet_lite0"], 0.1, "momentum 0.1 in place of 0.01"),
+        (["--model", "mnasnet0_5", "--model.weights", "none"], 0.1, "momentum 0.1 in place of 0.0003"),
+        (["--model", "resnet18", "--model.weights", "none"], "auto", ""),
+        (["--model", "convnext_tiny", "--model.weights", "none"], "auto", ""),
+        (["--model", "efficientnet_lite0", "--model.norm_momentum", "0.01"], 0.01, ""),
+    ],
+)
+def test_batch_normalisation_that_lags_behind_a_short_training_is_made_faster_and_told(
+    tmp_path: Path, flags: list[str], momentum: float | str, said: str
+) -> None:
+    config, told = settled(tmp_path, *flags)
+    assert config.model.norm_momentum == momentum
+    assert said in told
+    assert ("batch normalisation" in told) == bool(said)

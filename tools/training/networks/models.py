@@ -106,6 +106,32 @@ def architecture(config: ModelConfig, classes: int, image_size: int) -> nn.Modul
     Raises:
         ConfigurationError: unknown name or stem, an image size that it cannot take, or a function that fails.
     """
+    model = _as_named(config, classes, image_size)
+    if config.norm_momentum != "auto":
+        for norm in _norms(model):
+            norm.momentum = config.norm_momentum
+    return model
+
+
+def slowest_norm(config: ModelConfig, classes: int, image_size: int) -> float | None:
+    """The lowest momentum of the model's batch normalisations, 0..1; None where it has none, or no such model exists.
+
+    Their statistics are averages over about 1/momentum steps: a training of fewer steps than that ends with statistics
+    of weights that are long gone, and predicts accordingly, however well it has learnt.
+    """
+    try:
+        check_names(config)
+        norms = _norms(_on_meta(config, classes, image_size))
+    except ConfigurationError:  # told when the model is checked
+        return None
+    return min((norm.momentum for norm in norms if norm.momentum is not None), default=None)
+
+
+def _norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    return [each for each in model.modules() if isinstance(each, nn.modules.batchnorm._BatchNorm)]
+
+
+def _as_named(config: ModelConfig, classes: int, image_size: int) -> nn.Module:
     found = config.named
     match found.kind:
         case "torchvision":

@@ -9,7 +9,7 @@ from torchvision.models import get_model
 
 from tools.errors import ConfigurationError
 from tools.training.config import ModelConfig
-from tools.training.networks.models import build_model, check_model
+from tools.training.networks.models import build_model, check_model, slowest_norm
 from tools.training.networks.names import model_names
 from tools.training.networks.stems import HALVINGS, apply_stem, shrunk_kernel, stem_for
 
@@ -255,3 +255,37 @@ def test_torchvision_weights_are_read_from_its_cache(monkeypatch: pytest.MonkeyP
     built = build_model(config, 3, 32, seed=0).state_dict()
     assert torch.equal(built["conv5.0.weight"], given["conv5.0.weight"])
     assert built["fc.weight"].shape[0] == 3
+
+
+def test_the_momentum_of_batch_normalisation_is_the_models_own_unless_it_is_given():
+    assert momenta(ModelConfig(name="mobilenet_v3_small")) == {0.01}
+    assert momenta(ModelConfig(name="mobilenet_v3_small", norm_momentum=0.1)) == {0.1}
+    assert slowest_norm(ModelConfig(name="mobilenet_v3_small"), 2, 64) == 0.01
+    assert slowest_norm(ModelConfig(name="convnext_tiny"), 2, 64) is None
+    assert slowest_norm(ModelConfig(name="no_such_net"), 2, 64) is None
+
+
+def momenta(config: ModelConfig) -> set[float | None]:
+    modules = build_model(config, 2, 64, 0).modules()
+    return {module.momentum for module in modules if isinstance(module, nn.BatchNorm2d)}
+
+
+def test_a_training_of_few_steps_predicts_as_it_has_learnt_only_with_statistics_that_follow():
+    """Of a model whose statistics are averages over 3,333 steps, trained for 40."""
+    torch.manual_seed(0)
+    labels = torch.arange(64) % 2
+    images = torch.randn(64, 3, 32, 32) + 2.0 * labels[:, None, None, None]
+
+    def accuracy(momentum: float | str) -> float:
+        model = build_model(ModelConfig(name="mnasnet0_5", norm_momentum=momentum), 2, 32, 0)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+        for _ in range(40):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(images), labels).backward()
+            optimizer.step()
+        assert (model(images).argmax(1) == labels).float().mean() > 0.9
+        with torch.inference_mode():
+            return float((model.eval()(images).argmax(1) == labels).float().mean())
+
+    assert accuracy(0.1) > 0.9
+    assert accuracy("auto") < 0.7
