@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -271,21 +272,24 @@ def momenta(config: ModelConfig) -> set[float | None]:
 
 
 def test_a_training_of_few_steps_predicts_as_it_has_learnt_only_with_statistics_that_follow():
-    """Of a model whose statistics are averages over 3,333 steps, trained for 40."""
+    """EfficientNet-Lite0, whose own statistics are averages over 100 steps, trained for 40."""
     torch.manual_seed(0)
-    labels = torch.arange(64) % 2
-    images = torch.randn(64, 3, 32, 32) + 2.0 * labels[:, None, None, None]
+    labels = torch.arange(16) % 2
+    images = torch.randn(16, 3, 32, 32) + 2.0 * labels[:, None, None, None]
 
-    def accuracy(momentum: float | str) -> float:
-        model = build_model(ModelConfig(name="mnasnet0_5", norm_momentum=momentum), 2, 32, 0)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-        for _ in range(40):
+    def accuracies(momentum: float | Literal["auto"]) -> tuple[float, float]:
+        model = build_model(ModelConfig(name="efficientnet_lite0", norm_momentum=momentum), 2, 32, 0)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+        for step in range(40):
+            optimizer.param_groups[0]["lr"] = 0.05 * (1 - step / 40)
             optimizer.zero_grad()
             nn.functional.cross_entropy(model(images), labels).backward()
             optimizer.step()
-        assert (model(images).argmax(1) == labels).float().mean() > 0.9
-        with torch.inference_mode():
-            return float((model.eval()(images).argmax(1) == labels).float().mean())
+        in_training = (model(images).argmax(1) == labels).float().mean()
+        in_use = (model.eval()(images).argmax(1) == labels).float().mean()
+        return float(in_training), float(in_use)
 
-    assert accuracy(0.1) > 0.9
-    assert accuracy("auto") < 0.7
+    assert min(accuracies(0.1)) > 0.85
+    in_training, in_use = accuracies("auto")
+    assert in_training > 0.85
+    assert in_use < 0.7
