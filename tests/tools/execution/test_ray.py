@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.repository import ROOT
+from tests.tools.execution.ray_processes import actors_of
 from tests.tools.execution.test_local import Events
 from tests.tools.training.trials import numbers, silent, tiny_trial
 from tools.datasets.cache.read import CachedDataset
@@ -88,11 +89,7 @@ def trained_here(spec: TrialSpec) -> TrialResult:
 
 def actors() -> list[psutil.Process]:
     """Processes of Ray that keep a worker for this process."""
-    return [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if process.status() != psutil.STATUS_ZOMBIE and "".join(process.cmdline()[:1]).startswith("ray::Host")
-    ]
+    return actors_of(psutil.Process(), "Host")
 
 
 def test_keys_of_the_environment_do_not_reach_a_cluster_that_is_started_here(monkeypatch: pytest.MonkeyPatch):

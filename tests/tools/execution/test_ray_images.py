@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from PIL import Image
 
 from tests.repository import ROOT
 from tests.tools.aga.drive_generation import PROMPTS, World, contents, open_world, splits, write_photos
+from tests.tools.execution.ray_processes import actors_of
 from tools.aga.backgrounds.make import make_background_maker
 from tools.aga.captions.template import TemplateCaptioner
 from tools.aga.config import AgaConfig
@@ -84,12 +86,7 @@ def world_in(folder: Path, photos: Path) -> World:
 
 def actors(of: psutil.Process | None = None) -> list[psutil.Process]:
     """Processes of Ray that make images for a process, which is this one if unset."""
-    return [
-        process
-        for process in (of or psutil.Process()).children(recursive=True)
-        if process.status() != psutil.STATUS_ZOMBIE
-        and "".join(process.cmdline()[:1]).startswith("ray::ImageHost")
-    ]
+    return actors_of(of or psutil.Process(), "ImageHost")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +175,8 @@ def test_what_kills_its_worker_three_times_is_an_error_that_says_so(two: Executi
     def kill_all() -> None:
         while not ended.wait(0.02):
             for actor in actors():
-                actor.kill()
+                with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                    actor.kill()
 
     workers.call("segment", source, [box])  # it works
     killer = threading.Thread(target=kill_all)

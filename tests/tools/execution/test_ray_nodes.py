@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.tools.execution.ray_processes import actors_of
 from tests.tools.execution.test_local import ENDLESS, Events
 from tests.tools.training.trials import numbers, tiny_data, tiny_trial
 from tools.datasets.cache.read import CachedDataset
@@ -98,13 +99,7 @@ def actors(cluster: Any) -> dict[int, list[psutil.Process]]:
     """Process of a raylet → the actors on its node that keep workers."""
     raylets = [node.all_processes["raylet"][0].process.pid for node in cluster.worker_nodes]
     return {
-        raylet: [
-            child
-            for child in psutil.Process(raylet).children()
-            if child.status() != psutil.STATUS_ZOMBIE and child.cmdline()[:1][0].startswith("ray::Host")
-        ]
-        for raylet in raylets
-        if psutil.pid_exists(raylet)
+        raylet: actors_of(psutil.Process(raylet), "Host") for raylet in raylets if psutil.pid_exists(raylet)
     }
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -111,13 +112,17 @@ def _watch(event: str, arguments: tuple) -> None:
         _OPENED.append(str(arguments[0]))
 
 
-sys.addaudithook(_watch)
+@cache
+def _install() -> None:
+    """When it is first needed: a hook cannot be removed, and slows whatever its process does after it."""
+    sys.addaudithook(_watch)
 
 
 @contextmanager
 def watched() -> Iterator[list[str]]:
     """Names of the files that this process opens."""
     global _watching
+    _install()
     _OPENED.clear()
     _watching = True
     try:
