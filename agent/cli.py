@@ -69,10 +69,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _run(words)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads it, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+    except OSError as error:
+        _leave_output()
+        if not isinstance(error, BrokenPipeError):  # whoever reads it, such as `head`, has seen enough
+            _tell(error)
         return 1
     return code
+
+
+def _leave_output() -> None:
+    """Standard output takes no more; without this, Python complains of it when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell(error: OSError) -> None:
+    """What the system refuses outside a command, which is what is printed: a full disk, say."""
+    from agent.screen.terminal import Terminal
+    from tools.disk import is_explainable
+
+    if error.filename or not is_explainable(error):
+        raise error
+    Terminal().error(
+        f"standard output cannot be written ({error.strerror}): see that there is room where it goes, or send it "
+        "elsewhere"
+    )
 
 
 def _run(words: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""`agent completion`: a script that lets bash or zsh complete commands, flags and names of studies."""
+"""`agent completion`: a script that lets bash or zsh complete commands, flags and names of studies and races."""
 
 import io
 import re
@@ -23,6 +23,8 @@ _OF_STUDIES = (
     "watch",
 )
 """Commands whose first word is the name of a study."""
+_OF_RACES = ("delete", "export")
+"""Those of them that take the name of a race as well."""
 _PARTS = {"datasets": ("check", "get", "init", "show")}
 """Commands whose first word is one of these."""
 _FLAG = re.compile(r"(?<![\w-])--[a-z][\w.-]*")
@@ -30,6 +32,10 @@ _SCRIPT = """\
 # Completion of agent and augur. In bash: eval "$(agent completion)", in ~/.bashrc to have it always; in zsh the same,
 # in ~/.zshrc.
 [ -n "$ZSH_VERSION" ] && autoload -U +X bashcompinit && bashcompinit
+_augur_names() {{
+  local kind
+  [ "$COMP_CWORD" -eq 2 ] && for kind in "$@"; do ls "${{AGENT_RUNS_DIR:-runs}}/$kind" 2>/dev/null; done
+}}
 _augur() {{
   local current="${{COMP_WORDS[COMP_CWORD]}}" words=""
   if [ "$COMP_CWORD" -eq 1 ]; then
@@ -40,7 +46,8 @@ _augur() {{
     esac
   else
     case "${{COMP_WORDS[1]}}" in
-      {studies}) [ "$COMP_CWORD" -eq 2 ] && words="$(ls "${{AGENT_RUNS_DIR:-runs}}/studies" 2>/dev/null)" ;;
+      {races}) words="$(_augur_names studies compares)" ;;
+      {studies}) words="$(_augur_names studies)" ;;
 {parts}
     esac
   fi
@@ -54,7 +61,7 @@ def main(words: Sequence[str]) -> int:
     """Print the script; the exit code."""
     parser = FlagParser(
         "completion",
-        description="Print a script with which bash or zsh completes commands, flags and names of studies.",
+        description="Print a script with which bash or zsh completes commands, flags and names of studies and races.",
         epilog='eval "$(agent completion)"   (in ~/.bashrc or ~/.zshrc to have it always)',
     )
     parser.add_common_flags()
@@ -81,7 +88,8 @@ def script() -> str:
     return _SCRIPT.format(
         commands=" ".join(COMMANDS),
         cases="\n".join(cases),
-        studies="|".join(_OF_STUDIES),
+        races="|".join(_OF_RACES),
+        studies="|".join(each for each in _OF_STUDIES if each not in _OF_RACES),
         parts="\n".join(parts),
     ).rstrip()
 

@@ -1,5 +1,6 @@
 """`agent ui`: MLflow's own server on the store of the studies, until Ctrl-C."""
 
+import errno
 import json
 import os
 import signal
@@ -130,10 +131,10 @@ def _free_port(host: str, port: int) -> int:
             probe.bind((host, port))
             return probe.getsockname()[1]
         except (OSError, OverflowError) as error:
-            raise AugurError(
-                f"cannot listen on {host}:{port} ({error}); choose another port, such as "
-                f"--port {port + 1 if port < 65_535 else 5001}"
-            ) from None
+            other = f"port, such as --port {port + 1 if port < 65_535 else 5001}"
+            if isinstance(error, socket.gaierror) or getattr(error, "errno", None) == errno.EADDRNOTAVAIL:
+                other = "--host, such as 127.0.0.1: this machine has no such address"
+            raise AugurError(f"cannot listen on {host}:{port} ({error}); choose another {other}") from None
 
 
 def _answers(address: str, server: subprocess.Popen[bytes]) -> bool:

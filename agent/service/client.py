@@ -28,6 +28,8 @@ _TIMEOUT = 60.0
 """Seconds without a byte; streams of events carry one every 15 s."""
 _PATIENCE = 120.0
 """Seconds for which a service that is away is asked again while a study is followed."""
+_LONGEST_WAIT = 30.0
+"""Seconds to wait, at most, where it says that it is asked too often."""
 _OF_A_PROXY = (502, 503, 504)
 """What a proxy answers while the service behind it is away."""
 
@@ -107,22 +109,25 @@ class Client:
         """
         last, answered, away = "", False, None
         while True:
+            pause = 1.0
             try:
                 for event in self._stream(study, last):
                     last, answered, away = event.id or last, True, None
                     yield event
                     if event.kind == "end":
                         return
-            except (OSError, HTTPException, _Away) as error:
+            except (OSError, HTTPException, _Away, _TooMany) as error:
                 if not answered:
-                    raise self._nobody(error) from None
+                    raise error if isinstance(error, _TooMany) else self._nobody(error) from None
+                if isinstance(error, _TooMany):
+                    pause = error.wait
                 away = away or time.monotonic()  # not since the last event: a study may say nothing for hours
                 if time.monotonic() - away > _PATIENCE:
                     raise AugurError(
                         f"the service at {mask(self.address)} has not answered for {_PATIENCE:.0f} s ({error}). The "
                         "study goes on where it can; once the service answers, agent follow shows it again."
                     ) from None
-            time.sleep(1.0)
+            time.sleep(pause)
 
     def _stream(self, study: str, last: str) -> Iterator[Event]:
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
@@ -183,6 +188,8 @@ class Client:
             text = f"it answers {error.code} {error.reason}: it is none of Augur's, or something stands before it"
         if error.code == 401:
             text += f". Name it with --token-file PATH or {TOKEN_VARIABLE}"
+        if error.code == 429:
+            return _TooMany(f"{mask(self.address)}: {text}", error.headers.get("Retry-After", ""))
         kind = ConfigurationError if error.code in (401, 422) else AugurError
         return kind(f"{mask(self.address)}: {text}")
 
@@ -200,3 +207,12 @@ def _is_address(text: str) -> bool:
 
 class _Away(Exception):
     """Nothing answers at the address."""
+
+
+class _TooMany(AugurError):
+    """The service gets more requests than it takes."""
+
+    def __init__(self, text: str, wanted: str) -> None:
+        """`wanted`: seconds to wait, as the service says it."""
+        super().__init__(text)
+        self.wait = min(max(float(wanted), 1.0), _LONGEST_WAIT) if wanted.isdecimal() else 1.0

@@ -65,6 +65,17 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(words: str, tmp_path: Pat
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("words", ["datasets", "datasets --json", "completion"])
+def test_a_full_disk_below_what_is_printed_is_named(words: str) -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "agent", *words.split()]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert done.returncode == 1
+    assert re.search("error: .*No space left on device", done.stderr)
+    assert "Traceback" not in done.stderr
+
+
 def test_version(agent: Run) -> None:
     assert agent("--version") == (0, f"augur {version('augur-vision')}\n", "")
 

@@ -24,17 +24,20 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("agent train --pol", ["--policy"]),
         ("agent show fi", ["first"]),
         ("agent fit fi", ["first"]),
-        ("agent export fi", ["first"]),
         ("agent follow fi", ["first"]),
+        ("agent delete fi", ["first", "first-race"]),
+        ("agent export first-", ["first-race"]),
+        ("agent resume first-", []),
         ("agent run fi", []),
         ("agent datasets s", ["show"]),
         ("agent datasets check --data.on_le", ["--data.on_leak"]),
     ],
 )
-def test_bash_completes_commands_flags_and_studies(
+def test_bash_completes_commands_flags_studies_and_races(
     source: Path, tmp_path: Path, line: str, completed: list[str]
 ):
     (tmp_path / "runs/studies/first").mkdir(parents=True)
+    (tmp_path / "runs/compares/first-race").mkdir(parents=True)
     words = line.split(" ")
     asked = f"""
 source {source}

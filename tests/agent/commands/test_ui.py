@@ -36,6 +36,12 @@ def test_a_taken_port_is_named_and_another_offered(tmp_path: Path) -> None:
             serve(tmp_path, "127.0.0.1", port, Terminal())
 
 
+@pytest.mark.parametrize("host", ["no-such-machine.invalid", "203.0.113.1"])
+def test_where_the_machine_has_no_such_address_another_one_is_offered(host: str) -> None:
+    with pytest.raises(AugurError, match=r"choose another --host, such as 127\.0\.0\.1"):
+        _free_port(host, 5000)
+
+
 def test_a_port_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").touch()
     with pytest.raises(AugurError, match=r"127\.0\.0\.1:70000 "):

@@ -98,6 +98,7 @@ class _Proxy(BaseHTTPRequestHandler):
         (200, b"event: line\nid: 3\ndata: one\n\n"),
         (502, b"<html>Bad Gateway</html>"),
         (503, b""),
+        (429, b'{"error": "too many requests"}'),
         (200, b"event: end\ndata: {}\n\n"),
     ]
 
@@ -122,6 +123,9 @@ def test_a_service_that_is_away_behind_a_proxy_is_asked_again(monkeypatch) -> No
         _Proxy.answers.append((502, b""))
         with pytest.raises(AugurError, match=r"no service answers at .* \(502 Bad Gateway\)"):
             client.result("s")
+        _Proxy.answers.append((429, b'{"error": "too many requests"}'))
+        with pytest.raises(AugurError, match="too many requests"):
+            list(client.events("s"))
         _Proxy.answers.append((200, b"<html>Welcome: this is another program\n\n"))
         with pytest.raises(AugurError, match="is no service of Augur's: see what listens there"):
             list(client.events("s"))
