@@ -2,7 +2,7 @@
 
 The severities are those published for 224 px; lengths (radii, shifts, block sizes) are scaled to the image's side. The
 kernels are OpenCV's. Frost, snow, spatter and glass blur are left out: the first needs photographs, and the others are
-close to what is here.
+close to what is here. An image without colour gets none: its noise is the same in red, green and blue.
 """
 
 import math
@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+
+from tools.datasets.grey import have_no_colour
 
 SEVERITIES = 5
 _SIDE = 224
@@ -36,8 +38,11 @@ def corrupt(image: np.ndarray, name: str, severity: int, seed: int) -> np.ndarra
             f"no corruption {name!r} of severity {severity}: known are {', '.join(CORRUPTIONS)}, 1 to 5"
         )
     rng = np.random.default_rng([seed, list(CORRUPTIONS).index(name), severity])
-    found = CORRUPTIONS[name](image.astype(np.float64) / 255, severity - 1, rng)
-    return np.round(np.clip(found, 0, 1) * 255).astype(np.uint8)
+    given = image.astype(np.float64) / 255
+    if name in _NOISES and have_no_colour(image):
+        given = given[..., :1]
+    found = CORRUPTIONS[name](given, severity - 1, rng)
+    return np.broadcast_to(np.round(np.clip(found, 0, 1) * 255).astype(np.uint8), image.shape).copy()
 
 
 def _gaussian_noise(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
@@ -182,6 +187,14 @@ CORRUPTIONS: dict[str, Corruption] = {
     "jpeg": _jpeg,
 }
 """In the order of the tables."""
+_NOISES = tuple(name for name in CORRUPTIONS if name.endswith("noise"))
+_OF_COLOUR = ("saturate",)
+
+
+def corruptions_of(images: np.ndarray) -> list[str]:
+    """Names of the `CORRUPTIONS` that change images, uint8 (N, S, S, 3): without colour, saturation has no effect."""
+    grey = have_no_colour(images)
+    return [name for name in CORRUPTIONS if not (grey and name in _OF_COLOUR)]
 
 
 def _scaled(image: np.ndarray, length: float) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from evaluators.explanation import CorruptionLine, Corruptions, Measured
-from evaluators.robustness.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from evaluators.robustness.corruptions import SEVERITIES, corrupt, corruptions_of
 from evaluators.statistics import interval_over_both
 
 Correct = Callable[[np.ndarray], np.ndarray]
@@ -17,7 +17,7 @@ def measure_corruptions(
     winner: Mapping[int, Correct],
     images: np.ndarray,
     groups: Sequence[str] | None = None,
-    corruptions: Sequence[str] = tuple(CORRUPTIONS),
+    corruptions: Sequence[str] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Corruptions:
     """Both candidates on the same corrupted images; each corruption is made once for all classifiers.
@@ -30,7 +30,7 @@ def measure_corruptions(
         winner: the same under the same seeds.
         images: uint8 (N, S, S, 3), as they are.
         groups: of each image, where images belong together.
-        corruptions: of `CORRUPTIONS`.
+        corruptions: of `CORRUPTIONS`; None: all that change these images.
         progress: told of each severity of each corruption.
     """
     seeds = sorted(reference.keys() & winner.keys())
@@ -43,6 +43,8 @@ def measure_corruptions(
             np.float64
         )
 
+    if corruptions is None:
+        corruptions = corruptions_of(images)
     clean = correct(images)
     lines, total, done = [], len(corruptions) * SEVERITIES, 0
     corrupted = np.zeros_like(clean)

@@ -52,10 +52,10 @@ def _all_grey(images: Rows, view: Path) -> bool:
     step = max(1, _CHUNK_PIXELS // max(1, int(np.prod(images.shape[1:3]))))
     starts = range(0, len(unknown), step)
     return all(
-        _have_no_colour(images[at]) for at in (sample, *(unknown[start : start + step] for start in starts))
+        have_no_colour(images[at]) for at in (sample, *(unknown[start : start + step] for start in starts))
     )
 
 
-def _have_no_colour(images: np.ndarray) -> bool:
-    """Whether no pixel of uint8 images (N, S, S, 3) has a colour."""
-    return not len(images) or int(np.ptp(images, axis=3).max()) <= _TOLERANCE
+def have_no_colour(images: np.ndarray) -> bool:
+    """Whether no pixel of images, uint8 (…, 3), has a colour."""
+    return not len(images) or int(np.ptp(images, axis=-1).max()) <= _TOLERANCE

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluators.robustness.corruptions import CORRUPTIONS, corrupt
+from evaluators.robustness.corruptions import CORRUPTIONS, corrupt, corruptions_of
 from tests.evaluators.small_classifier import photos
 
 
@@ -24,7 +24,7 @@ def test_severity_grows_and_the_seed_decides(name: str, side: int):
 
 
 def test_noise_is_as_strong_as_published():
-    grey = np.full((64, 64, 3), 128, np.uint8)
+    grey = np.full((112, 112, 3), 128, np.uint8)
     found = corrupt(grey, "gaussian noise", 1, 0).astype(float) / 255
     assert found.std() == pytest.approx(0.08, rel=0.05)
     hit = corrupt(grey, "impulse noise", 5, 0)
@@ -46,9 +46,21 @@ def test_lengths_follow_the_side_of_the_image():
         assert width(112, name) == pytest.approx(width(224, name), rel=0.15)
 
 
-def test_grey_images_stay_grey_where_colour_alone_would_change():
+@pytest.mark.parametrize("name", CORRUPTIONS)
+@pytest.mark.parametrize("severity", [1, 5])
+def test_grey_images_stay_grey(name: str, severity: int):
     grey = np.repeat(photos(1, 32)[0][..., :1], 3, axis=2)
-    np.testing.assert_allclose(corrupt(grey, "saturate", 5, 0).astype(int), grey, atol=1)
+    found = corrupt(grey, name, severity, 0).astype(int)
+    assert np.ptp(found, axis=2).max() <= 1
+    changed = np.abs(found - grey).max() > 1
+    assert changed == (name != "saturate")
+
+
+def test_what_changes_colour_alone_is_left_out_where_there_is_none():
+    images = photos(2, 32)
+    assert corruptions_of(images) == list(CORRUPTIONS)
+    grey = np.repeat(images[..., :1], 3, axis=3)
+    assert corruptions_of(grey) == [name for name in CORRUPTIONS if name != "saturate"]
 
 
 @pytest.mark.parametrize(("name", "severity"), [("rain", 1), ("fog", 0), ("fog", 6)])

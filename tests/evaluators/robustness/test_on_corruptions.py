@@ -59,6 +59,13 @@ def test_each_corruption_counts_by_itself():
     assert found.mean_error == pytest.approx((noise.relative_error + blur.relative_error) / 2)
 
 
+def test_the_mean_error_of_grey_images_counts_no_corruption_that_leaves_them_as_they_are():
+    grey = np.repeat(IMAGES[..., :1], 3, axis=3)
+    found = measure_corruptions({0: wrong_about(4)}, {0: wrong_about(1)}, grey)
+    assert len(found.lines) == 14
+    assert "saturate" not in [line.name for line in found.lines]
+
+
 def test_without_a_common_seed_nothing_is_compared():
     with pytest.raises(ValueError, match="one seed"):
         measure_corruptions({0: flawless}, {1: flawless}, IMAGES)
