@@ -19,10 +19,9 @@ from evaluators.explanation import (
     Backgrounds,
     Corruptions,
     Explanation,
-    Measured,
 )
-from evaluators.report.explained import METRIC_TITLES, generated_lines
-from evaluators.wording import gain, percent, unsigned
+from evaluators.report.explained import METRIC_TITLES, generated_lines, measured_points
+from evaluators.wording import percent, unsigned
 from tools.errors import ConfigurationError
 
 
@@ -107,7 +106,7 @@ def show(found: Explanation, terminal: Terminal) -> None:
                     str(each.images),
                     percent(each.reference),
                     percent(each.winner),
-                    _points(each.gain),
+                    measured_points(each.gain),
                 ]
                 for each in found.class_gains
             ],
@@ -134,8 +133,8 @@ def _show_corruptions(found: Corruptions, names: tuple[str, str], terminal: Term
     terminal.table((f"accuracy on {found.images} corrupted images", *names, "errors, relative"), rows)
     mean = "not defined" if found.mean_error is None else f"{found.mean_error:.2f}"
     terminal.result(
-        f"Mean corruption error of {names[1]} against {names[0]}: {mean} (below 1 is better); accuracy on all "
-        f"corrupted images {_points(found.gain)} points."
+        f"Mean corruption error of {names[1]} against {names[0]}: {mean} (below 1 is better); gain in accuracy on "
+        f"all corrupted images, in points: {measured_points(found.gain)}."
     )
 
 
@@ -144,8 +143,8 @@ def _show_backgrounds(found: Backgrounds, names: tuple[str, str], terminal: Term
     terminal.table((f"accuracy on {found.images} images", *names), rows)
     terminal.result(
         f"A background of another class costs {names[0]} {unsigned(found.gap_reference)} points more than one of the "
-        f"same class, {names[1]} {unsigned(found.gap_winner)} (change {_points(found.gap_change)}). Always naming the "
-        f"commonest class is right for {percent(found.chance)}."
+        f"same class, {names[1]} {unsigned(found.gap_winner)}; change {measured_points(found.gap_change)}. Always "
+        f"naming the commonest class is right for {percent(found.chance)}."
     )
 
 
@@ -175,7 +174,3 @@ def _show_attribution(found: Attribution, names: tuple[str, str], terminal: Term
 
 def _score(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
-
-
-def _points(measured: Measured) -> str:
-    return gain(measured.mean, (measured.low, measured.high))

@@ -70,21 +70,23 @@ def draw_confusion(
 
 
 def draw_class_gains(gains: Sequence[ClassGain], path: Path) -> None:
-    """The gain in recall on each class, with its interval."""
-    figure = new_figure(6.4, 1.2 + 0.3 * len(gains))
+    """The gain in recall on each class, with its interval; hollow where it has none."""
+    figure = new_figure(6.4, 1.4 + 0.3 * len(gains))
     axes = figure.subplots()
     ordered = sorted(gains, key=lambda each: each.gain.mean)
     for place, each in enumerate(ordered):
-        axes.plot(100 * each.gain.mean, place, "o", color=WINNER)
-        if each.gain.low is not None and each.gain.high is not None:
-            axes.plot(
-                [100 * each.gain.low, 100 * each.gain.high], [place, place], color=WINNER, linewidth=1.5
-            )
+        mean, low, high = each.gain.mean, each.gain.low, each.gain.high
+        axes.plot(100 * mean, place, "o", color=WINNER, fillstyle="none" if low is None else "full")
+        if low is not None and high is not None:
+            axes.plot([100 * low, 100 * high], [place, place], color=WINNER, linewidth=1.5)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(
         range(len(ordered)), [f"{short(each.label, 26)} ({each.images})" for each in ordered], fontsize=9
     )
     axes.set_ylim(-0.6, len(ordered) - 0.4)
-    axes.set_xlabel("gain in recall over no augmentation (points, 95% interval)")
+    title = "gain in recall over no augmentation (points, 95% interval)"
+    if any(each.gain.low is None for each in gains):
+        title += "\nhollow: no interval, as all seeds agree, or seeds or images are too few"
+    axes.set_xlabel(title, fontsize=9)
     plain(axes)
     save(figure, path)

@@ -76,8 +76,8 @@ def _corruptions(found: Corruptions, winner: str) -> Part:
     )
     return Part(
         "Corrupted images",
-        f"{found.images} test images, corrupted at five severities. Over all of them the gain of {winner} is "
-        f"{_measured(found.gain)} points; on clean images, {_percent(found.clean_winner)}% against "
+        f"{found.images} test images, corrupted at five severities. Over all of them the gain of {winner}, in points, "
+        f"is {measured_points(found.gain)}; on clean images, {_percent(found.clean_winner)}% against "
         f"{_percent(found.clean_reference)}%.{error}",
         "Accuracy (%) on corrupted test images, mean over severities and seeds",
         _heads("corruption", "no augmentation", winner, "gain", "relative error"),
@@ -99,7 +99,7 @@ def _backgrounds(found: Backgrounds, winner: str) -> Part:
         "How much is read from the background",
         f"Where the background comes from another class instead of the same one, no augmentation loses "
         f"{unsigned(found.gap_reference)} points and {winner} {unsigned(found.gap_winner)}: a difference of "
-        f"{_measured(found.gap_change)}. Guessing the commonest class has {_percent(found.chance)}%. "
+        f"{measured_points(found.gap_change)}. Guessing the commonest class has {_percent(found.chance)}%. "
         f"{found.images} of {found.tried} test images had a usable mask.",
         "Accuracy (%) on changed test images, mean over seeds",
         _heads("image", "no augmentation", winner),
@@ -183,8 +183,9 @@ def _features(found: Explanation) -> Part:
     )
 
 
-def _measured(found: Measured) -> str:
-    return gain(found.mean, (found.low, found.high))
+def measured_points(found: Measured) -> str:
+    """'+1.2 [−0.3, +2.7]' in points; says so where seeds agree, or seeds or images are too few, for an interval."""
+    return gain(found.mean, (found.low, found.high)) + (" (no interval)" if found.low is None else "")
 
 
 def _percent(value: float) -> str:

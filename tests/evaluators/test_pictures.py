@@ -5,10 +5,13 @@ import pytest
 from PIL import Image
 
 from evaluators import features
+from evaluators.explanation import ClassGain, Measured
 from evaluators.features import clusters_of
 from evaluators.pictures.cam_grid import CamRow, draw_cam_grid
 from evaluators.pictures.feature_map import draw_feature_map
 from evaluators.pictures.learning_curves import draw_learning_curves
+from evaluators.pictures.predictions import draw_class_gains
+from evaluators.report.explained import measured_points
 from tests.evaluators.small_classifier import SIDE, photos
 from tools.training.types import EpochReport
 
@@ -20,6 +23,21 @@ def test_a_grid_of_maps_takes_any_number_of_images(tmp_path, count: int):
     draw_cam_grid([row] * count, ("none", "winner"), tmp_path / "grid.png")
     with Image.open(tmp_path / "grid.png") as picture:
         assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 50
+
+
+def test_a_gain_without_an_interval_does_not_look_certain(tmp_path):
+    def blue(gain: Measured) -> int:
+        """Pixels of the mark."""
+        draw_class_gains(
+            [ClassGain(label="a", images=9, reference=0.5, winner=0.4, gain=gain)], tmp_path / "gains.png"
+        )
+        with Image.open(tmp_path / "gains.png") as picture:
+            return int((np.asarray(picture.convert("RGB")) == (31, 111, 235)).all(axis=2).sum())
+
+    known, unknown = Measured(mean=-0.1, low=-0.1001, high=-0.0999), Measured(mean=-0.1)
+    assert 0 < blue(unknown) < 0.6 * blue(known)
+    assert measured_points(unknown) == "−10.0 (no interval)"
+    assert measured_points(known) == "−10.0 [−10.0, −10.0]"
 
 
 def test_learning_curves_of_seeds_that_ended_at_different_epochs(tmp_path):
