@@ -9,7 +9,35 @@ from pathlib import Path
 from evaluators.report.report import Report, interval_percent, interval_points
 from tools.text import counted, markdown
 from tools.training.metrics import metric_title
-from tools.training.taken.config import CARD, CODE, ONNX, PREPROCESSING, read_preprocessing
+from tools.training.taken.config import CARD, CODE, ONNX, PREPROCESSING, Preprocessing, read_preprocessing
+
+_SQUARES = {
+    "stretch": "image.resize(({side}, {side}), Image.Resampling.BILINEAR)",
+    "crop": "ImageOps.fit(image, ({side}, {side}), Image.Resampling.BILINEAR)",
+    "pad": "ImageOps.pad(image, ({side}, {side}), Image.Resampling.BILINEAR)",
+}
+"""How `tools.datasets.cache.decode` makes an image square, as code."""
+_WITHOUT_AUGUR = """\
+## Without Augur
+
+The model must get images as it was trained on them: another way of making them smaller changes the probabilities by
+several points. For photographs and other files of 8 bits (of 16 bits, DICOM or transparent ones: `agent predict`):
+
+```python
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+session = onnxruntime.InferenceSession("{onnx}")
+image = Image.open("photo.jpg")
+image.draft(image.mode, ({double}, {double}))  # a JPEG is made smaller by its decoder first
+image = ImageOps.exif_transpose(image).convert("RGB")
+image = {square}
+pixels = np.asarray(image).transpose(2, 0, 1)[None]
+(probabilities,) = session.run(None, {{"images": pixels}})
+classes = {classes}
+print(dict(zip(classes, probabilities[0].tolist())))
+```"""
 
 
 @dataclass(frozen=True)
@@ -126,9 +154,9 @@ def _training(card: Card) -> list[str]:
 
 
 def _files(folder: Path, card: Card) -> list[str]:
-    weights = read_preprocessing(folder).weights
+    about = read_preprocessing(folder)
     lines = [
-        f"- {', '.join(f'`{name}`' for name in weights)}: the weights, as safetensors",
+        f"- {', '.join(f'`{name}`' for name in about.weights)}: the weights, as safetensors",
         f"- `{PREPROCESSING}`: class names, size, normalisation, model",
         "- `policy.json`: the augmentation that it was trained with",
     ]
@@ -140,7 +168,22 @@ def _files(folder: Path, card: Card) -> list[str]:
         )
     if (folder / CODE).is_dir():
         lines.append(f"- `{CODE}/`: the code of the model, which is run when the folder is read")
-    return ["## What is here", "\n".join(lines), "    agent predict FOLDER IMAGES… --csv"]
+    parts = ["## What is here", "\n".join(lines), "    agent predict FOLDER IMAGES… --csv"]
+    return [*parts, _without_augur(about)] if card.onnx else parts
+
+
+def _without_augur(about: Preprocessing) -> str:
+    """Plain Python from a file to its probabilities; where a step of the user's own comes first, it says so."""
+    side = about.image_size
+    text = _WITHOUT_AUGUR.format(
+        onnx=ONNX,
+        double=2 * side,
+        square=_SQUARES[about.fit].format(side=side),
+        classes=list(about.classes),
+    )
+    if about.always is None:
+        return text
+    return f"{text}\n\nEvery image goes through `{about.always.partition('@')[0]}` before it is made square."
 
 
 def _limits(card: Card) -> list[str]:
