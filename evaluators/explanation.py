@@ -143,6 +143,8 @@ class Corruptions(BaseModel):
     gain: Measured
     """Accuracy of the winner less the reference's on all corrupted images, over seeds and images at once."""
     lines: list[CorruptionLine]
+    chance: float | None = None
+    """Accuracy of always naming the commonest class of these images; None where it was not written down."""
 
 
 class BackgroundLine(BaseModel):

@@ -225,6 +225,7 @@ def corrupt_images(work: Work) -> dict[str, Any]:
         winner,
         np.asarray(work.test.images[places]),
         work.groups(places),
+        labels=labels,
         progress=lambda done, total: work.context.terminal.progress("corrupted images", done, total),
     )
     return {"corruptions": found}

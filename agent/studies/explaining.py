@@ -20,7 +20,7 @@ from evaluators.explanation import (
     Corruptions,
     Explanation,
 )
-from evaluators.report.explained import METRIC_TITLES, generated_lines, measured_points
+from evaluators.report.explained import METRIC_TITLES, by_chance, generated_lines, measured_points
 from evaluators.wording import percent, unsigned
 from tools.errors import ConfigurationError
 
@@ -134,7 +134,7 @@ def _show_corruptions(found: Corruptions, names: tuple[str, str], terminal: Term
     mean = "not defined" if found.mean_error is None else f"{found.mean_error:.2f}"
     terminal.result(
         f"Mean corruption error of {names[1]} against {names[0]}: {mean} (below 1 is better); gain in accuracy on "
-        f"all corrupted images, in points: {measured_points(found.gain)}."
+        f"all corrupted images, in points: {measured_points(found.gain)}.{by_chance(found)}"
     )
 
 

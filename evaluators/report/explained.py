@@ -78,7 +78,7 @@ def _corruptions(found: Corruptions, winner: str) -> Part:
         "Corrupted images",
         f"{found.images} test images, corrupted at five severities. Over all of them the gain of {winner}, in points, "
         f"is {measured_points(found.gain)}; on clean images, {_percent(found.clean_winner)}% against "
-        f"{_percent(found.clean_reference)}%.{error}",
+        f"{_percent(found.clean_reference)}%.{error}{by_chance(found)}",
         "Accuracy (%) on corrupted test images, mean over severities and seeds",
         _heads("corruption", "no augmentation", winner, "gain", "relative error"),
         [
@@ -91,6 +91,16 @@ def _corruptions(found: Corruptions, winner: str) -> Part:
             ]
             for line in found.lines
         ],
+    )
+
+
+def by_chance(found: Corruptions) -> str:
+    """What a classifier comes to that says the same of every image: one that a corruption breaks often does."""
+    if found.chance is None:
+        return ""
+    return (
+        f" Always naming the commonest class is right for {_percent(found.chance)}%: near it, nothing is left to "
+        "compare."
     )
 
 

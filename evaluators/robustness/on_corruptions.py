@@ -18,6 +18,7 @@ def measure_corruptions(
     images: np.ndarray,
     groups: Sequence[str] | None = None,
     corruptions: Sequence[str] | None = None,
+    labels: np.ndarray | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Corruptions:
     """Both candidates on the same corrupted images; each corruption is made once for all classifiers.
@@ -31,6 +32,7 @@ def measure_corruptions(
         images: uint8 (N, S, S, 3), as they are.
         groups: of each image, where images belong together.
         corruptions: of `CORRUPTIONS`; None: all that change these images.
+        labels: int (N,), whose commonest class is right by chance.
         progress: told of each severity of each corruption.
     """
     seeds = sorted(reference.keys() & winner.keys())
@@ -78,4 +80,5 @@ def measure_corruptions(
         mean_error=float(np.mean(relative)) if relative else None,
         gain=Measured.of(interval_over_both(corrupted[1], corrupted[0], groups)),
         lines=lines,
+        chance=None if labels is None else float(np.bincount(labels).max() / len(labels)),
     )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from evaluators.report.explained import by_chance
 from evaluators.robustness.corruptions import corrupt
 from evaluators.robustness.on_corruptions import measure_corruptions
 from tests.evaluators.small_classifier import photos
@@ -29,6 +30,14 @@ def test_errors_are_relative_to_the_reference():
     assert found.mean_error == 0.25
     assert found.gain.mean == pytest.approx(3 / 8)
     assert (found.clean_reference, found.clean_winner) == (0.5, 0.875)
+
+
+def test_what_is_right_by_chance_is_said():
+    labels = np.array([1] * 5 + [0] * 3)
+    of = {0: wrong_about(4)}
+    found = measure_corruptions(of, of, IMAGES, corruptions=["fog"], labels=labels)
+    assert "commonest class is right for 62.5%" in by_chance(found)
+    assert by_chance(measure_corruptions(of, of, IMAGES, corruptions=["fog"])) == ""
 
 
 def test_a_reference_without_errors_defines_no_relative_error():
