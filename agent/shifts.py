@@ -17,7 +17,8 @@ from tools.datasets.location import data_folder
 from tools.datasets.presence import is_occupied
 from tools.datasets.registry import ENTRIES, open_published
 from tools.datasets.types import Card, Dataset
-from tools.errors import ConfigurationError, did_you_mean
+from tools.errors import ConfigurationError, DataError, did_you_mean
+from tools.text import counted
 
 AUTO = "auto"
 
@@ -84,7 +85,23 @@ def find_shift(
     asked = config.model_copy(update={"dataset": name, "path": path, **unset})
     if folder or (path is not None and name not in ENTRIES):
         asked = asked.model_copy(update={"dataset": "folder"})
-    return _test_split(open_published(asked), name, card, called), asked
+    try:
+        found = open_published(asked)
+    except DataError as error:
+        if asked.dataset != "folder":
+            raise
+        raise DataError(f"{called}: {error}\n{_how_to_arrange(card)}") from error
+    return _test_split(found, name, card, called), asked
+
+
+def _how_to_arrange(card: Card) -> str:
+    """What to do where other images cannot be read, or are of other classes."""
+    more = " and so on" if len(card.classes) > 10 else ""
+    return (
+        f"Flags such as --data.labels and --data.layout are for the images of {card.name} alone. Other images must be "
+        "in folders that are named like its classes, at least two of them, or listed in a manifest.csv (columns "
+        f"file,label): {', '.join(card.classes[:10])}{more}."
+    )
 
 
 def _test_split(dataset: Dataset, name: str, card: Card, called: str) -> Dataset:
@@ -92,8 +109,8 @@ def _test_split(dataset: Dataset, name: str, card: Card, called: str) -> Dataset
     label = {each: number for number, each in enumerate(card.classes)}
     if unknown := [each for each in dataset.card.classes if each not in label]:
         raise ConfigurationError(
-            f"{called}: {name} has classes that {card.name} lacks: {', '.join(unknown[:5])}. {card.name} has "
-            f"{', '.join(card.classes[:10])}"
+            f"{called}: {name} has classes that {card.name} lacks: {', '.join(unknown[:5])}. Take their images out, or "
+            f"name them as {card.name} does.\n{_how_to_arrange(card)}"
         )
     if dataset.card.several_labels != card.several_labels:
         raise ConfigurationError(
@@ -101,6 +118,8 @@ def _test_split(dataset: Dataset, name: str, card: Card, called: str) -> Dataset
             f"{(card.name if dataset.card.several_labels else name)} it has one class: they cannot be compared"
         )
     records = [record for record in dataset.records if record.split == "test"] or dataset.records
+    left = len(dataset.records) - len(records)
+    notes = [f"its test split alone is used; {counted(left, 'image')} of its others not"] if left else []
 
     def own(number: int) -> int:
         of = [label[dataset.card.classes[each]] for each in dataset.card.labels_of(number)]
@@ -110,6 +129,7 @@ def _test_split(dataset: Dataset, name: str, card: Card, called: str) -> Dataset
         dataset,
         card=replace(dataset.card, name=name, classes=card.classes, superclasses=card.superclasses),
         records=tuple(replace(record, label=own(record.label), split="test") for record in records),
+        notes=(*dataset.notes, *notes),
         missing=(),
         folds=(),
         shift_of=card.name,
