@@ -129,7 +129,7 @@ def resume_study(
         changed = {"study": study, "runs_dir": runs_dir, "tracking": tracking_settings}
         config, why = resolve(config.model_copy(update=changed))
         with _nothing_begun():
-            _check_data(config, study, runs_dir)
+            check_data(config, study, runs_dir)
             if config.execution.kind == "local":
                 start_server()  # imports torch beside all that follows
             dataset = check_before_start(config)
@@ -231,7 +231,12 @@ def _warn_of_lost_store(address: Address, terminal: Terminal) -> None:
         )
 
 
-def _check_data(config: StudyConfig, study: str, runs_dir: Path) -> None:
+def check_data(config: StudyConfig, study: str, runs_dir: Path) -> None:
+    """See that the folder of a study's images is still there.
+
+    Raises:
+        ConfigurationError: it is not; says what to do.
+    """
     path = config.data.path
     if path is not None and not path.exists():
         raise ConfigurationError(

@@ -17,7 +17,7 @@ from agent.screen.terminal import Terminal, silent
 from agent.settings.config import StudyConfig, TrackingConfig
 from agent.settings.sources import load_file
 from agent.studies.evaluation_output import Evaluated, show, write_out
-from agent.study import address_of
+from agent.study import address_of, check_data
 from agent.study_folder import CONFIG, as_augur_error, folder_of, locked, names
 from agent.training.policies import is_training, phase_of
 from agent.training.sources import attached
@@ -192,6 +192,8 @@ def opened(
     from agent.starting.startup import open_context
 
     config = load_file(folder / CONFIG)
+    if not is_training(folder):
+        check_data(config, study, runs_dir)
     address = address_of(folder, runs_dir, terminal)
     tracking = open_store(address, config.tracking, terminal.warn, own=study)
     tracking.check()

@@ -96,6 +96,13 @@ def test_data_that_moved_are_asked_for_and_a_resumed_study_takes_their_new_place
     done = agent(*command.split()[1:-1], str(tmp_path / "elsewhere"))
     assert done.returncode == 0, done.stderr
     assert "data.path" in tracking(runs).study_tags()["changed_settings"]
+    (tmp_path / "elsewhere").rename(tmp_path / "again")
+    told = agent("evaluate", "s", "--runs-dir", str(runs))
+    assert told.returncode == 2, "of a finished study as well"
+    assert command in told.stderr
+    assert agent(*command.split()[1:-1], str(tmp_path / "again")).returncode == 0
+    found = agent("evaluate", "s", "--runs-dir", str(runs))
+    assert found.returncode == 0, found.stderr
 
 
 def test_relative_paths_are_found_again_from_another_folder(runs, tmp_path) -> None:
