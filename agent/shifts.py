@@ -96,11 +96,11 @@ def find_shift(
 
 def _how_to_arrange(card: Card) -> str:
     """What to do where other images cannot be read, or are of other classes."""
-    more = " and so on" if len(card.classes) > 10 else ""
+    more = " and more" if len(card.classes) > 10 else ""
     return (
-        f"Flags such as --data.labels and --data.layout are for the images of {card.name} alone. Other images must be "
-        "in folders that are named like its classes, at least two of them, or listed in a manifest.csv (columns "
-        f"file,label): {', '.join(card.classes[:10])}{more}."
+        f"{card.name} has {', '.join(card.classes[:10])}{more}. Other images must be in folders of these names, two or "
+        "more of them, or listed in a manifest.csv (columns file,label); flags such as --data.labels and --data.layout "
+        f"are for the images of {card.name} alone."
     )
 
 
@@ -109,8 +109,8 @@ def _test_split(dataset: Dataset, name: str, card: Card, called: str) -> Dataset
     label = {each: number for number, each in enumerate(card.classes)}
     if unknown := [each for each in dataset.card.classes if each not in label]:
         raise ConfigurationError(
-            f"{called}: {name} has classes that {card.name} lacks: {', '.join(unknown[:5])}. Take their images out, or "
-            f"name them as {card.name} does.\n{_how_to_arrange(card)}"
+            f"{called}: {name} has classes that {card.name} lacks: {', '.join(unknown[:5])}. "
+            f"{_how_to_arrange(card)}"
         )
     if dataset.card.several_labels != card.several_labels:
         raise ConfigurationError(

@@ -54,5 +54,5 @@ def test_what_cannot_be_tested_on_is_said_with_what_can_be_done_about_it_here(
         found(tmp_path, counts)
     text = str(told.value)
     assert said in text
-    assert "Flags such as --data.labels and --data.layout are for the images of own alone" in text
-    assert text.endswith("ants, bees, wasps.")
+    assert "own has ants, bees, wasps. Other images must be in folders of these names" in text
+    assert text.endswith("flags such as --data.labels and --data.layout are for the images of own alone.")
