@@ -105,8 +105,8 @@ def test_the_code_of_the_card_sees_a_file_as_the_training_did(
         image_size=16,
         fit=fit,
         max_pixels=100_000,
-        mean=(0.5,) * 3,
-        std=(0.25,) * 3,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
         model="resnet18",
         weights=("model.safetensors",),
     )
