@@ -5,7 +5,7 @@ answer would get on average if the true classes were dealt out anew. It is 0 for
 images, whatever the classes' sizes and however the loss was weighted, which the log loss is not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -84,6 +84,44 @@ def has_learnt(contender: Contender) -> bool:
     losses = {seed: float(each.mean()) for seed, each in contender.calibrated.items()}
     constant = {seed: each.constant for seed, each in contender.answers.items()}
     return agrees(agreements, groups, shared) or one_has_learnt(losses, constant, agreements, groups)
+
+
+def learnt_on(correct: Mapping[int, np.ndarray], labels: np.ndarray, groups: Sequence[str] | None) -> bool:
+    """Whether answers whose probabilities are not at hand are shown to depend on the image: by the mean recall.
+
+    One seed alone does not show it: a network that was never trained prefers some images by chance.
+
+    Args:
+        correct: seed → share of the answers that are right, for each image (N,): 0 to 1.
+        labels: int (N,), the true classes.
+        groups: group of each image; None where each is its own.
+    """
+    counts = np.bincount(labels)
+    present = np.count_nonzero(counts)
+    # Of an answer that is the same for all images, these are 0 on average.
+    beyond = {
+        seed: each * len(labels) / (present * counts[labels]) - 1 / present for seed, each in correct.items()
+    }
+    by_seed = None if groups is None else dict.fromkeys(beyond, groups)
+    return len(beyond) > 1 and agrees(beyond, by_seed, shared=True)
+
+
+def caution(unlearnt: str, test_images: int) -> str:
+    """Sentences that say of a result that validation does not show anything to be learnt.
+
+    Args:
+        unlearnt: as `unlearnt` gives it; what is empty stays so.
+        test_images: that show something to be learnt all the same (`learnt_on`); 0 where they do not.
+    """
+    if not unlearnt:
+        return ""
+    follows = "What follows rests on chance."
+    if test_images:
+        follows = (
+            f"The {counted(test_images, 'test image')} do show that something was: what is said of the test counts, "
+            "and what was chosen on validation was chosen by chance."
+        )
+    return f"{unlearnt[0].upper()}{unlearnt[1:]}. {follows}"
 
 
 def nothing_learnt(trained: str, loss: float, constant: float | None) -> str:

@@ -228,6 +228,7 @@ def _finish(
     """Train what every arm chose under the fresh seeds, open the test set, and publish."""
     from agent.comparing.outcome import result_of
     from agent.comparing.writing import publish
+    from agent.steps.finish.comparing import caution_of
     from agent.steps.finish.contenders import contenders_of, nothing_learnt_by
     from agent.steps.finish.testing import announce_opening, open_test
 
@@ -246,9 +247,9 @@ def _finish(
             scores = open_test(context, fresh)
         result = result_of(race, context, entrants, fresh.validation, scores, notes)
         learnt_by = contenders_of(context, fresh.tested, phases=lambda _: ("final",))
-        if said := nothing_learnt_by(context, learnt_by):
-            sentence = f"{said[0].upper()}{said[1:]}. What follows rests on chance. {result.sentence}"
-            result = replace(result, sentence=sentence)
+        groups = context.data.open_test().groups if scores else []
+        if said := caution_of(nothing_learnt_by(context, learnt_by), scores, groups):
+            result = replace(result, sentence=f"{said} {result.sentence}")
         publish(race, context, result)
         return 0 if len(fresh.tested) == len(entrants.candidates) else 1
 

@@ -84,7 +84,7 @@ def answer(
     rival: Against | None,
     proposal: Against | None,
     searched: bool,
-    unlearnt: str = "",
+    caution: str = "",
 ) -> str:
     """What to use, in one or two sentences.
 
@@ -95,7 +95,7 @@ def answer(
         proposal: the best proposal against what is recommended, from the proposal's side; None where the recommended
             is a proposal, or there is none.
         searched: whether any proposal was tried.
-        unlearnt: that no candidate has learnt anything, in a sentence without its full stop; empty where one has.
+        caution: what comes before it, in whole sentences.
     """
     told = [each.clause() for each in (reference, rival) if each is not None]
     if recommended.name == NOTHING:
@@ -104,8 +104,8 @@ def answer(
     else:
         lead = f"Use {recommended.titled}" + (f": it is {', and '.join(told)}." if told else ".")
     sentences = [lead]
-    if unlearnt:
-        sentences.insert(0, f"{unlearnt[0].upper()}{unlearnt[1:]}. What follows rests on chance.")
+    if caution:
+        sentences.insert(0, caution)
     if reference is not None and reference.verdict is not None and reference.verdict.kind == "worse":
         sentences.append(
             "So the choice on validation did not hold on the test: no augmentation is the safer choice."

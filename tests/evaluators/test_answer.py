@@ -82,9 +82,8 @@ def test_what_has_no_fresh_seed_in_common_is_not_compared() -> None:
     )
 
 
-def test_where_nothing_was_learnt_that_comes_first() -> None:
-    said = "nothing was learnt in 2 epochs"
-    text = answer(DEFAULT, Against(NONE, verdict(0.0)), None, None, searched=True, unlearnt=said)
-    assert text.startswith(
-        "Nothing was learnt in 2 epochs. What follows rests on chance. Use the default policy, "
+def test_a_caution_comes_first() -> None:
+    text = answer(
+        DEFAULT, Against(NONE, verdict(0.0)), None, None, searched=True, caution="Nothing was learnt."
     )
+    assert text.startswith("Nothing was learnt. Use the default policy, ")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evaluators.contenders import Answers, Contender, ImageScores
-from evaluators.learning import agreement, constant_losses, nothing_learnt, unlearnt
+from evaluators.learning import agreement, caution, constant_losses, learnt_on, nothing_learnt, unlearnt
 from evaluators.length import agrees, one_has_learnt, scaled_losses
 
 IMAGES, CLASSES = 240, 3
@@ -160,3 +160,36 @@ def test_of_several_labels_an_image_chance_is_that_of_each_label():
     assert agreement(labels.astype(float), labels).mean() == pytest.approx((2 * shares * (1 - shares)).mean())
     entropy = -(shares * np.log(shares) + (1 - shares) * np.log(1 - shares)).mean()
     assert constant_losses(labels, 3).mean() == pytest.approx(entropy)
+
+
+@pytest.mark.parametrize(
+    ("say", "seeds", "groups", "shown"),
+    [
+        (constant, 3, None, False),
+        (knowing, 3, None, True),
+        (knowing, 1, None, False),
+        (knowing, 3, ["one patient"] * IMAGES, False),
+    ],
+)
+def test_right_answers_alone_show_whether_something_was_learnt(
+    say: Say, seeds: int, groups: list[str] | None, shown: bool
+):
+    answers = [say(np.random.default_rng(seed)).argmax(axis=1) for seed in range(seeds)]
+    correct = {seed: (each == LABELS).astype(float) for seed, each in enumerate(answers)}
+    assert learnt_on(correct, LABELS, groups) == shown
+
+
+def test_right_answers_of_who_guesses_seldom_show_it():
+    def guessed(seed: int) -> np.ndarray:
+        return guessing(np.random.default_rng(seed)).argmax(axis=1) == LABELS
+
+    shown = [learnt_on({0: guessed(2 * pair), 1: guessed(2 * pair + 1)}, LABELS, None) for pair in range(200)]
+    assert sum(shown) <= 12
+
+
+def test_a_test_that_shows_more_than_validation_is_believed():
+    assert caution("", 40) == ""
+    assert caution("nothing was learnt in 1 epoch", 0).endswith("1 epoch. What follows rests on chance.")
+    said = caution("nothing was learnt in 1 epoch", 40)
+    assert said.startswith("Nothing was learnt in 1 epoch. The 40 test images do show that something was: ")
+    assert "rests on chance" not in said

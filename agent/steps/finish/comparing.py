@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate
 from agent.shifts import Shift
 from agent.steps.finish.choosing import Choice
 from agent.steps.finish.contenders import kind_of
 from agent.steps.finish.testing import Fresh
+from evaluators.learning import caution, learnt_on
 from evaluators.length import times
 from evaluators.report.answer import Against, Named, answer
 from evaluators.report.comparison import Arm, Comparison, TestScores, Versus, compare, verdict_between
@@ -121,9 +124,26 @@ def sentence_of(
         against(recommended, choice.rival, choice.rival),
         against(proposal, recommended, proposal) if proposal else None,
         searched,
-        choice.unlearnt,
+        caution_of(choice.unlearnt, scores, groups),
     )
     return text if opened else f"{text} The test set stays sealed."
+
+
+def caution_of(unlearnt: str, scores: Mapping[str, TestScores], groups: Sequence[str]) -> str:
+    """What comes before the sentence where validation does not show that anything was learnt, else ''.
+
+    Args:
+        unlearnt: as in `Choice`.
+        scores: name → test scores, which may show that something was; none where the test set stayed sealed.
+        groups: of the test images.
+    """
+    arms = [each for each in scores.values() if each.labels is not None and each.labels.ndim == 1]
+    if not unlearnt or not arms or arms[0].labels is None:
+        return caution(unlearnt, 0)
+    seeds = sorted(set.intersection(*(set(each.correct) for each in arms)))
+    correct = {seed: np.mean([each.correct[seed] for each in arms], axis=0) for seed in seeds}
+    learnt = learnt_on(correct, arms[0].labels, _crossed(groups))
+    return caution(unlearnt, len(arms[0].labels) if learnt else 0)
 
 
 def shift_table(

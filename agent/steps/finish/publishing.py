@@ -96,7 +96,11 @@ def _reason(choice: Choice) -> str:
     """Why the recommended is recommended; empty where there was no choice."""
     if choice.recommendation is None:
         return ""
-    chance = "nothing was learnt, so that all differences rest on chance; " if choice.unlearnt else ""
+    chance = (
+        "validation does not show that anything was learnt, so that all its differences rest on chance; "
+        if choice.unlearnt
+        else ""
+    )
     return f"{chance}{choice.recommendation.reason}"
 
 
