@@ -255,7 +255,7 @@ def _finish(
 
 
 def _train_finals(context: "Context", entrants: Entrants) -> "Fresh":
-    from agent.steps.finish.judging import judge, log_spending, pool_of, scores_of
+    from agent.steps.finish.judging import judge_all, log_spending
     from agent.steps.finish.testing import Fresh, missing_trials
     from agent.steps.search.proposing import log_contact_sheet, make_images
     from agent.steps.trials import train_candidates
@@ -275,10 +275,6 @@ def _train_finals(context: "Context", entrants: Entrants) -> "Fresh":
     seeds = context.config.search.fresh_seeds
     title = "fresh seeds for the test"
     cut = train_candidates(context, made, seeds, "final", title, testable=True)
-    pool = pool_of(context, "final")
-    for candidate in entrants.candidates:
-        judge(context, candidate, "final", pool)
+    validation = judge_all(context, entrants.candidates, "final")
     log_spending(context)
-    every = entrants.candidates
-    validation = {each.name: scores_of(context, each.name, "final") for each in every}
-    return Fresh(every, validation, [*unmade, *missing_trials(context, made, cut)])
+    return Fresh(entrants.candidates, validation, [*unmade, *missing_trials(context, made, cut)])

@@ -75,13 +75,19 @@ class Reader(Opened):
 
     def trial_results(self, candidate: str, phase: Phase) -> dict[int, TrialResult]:
         """Seed → result, over the ended trials of a candidate."""
-        runs = self._runs(
-            f"tags.study = '{self.study}' and tags.kind = 'trial' and tags.phase = '{phase}' "
-            f"and tags.candidate = '{candidate}'"
-        )
-        return {
-            int(run.data.tags["seed"]): result for run in runs if (result := self._result(run)) is not None
-        }
+        return self._results_where(phase, f" and tags.candidate = '{candidate}'").get(candidate, {})
+
+    def results(self, phase: Phase) -> dict[str, dict[int, TrialResult]]:
+        """Candidate → seed → result, over the ended trials of a phase, in one query."""
+        return self._results_where(phase)
+
+    def _results_where(self, phase: Phase, more: str = "") -> dict[str, dict[int, TrialResult]]:
+        where = f"tags.study = '{self.study}' and tags.kind = 'trial' and tags.phase = '{phase}'{more}"
+        found: dict[str, dict[int, TrialResult]] = {}
+        for run in self._runs(where):
+            if (result := self._result(run)) is not None:
+                found.setdefault(run.data.tags["candidate"], {})[int(run.data.tags["seed"])] = result
+        return found
 
     def notebook(self) -> Notebook:
         """What the model wrote down and looked up in the iterations so far."""

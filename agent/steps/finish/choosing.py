@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from agent.context import Context
 from agent.memory.candidate import REFERENCE, Candidate, baselines, reference
 from agent.steps.finish.contenders import chosen_by, contenders_of, kind_of, nothing_learnt_by, phases_of
-from agent.steps.finish.judging import judge
+from agent.steps.finish.judging import judge_all
 from agent.steps.finish.room import has_room
 from agent.steps.finish.second_lengths import try_second_lengths
 from agent.steps.trials import recipe_of, train_candidates, trial_spec
@@ -82,8 +82,7 @@ def choose(context: Context) -> Choice:
     note = ""
     if len(every) > 1 and len(search.choice_seeds) > search.seeds:
         reason = train_for_choice(context, every)
-        for candidate in every:
-            judge(context, candidate, "choice")
+        judge_all(context, every, "choice")
         if reason:
             note = f"Not all of {len(search.choice_seeds)} seeds were trained that the choice is made by: {reason}."
     contenders = contenders_of(context, every)

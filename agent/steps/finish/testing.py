@@ -14,7 +14,7 @@ from agent.memory.openings import Openings, describe_openings
 from agent.screen.exits import runs_dir_flag
 from agent.shifts import Shift
 from agent.steps.finish.choosing import Choice, Validation
-from agent.steps.finish.judging import judge, pool_of, scores_of
+from agent.steps.finish.judging import judge_all
 from agent.steps.trials import evaluate, is_testable, train_candidates, trial_spec
 from evaluators.report.comparison import TestScores
 from tools.datasets.cache.read import CachedDataset
@@ -64,10 +64,7 @@ def train_for_test(context: Context, choice: Choice) -> Fresh:
         # After a limit is reached, what other studies have trained still counts.
         title = "fresh seeds for the test"
         cut = train_candidates(context, group, some, "final", title, testable=True) or cut
-    pool = pool_of(context, "final")
-    for candidate in every:
-        judge(context, candidate, "final", pool)
-    validation = {each.name: scores_of(context, each.name, "final") for each in every}
+    validation = judge_all(context, every, "final")
     fresh = Fresh(every, validation, list(missing_trials(context, every, cut)))
     return replace(fresh, notes=[*fresh.notes, _how_to_go_on(context)]) if cut and not fresh.tested else fresh
 

@@ -118,6 +118,7 @@ def test_the_final_phase_is_kept_apart_from_the_search(tracking):
     train(tracking, who, {0: 0.8, 1: 0.7}, phase="final")
     assert set(tracking.trial_results(who.name, "search")) == {0}
     assert set(tracking.trial_results(who.name, "final")) == {0, 1}
+    assert {name: set(found) for name, found in tracking.results("final").items()} == {who.name: {0, 1}}
     assert len(tracking.records()) == 1
 
 
