@@ -120,8 +120,9 @@ def holm(values: Sequence[float]) -> list[float]:
     """p-values after Holm's correction, in the same order."""
     from statsmodels.stats.multitest import multipletests
 
-    if not values:
-        return []
+    # One needs no correction, and statsmodels has all memory collected, which takes a while in large processes.
+    if len(values) < 2:
+        return list(values)
     return [float(value) for value in multipletests(values, method="holm")[1]]  # type: ignore[union-attr]
 
 

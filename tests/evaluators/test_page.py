@@ -221,7 +221,7 @@ def test_what_was_explained_is_shown_with_its_pictures(tmp_path):
     assert "The winner is below a frozen network. &lt;script&gt;" in text
     for cell in ("gaussian noise", "50.0", "60.0", "+10.0", "12.3", "XRAI was left out"):
         assert cell in text
-    assert "+3.1 [−1.2, +7.4] points" in text
+    assert "the gain of iteration 1, in points, is +3.1 [−1.2, +7.4]" in text
     assert 'alt="Heat maps"' in text
     assert "agent explain" not in text
     titles = [
