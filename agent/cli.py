@@ -70,20 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(words)
         sys.stdout.flush()
     except OSError as error:
-        _leave_output()
         if not isinstance(error, BrokenPipeError):  # whoever reads it, such as `head`, has seen enough
             _tell(error)
+        # Standard output takes no more; without this, Python complains of it when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code
 
 
-def _leave_output() -> None:
-    """Standard output takes no more; without this, Python complains of it when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _tell(error: OSError) -> None:
-    """What the system refuses outside a command, which is what is printed: a full disk, say."""
+    """Say that what was printed could not be written, as on a full disk; any other error is raised again."""
     from agent.screen.terminal import Terminal
     from tools.disk import is_explainable
 
